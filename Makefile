@@ -1,0 +1,253 @@
+# Lunette's build. `make help` lists what there is; the binary is build/lunette.
+#
+# Sources are found by folder, so a new file needs no line here:
+#   engine/<room>/**/*.c  -> $(B)/liblunette.a     interp/**/*.c       -> $(B)/lunette
+#   stdlib/**/*.lua, engine/store/*.sql -> embedded in both            tests/engine/test_*.c -> programs
+#   engine/store/extension.mk lists the files of lunette_sqlite.so (EXTENSION_SOURCES)
+#
+# Variables:  MODE=release|asan   B=folder of the build   ROOMS="base tensor"  engine rooms to compile
+#             T="base tensor"  rooms whose tests to build and run   V=1  show commands   WERROR=  warnings only
+
+MODE ?= release
+ifeq ($(MODE),release)
+B ?= build
+else ifeq ($(MODE),asan)
+B ?= build/asan
+else
+$(error MODE is '$(MODE)': it must be release or asan)
+endif
+
+ROOMS ?= $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard engine/*/*.[ch])))))
+PREFIX ?= /usr/local
+DESTDIR ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+V ?= 0
+WERROR ?= -Werror
+CC = gcc
+
+BUILD_PACKAGES = gcc libc6-dev make pkg-config liblua5.4-dev libsqlite3-dev nettle-dev libcjson-dev \
+                 libdnnl-dev
+TEST_PACKAGES = libcmocka-dev sqlite3
+CHECK_PACKAGES = clang-format cppcheck
+
+# Rooms whose test programs run a second time on the narrower instruction set.
+ISA_TESTS = kernels graph layers model train explainers judges
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.PHONY: all help setup setup-checks demo test test-build test-engine test-lua test-spec \
+        test-conformance deps-check docs-check format format-check lint asan-test install uninstall \
+        clean FORCE
+
+QUIET = $(if $(filter 0,$(V)),@)
+SAY = $(if $(filter 0,$(V)),@echo "  $(1)  $(2)",@:)
+
+# ---------------------------------------------------------------- flags
+
+# Bits are part of the contract: no contraction, nothing of -ffast-math, no -march.
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
+           -Wno-format-truncation $(WERROR)
+LANGUAGE = -std=c11 -D_GNU_SOURCE -Iengine -ffp-contract=off -fno-math-errno
+OPTIMISE_release = -O3 -g1 -fstack-protector-strong
+OPTIMISE_asan = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+ALL_CFLAGS = $(LANGUAGE) $(WARNINGS) $(OPTIMISE_$(MODE)) $(CPPFLAGS) $(CFLAGS)
+PLAIN_CFLAGS = $(LANGUAGE) $(WARNINGS) $(OPTIMISE_release) $(CPPFLAGS) $(CFLAGS)
+ALL_LDFLAGS = $(if $(filter asan,$(MODE)),-fsanitize=address$(,)undefined) -Wl,--as-needed $(LDFLAGS)
+, := ,
+
+# pkg-config is asked once, and only when something is compiled: a bare machine has none before setup.
+found = $(if $(filter missing,$(1)),$(error a library that Lunette needs is missing: run 'make setup' first),$(1))
+ask = $(call found,$(shell pkg-config $(1) 2>/dev/null || echo missing))
+once = $(eval $(1) := $(2))$($(1))
+ENGINE_CFLAGS = $(call once,ENGINE_CFLAGS,$(call ask,--cflags sqlite3 nettle libcjson))
+ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson) -ldnnl -fopenmp -lpthread -lm)
+EXTENSION_LIBS = $(call once,EXTENSION_LIBS,$(call ask,--libs nettle libcjson) -fopenmp -lpthread -lm)
+LUA_CFLAGS = $(call once,LUA_CFLAGS,$(call ask,--cflags lua5.4))
+LUA_LIBS = $(call once,LUA_LIBS,$(call ask,--libs lua5.4))
+CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(call ask,--libs cmocka))
+
+# ---------------------------------------------------------------- sources
+
+find = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
+X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
+engine_sources = $(foreach room,$(1),$(call find,engine/$(room),*.c))
+ENGINE_SOURCES := $(filter-out $(if $(X86),,%_avx2.c %_avx512.c),$(call engine_sources,$(ROOMS)))
+INTERP_SOURCES := $(call find,interp,*.c)
+EMBEDDED := $(call find,stdlib,*.lua) $(call find,engine/store,*.sql)
+-include engine/store/extension.mk
+
+ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(B)/obj/%.o) $(B)/obj/embedded.o
+INTERP_OBJECTS := $(INTERP_SOURCES:%.c=$(B)/obj/%.o)
+TEST_SUPPORT := $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/engine/test_%,$(wildcard tests/engine/*.c)))
+ALL_TESTS := $(sort $(patsubst tests/engine/test_%.c,%,$(wildcard tests/engine/test_*.c)))
+T ?= $(ALL_TESTS)
+TESTS := $(sort $(foreach name,$(T),$(filter $(name) $(name)_%,$(ALL_TESTS))))
+TEST_PROGRAMS := $(TESTS:%=$(B)/tests/test_%)
+
+EXTENSION := $(if $(EXTENSION_SOURCES),$(B)/lunette_sqlite.so)
+EXTENSION_OBJECTS := $(EXTENSION_SOURCES:%.c=$(B)/pic/%.o)
+LEAF_OBJECTS := $(patsubst %.c,$(B)/pic/%.o,$(call engine_sources,base tensor)) $(B)/pic/embedded.o
+
+all: $(if $(INTERP_SOURCES),$(B)/lunette) $(EXTENSION) ## build the program and the SQLite extension (default)
+
+$(B)/lunette: $(INTERP_OBJECTS) $(B)/liblunette.a
+	$(call SAY,LINK,$@)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(INTERP_OBJECTS) $(B)/liblunette.a $(LUA_LIBS) $(ENGINE_LIBS) -ldl
+
+$(B)/liblunette.a: $(ENGINE_OBJECTS) $(B)/stamps/engine
+	$(call SAY,AR  ,$@)
+	$(QUIET)rm -f $@ && ar qcs $@ $(ENGINE_OBJECTS)
+
+# The extension leaves the sanitizers out, so that the plain sqlite3 shell can load it in every mode.
+# It has no -lsqlite3: it must call SQLite through the table that its host hands over.
+$(B)/lunette_sqlite.so: $(EXTENSION_OBJECTS) $(B)/libleaf.a build-aux/extension.map
+	$(call SAY,LINK,$@)
+	$(QUIET)$(CC) -shared -Wl,-z,defs -Wl,--as-needed -Wl,--version-script=build-aux/extension.map $(LDFLAGS) \
+	    -o $@ $(EXTENSION_OBJECTS) $(B)/libleaf.a $(EXTENSION_LIBS)
+
+$(B)/libleaf.a: $(LEAF_OBJECTS) $(B)/stamps/engine
+	$(call SAY,AR  ,$@)
+	$(QUIET)rm -f $@ && ar qcs $@ $(LEAF_OBJECTS)
+
+$(B)/obj/engine/store/%.o: EXTRA = -DSQLITE_CORE
+$(B)/obj/interp/%.o: EXTRA = $(LUA_CFLAGS)
+$(B)/obj/engine/kernels/%_avx2.o: EXTRA = -mavx2 -mfma
+$(B)/obj/engine/kernels/%_avx512.o: EXTRA = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma
+$(B)/obj/engine/base/parallel.o: EXTRA = -fopenmp
+$(B)/pic/engine/base/parallel.o: EXTRA = -fopenmp
+
+$(B)/obj/%.o: %.c $(B)/stamps/flags
+	$(call SAY,CC  ,$<)
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(ALL_CFLAGS) $(ENGINE_CFLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
+
+$(B)/pic/%.o: %.c $(B)/stamps/flags
+	$(call SAY,PIC ,$<)
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(PLAIN_CFLAGS) -fPIC $(ENGINE_CFLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
+
+$(B)/tests/test_%: $(B)/obj/tests/engine/test_%.o $(TEST_SUPPORT) $(B)/liblunette.a
+	$(call SAY,LINK,$@)
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_SUPPORT) $(B)/liblunette.a $(CMOCKA_LIBS) $(ENGINE_LIBS) -ldl
+
+# Files of the standard library and the schema become C by a small program of our own.
+$(B)/embed: build-aux/embed.c $(B)/stamps/flags
+	$(QUIET)$(CC) $(LANGUAGE) $(WARNINGS) -O1 -o $@ $<
+
+$(B)/generated/embedded.c: $(B)/embed $(EMBEDDED) $(B)/stamps/embedded
+	$(call SAY,GEN ,$@)
+	@mkdir -p $(@D)
+	$(QUIET)$(B)/embed $(EMBEDDED) > $@
+
+$(B)/obj/embedded.o: $(B)/generated/embedded.c
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/pic/embedded.o: $(B)/generated/embedded.c
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(PLAIN_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+# Stamps change only when a list or the flags change, so that removing a file rebuilds what held it.
+stamp = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@
+$(B)/stamps/flags: FORCE
+	$(call stamp,$(CC) $(ALL_CFLAGS))
+$(B)/stamps/engine: FORCE
+	$(call stamp,$(ENGINE_OBJECTS))
+$(B)/stamps/embedded: FORCE
+	$(call stamp,$(EMBEDDED))
+
+-include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)
+
+# ---------------------------------------------------------------- first steps
+
+# A plain `make demo` uses every core; a caller's own -j is kept.
+jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
+
+help: ## list these targets
+	@echo "Usage: make [TARGET] [MODE=release|asan] [B=FOLDER] [T=\"TESTS\"] [V=1]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
+
+setup: ## install the Debian packages that building and testing need (nothing where all are there)
+	@sh build-aux/setup $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+setup-checks: ## install what format-check and lint need
+	@sh build-aux/setup $(CHECK_PACKAGES)
+
+demo: setup ## set up, build, and run the first experiment (its store: build/demo.db)
+	@$(MAKE) --no-print-directory $(jobs) all
+	@$(B)/lunette run experiments/credit.lua --db $(B)/demo.db
+
+install: all ## install into PREFIX (/usr/local), below DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lunette $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(B)/lunette $(DESTDIR)$(PREFIX)/bin/lunette
+	install -m 644 $(B)/lunette_sqlite.so $(DESTDIR)$(PREFIX)/lib/lunette/lunette_sqlite.so
+	install -m 644 docs/lunette.1 $(DESTDIR)$(PREFIX)/share/man/man1/lunette.1
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/lunette $(DESTDIR)$(PREFIX)/lib/lunette/lunette_sqlite.so
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/lunette.1
+	rmdir $(DESTDIR)$(PREFIX)/lib/lunette 2>/dev/null || :
+
+clean: ## remove the build folder
+	rm -rf $(B)
+
+# ---------------------------------------------------------------- tests
+
+# A refused allocation is an answer that the tests look at, under the sanitizers too.
+export ASAN_OPTIONS ?= allocator_may_return_null=1:detect_leaks=1:strict_string_checks=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
+SUITE = sh tests/checks/suite $(B)/counts
+SUITES = engine lua spec conformance
+
+test: setup ## build and run every test; the last line is "N passed, M failed"
+	@rm -rf $(B)/counts
+	@$(MAKE) --no-print-directory $(jobs) -k test-build || :
+	@for suite in $(SUITES); do $(MAKE) --no-print-directory test-$$suite || :; done; \
+	    sh tests/checks/total $(B)/counts $(SUITES)
+
+test-build: all $(TEST_PROGRAMS)
+
+test-engine: $(TEST_PROGRAMS) ## cmocka programs, by room (T="base tensor" picks some)
+	@$(SUITE) engine sh tests/checks/run-engine $(B)/tests "$(ISA_TESTS)" $(TESTS)
+
+test-lua: all ## tests of the standard library in Lua
+	@$(SUITE) lua tests/lua/run.sh $(B)/lunette
+
+test-spec: all ## scripts and commands with their expected output
+	@$(SUITE) spec tests/spec/run.sh $(B)/lunette
+
+test-conformance: all ## compare with what independent peers compute, where ../shared has it
+	@$(SUITE) conformance sh tests/checks/run-conformance $(B)/lunette
+
+asan-test: ## the engine, Lua and spec tests under the address and undefined sanitizers
+	@rm -rf build/asan/counts
+	@$(MAKE) --no-print-directory $(jobs) -k MODE=asan B=build/asan test-build || :
+	@for suite in engine lua spec; do \
+	    $(MAKE) --no-print-directory MODE=asan B=build/asan test-$$suite || :; done; \
+	    sh tests/checks/total build/asan/counts engine lua spec
+
+# ---------------------------------------------------------------- checks
+
+C_FILES = $(call find,engine interp tests/engine build-aux,*.[ch])
+
+deps-check: ## who includes whom: the rules of docs/architecture.md
+	@sh tests/checks/deps-check
+
+docs-check: all ## the pages in docs/ against the program
+	@if [ -e tests/checks/docs-check ]; then sh tests/checks/docs-check $(B)/lunette; \
+	    else echo "docs-check: no tests/checks/docs-check here"; fi
+
+format: ## lay out all C files
+	@clang-format -i $(C_FILES)
+
+format-check: ## fail where clang-format would change a file
+	@clang-format --dry-run -Werror $(C_FILES)
+
+lint: ## cppcheck over engine and interp
+	@mkdir -p $(B)/cppcheck
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+	    --inline-suppr --suppress=missingIncludeSystem --cppcheck-build-dir=$(B)/cppcheck -j $(JOBS) \
+	    -D_GNU_SOURCE -D__x86_64__ -DSQLITE_CORE -Iengine $(wildcard engine interp build-aux)

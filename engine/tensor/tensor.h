@@ -1,0 +1,71 @@
+/* Typed tensors: contiguous, row-major, rank 0 to 8, counted references. A view shares its
+ * storage with (and retains) the tensor it was made from. Data are 64-aligned. */
+#ifndef LN_TENSOR_H
+#define LN_TENSOR_H
+
+#include "base/hash.h"
+#include "lunette.h"
+
+#define LN_MAX_RANK 8
+
+typedef enum ln_dtype { LN_F32, LN_F64, LN_I64, LN_I32, LN_U8, LN_BOOL } ln_dtype;
+
+typedef struct ln_shape {
+    int rank;
+    int64_t dims[LN_MAX_RANK]; /* >= 0; in a graph's values -1 is the batch, bound by a plan */
+} ln_shape;
+
+struct ln_tensor {
+    ln_dtype dtype;
+    ln_shape shape;
+    void *data;
+    size_t bytes;               /* of data */
+    struct ln_storage *storage; /* counted; shared by views */
+    int references;             /* changed atomically */
+};
+
+/* Zeroed. LN_ENOMEM; LN_EINVALID when the element count overflows. Caller releases. */
+ln_status ln_tensor_new(ln_dtype dtype, const ln_shape *shape, ln_tensor **out, ln_error *err);
+ln_status ln_tensor_copy_of(ln_dtype dtype, const ln_shape *shape, const void *data,
+                            ln_tensor **out, ln_error *err);
+ln_tensor *ln_tensor_retain(ln_tensor *tensor); /* returns it */
+void ln_tensor_release(ln_tensor *tensor);      /* NULL is fine */
+
+/* Views: the same storage. */
+ln_status ln_tensor_reshape(ln_tensor *tensor, const ln_shape *shape, ln_tensor **out,
+                            ln_error *err);
+ln_status ln_tensor_rows(ln_tensor *tensor, int64_t first, int64_t count, ln_tensor **out,
+                         ln_error *err);
+/* Copies: chosen rows (row ids are checked), another dtype (values that do not fit: LN_EINVALID).
+ * Conversion to the dtype it has already returns a retained reference. */
+ln_status ln_tensor_take(const ln_tensor *tensor, const int64_t *rows, int64_t count,
+                         ln_tensor **out, ln_error *err);
+ln_status ln_tensor_convert(ln_tensor *tensor, ln_dtype dtype, ln_tensor **out, ln_error *err);
+
+int64_t ln_shape_count(const ln_shape *shape); /* number of elements */
+int64_t ln_shape_row(const ln_shape *shape);   /* elements of one row (dims 1..) */
+bool ln_shape_equal(const ln_shape *a, const ln_shape *b);
+ln_shape ln_shape_of(int rank, const int64_t *dims);
+/* "(32, 1, 28, 28)", with "N" for -1; returns buffer. */
+const char *ln_shape_text(const ln_shape *shape, char *buffer, size_t size);
+size_t ln_dtype_size(ln_dtype dtype);
+const char *ln_dtype_name(ln_dtype dtype); /* "f32", as in the store */
+bool ln_dtype_parse(const char *name, ln_dtype *out);
+
+static inline float *ln_f32(const ln_tensor *tensor)
+{
+    return (float *)tensor->data;
+}
+static inline double *ln_f64(const ln_tensor *tensor)
+{
+    return (double *)tensor->data;
+}
+static inline int64_t *ln_i64(const ln_tensor *tensor)
+{
+    return (int64_t *)tensor->data;
+}
+
+/* Over dtype, shape and data: what the store calls the tensor's sha256. */
+void ln_tensor_sha256(const ln_tensor *tensor, uint8_t digest[LN_SHA256_BYTES]);
+
+#endif
