@@ -1,0 +1,263 @@
+/* From a CSV file to a data set: which column is what, kinds, values, label.
+ *
+ * The table (table.c) costs 8 bytes a cell; it is turned into columns one by one, each freed when it
+ * is done, so that the peak is the text and about two numbers a cell. A column is tried as numbers
+ * until a value is none. What counts as missing is compared without the spaces around it. */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/parallel.h"
+#include "data/category.h"
+#include "data/dataset.h"
+#include "data/number.h"
+#include "data/table.h"
+#include "data/target.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const missing_by_default[] = {"", "NA", "NaN", "nan", "null", "?", NULL};
+
+typedef enum role { ROLE_FEATURE, ROLE_NUMERIC, ROLE_CATEGORICAL, ROLE_TARGET, ROLE_IGNORED } role;
+
+static const char *role_name(role what)
+{
+    static const char *const names[] = {"a feature", "numeric", "categorical", "the target",
+                                        "ignored"};
+    return names[what];
+}
+
+/* ---------------------------------------------------------------- which column is what */
+
+static ln_status missing_column(const ln_csv_table *table, const char *name, const char *what,
+                                ln_error *err)
+{
+    ln_status status = ln_fail(err, LN_EINVALID, "%s has no column '%s' (%s); it has %s",
+                               table->name, ln_csv_show(name).text, what,
+                               ln_texts_list(table->names, table->column_count).text);
+    if (table->column_count == 1 && strpbrk(table->names[0], ";\t|"))
+        ln_error_hint(err, "the values are not separated by commas: set `separator`");
+    else
+        ln_texts_hint(err, name, table->names, table->column_count);
+    return status;
+}
+
+static ln_status give_role(const ln_csv_table *table, const char *name, role what, role *roles,
+                           ln_error *err)
+{
+    int column = ln_csv_table_find(table, name);
+    if (column < 0)
+        return missing_column(table, name, role_name(what), err);
+    if (roles[column] != ROLE_FEATURE && roles[column] != what)
+        return ln_fail(err, LN_EINVALID, "column '%s' cannot be both %s and %s",
+                       ln_csv_show(name).text, role_name(roles[column]), role_name(what));
+    roles[column] = what;
+    return LN_OK;
+}
+
+static ln_status give_roles(const ln_csv_table *table, const ln_csv_options *options, role *roles,
+                            ln_error *err)
+{
+    const char *const *lists[] = {options->numeric, options->categorical, options->ignore};
+    const role what[] = {ROLE_NUMERIC, ROLE_CATEGORICAL, ROLE_IGNORED};
+    int features = 0;
+    ln_status status = give_role(table, options->target, ROLE_TARGET, roles, err);
+    for (int list = 0; list < 3 && status == LN_OK; list++) {
+        for (const char *const *name = lists[list]; name && *name && status == LN_OK; name++)
+            status = give_role(table, *name, what[list], roles, err);
+    }
+    if (status != LN_OK)
+        return status;
+    for (int i = 0; i < table->column_count; i++)
+        features += roles[i] < ROLE_TARGET;
+    if (features == 0)
+        return ln_fail(err, LN_EINVALID, "%s has no column left besides the target '%s'",
+                       table->name, ln_csv_show(options->target).text);
+    return LN_OK;
+}
+
+/* ---------------------------------------------------------------- columns */
+
+static bool is_missing(const char *cell, const char *const *missing)
+{
+    size_t length;
+    cell += strspn(cell, " \t");
+    length = strlen(cell);
+    while (length > 0 && (cell[length - 1] == ' ' || cell[length - 1] == '\t'))
+        length--;
+    for (; *missing; missing++) {
+        if (strncmp(*missing, cell, length) == 0 && (*missing)[length] == '\0')
+            return true;
+    }
+    return false;
+}
+
+static void mark_missing(ln_csv_table *table, int column, const char *const *missing)
+{
+    char **cells = table->cells[column];
+    for (int64_t i = 0; i < table->rows; i++) {
+        if (is_missing(cells[i], missing))
+            cells[i] = NULL;
+    }
+}
+
+/* Reads the column as numbers as far as that goes; returns the first row that is none, or -1. */
+static int64_t read_numeric(char *const *cells, int64_t rows, double *numbers)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        if (!cells[i])
+            numbers[i] = NAN;
+        else if (!ln_number_read(cells[i], &numbers[i]))
+            return i;
+    }
+    return -1;
+}
+
+static ln_status make_column(const ln_csv_table *table, int from, role what, ln_column *column,
+                             ln_error *err)
+{
+    char *const *cells = table->cells[from];
+    column->name = ln_strdup(table->names[from]);
+    if (!column->name)
+        return ln_fail_memory(err, strlen(table->names[from]) + 1);
+    if (what != ROLE_CATEGORICAL) {
+        column->numbers = ln_alloc((size_t)table->rows * sizeof *column->numbers);
+        if (!column->numbers)
+            return ln_fail_memory(err, (size_t)table->rows * sizeof *column->numbers);
+        int64_t bad = read_numeric(cells, table->rows, column->numbers);
+        column->kind = LN_COLUMN_NUMERIC;
+        if (bad < 0)
+            return LN_OK;
+        if (what == ROLE_NUMERIC)
+            return ln_fail(err, LN_EINVALID,
+                           "%s, line %lld: '%s' in the numeric column '%s' is not a number",
+                           table->name, (long long)table->lines[bad], ln_csv_show(cells[bad]).text,
+                           ln_csv_show(column->name).text);
+        ln_free(column->numbers);
+        column->numbers = NULL;
+    }
+    column->kind = LN_COLUMN_CATEGORICAL;
+    return ln_categories_make(cells, table->rows, &column->codes, &column->categories,
+                              &column->category_count, err);
+}
+
+static ln_status make_columns(ln_csv_table *table, const ln_csv_options *options, const role *roles,
+                              ln_dataset *dataset, ln_error *err)
+{
+    const char *const *missing = options->missing ? options->missing : missing_by_default;
+    ln_status status = LN_OK;
+    dataset->columns = ln_calloc((size_t)table->column_count, sizeof *dataset->columns);
+    if (!dataset->columns)
+        return ln_fail_memory(err, (size_t)table->column_count * sizeof *dataset->columns);
+    for (int i = 0; i < table->column_count && status == LN_OK; i++) {
+        if (roles[i] != ROLE_IGNORED)
+            mark_missing(table, i, missing);
+        if (roles[i] == ROLE_TARGET)
+            status = ln_csv_target(table, i, options, dataset, err);
+        else if (roles[i] != ROLE_IGNORED)
+            status =
+                make_column(table, i, roles[i], &dataset->columns[dataset->column_count++], err);
+        ln_free(table->cells[i]);
+        table->cells[i] = NULL;
+        if (status == LN_OK)
+            status = ln_check_interrupt(err);
+    }
+    return status;
+}
+
+/* ---------------------------------------------------------------- the file */
+
+static ln_status check_options(const ln_csv_options *options, ln_error *err)
+{
+    char separator = options->separator;
+    if (!options->target || !options->target[0])
+        return ln_fail(err, LN_EINVALID, "csv needs `target`, the name of the label's column");
+    if (separator == '"' || separator == '\n' || separator == '\r' || (separator & 0x80))
+        return ln_fail(
+            err, LN_EINVALID,
+            "the separator must be one ASCII character that is no quote and no line end");
+    if (options->classes && (!options->classes[0] || !options->classes[1]))
+        return ln_fail(err, LN_EINVALID, "`classes` must list two classes or more");
+    return LN_OK;
+}
+
+/* Takes over `text`; `sha256` is of the file. */
+static ln_status parse(const char *name, const char *path, char *text, size_t bytes,
+                       const uint8_t *sha256, const ln_csv_options *options, ln_dataset **out,
+                       ln_error *err)
+{
+    ln_csv_table table;
+    role *roles = NULL;
+    ln_dataset *dataset = NULL;
+    char separator = options->separator ? options->separator : ',';
+    ln_status status = ln_csv_table_read(&table, name, text, bytes, separator, err);
+    if (status != LN_OK)
+        goto out;
+
+    roles = ln_calloc((size_t)table.column_count, sizeof *roles);
+    dataset = ln_calloc(1, sizeof *dataset);
+    if (!roles || !dataset) {
+        status = ln_fail_memory(err, sizeof *dataset);
+        goto out;
+    }
+    dataset->references = 1;
+    dataset->rows = table.rows;
+    memcpy(dataset->sha256, sha256, LN_SHA256_BYTES);
+    dataset->name = ln_strdup(name);
+    dataset->path = ln_strdup(path);
+    dataset->split = ln_alloc((size_t)table.rows);
+    if (!dataset->name || !dataset->path || !dataset->split) {
+        status = ln_fail_memory(err, (size_t)table.rows);
+        goto out;
+    }
+    memset(dataset->split, LN_SPLIT_NONE, (size_t)table.rows);
+    status = give_roles(&table, options, roles, err);
+    if (status == LN_OK)
+        status = make_columns(&table, options, roles, dataset, err);
+out:
+    if (status == LN_OK)
+        *out = dataset;
+    else
+        ln_dataset_release(dataset);
+    ln_free(roles);
+    ln_csv_table_free(&table);
+    return status;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+ln_status ln_csv_read(const char *path, const ln_csv_options *options, ln_dataset **out,
+                      ln_error *err)
+{
+    ln_file file;
+    ln_status status = check_options(options, err);
+    if (status == LN_OK)
+        status = ln_file_read(path, &file, err);
+    if (status != LN_OK)
+        return status;
+    char *text = file.data; /* the table's from here on */
+    file.data = NULL;
+    status = parse(base_name(path), path, text, file.bytes, file.sha256, options, out, err);
+    ln_file_free(&file);
+    return status;
+}
+
+ln_status ln_csv_parse(const char *name, const char *data, size_t bytes,
+                       const ln_csv_options *options, ln_dataset **out, ln_error *err)
+{
+    uint8_t sha256[LN_SHA256_BYTES];
+    ln_status status = check_options(options, err);
+    if (status != LN_OK)
+        return status;
+    char *text = ln_alloc(bytes + 1);
+    if (!text)
+        return ln_fail_memory(err, bytes + 1);
+    if (bytes > 0)
+        memcpy(text, data, bytes);
+    ln_sha256(data, bytes, sha256);
+    return parse(name, name, text, bytes, sha256, options, out, err);
+}

@@ -1,0 +1,93 @@
+/* A data set's life, its names, and one row as JSON. A data set is shared by counted references
+ * (several runs of one experiment read it) and changed only by ln_dataset_split. */
+#include "data/dataset.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "data/category.h"
+#include "data/number.h"
+
+#include <string.h>
+
+ln_dataset *ln_dataset_retain(ln_dataset *dataset)
+{
+    __atomic_add_fetch(&dataset->references, 1, __ATOMIC_RELAXED);
+    return dataset;
+}
+
+void ln_dataset_release(ln_dataset *dataset)
+{
+    if (!dataset || __atomic_sub_fetch(&dataset->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    for (int i = 0; i < dataset->column_count; i++) {
+        ln_column *column = &dataset->columns[i];
+        ln_free(column->name);
+        ln_free(column->numbers);
+        ln_free(column->codes);
+        ln_texts_free(column->categories, column->category_count);
+    }
+    ln_free(dataset->columns);
+    ln_texts_free(dataset->classes, dataset->class_count);
+    ln_free(dataset->target_name);
+    ln_free(dataset->labels);
+    ln_free(dataset->numbers);
+    ln_free(dataset->split);
+    ln_free(dataset->name);
+    ln_free(dataset->path);
+    ln_free(dataset);
+}
+
+int ln_dataset_find_column(const ln_dataset *dataset, const char *name)
+{
+    for (int i = 0; i < dataset->column_count; i++) {
+        if (strcmp(dataset->columns[i].name, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+int ln_dataset_find_class(const ln_dataset *dataset, const char *name)
+{
+    double wanted, number;
+    for (int i = 0; i < dataset->class_count; i++) {
+        if (strcmp(dataset->classes[i], name) == 0)
+            return i;
+    }
+    for (int i = 0; i < dataset->class_count && ln_number_read(name, &wanted); i++) {
+        if (ln_number_read(dataset->classes[i], &number) && number == wanted)
+            return i;
+    }
+    return -1;
+}
+
+ln_status ln_dataset_row_json(const ln_dataset *dataset, int64_t row, char **out, ln_error *err)
+{
+    ln_text text = {0};
+    if (row < 0 || row >= dataset->rows)
+        return ln_fail(err, LN_EINVALID, "row %lld does not exist; %s has rows 0 to %lld",
+                       (long long)row, dataset->name, (long long)dataset->rows - 1);
+    ln_text_add(&text, "{");
+    for (int i = 0; i < dataset->column_count; i++) {
+        const ln_column *column = &dataset->columns[i];
+        if (i > 0)
+            ln_text_add(&text, ", ");
+        ln_text_json_string(&text, column->name, strlen(column->name));
+        ln_text_add(&text, ": ");
+        if (column->kind == LN_COLUMN_NUMERIC) {
+            ln_text_json_number(&text, column->numbers[row]); /* a missing one is NaN: null */
+        } else if (column->codes[row] < 0) {
+            ln_text_add(&text, "null");
+        } else {
+            const char *category = column->categories[column->codes[row]];
+            ln_text_json_string(&text, category, strlen(category));
+        }
+    }
+    ln_text_add(&text, "}");
+    if (text.failed) {
+        ln_text_free(&text);
+        return ln_fail_memory(err, text.length);
+    }
+    *out = text.data;
+    return LN_OK;
+}
