@@ -1,0 +1,43 @@
+#include "explainers/common/gradient.h"
+
+#include <string.h>
+
+#include "explainers/common/passes.h"
+
+/* The rows of one pass, (rows_per_pass, width). */
+static float *carve(const ln_job *job, void *scratch, size_t *bytes)
+{
+    ln_carver carver = {.base = scratch};
+    float *x = ln_carve(&carver, job->rows_per_pass * job->request->model->width, sizeof *x);
+    if (bytes)
+        *bytes = carver.used;
+    return x;
+}
+
+ln_status ln_gradient_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
+{
+    (void)err;
+    ln_passes passes = ln_passes_of(1, job->request->item_count);
+    job->rows_per_pass = passes.rows;
+    job->items_per_chunk = passes.items;
+    carve(job, NULL, scratch_bytes);
+    return LN_OK;
+}
+
+const float *ln_gradient_rows(const ln_job *job, const ln_job_chunk *chunk)
+{
+    return carve(job, chunk->scratch, NULL);
+}
+
+ln_status ln_gradient_run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+{
+    int64_t width = job->request->model->width;
+    const float *rows = ln_f32(job->request->x);
+    float *x = carve(job, chunk->scratch, NULL);
+    for (int64_t i = 0; i < chunk->count; i++)
+        memcpy(x + i * width, rows + job->request->items[chunk->first + i].row * width,
+               (size_t)width * sizeof *x);
+    chunk->evaluations += 2 * chunk->count;
+    return ln_runner_gradient(chunk->runner, x, job->targets + chunk->first, chunk->count,
+                              chunk->out->output, chunk->out->values, err);
+}

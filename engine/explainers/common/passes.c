@@ -1,0 +1,22 @@
+#include "explainers/common/passes.h"
+
+#include "model/model.h"
+
+ln_passes ln_passes_of(int64_t rows_per_item, int64_t item_count)
+{
+    if (rows_per_item > LN_CHUNK_ROWS) {
+        int64_t passes = (rows_per_item + LN_CHUNK_ROWS - 1) / LN_CHUNK_ROWS;
+        return (ln_passes){.rows = (rows_per_item + passes - 1) / passes, .items = 1};
+    }
+    int64_t items = LN_CHUNK_ROWS / rows_per_item;
+    if (items > item_count)
+        items = item_count > 0 ? item_count : 1;
+    return (ln_passes){.rows = items * rows_per_item, .items = items};
+}
+
+void *ln_carve(ln_carver *carver, int64_t count, size_t size)
+{
+    void *piece = carver->base ? carver->base + carver->used : NULL;
+    carver->used += ((size_t)count * size + 63) / 64 * 64;
+    return piece;
+}

@@ -1,0 +1,27 @@
+/* How the rows that an item needs (steps of a path, masked copies) are laid into passes of the
+ * network. The rows of a chunk's items follow one another as a stream; each pass takes the next
+ * `rows` of them. An item of up to LN_CHUNK_ROWS rows shares its pass with whole others; a longer
+ * one is cut into the fewest passes of equal size, so that none is mostly padding: 785 rows are 13
+ * passes of 61. Both numbers depend on the task alone, never on threads. */
+#ifndef LN_EXPLAINERS_PASSES_H
+#define LN_EXPLAINERS_PASSES_H
+
+#include "lunette.h"
+
+typedef struct ln_passes {
+    int64_t rows;  /* rows a pass, 1 .. LN_CHUNK_ROWS */
+    int64_t items; /* items a chunk, at least 1 */
+} ln_passes;
+
+ln_passes ln_passes_of(int64_t rows_per_item, int64_t item_count);
+
+/* Cuts 64-aligned pieces out of one block. With `base` NULL it only counts: the same calls first
+ * give the size to ask for, then the pointers. */
+typedef struct ln_carver {
+    unsigned char *base; /* 64-aligned, or NULL */
+    size_t used;         /* bytes handed out so far */
+} ln_carver;
+
+void *ln_carve(ln_carver *carver, int64_t count, size_t size);
+
+#endif

@@ -1,0 +1,137 @@
+/* What an explainer is, and the job that runs one. An explainer's file ends in one exported
+ * descriptor; explainers.c is the table. It sees encoded rows, never columns, files, Lua or the
+ * store: the driver (stdlib/run.lua through interp/bind_explain.c) resolves baseline, background,
+ * groups and targets into the request beforehand and sums encoded inputs over columns afterwards.
+ *
+ * An item is one row explained for one target; its result depends on nothing else (its draws on
+ * seed, word, stream and the row's number in the data set), so items may be cut into chunks and
+ * spread over workers in any way. */
+#ifndef LN_EXPLAINER_H
+#define LN_EXPLAINER_H
+
+#include "base/parallel.h"
+#include "base/param.h"
+#include "model/model.h"
+
+#define LN_NEEDS_GRADIENT 1u /* a network: gradients */
+#define LN_TAKES_BASELINE 2u /* has a parameter `baseline` */
+#define LN_TAKES_GROUPS 4u   /* one value a group (perturbation); columns are the default groups */
+#define LN_TAKES_BACKGROUND 8u /* has a parameter `background` */
+#define LN_COMPLETE 16u /* promises total = output - baseline_output (residual is recorded) */
+#define LN_RANDOM 32u   /* draws: has `stream` */
+
+/* How a table column's encoded inputs become one value in space "column": summed. */
+
+typedef struct ln_item {
+    int64_t row;    /* row of request->x */
+    int64_t target; /* class id or output, as the user counts; 0 with a single output */
+} ln_item;
+
+typedef struct ln_request {
+    ln_model *model;             /* borrowed for the job's life */
+    ln_link link;                /* scale on which the model is explained */
+    const ln_tensor *x;          /* (N, width) f32, encoded */
+    const int64_t *row_ids;      /* (N) numbers in the data set, for draws */
+    const ln_item *items;        /* item_count of them */
+    int64_t item_count;          /* entries of items */
+    const ln_tensor *baseline;   /* (1, width) or (N, width) f32, or NULL */
+    const ln_tensor *background; /* (K, width) f32, or NULL */
+    const int32_t *groups;       /* width entries 0 .. group_count - 1, or NULL: every input alone;
+                                    read by LN_TAKES_GROUPS only */
+    int64_t group_count;         /* width when groups is NULL */
+    const void *params;          /* the explainer's parameter struct */
+    uint64_t seed, stream;       /* of draws */
+} ln_request;
+
+/* What a run of items fills; arrays have one entry (or `width`) an item. NaN: not defined. */
+typedef struct ln_explanation {
+    int64_t count;           /* items */
+    int64_t width;           /* values an item: the model's width, or group_count */
+    float *values;           /* (count, width) */
+    float *errors;           /* (count, width) standard errors, or NULL */
+    double *output;          /* the explained number at the row */
+    double *baseline_output; /* at the baseline; NaN where the method has none */
+    int64_t evaluations;     /* rows passed forward, plus rows passed backward */
+} ln_explanation;
+
+struct ln_explainer;
+
+/* One running explainer: shared state and one scratch a worker. */
+typedef struct ln_job {
+    const struct ln_explainer *explainer; /* what runs */
+    const ln_request *request;            /* borrowed */
+    ln_function *function;                /* made by the job as `needs` and `composite` say */
+    int64_t width;                        /* values an item */
+    const ln_target *targets;             /* one an item of the request, resolved on its link */
+    const float *baseline;   /* LN_TAKES_BASELINE: the request's, or one row of zeros */
+    int64_t baseline_stride; /* 0: one row for all, else its width: row by row */
+    int64_t items_per_chunk; /* fixed by the explainer's prepare from the task alone */
+    int64_t rows_per_pass;   /* rows the function was planned for */
+    void *shared;            /* the explainer's own, read-only while running */
+} ln_job;
+
+/* The baseline of a row of request->x. */
+static inline const float *ln_job_baseline(const ln_job *job, int64_t row)
+{
+    return job->baseline + row * job->baseline_stride;
+}
+
+/* Given to run for each chunk: items [first, first + count) of the request, results in place. */
+typedef struct ln_job_chunk {
+    int64_t first, count; /* items */
+    ln_runner *runner;    /* this worker's */
+    void *scratch;        /* this worker's, job scratch_bytes, 64-aligned */
+    ln_explanation *out;  /* arrays already moved to `first`: entry 0 is item `first` */
+    int64_t evaluations;  /* to be added to by run */
+} ln_job_chunk;
+
+typedef struct ln_explainer {
+    ln_word word;     /* name, summary, formula, source, parameters */
+    unsigned flags;   /* LN_NEEDS_... | LN_TAKES_... | LN_COMPLETE | LN_RANDOM */
+    int version;      /* changes when results change; stored */
+    double tolerance; /* of LN_COMPLETE: default of the parameter `tolerance` */
+    const char *cost; /* "steps forward and backward passes a row" */
+    const ln_composite *(*composite)(const void *params); /* rules, or NULL */
+    /* Checks parameters against the model and the request, chooses items_per_chunk,
+     * rows_per_pass and scratch bytes, may allocate job->shared. May be NULL. */
+    ln_status (*prepare)(ln_job *job, size_t *scratch_bytes, ln_error *err);
+    /* Evaluates once what all items share, before the first chunk; adds to *evaluations, which the
+     * first ln_job_run reports. May be NULL. */
+    ln_status (*start)(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_error *err);
+    void (*release)(ln_job *job); /* frees job->shared; may be NULL */
+    ln_status (*run)(const ln_job *job, ln_job_chunk *chunk, ln_error *err); /* one chunk */
+} ln_explainer;
+
+extern const ln_explainer *const ln_explainers[]; /* NULL-terminated */
+const ln_explainer *ln_explainer_find(const char *word);
+
+/* Makes function, runners and scratch once; then any run of items, in parallel. Errors name the
+ * layer and operator where the method is not defined for the model. */
+ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, ln_pool *pool,
+                     ln_job **out, ln_error *err);
+/* Items [first, first + count). Caller frees the result with ln_explanation_free. */
+ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out, ln_error *err);
+void ln_job_free(ln_job *job);
+void ln_explanation_free(ln_explanation *explanation);
+
+/* Sums the `width` values of each item over columns: column_of has `width` entries below `columns`.
+ * For one-number-a-column results (space "column"). In place of explanation->values. A column of
+ * several inputs has no standard error (theirs are not independent): NaN. */
+ln_status ln_explanation_by_column(ln_explanation *explanation, const int32_t *column_of,
+                                   int64_t columns, ln_error *err);
+
+/* What the store keeps of one attribution besides its numbers; float64 sums in index order. */
+typedef struct ln_summary {
+    double total;    /* NaN where one of the numbers is */
+    double residual; /* total - (output - baseline_output); NaN where one of them is not defined */
+    double min, max, l1; /* over the numbers that are not NaN; 0 where there are none */
+    int64_t nan_count;
+} ln_summary;
+ln_summary ln_summarise(const float *values, int64_t width, double output, double baseline_output);
+
+/* |residual| <= tolerance * (|output| + |baseline_output| + sum|a|), the test of completeness. A
+ * residual that is not defined does not hold: ask only where the method promises one. */
+bool ln_residual_holds(const ln_summary *summary, double output, double baseline_output,
+                       double tolerance);
+
+#endif

@@ -1,0 +1,25 @@
+/* The table of explainers: one line here, one file beside this one, one test, one page. */
+#include "explainers/explainer.h"
+
+#include <string.h>
+
+#define EXPLAINERS(X)                                                                              \
+    X(saliency)                                                                                    \
+    X(input_x_gradient)                                                                            \
+    X(integrated_gradients)                                                                        \
+    X(guided_backprop)                                                                             \
+    X(feature_ablation)
+
+#define DECLARE(name) extern const ln_explainer ln_explainer_##name;
+EXPLAINERS(DECLARE)
+
+#define ENTRY(name) &ln_explainer_##name,
+const ln_explainer *const ln_explainers[] = {EXPLAINERS(ENTRY) NULL};
+
+const ln_explainer *ln_explainer_find(const char *word)
+{
+    for (const ln_explainer *const *entry = ln_explainers; *entry; entry++)
+        if (strcmp((*entry)->word.name, word) == 0)
+            return *entry;
+    return NULL;
+}

@@ -1,0 +1,298 @@
+/* Running an explainer. A job checks the request once, plans one function of the model, and gives
+ * each worker a runner and a scratch block, so that nothing is allocated while items are explained.
+ * Chunks of a fixed number of items go through the pool; since an item's result depends on the item
+ * alone, results have the same bits for any number of threads and any piece of the request that
+ * ln_job_run is asked for. Cost: that of the explainer, and nothing a row. */
+#include "explainers/explainer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+typedef struct job_worker {
+    ln_runner *runner;   /* its execution of the function */
+    void *scratch;       /* the explainer's scratch bytes */
+    int64_t evaluations; /* counted by this worker in the present ln_job_run */
+} job_worker;
+
+typedef struct job_state {
+    ln_job job;          /* first: what the explainer and the caller see */
+    ln_pool *pool;       /* borrowed, may be NULL */
+    int worker_count;    /* entries of workers */
+    job_worker *workers; /* one a thread of the pool */
+    ln_target *targets;  /* job.targets */
+    float *zeros;        /* job.baseline where the request has none */
+    int64_t started;     /* evaluations of `start` that no ln_job_run has reported yet */
+} job_state;
+
+/* What one ln_job_run tells its chunks. */
+typedef struct job_piece {
+    job_state *state;
+    int64_t first;       /* item of the request that is entry 0 of `out` */
+    ln_explanation *out; /* arrays of all its items */
+} job_piece;
+
+static ln_status fail_field(ln_error *err, const char *field, ln_status status)
+{
+    if (err)
+        snprintf(err->field, sizeof err->field, "%s", field);
+    return status;
+}
+
+static bool is_rows(const ln_tensor *tensor, int64_t width)
+{
+    return tensor->dtype == LN_F32 && tensor->shape.rank == 2 && tensor->shape.dims[1] == width;
+}
+
+static ln_status check_rows(const ln_request *request, ln_error *err)
+{
+    int64_t width = request->model->width;
+    char text[128];
+    if (!is_rows(request->x, width))
+        return fail_field(err, "inputs",
+                          ln_fail(err, LN_EINVALID,
+                                  "the inputs have shape %s and type %s: the model reads rows of "
+                                  "%" PRId64 " numbers of type f32",
+                                  ln_shape_text(&request->x->shape, text, sizeof text),
+                                  ln_dtype_name(request->x->dtype), width));
+    for (int64_t i = 0; i < request->item_count; i++)
+        if (request->items[i].row < 0 || request->items[i].row >= request->x->shape.dims[0])
+            return fail_field(err, "inputs",
+                              ln_fail(err, LN_EINVALID,
+                                      "row %" PRId64 " is asked for: there are rows 0 to %" PRId64,
+                                      request->items[i].row, request->x->shape.dims[0] - 1));
+    return LN_OK;
+}
+
+static ln_status check_baseline(const ln_request *request, ln_error *err)
+{
+    const ln_tensor *baseline = request->baseline;
+    int64_t rows = request->x->shape.dims[0];
+    char text[128];
+    if (!baseline || (is_rows(baseline, request->model->width) &&
+                      (baseline->shape.dims[0] == 1 || baseline->shape.dims[0] == rows)))
+        return LN_OK;
+    return fail_field(err, "baseline",
+                      ln_fail(err, LN_EINVALID,
+                              "the baseline has shape %s and type %s: expected (1, %" PRId64
+                              ") for all rows or (%" PRId64 ", %" PRId64 ") row by row, f32",
+                              ln_shape_text(&baseline->shape, text, sizeof text),
+                              ln_dtype_name(baseline->dtype), request->model->width, rows,
+                              request->model->width));
+}
+
+static ln_status resolve_targets(job_state *state, ln_error *err)
+{
+    const ln_request *request = state->job.request;
+    state->targets = ln_calloc((size_t)request->item_count, sizeof *state->targets);
+    if (!state->targets)
+        return ln_fail_memory(err, (size_t)request->item_count * sizeof *state->targets);
+    for (int64_t i = 0; i < request->item_count; i++) {
+        ln_status status = ln_model_target(request->model, request->link, request->items[i].target,
+                                           &state->targets[i], err);
+        if (status)
+            return fail_field(err, "target", status);
+    }
+    state->job.targets = state->targets;
+    return LN_OK;
+}
+
+static ln_status resolve_baseline(job_state *state, ln_error *err)
+{
+    const ln_request *request = state->job.request;
+    ln_job *job = &state->job;
+    if (request->baseline) {
+        job->baseline = ln_f32(request->baseline);
+        job->baseline_stride = request->baseline->shape.dims[0] > 1 ? request->model->width : 0;
+        return LN_OK;
+    }
+    state->zeros = ln_calloc((size_t)request->model->width, sizeof *state->zeros);
+    if (!state->zeros)
+        return ln_fail_memory(err, (size_t)request->model->width * sizeof *state->zeros);
+    job->baseline = state->zeros;
+    return LN_OK;
+}
+
+static ln_status make_workers(job_state *state, size_t scratch_bytes, ln_error *err)
+{
+    state->worker_count = state->pool ? ln_pool_threads(state->pool) : 1;
+    state->workers = ln_calloc((size_t)state->worker_count, sizeof *state->workers);
+    if (!state->workers)
+        return ln_fail_memory(err, (size_t)state->worker_count * sizeof *state->workers);
+    for (int i = 0; i < state->worker_count; i++) {
+        job_worker *worker = &state->workers[i];
+        ln_status status = ln_runner_new(state->job.function, &worker->runner, err);
+        if (status)
+            return status;
+        worker->scratch = ln_alloc_aligned(scratch_bytes > 0 ? scratch_bytes : 64);
+        if (!worker->scratch)
+            return ln_fail_memory(err, scratch_bytes);
+    }
+    return LN_OK;
+}
+
+/* All that ln_job_new does once the state is there to be freed as a whole. */
+static ln_status set_up(job_state *state, ln_error *err)
+{
+    ln_job *job = &state->job;
+    const ln_explainer *explainer = job->explainer;
+    const ln_request *request = job->request;
+    size_t scratch_bytes = 0;
+    ln_status status = check_rows(request, err);
+    if (!status && (explainer->flags & LN_TAKES_BASELINE))
+        status = check_baseline(request, err);
+    if (!status)
+        status = resolve_targets(state, err);
+    if (!status && (explainer->flags & LN_TAKES_BASELINE))
+        status = resolve_baseline(state, err);
+    if (!status && explainer->prepare)
+        status = explainer->prepare(job, &scratch_bytes, err);
+    if (status)
+        return status;
+
+    ln_function_options options = {
+        .link = request->link,
+        .rows = job->rows_per_pass,
+        .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
+        .composite = explainer->composite ? explainer->composite(request->params) : NULL,
+    };
+    status = ln_function_new(request->model, &options, &job->function, err);
+    if (!status)
+        status = make_workers(state, scratch_bytes, err);
+    if (!status && explainer->start)
+        status = explainer->start(job, state->workers[0].runner, &state->started, err);
+    return status;
+}
+
+ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, ln_pool *pool,
+                     ln_job **out, ln_error *err)
+{
+    *out = NULL;
+    job_state *state = ln_calloc(1, sizeof *state);
+    if (!state)
+        return ln_fail_memory(err, sizeof *state);
+    bool grouped = (explainer->flags & LN_TAKES_GROUPS) && request->groups;
+    state->pool = pool;
+    state->job = (ln_job){
+        .explainer = explainer,
+        .request = request,
+        .width = grouped ? request->group_count : request->model->width,
+        .items_per_chunk = 1,
+        .rows_per_pass = 1,
+    };
+    ln_status status = set_up(state, err);
+    if (status) {
+        ln_job_free(&state->job);
+        return status;
+    }
+    *out = &state->job;
+    return LN_OK;
+}
+
+void ln_job_free(ln_job *job)
+{
+    if (!job)
+        return;
+    job_state *state = (job_state *)job;
+    for (int i = 0; state->workers && i < state->worker_count; i++) {
+        ln_runner_free(state->workers[i].runner);
+        ln_free_aligned(state->workers[i].scratch);
+    }
+    ln_free(state->workers);
+    ln_function_free(job->function);
+    if (job->shared && job->explainer->release)
+        job->explainer->release(job);
+    ln_free(state->targets);
+    ln_free(state->zeros);
+    ln_free(state);
+}
+
+static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_error *err)
+{
+    job_piece *piece = context;
+    const ln_job *job = &piece->state->job;
+    job_worker *worker = &piece->state->workers[worker_index];
+    ln_explanation *all = piece->out;
+    int64_t at = chunk * job->items_per_chunk;
+    int64_t count = all->count - at;
+    if (count > job->items_per_chunk)
+        count = job->items_per_chunk;
+
+    ln_explanation part = *all;
+    part.count = count;
+    part.values += at * all->width;
+    part.output += at;
+    part.baseline_output += at;
+    if (part.errors)
+        part.errors += at * all->width;
+    ln_job_chunk call = {
+        .first = piece->first + at,
+        .count = count,
+        .runner = worker->runner,
+        .scratch = worker->scratch,
+        .out = &part,
+    };
+    ln_status status = job->explainer->run(job, &call, err);
+    worker->evaluations += call.evaluations;
+    return status;
+}
+
+static ln_status make_explanation(const ln_job *job, int64_t count, ln_explanation *out,
+                                  ln_error *err)
+{
+    size_t items = (size_t)count, numbers = items * (size_t)job->width;
+    bool random = (job->explainer->flags & LN_RANDOM) != 0;
+    *out = (ln_explanation){.count = count, .width = job->width};
+    out->values = ln_calloc(numbers, sizeof *out->values);
+    out->errors = random ? ln_calloc(numbers, sizeof *out->errors) : NULL;
+    out->output = ln_calloc(items, sizeof *out->output);
+    out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
+    if (!out->values || (random && !out->errors) || !out->output || !out->baseline_output) {
+        ln_explanation_free(out);
+        return ln_fail_memory(err, numbers * sizeof *out->values);
+    }
+    for (int64_t i = 0; i < count; i++)
+        out->output[i] = out->baseline_output[i] = NAN;
+    return LN_OK;
+}
+
+ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out, ln_error *err)
+{
+    job_state *state = (job_state *)job;
+    *out = (ln_explanation){0};
+    if (first < 0 || count < 0 || count > job->request->item_count - first)
+        return ln_fail(err, LN_EINVALID,
+                       "items %" PRId64 " to %" PRId64 " are asked for: there are %" PRId64, first,
+                       first + count - 1, job->request->item_count);
+    ln_status status = make_explanation(job, count, out, err);
+    if (status)
+        return status;
+    for (int i = 0; i < state->worker_count; i++)
+        state->workers[i].evaluations = 0;
+    job_piece piece = {.state = state, .first = first, .out = out};
+    int64_t chunks = (count + job->items_per_chunk - 1) / job->items_per_chunk;
+    if (chunks > 0)
+        status = ln_parallel(state->pool, chunks, run_chunk, &piece, NULL, NULL, err);
+    if (status) {
+        ln_explanation_free(out);
+        return status;
+    }
+    /* Whole numbers: their sum does not depend on the order. */
+    out->evaluations = state->started;
+    state->started = 0;
+    for (int i = 0; i < state->worker_count; i++)
+        out->evaluations += state->workers[i].evaluations;
+    return LN_OK;
+}
+
+void ln_explanation_free(ln_explanation *explanation)
+{
+    ln_free(explanation->values);
+    ln_free(explanation->errors);
+    ln_free(explanation->output);
+    ln_free(explanation->baseline_output);
+    *explanation = (ln_explanation){0};
+}

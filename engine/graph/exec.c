@@ -1,0 +1,220 @@
+/* An execution: one arena with a place for every value and gradient, and two passes a node
+ * (backward, parameters) whose pointers are set once. The loops below allocate nothing. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "graph/plan_internal.h"
+
+/* The passes of one node. */
+typedef struct node_passes {
+    ln_pass pass;       /* forward and backward */
+    ln_pass parameters; /* backward_parameters: gradients of trainable constants only */
+} node_passes;
+
+struct ln_exec {
+    const ln_plan *plan; /* borrowed */
+    int64_t rows;        /* of the last forward */
+    uint64_t seed, number;
+    int64_t first_row;
+    char *arena;         /* plan->bytes, 64-aligned */
+    node_passes *nodes;  /* one a node of the graph */
+    void **pointers;     /* what the passes' arrays point into */
+};
+
+static void *at(const ln_exec *exec, size_t offset)
+{
+    return offset == LN_NOWHERE ? NULL : exec->arena + offset;
+}
+
+/* Sets the arrays of one node's passes; returns what is left of the pointers. */
+static void **bind_passes(ln_exec *exec, int index, void **pointers)
+{
+    const ln_plan *plan = exec->plan;
+    const ln_node *node = &plan->graph->nodes[index];
+    const ln_planned *planned = &plan->nodes[index];
+    ln_pass pass = {.step = &planned->step, .scratch = at(exec, plan->scratch_at)};
+    const int inputs = node->input_count, outputs = node->output_count;
+    void **in = pointers, **in_grad = in + inputs, **parameter_grad = in_grad + inputs;
+    void **out = parameter_grad + inputs, **out_grad = out + outputs;
+
+    ln_plan_constants(plan, node, (const void **)in);
+    for (int i = 0; i < inputs; i++) {
+        const int id = node->inputs[i];
+        if (id < 0)
+            continue;
+        if (!in[i])
+            in[i] = at(exec, plan->value_at[id]);
+        if (planned->send[i] == LN_SEND_WRITE)
+            in_grad[i] = at(exec, plan->grad_at[id]);
+        else if (planned->send[i] == LN_SEND_ADD)
+            in_grad[i] = at(exec, planned->aside[i]);
+        if (plan->training && plan->graph->values[id].trainable)
+            parameter_grad[i] = at(exec, plan->grad_at[id]);
+    }
+    for (int i = 0; i < outputs; i++) {
+        out[i] = at(exec, plan->value_at[node->outputs[i]]);
+        out_grad[i] = at(exec, plan->grad_at[node->outputs[i]]);
+    }
+    pass.in = (const void *const *)in;
+    pass.out = out;
+    pass.out_grad = (const float *const *)out_grad;
+    pass.in_grad = (float *const *)in_grad;
+    exec->nodes[index].pass = pass;
+    pass.in_grad = (float *const *)parameter_grad;
+    exec->nodes[index].parameters = pass;
+    return out_grad + outputs;
+}
+
+ln_status ln_exec_new(const ln_plan *plan, ln_exec **out, ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    size_t count = 0;
+    for (int i = 0; i < graph->node_count; i++)
+        count += 3 * (size_t)graph->nodes[i].input_count + 2 * (size_t)graph->nodes[i].output_count;
+    ln_exec *exec = ln_calloc(1, sizeof *exec);
+    if (!exec)
+        return ln_fail_memory(err, sizeof *exec);
+    exec->plan = plan;
+    exec->arena = ln_alloc_aligned(plan->bytes);
+    exec->nodes = ln_calloc((size_t)graph->node_count, sizeof *exec->nodes);
+    exec->pointers = ln_calloc(count, sizeof *exec->pointers);
+    if (!exec->arena || !exec->nodes || !exec->pointers) {
+        ln_exec_free(exec);
+        return ln_fail_memory(err, plan->bytes);
+    }
+    /* Rows that a pass does not fill may be computed with, so they must hold numbers; gradients
+     * that no node writes are zero because of this. */
+    memset(exec->arena, 0, plan->bytes);
+    void **pointers = exec->pointers;
+    for (int i = 0; i < graph->node_count; i++)
+        pointers = bind_passes(exec, i, pointers);
+    *out = exec;
+    return LN_OK;
+}
+
+void ln_exec_free(ln_exec *exec)
+{
+    if (!exec)
+        return;
+    ln_free_aligned(exec->arena);
+    ln_free(exec->nodes);
+    ln_free(exec->pointers);
+    ln_free(exec);
+}
+
+void *ln_exec_input(ln_exec *exec, int input)
+{
+    return at(exec, exec->plan->value_at[exec->plan->graph->inputs[input]]);
+}
+
+void ln_exec_training(ln_exec *exec, uint64_t seed, uint64_t number, int64_t first_row)
+{
+    exec->seed = seed;
+    exec->number = number;
+    exec->first_row = first_row;
+}
+
+static void set_pass(const ln_exec *exec, ln_pass *pass)
+{
+    pass->rows = exec->rows;
+    pass->seed = exec->seed;
+    pass->number = exec->number;
+    pass->first_row = exec->first_row;
+}
+
+static ln_status name_node(const ln_node *node, ln_status status, ln_error *err)
+{
+    ln_error_prefix(err, "%s '%s'", node->operator, node->name);
+    return status;
+}
+
+ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err)
+{
+    const ln_plan *plan = exec->plan;
+    const ln_graph *graph = plan->graph;
+    exec->rows = rows;
+    for (int i = 0; i < graph->value_count && plan->backward; i++)
+        if (plan->wanted[i])
+            memset(at(exec, plan->grad_at[i]), 0,
+                   (size_t)ln_shape_count(&plan->shapes[i]) * sizeof(float));
+    if (plan->parameters_bytes)
+        memset(exec->arena + plan->parameters_at, 0, plan->parameters_bytes);
+    for (int i = 0; i < graph->node_count; i++) {
+        const ln_node *node = &graph->nodes[i];
+        if (!plan->nodes[i].run || graph->values[node->outputs[0]].fixed)
+            continue;
+        set_pass(exec, &exec->nodes[i].pass);
+        ln_status status = node->layer->forward(&exec->nodes[i].pass, err);
+        if (status)
+            return name_node(node, status, err);
+    }
+    return LN_OK;
+}
+
+/* Adds what a node wrote aside to the gradients of its inputs. */
+static void add_asides(const ln_exec *exec, int index)
+{
+    const ln_plan *plan = exec->plan;
+    const ln_planned *planned = &plan->nodes[index];
+    for (int i = 0; i < planned->step.node->input_count; i++) {
+        if (planned->send[i] != LN_SEND_ADD)
+            continue;
+        const int id = planned->step.node->inputs[i];
+        const int64_t count = exec->rows * ln_shape_row(&plan->shapes[id]);
+        const float *aside = at(exec, planned->aside[i]);
+        float *sum = at(exec, plan->grad_at[id]);
+        for (int64_t j = 0; j < count; j++)
+            sum[j] += aside[j];
+    }
+}
+
+ln_status ln_exec_backward(ln_exec *exec, ln_error *err)
+{
+    const ln_plan *plan = exec->plan;
+    const ln_graph *graph = plan->graph;
+    for (int i = graph->node_count - 1; i >= 0; i--) {
+        const ln_planned *planned = &plan->nodes[i];
+        const ln_node *node = &graph->nodes[i];
+        ln_status status = LN_OK;
+        if (planned->train) {
+            set_pass(exec, &exec->nodes[i].parameters);
+            status = node->layer->backward_parameters(&exec->nodes[i].parameters, err);
+        }
+        if (planned->back && !status) {
+            const ln_pass *pass = &exec->nodes[i].pass;
+            status = planned->rule ? planned->rule->backward(planned->rule, pass, err)
+                                   : node->layer->backward(pass, err);
+            if (!status)
+                add_asides(exec, i);
+        }
+        if (status)
+            return name_node(node, status, err);
+    }
+    return LN_OK;
+}
+
+const void *ln_exec_value(const ln_exec *exec, int value)
+{
+    const ln_plan *plan = exec->plan;
+    if (plan->value_at[value] != LN_NOWHERE)
+        return at(exec, plan->value_at[value]);
+    const ln_tensor *fixed =
+        plan->fixed[value] ? plan->fixed[value] : plan->graph->values[value].constant;
+    return fixed ? fixed->data : NULL;
+}
+
+float *ln_exec_seed(ln_exec *exec, int value)
+{
+    return at(exec, exec->plan->grad_at[value]);
+}
+
+const float *ln_exec_gradient(const ln_exec *exec, int value)
+{
+    return at(exec, exec->plan->grad_at[value]);
+}
+
+float *ln_exec_parameter_gradient(ln_exec *exec, int value)
+{
+    return at(exec, exec->plan->grad_at[value]);
+}

@@ -1,0 +1,80 @@
+/* A network as a graph in single-assignment form: values (inputs, constants, results) and nodes
+ * (a layer with its attributes) in topological order. It branches, joins, has any number of inputs
+ * and outputs, and shares weights by naming one constant twice. Shapes may hold -1 (unknown until a
+ * plan binds the batch). A graph is built once and then only read, by any number of threads. */
+#ifndef LN_GRAPH_H
+#define LN_GRAPH_H
+
+#include "layers/layer.h"
+#include "lunette.h"
+#include "tensor/tensor.h"
+
+typedef enum ln_value_kind { LN_VALUE_INPUT, LN_VALUE_CONSTANT, LN_VALUE_RESULT } ln_value_kind;
+
+typedef struct ln_value {
+    char *name;         /* unique in the graph: ONNX's value name, or made from the layer's */
+    uint32_t name_hash; /* of the name, so that most others are told apart without reading them */
+    ln_value_kind kind;
+    ln_dtype dtype;
+    ln_shape shape;      /* -1: bound by a plan */
+    ln_tensor *constant; /* the weights of a constant, else NULL */
+    bool trainable;      /* a constant that training changes */
+    bool fixed;          /* a constant, or made from constants alone: a plan computes it once */
+    int producer;        /* node that makes it, or -1 */
+} ln_value;
+
+typedef struct ln_node {
+    char *name; /* unique: ONNX's node name, the script's `name =`, or word + number */
+    const ln_layer *layer;
+    char *operator; /* how the user knows it: "Gemm" (ONNX) or "dense" (a script) */
+    int input_count, output_count;
+    int *inputs, *outputs; /* value ids; an absent optional input is -1 */
+    void *attributes;      /* layer->word.params_size bytes, owned; NULL where that is 0 */
+} ln_node;
+
+struct ln_graph {
+    int references;                                         /* changed atomically */
+    int value_count, node_count, input_count, output_count; /* used entries of the arrays below */
+    int value_room, node_room, input_room, output_room;     /* allocated entries */
+    ln_value *values;
+    ln_node *nodes;        /* in an order in which everything is made before it is used */
+    int *inputs, *outputs; /* value ids */
+};
+
+ln_status ln_graph_new(ln_graph **out, ln_error *err); /* caller releases */
+ln_graph *ln_graph_retain(ln_graph *graph);
+void ln_graph_release(ln_graph *graph);
+/* A copy that may be extended; constants are shared, not copied. */
+ln_status ln_graph_copy(const ln_graph *graph, ln_graph **out, ln_error *err);
+
+/* Building. Ids go to *out. Names must be unique (LN_EINVALID). `constant` is retained. The first
+ * dimension of an input is the rows', whatever number stands there; all others must be known. Every
+ * result that is not fixed has the rows first, too (LN_EUNSUPPORTED otherwise). */
+ln_status ln_graph_add_input(ln_graph *graph, const char *name, ln_dtype dtype,
+                             const ln_shape *shape, int *out, ln_error *err);
+ln_status ln_graph_add_constant(ln_graph *graph, const char *name, ln_tensor *constant,
+                                bool trainable, int *out, ln_error *err);
+/* `attributes` is copied (NULL: zeroed). `outputs` names the results (`output_count` of them).
+ * Infers their shapes through layer->infer; errors name operator and node. `out` (may be NULL) is
+ * the node's index; the ids of its results stand in graph->nodes[*out].outputs. */
+ln_status ln_graph_add_node(ln_graph *graph, const ln_layer *layer, const char *operator,
+                            const char * name, const void *attributes, const int *inputs,
+                            int input_count, const char *const *outputs, int output_count, int *out,
+                            ln_error *err);
+ln_status ln_graph_add_output(ln_graph *graph, int value, ln_error *err);
+
+int ln_graph_find_value(const ln_graph *graph, const char *name); /* id or -1 */
+int ln_graph_find_node(const ln_graph *graph, const char *name);  /* index or -1 */
+/* What `layer =` of a script means: a node's number, a node's name (its first output) or a value's
+ * name. The value's id; LN_EINVALID with the nearest name as a hint. */
+ln_status ln_graph_find_layer(const ln_graph *graph, const char *name_or_number, int *value,
+                              ln_error *err);
+/* Over structure, attributes and weights: the model's identity. */
+ln_status ln_graph_sha256(const ln_graph *graph, uint8_t digest[LN_SHA256_BYTES], ln_error *err);
+/* The structure (no weights) as canonical JSON, for the store and `lunette show`:
+ * {"inputs":[{"name","shape"}],"nodes":[{"name","layer","operator","inputs":[..],"outputs":[..],
+ * "shape":[..],"parameters":n,"attributes":{..}}],"outputs":[...],"parameters":n}; null stands for
+ * the rows and for an absent input. Caller frees with ln_free. */
+ln_status ln_graph_json(const ln_graph *graph, char **out, ln_error *err);
+
+#endif

@@ -1,0 +1,404 @@
+/* Planning, once a (graph, rows, what is wanted).
+ *
+ * A node runs when a wanted value depends on it. Results made from constants alone are computed here
+ * and never again. A value carries a gradient when a wanted value depends on it and it depends on a
+ * value whose gradient is asked for, or, in training, on a trainable constant; a node passes
+ * gradients back when one of its results carries.
+ *
+ * The walker goes through the nodes in reverse. Of the nodes that read a value, the first it meets
+ * writes the value's gradient and the others write aside and are added, in that fixed order; a value
+ * with a seed is added to by all. All of this is decided here, an execution only follows it.
+ *
+ * Every value and every gradient has its own place in the arena: with chunks of 64 rows that is
+ * small, and explainers may read any of them. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "graph/plan_internal.h"
+
+void ln_plan_constants(const ln_plan *plan, const ln_node *node, const void **out)
+{
+    for (int i = 0; i < node->input_count; i++) {
+        const int id = node->inputs[i];
+        out[i] = NULL;
+        if (id >= 0 && plan->graph->values[id].fixed)
+            out[i] = plan->fixed[id] ? plan->fixed[id]->data : plan->graph->values[id].constant->data;
+    }
+}
+
+static ln_shape bind_shape(ln_shape shape, int64_t rows)
+{
+    if (shape.rank > 0 && shape.dims[0] < 0)
+        shape.dims[0] = rows;
+    return shape;
+}
+
+static ln_status allocate(ln_plan *plan, ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    const size_t values = (size_t)graph->value_count;
+    size_t inputs = 0, operands = 0;
+    for (int i = 0; i < graph->node_count; i++) {
+        inputs += (size_t)graph->nodes[i].input_count;
+        operands += (size_t)(graph->nodes[i].input_count + graph->nodes[i].output_count);
+    }
+    plan->shapes = ln_calloc(values, sizeof *plan->shapes);
+    plan->operands = ln_calloc(operands, sizeof *plan->operands);
+    plan->sends = ln_calloc(inputs, sizeof *plan->sends);
+    plan->asides = ln_calloc(inputs, sizeof *plan->asides);
+    plan->nodes = ln_calloc((size_t)graph->node_count, sizeof *plan->nodes);
+    plan->fixed = ln_calloc(values, sizeof *plan->fixed);
+    plan->wanted = ln_calloc(values, sizeof *plan->wanted);
+    plan->carries = ln_calloc(values, sizeof *plan->carries);
+    plan->value_at = ln_calloc(values, sizeof *plan->value_at);
+    plan->grad_at = ln_calloc(values, sizeof *plan->grad_at);
+    if (!plan->shapes || !plan->operands || !plan->sends || !plan->asides || !plan->nodes ||
+        !plan->fixed || !plan->wanted || !plan->carries || !plan->value_at || !plan->grad_at)
+        return ln_fail_memory(err, values * sizeof *plan->shapes);
+    return LN_OK;
+}
+
+/* Concrete shapes, and each node's part of the shared arrays. */
+static void bind_steps(ln_plan *plan)
+{
+    const ln_graph *graph = plan->graph;
+    ln_shape *operand = plan->operands;
+    ln_send *send = plan->sends;
+    size_t *aside = plan->asides;
+    for (int i = 0; i < graph->value_count; i++)
+        plan->shapes[i] = bind_shape(graph->values[i].shape, plan->rows);
+    for (int i = 0; i < graph->node_count; i++) {
+        const ln_node *node = &graph->nodes[i];
+        ln_planned *planned = &plan->nodes[i];
+        planned->step = (ln_step){.graph = graph, .node = node, .index = i, .rows = plan->rows};
+        planned->step.in_shape = operand;
+        for (int j = 0; j < node->input_count; j++, operand++)
+            if (node->inputs[j] >= 0)
+                *operand = plan->shapes[node->inputs[j]];
+        planned->step.out_shape = operand;
+        for (int j = 0; j < node->output_count; j++)
+            *operand++ = plan->shapes[node->outputs[j]];
+        planned->send = send;
+        planned->aside = aside;
+        send += node->input_count;
+        aside += node->input_count;
+    }
+}
+
+static bool node_is_fixed(const ln_graph *graph, const ln_node *node)
+{
+    return graph->values[node->outputs[0]].fixed;
+}
+
+/* Which values and nodes wanted values depend on. */
+static void mark_needed(ln_plan *plan, const ln_plan_options *options, bool *needed)
+{
+    const ln_graph *graph = plan->graph;
+    const int *values = options->values ? options->values : graph->outputs;
+    const int count = options->values ? options->value_count : graph->output_count;
+    for (int i = 0; i < count; i++)
+        plan->wanted[values[i]] = needed[values[i]] = true;
+    for (int i = graph->node_count - 1; i >= 0; i--) {
+        const ln_node *node = &graph->nodes[i];
+        for (int j = 0; j < node->output_count; j++)
+            plan->nodes[i].run = plan->nodes[i].run || needed[node->outputs[j]];
+        for (int j = 0; j < node->input_count && plan->nodes[i].run; j++)
+            if (node->inputs[j] >= 0)
+                needed[node->inputs[j]] = true;
+    }
+}
+
+/* Which values carry gradients, which nodes pass them on and which have parameters to train. */
+static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, const bool *needed,
+                               ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    for (int i = 0; i < options->gradient_count; i++)
+        plan->carries[options->gradients[i]] = needed[options->gradients[i]];
+    for (int i = 0; i < graph->node_count; i++) {
+        const ln_node *node = &graph->nodes[i];
+        ln_planned *planned = &plan->nodes[i];
+        if (!planned->run)
+            continue;
+        for (int j = 0; j < node->input_count; j++) {
+            const int id = node->inputs[j];
+            if (id < 0)
+                continue;
+            planned->back = planned->back || plan->carries[id];
+            if (options->training && graph->values[id].trainable) {
+                if (node_is_fixed(graph, node))
+                    return ln_fail(err, LN_EUNSUPPORTED,
+                                   "%s '%s' makes a new constant of the weights '%s': such a "
+                                   "network cannot be trained",
+                                   node->operator, node->name, graph->values[id].name);
+                planned->train = node->layer->backward_parameters != NULL;
+            }
+        }
+        for (int j = 0; j < node->output_count && (planned->back || planned->train); j++)
+            plan->carries[node->outputs[j]] = true;
+    }
+    return LN_OK;
+}
+
+static ln_status assign_rules(ln_plan *plan, const ln_composite *composite, ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    int position = 0;
+    for (int i = 0; i < graph->node_count; i++) {
+        const ln_node *node = &graph->nodes[i];
+        const bool linear = (node->layer->flags & LN_LAYER_LINEAR) && !node_is_fixed(graph, node);
+        const int own = linear ? position++ : -1;
+        if (!composite || !plan->nodes[i].back)
+            continue;
+        ln_status status = composite->assign(composite, graph, node, own, &plan->nodes[i].rule, err);
+        if (status)
+            return status;
+    }
+    return LN_OK;
+}
+
+static size_t take(size_t *used, size_t bytes)
+{
+    size_t at = *used;
+    *used += (bytes + 63) / 64 * 64;
+    return at;
+}
+
+static size_t value_bytes(const ln_plan *plan, int value)
+{
+    return (size_t)ln_shape_count(&plan->shapes[value]) * ln_dtype_size(LN_F32);
+}
+
+/* Where gradients go, and the memory of all that is written aside by one node at a time. */
+static void place_gradients(ln_plan *plan, const ln_plan_options *options)
+{
+    const ln_graph *graph = plan->graph;
+    size_t aside_at = plan->bytes, most = 0;
+    for (int i = graph->node_count - 1; i >= 0; i--) {
+        const ln_node *node = &graph->nodes[i];
+        size_t end = 0;
+        for (int j = 0; j < node->input_count && plan->nodes[i].back; j++)
+            if (node->inputs[j] >= 0 && plan->nodes[i].send[j] == LN_SEND_ADD)
+                plan->nodes[i].aside[j] = aside_at + take(&end, value_bytes(plan, node->inputs[j]));
+        most = end > most ? end : most;
+    }
+    plan->bytes += most;
+    for (int i = 0; i < graph->value_count; i++)
+        if (plan->carries[i] || plan->wanted[i])
+            plan->grad_at[i] = take(&plan->bytes, value_bytes(plan, i));
+    for (int i = 0; i < options->gradient_count; i++)
+        if (plan->grad_at[options->gradients[i]] == LN_NOWHERE)
+            plan->grad_at[options->gradients[i]] =
+                take(&plan->bytes, value_bytes(plan, options->gradients[i]));
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].output_count && plan->nodes[i].back; j++)
+            if (plan->grad_at[graph->nodes[i].outputs[j]] == LN_NOWHERE)
+                plan->grad_at[graph->nodes[i].outputs[j]] =
+                    take(&plan->bytes, value_bytes(plan, graph->nodes[i].outputs[j]));
+}
+
+/* Of the readers of a value the last in the graph writes, the others add. */
+static void decide_sends(ln_plan *plan, bool *started)
+{
+    const ln_graph *graph = plan->graph;
+    for (int i = 0; i < graph->value_count; i++)
+        started[i] = plan->wanted[i];
+    for (int i = graph->node_count - 1; i >= 0; i--) {
+        const ln_node *node = &graph->nodes[i];
+        for (int j = 0; j < node->input_count && plan->nodes[i].back; j++) {
+            const int id = node->inputs[j];
+            if (id < 0 || !plan->carries[id])
+                continue;
+            plan->nodes[i].send[j] = started[id] ? LN_SEND_ADD : LN_SEND_WRITE;
+            started[id] = true;
+        }
+    }
+}
+
+static void place_values(ln_plan *plan, const bool *needed)
+{
+    const ln_graph *graph = plan->graph;
+    for (int i = 0; i < graph->value_count; i++) {
+        const ln_value *value = &graph->values[i];
+        plan->value_at[i] = plan->grad_at[i] = LN_NOWHERE;
+        if (!value->fixed && (needed[i] || value->kind == LN_VALUE_INPUT))
+            plan->value_at[i] = take(&plan->bytes, (size_t)ln_shape_count(&plan->shapes[i]) *
+                                                       ln_dtype_size(value->dtype));
+    }
+    /* A node that runs writes all its results, also those that nobody reads. */
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].output_count && plan->nodes[i].run; j++) {
+            const int id = graph->nodes[i].outputs[j];
+            if (plan->value_at[id] == LN_NOWHERE && !graph->values[id].fixed)
+                plan->value_at[id] = take(&plan->bytes, value_bytes(plan, id));
+        }
+}
+
+static void place_parameters(ln_plan *plan)
+{
+    const ln_graph *graph = plan->graph;
+    plan->parameters_at = plan->bytes;
+    for (int i = 0; i < graph->value_count && plan->training; i++)
+        if (graph->values[i].trainable)
+            plan->grad_at[i] = take(&plan->bytes, value_bytes(plan, i));
+    plan->parameters_bytes = plan->bytes - plan->parameters_at;
+}
+
+static ln_status prepare_node(const ln_plan *plan, ln_planned *planned, ln_error *err)
+{
+    const ln_node *node = planned->step.node;
+    if (!node->layer->prepare)
+        return LN_OK;
+    const void **constants = ln_calloc((size_t)node->input_count, sizeof *constants);
+    if (!constants)
+        return ln_fail_memory(err, (size_t)node->input_count * sizeof *constants);
+    ln_plan_constants(plan, node, constants);
+    ln_status status = node->layer->prepare(&planned->step, constants, err);
+    ln_free(constants);
+    return status;
+}
+
+/* Runs a node whose inputs are constants; its results become plan->fixed. */
+static ln_status compute_fixed(ln_plan *plan, ln_planned *planned, ln_error *err)
+{
+    const ln_node *node = planned->step.node;
+    void *out[LN_MAX_RANK];
+    void *scratch = ln_alloc_aligned(planned->step.scratch_bytes + 1);
+    const void **in = ln_calloc((size_t)node->input_count, sizeof *in);
+    ln_status status = LN_OK;
+    if (!scratch || !in)
+        status = ln_fail_memory(err, planned->step.scratch_bytes);
+    for (int i = 0; i < node->output_count && !status; i++) {
+        ln_tensor **result = &plan->fixed[node->outputs[i]];
+        ln_tensor_release(*result);
+        *result = NULL;
+        status = ln_tensor_new(LN_F32, &planned->step.out_shape[i], result, err);
+        if (!status)
+            out[i] = (*result)->data;
+    }
+    if (!status) {
+        ln_plan_constants(plan, node, in);
+        const ln_pass pass = {.step = &planned->step,
+                              .rows = planned->step.rows,
+                              .in = in,
+                              .out = out,
+                              .scratch = scratch};
+        status = node->layer->forward(&pass, err);
+    }
+    ln_free(in);
+    ln_free_aligned(scratch);
+    return status;
+}
+
+/* Prepares every node that runs; fixed ones are computed on the way, since later ones read them. */
+static ln_status prepare_nodes(ln_plan *plan, ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    for (int i = 0; i < graph->node_count; i++) {
+        ln_planned *planned = &plan->nodes[i];
+        const bool fixed = node_is_fixed(graph, &graph->nodes[i]);
+        if (!planned->run)
+            continue;
+        planned->step.gradient = planned->back;
+        planned->step.training = plan->training && !fixed;
+        if (fixed)
+            planned->step.rows =
+                planned->step.out_shape[0].rank > 0 ? planned->step.out_shape[0].dims[0] : 1;
+        ln_status status = prepare_node(plan, planned, err);
+        if (!status && fixed)
+            status = compute_fixed(plan, planned, err);
+        if (status) {
+            ln_error_prefix(err, "%s '%s'", graph->nodes[i].operator, graph->nodes[i].name);
+            return status;
+        }
+    }
+    return LN_OK;
+}
+
+static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *marks,
+                           ln_error *err)
+{
+    size_t scratch = 0;
+    bind_steps(plan);
+    mark_needed(plan, options, marks);
+    plan->backward = options->gradient_count > 0 || options->training;
+    ln_status status = plan->backward ? mark_backward(plan, options, marks, err) : LN_OK;
+    if (!status && plan->backward)
+        status = assign_rules(plan, options->composite, err);
+    if (status)
+        return status;
+    place_values(plan, marks);
+    if (plan->backward) {
+        decide_sends(plan, marks);
+        place_gradients(plan, options);
+        place_parameters(plan);
+    }
+    status = prepare_nodes(plan, err);
+    for (int i = 0; i < plan->graph->node_count && !status; i++)
+        if (plan->nodes[i].run && plan->nodes[i].step.scratch_bytes > scratch)
+            scratch = plan->nodes[i].step.scratch_bytes;
+    plan->scratch_at = take(&plan->bytes, scratch);
+    return status;
+}
+
+ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan **out,
+                      ln_error *err)
+{
+    ln_plan *plan = ln_calloc(1, sizeof *plan);
+    bool *marks = ln_calloc((size_t)graph->value_count, sizeof *marks);
+    ln_status status = plan && marks ? LN_OK : ln_fail_memory(err, sizeof *plan);
+    if (!status) {
+        plan->graph = ln_graph_retain(graph);
+        plan->rows = options->rows;
+        plan->training = options->training;
+        status = allocate(plan, err);
+    }
+    if (!status)
+        status = fill_plan(plan, options, marks, err);
+    ln_free(marks);
+    if (status)
+        ln_plan_free(plan);
+    else
+        *out = plan;
+    return status;
+}
+
+void ln_plan_free(ln_plan *plan)
+{
+    if (!plan)
+        return;
+    const ln_graph *graph = plan->graph;
+    for (int i = 0; graph && plan->nodes && i < graph->node_count; i++)
+        if (graph->nodes[i].layer->release && plan->nodes[i].step.node)
+            graph->nodes[i].layer->release(&plan->nodes[i].step);
+    for (int i = 0; graph && plan->fixed && i < graph->value_count; i++)
+        ln_tensor_release(plan->fixed[i]);
+    ln_free(plan->shapes);
+    ln_free(plan->operands);
+    ln_free(plan->sends);
+    ln_free(plan->asides);
+    ln_free(plan->nodes);
+    ln_free(plan->fixed);
+    ln_free(plan->wanted);
+    ln_free(plan->carries);
+    ln_free(plan->value_at);
+    ln_free(plan->grad_at);
+    ln_graph_release(plan->graph);
+    ln_free(plan);
+}
+
+ln_status ln_plan_refresh(ln_plan *plan, ln_error *err)
+{
+    return prepare_nodes(plan, err);
+}
+
+int64_t ln_plan_rows(const ln_plan *plan)
+{
+    return plan->rows;
+}
+
+size_t ln_plan_exec_bytes(const ln_plan *plan)
+{
+    return plan->bytes;
+}

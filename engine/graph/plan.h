@@ -1,0 +1,51 @@
+/* A plan binds a graph to a chunk of rows: concrete shapes, which nodes run, packed weights, where
+ * each value lives. It is made once and shared by all workers; an execution (one a worker) holds
+ * the buffers, so that nothing is allocated in the loop. A pass may have fewer rows than the plan:
+ * the bits of a row never depend on its neighbours.
+ *
+ *     ln_plan_new -> ln_exec_new (one a worker) -> fill ln_exec_input -> ln_exec_forward
+ *     -> ln_exec_value -> fill ln_exec_seed -> ln_exec_backward -> ln_exec_gradient */
+#ifndef LN_PLAN_H
+#define LN_PLAN_H
+
+#include "graph/graph.h"
+#include "graph/rule.h"
+
+typedef struct ln_plan_options {
+    int64_t rows;      /* rows of one pass, >= 1 */
+    const int *values; /* values wanted after forward (ids); NULL: the outputs */
+    int value_count;
+    const int *gradients;          /* values whose gradient is wanted after backward; may be inputs
+                                      or results of nodes */
+    int gradient_count;            /* 0: no backward, unless in training */
+    const ln_composite *composite; /* rules, borrowed, or NULL */
+    bool training;                 /* dropout active; gradients of trainable constants wanted */
+} ln_plan_options;
+
+typedef struct ln_exec ln_exec;
+
+ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan **out,
+                      ln_error *err); /* retains the graph; caller frees */
+void ln_plan_free(ln_plan *plan);
+/* After training changed the constants: packs the weights again. */
+ln_status ln_plan_refresh(ln_plan *plan, ln_error *err);
+int64_t ln_plan_rows(const ln_plan *plan);
+size_t ln_plan_exec_bytes(const ln_plan *plan); /* memory of one execution */
+
+ln_status ln_exec_new(const ln_plan *plan, ln_exec **out, ln_error *err);
+void ln_exec_free(ln_exec *exec);
+void *ln_exec_input(ln_exec *exec, int input); /* buffer of the i-th graph input */
+ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err); /* rows <= the plan's */
+const void *ln_exec_value(const ln_exec *exec, int value);
+/* Gradient of the explained number with respect to `value` (one of options.values): to be filled
+ * before backward; it is zero after forward. Backward adds to it what other outputs send through
+ * the value, so each backward needs a forward before it. */
+float *ln_exec_seed(ln_exec *exec, int value);
+ln_status ln_exec_backward(ln_exec *exec, ln_error *err);
+const float *ln_exec_gradient(const ln_exec *exec, int value);
+/* Training: gradient of a trainable constant, summed over the rows of the pass; zeroed by
+ * ln_exec_forward. seed, number, first_row as in ln_pass. */
+float *ln_exec_parameter_gradient(ln_exec *exec, int value);
+void ln_exec_training(ln_exec *exec, uint64_t seed, uint64_t number, int64_t first_row);
+
+#endif

@@ -1,0 +1,46 @@
+/* Inside graph/: what plan.c decides and exec.c runs. */
+#ifndef LN_PLAN_INTERNAL_H
+#define LN_PLAN_INTERNAL_H
+
+#include "graph/plan.h"
+
+#define LN_NOWHERE ((size_t)-1) /* an offset: not there */
+
+/* What becomes of the gradient that a node sends to one of its inputs. */
+typedef enum ln_send { LN_SEND_NOTHING, LN_SEND_WRITE, LN_SEND_ADD } ln_send;
+
+/* One node of the graph in the plan; nodes that are not needed have run = false. */
+typedef struct ln_planned {
+    ln_step step;
+    bool run;            /* in the forward pass */
+    bool back;           /* its gradient is passed on */
+    bool train;          /* its parameters' gradients are wanted */
+    const ln_rule *rule; /* in place of the layer's backward, or NULL */
+    ln_send *send;       /* one an input */
+    size_t *aside;       /* LN_SEND_ADD: offset in the arena where the gradient is written first */
+} ln_planned;
+
+struct ln_plan {
+    ln_graph *graph; /* retained */
+    int64_t rows;
+    bool backward; /* ln_exec_backward may be called */
+    bool training;
+    ln_shape *shapes;    /* one a value, concrete */
+    ln_shape *operands;  /* shapes of all nodes' inputs and outputs, what steps point into */
+    ln_send *sends;      /* what ln_planned.send points into */
+    size_t *asides;
+    ln_planned *nodes;   /* one a node of the graph, in its order */
+    ln_tensor **fixed;   /* one a value: results made from constants alone, else NULL */
+    bool *wanted;        /* one a value: seeds are its */
+    bool *carries;       /* one a value: gradients pass through it */
+    size_t *value_at;    /* one a value: offset in the arena, LN_NOWHERE: a constant or not needed */
+    size_t *grad_at;     /* one a value: offset of its gradient */
+    size_t parameters_at, parameters_bytes; /* gradients of trainable constants */
+    size_t scratch_at;
+    size_t bytes; /* of the arena of an execution */
+};
+
+/* The constants' data among a node's inputs, NULL for the others (room for input_count). */
+void ln_plan_constants(const ln_plan *plan, const ln_node *node, const void **out);
+
+#endif

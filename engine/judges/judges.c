@@ -1,0 +1,20 @@
+/* The table of judges: one line here, its words in a file a family, one test, one page. */
+#include "judges/judge.h"
+
+#include <string.h>
+
+#define JUDGES(X) X(deletion)
+
+#define DECLARE(name) extern const ln_judge ln_judge_##name;
+JUDGES(DECLARE)
+
+#define ENTRY(name) &ln_judge_##name,
+const ln_judge *const ln_judges[] = {JUDGES(ENTRY) NULL};
+
+const ln_judge *ln_judge_find(const char *word)
+{
+    for (const ln_judge *const *entry = ln_judges; *entry; entry++)
+        if (strcmp((*entry)->word.name, word) == 0)
+            return *entry;
+    return NULL;
+}

@@ -1,0 +1,44 @@
+/* Which entry of the kernels table computes a product.
+ *
+ * Measured in GFLOP/s, one thread, a 2.6 GHz AMD EPYC (Zen 4), best of seven, libdnnl 2.6.3
+ * (AVX-512: brg matmul; AVX2: 1x1 convolution):
+ *
+ *     inputs x outputs   rows    AVX-512: plain  onednn     AVX2: plain  onednn
+ *         30 x 64           1              79      13              69      12
+ *         30 x 64          64             111      99              92      99
+ *         64 x 32          64             115     101             104      99
+ *        128 x 128         64             116     113             102     113
+ *        512 x 512          1              49      43              44      36
+ *        512 x 512         64             107     109              97     111
+ *       1024 x 1024        64             105     106              85     107
+ *       4096 x 1000         1              24      10              26      26
+ *       4096 x 1000        64              85     101              60     103
+ *
+ * A single row is read from memory either way and oneDNN's call costs a microsecond more; for many
+ * rows oneDNN's blocking wins once B (4 MiB at 1024 x 1024) is larger than the second cache. So:
+ * onednn from 2^20 elements of B on, plain below, and plain wherever oneDNN has no fast invariant
+ * product (below AVX2, other processors). The rule reads the shape of B and the instruction set,
+ * never the number of rows, since the two entries round differently.
+ *
+ * C += A^T B (the gradient of the weights) has one implementation: its depth is a microchunk of 16
+ * rows, it reads and writes C once, and oneDNN has no packed product for a transposed left operand. */
+#include "kernels/kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parallel.h"
+
+enum { LARGE_OPERAND = 1 << 20 };
+
+const ln_kernels *ln_kernels_choose(int64_t inputs, int64_t outputs)
+{
+    const char *isa = ln_cpu_isa();
+    const bool invariant = strcmp(isa, "avx512") == 0 || strcmp(isa, "avx2") == 0;
+    const char *wanted = getenv("LUNETTE_KERNELS");
+    if (wanted && strcmp(wanted, "plain") == 0)
+        return &ln_kernels_plain;
+    if (wanted && strcmp(wanted, "onednn") == 0 && invariant)
+        return &ln_kernels_onednn;
+    return invariant && inputs >= LARGE_OPERAND / outputs ? &ln_kernels_onednn : &ln_kernels_plain;
+}

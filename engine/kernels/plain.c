@@ -1,0 +1,179 @@
+/* The plain entry: our own matrix product.
+ *
+ * B is packed into panels of 16 columns, (panel, inputs, 16), zero beyond the last column, so that
+ * the inner loop reads one cache line a step. The block product (plain_block.h) keeps one
+ * accumulator an element and walks the whole depth, which is what makes bits independent of rows,
+ * position and register width. There is no blocking of the depth: two panels of 4096 inputs are
+ * 512 KiB and stay in the second cache for all the rows of a chunk.
+ *
+ * Cost: rows * inputs * outputs fused multiply-adds, outputs rounded up to 16. */
+#include "kernels/plain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "kernels/kernels.h"
+
+typedef struct plain_packed {
+    ln_packed head;
+    ln_block_fn run; /* this machine's block product */
+    float *panels;   /* (panel, inputs, 16), 64-aligned */
+} plain_packed;
+
+ln_block_fn ln_kernels_block(void)
+{
+#ifdef __x86_64__
+    const char *isa = ln_cpu_isa();
+    if (strcmp(isa, "avx512") == 0)
+        return ln_block_avx512;
+    if (strcmp(isa, "avx2") == 0)
+        return ln_block_avx2;
+#endif
+    return ln_block_baseline;
+}
+
+static int64_t panel_count(int64_t columns)
+{
+    return (columns + LN_PANEL - 1) / LN_PANEL;
+}
+
+/* Columns [first, first + count) of B, count <= LN_PANEL, as one panel. */
+static void pack_panel(const float *b, int64_t depth, int64_t input_step, int64_t output_step,
+                       int64_t first, int64_t count, float *panel)
+{
+    for (int64_t k = 0; k < depth; k++) {
+        const float *from = b + k * input_step + first * output_step;
+        for (int64_t j = 0; j < count; j++)
+            panel[k * LN_PANEL + j] = from[j * output_step];
+        for (int64_t j = count; j < LN_PANEL; j++)
+            panel[k * LN_PANEL + j] = 0.0f;
+    }
+}
+
+static void pack_panels(const float *b, int64_t depth, int64_t columns, int64_t input_step,
+                        int64_t output_step, float *panels)
+{
+    for (int64_t first = 0; first < columns; first += LN_PANEL) {
+        int64_t count = columns - first < LN_PANEL ? columns - first : LN_PANEL;
+        pack_panel(b, depth, input_step, output_step, first, count, panels + first * depth);
+    }
+}
+
+static void plain_release(ln_packed *packed)
+{
+    plain_packed *own = (plain_packed *)packed;
+    if (!own)
+        return;
+    ln_free_aligned(own->panels);
+    ln_free(own);
+}
+
+static ln_status plain_pack(const ln_product *product, const float *b, int64_t input_step,
+                            int64_t output_step, ln_packed **packed, ln_error *err)
+{
+    plain_packed *own = (plain_packed *)*packed;
+    if (!own) {
+        size_t bytes = (size_t)(panel_count(product->outputs) * product->inputs) * LN_PANEL *
+                       sizeof(float);
+        own = ln_calloc(1, sizeof *own);
+        if (!own)
+            return ln_fail_memory(err, sizeof *own);
+        own->panels = ln_alloc_aligned(bytes);
+        if (!own->panels) {
+            plain_release(&own->head);
+            return ln_fail_memory(err, bytes);
+        }
+        own->head.kernels = &ln_kernels_plain;
+        own->head.product = *product;
+        own->run = ln_kernels_block();
+        *packed = &own->head;
+    }
+    pack_panels(b, product->inputs, product->outputs, input_step, output_step, own->panels);
+    return LN_OK;
+}
+
+static ln_status plain_multiply(const ln_packed *packed, int64_t rows, const float *x,
+                                const float *bias, float *y, void *scratch, ln_error *err)
+{
+    const plain_packed *own = (const plain_packed *)packed;
+    const ln_product *product = &packed->product;
+    (void)scratch;
+    (void)err;
+    const ln_block block = {.rows = rows,
+                            .columns = product->outputs,
+                            .depth = product->inputs,
+                            .a = x,
+                            .a_row = product->inputs,
+                            .a_depth = 1,
+                            .b = own->panels,
+                            .c = y,
+                            .c_row = product->outputs,
+                            .bias = bias};
+    own->run(&block);
+    return LN_OK;
+}
+
+const ln_kernels ln_kernels_plain = {
+    .name = "plain",
+    .pack = plain_pack,
+    .release = plain_release,
+    .multiply = plain_multiply,
+};
+
+size_t ln_kernels_multiply_once_scratch(int64_t inputs)
+{
+    return (size_t)inputs * LN_PANEL * sizeof(float);
+}
+
+void ln_kernels_multiply_once(ln_block_fn run, const ln_product *product, int64_t rows,
+                              const float *x, const float *b, int64_t input_step, int64_t output_step,
+                              const float *bias, float *y, void *scratch)
+{
+    for (int64_t first = 0; first < product->outputs; first += LN_PANEL) {
+        int64_t left = product->outputs - first;
+        ln_block block = {.rows = rows,
+                          .columns = left < LN_PANEL ? left : LN_PANEL,
+                          .depth = product->inputs,
+                          .a = x,
+                          .a_row = product->inputs,
+                          .a_depth = 1,
+                          .b = scratch,
+                          .c = y + first,
+                          .c_row = product->outputs,
+                          .bias = bias ? bias + first : NULL};
+        pack_panel(b, product->inputs, input_step, output_step, first, block.columns, scratch);
+        run(&block);
+    }
+}
+
+size_t ln_kernels_accumulate_scratch(int64_t rows, int64_t right)
+{
+    return (size_t)(rows * panel_count(right)) * LN_PANEL * sizeof(float);
+}
+
+void ln_kernels_accumulate(ln_block_fn run, int64_t rows, int64_t left, int64_t right,
+                           const float *a, const float *b, float *c, void *scratch)
+{
+    pack_panels(b, rows, right, right, 1, scratch);
+    const ln_block block = {.rows = left,
+                            .columns = right,
+                            .depth = rows,
+                            .a = a,
+                            .a_row = 1,
+                            .a_depth = left,
+                            .b = scratch,
+                            .c = c,
+                            .c_row = right,
+                            .add = true};
+    run(&block);
+}
+
+void ln_kernels_add_rows(int64_t rows, int64_t width, const float *a, float *sum)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < width; i++)
+            sum[i] += a[r * width + i];
+}

@@ -1,0 +1,154 @@
+/* The body of the block product, compiled once an instruction set. The including file defines
+ *
+ *     LANES        floats in a register; 16 is a multiple
+ *     TALL_ROWS    rows of the register block that spans TALL_PANELS panels
+ *     TALL_PANELS
+ *     TALL_LIST(X) X(1) to X(TALL_ROWS)
+ *     WIDE_ROWS    the same for few rows, where more panels keep the adders busy
+ *     WIDE_PANELS
+ *     WIDE_LIST(X)
+ *
+ * the type `vector`, and the functions spread(x), x in every lane, and fused(a, b, c) = a b + c.
+ *
+ * A register block keeps rows x panels accumulators in registers through the whole depth: one
+ * accumulator an element, one fused multiply-add a step of k. So an element's bits are those of
+ * this sum, however the block around it is cut, and the same for every width of register. Rows are
+ * shared out evenly (50 rows are 5 blocks of 10 rather than 4 of 12 and 2 left over). */
+
+#define VECTORS (LN_PANEL / LANES)
+
+/* One register block; `rows` and `panels` are constants where this is inlined. */
+static inline __attribute__((always_inline)) void register_block(const ln_block *block,
+                                                                 const int rows, const int panels,
+                                                                 int64_t row, int64_t panel)
+{
+    enum { MOST_ROWS = TALL_ROWS > WIDE_ROWS ? TALL_ROWS : WIDE_ROWS };
+    enum { MOST_PANELS = TALL_PANELS > WIDE_PANELS ? TALL_PANELS : WIDE_PANELS };
+    vector sum[MOST_ROWS][MOST_PANELS * VECTORS];
+    const int vectors = panels * VECTORS;
+    const int64_t depth = block->depth, a_row = block->a_row, a_depth = block->a_depth;
+    const int64_t first = panel * LN_PANEL, left = block->columns - first;
+    const bool whole = left >= panels * LN_PANEL;
+    float edge[MOST_PANELS * LN_PANEL];
+
+    if (block->add || block->bias) {
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            const float *start =
+                block->add ? block->c + (row + r) * block->c_row + first : block->bias + first;
+            if (!whole) {
+                memset(edge, 0, sizeof edge);
+                memcpy(edge, start, (size_t)left * sizeof *edge);
+                start = edge;
+            }
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] = *(const vector *)(start + v * LANES);
+        }
+    } else {
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] = (vector){0};
+    }
+
+    /* One moving pointer and fixed distances from it, which fit the integer registers; a pointer a
+     * row does not, and halves the speed. */
+    int64_t row_at[MOST_ROWS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+        row_at[r] = r * a_row;
+    const float *a = block->a + row * a_row;
+    const float *b = block->b + panel * depth * LN_PANEL;
+    for (int64_t k = 0; k < depth; k++) {
+        vector right[MOST_PANELS * VECTORS];
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; v++)
+            right[v] = *(const vector *)(b + (v / VECTORS) * depth * LN_PANEL +
+                                         (v % VECTORS) * LANES);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            const vector left_k = spread(a[row_at[r]]);
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] = fused(left_k, right[v], sum[r][v]);
+        }
+        a += a_depth;
+        b += LN_PANEL;
+    }
+
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+        float *c = block->c + (row + r) * block->c_row + first;
+        float *to = whole ? c : edge;
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; v++)
+            *(vector *)(to + v * LANES) = sum[r][v];
+        if (!whole)
+            memcpy(c, edge, (size_t)left * sizeof *edge);
+    }
+}
+
+/* `rows` <= TALL_ROWS, TALL_PANELS panels. */
+static void tall_block(const ln_block *block, int64_t rows, int64_t row, int64_t panel)
+{
+    switch (rows) {
+#define X(n)                                                                                       \
+    case n:                                                                                        \
+        register_block(block, n, TALL_PANELS, row, panel);                                         \
+        break;
+        TALL_LIST(X)
+#undef X
+    }
+}
+
+/* `rows` <= TALL_ROWS, one panel: what is left of an odd number of them. */
+static void thin_block(const ln_block *block, int64_t rows, int64_t row, int64_t panel)
+{
+    switch (rows) {
+#define X(n)                                                                                       \
+    case n:                                                                                        \
+        register_block(block, n, 1, row, panel);                                                   \
+        break;
+        TALL_LIST(X)
+#undef X
+    }
+}
+
+/* `rows` <= WIDE_ROWS, WIDE_PANELS panels. */
+static void wide_block(const ln_block *block, int64_t rows, int64_t row, int64_t panel)
+{
+    switch (rows) {
+#define X(n)                                                                                       \
+    case n:                                                                                        \
+        register_block(block, n, WIDE_PANELS, row, panel);                                         \
+        break;
+        WIDE_LIST(X)
+#undef X
+    }
+}
+
+/* All of C: panels outside, so that a group of them stays in the cache for all rows. */
+static inline __attribute__((always_inline)) void whole_block(const ln_block *block)
+{
+    const int64_t panels = (block->columns + LN_PANEL - 1) / LN_PANEL;
+    const int64_t blocks = (block->rows + TALL_ROWS - 1) / TALL_ROWS;
+    for (int64_t panel = 0; panel < panels;) {
+        if (block->rows <= WIDE_ROWS && panels - panel >= WIDE_PANELS) {
+            wide_block(block, block->rows, 0, panel);
+            panel += WIDE_PANELS;
+            continue;
+        }
+        const bool tall = panels - panel >= TALL_PANELS;
+        for (int64_t i = 0; i < blocks; i++) {
+            int64_t row = block->rows * i / blocks;
+            int64_t rows = block->rows * (i + 1) / blocks - row;
+            if (tall)
+                tall_block(block, rows, row, panel);
+            else
+                thin_block(block, rows, row, panel);
+        }
+        panel += tall ? TALL_PANELS : 1;
+    }
+}

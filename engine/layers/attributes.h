@@ -1,0 +1,56 @@
+/* The attribute struct of each layer: what a script's options, an import or a link set, and what
+ * ln_node.attributes points to. Start from zeroed memory; fields that are not named here as having
+ * another default mean their usual thing at zero. The descriptors' parameter lists point into them. */
+#ifndef LN_LAYERS_ATTRIBUTES_H
+#define LN_LAYERS_ATTRIBUTES_H
+
+#include "base/param.h"
+
+/* "dense": inputs x (N, ..., in), weight, optional bias (out). Acts on the last axis. */
+typedef struct ln_dense_attributes {
+    int64_t units; /* out; 0: as the weight says (imports) */
+    bool bias;     /* declare makes one; of a node the third input says it */
+    bool in_out;   /* the weight is stored (in, out), as ONNX's MatMul has it; else (out, in) */
+} ln_dense_attributes;
+
+/* "leaky_relu" */
+typedef struct ln_leaky_relu_attributes {
+    double negative_slope; /* PyTorch and ONNX: 0.01 */
+} ln_leaky_relu_attributes;
+
+/* "elu" */
+typedef struct ln_elu_attributes {
+    double alpha; /* 1 */
+} ln_elu_attributes;
+
+/* "softplus" */
+typedef struct ln_softplus_attributes {
+    double beta;      /* 1 */
+    double threshold; /* 20: above it (times beta) the function is x itself */
+} ln_softplus_attributes;
+
+/* "dropout" */
+typedef struct ln_dropout_attributes {
+    double p; /* 0.5 */
+} ln_dropout_attributes;
+
+/* "softmax", "concat": an axis counted from the rows (axis 0), negative from the end. */
+typedef struct ln_axis_attributes {
+    int64_t axis; /* softmax -1, concat 1 */
+} ln_axis_attributes;
+
+/* "flatten": axes start.. become one (PyTorch's Flatten; ONNX's with axis = 1). */
+typedef struct ln_flatten_attributes {
+    int64_t start; /* 1 */
+} ln_flatten_attributes;
+
+/* "reshape": of a row; one entry may be -1. With `whole` the first entry stands for the rows (ONNX:
+ * -1, 0 or any number whose row then fits) and 0 copies an axis of the input. */
+typedef struct ln_reshape_attributes {
+    ln_ints shape;
+    bool whole; /* the shape names the rows' axis too */
+} ln_reshape_attributes;
+
+/* "relu", "sigmoid", "tanh", "identity", "add", "class_loss" have none. */
+
+#endif

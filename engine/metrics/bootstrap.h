@@ -1,0 +1,32 @@
+/* Intervals of a mean by the percentile bootstrap, for values one a sample: of one series, or of
+ * the differences of two series over the same samples. */
+#ifndef LN_METRICS_BOOTSTRAP_H
+#define LN_METRICS_BOOTSTRAP_H
+
+#include "lunette.h"
+
+#define LN_BOOTSTRAP_RESAMPLES 2000
+#define LN_BOOTSTRAP_LEVEL 0.95
+
+typedef struct ln_bootstrap_options {
+    double level;      /* of the interval, 0 < level < 1; 0: LN_BOOTSTRAP_LEVEL */
+    int64_t resamples; /* 0: LN_BOOTSTRAP_RESAMPLES */
+    uint64_t seed;     /* draws depend on (seed, "bootstrap", number, resample) */
+    uint64_t number;   /* which interval of the run this is */
+} ln_bootstrap_options;
+
+typedef struct ln_interval {
+    double mean;         /* of the samples that counted; NaN where there are none */
+    double lower, upper; /* ends of the interval; NaN where there are none */
+    int64_t n;           /* samples that counted */
+    int64_t left_out;    /* samples without a finite value in either series */
+} ln_interval;
+
+/* `values` (n). LN_EINVALID where level or resamples are out of range. */
+ln_status ln_bootstrap_mean(const double *values, int64_t n, const ln_bootstrap_options *options,
+                            ln_interval *out, ln_error *err);
+/* Of the mean of a[i] - b[i]; a sample counts where both have a value. */
+ln_status ln_bootstrap_paired(const double *a, const double *b, int64_t n,
+                              const ln_bootstrap_options *options, ln_interval *out, ln_error *err);
+
+#endif

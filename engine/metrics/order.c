@@ -1,0 +1,73 @@
+/* Sorting scores: a least-significant-digit radix sort of (key, row) pairs. A float64's bits, with
+ * the sign bit flipped for positive numbers and all bits for negative ones, order as the numbers
+ * do; complementing them once more gives the descending order. Six passes over 11 bits each, of
+ * which those in which all keys agree are skipped (probabilities share most of their exponent).
+ *
+ * Cost: O(n) time for any input, 32 n bytes. It is stable, so that equal scores keep their row
+ * order. A million scores take some 30 ms; a comparison sort takes several times that. */
+#include "metrics/order.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#define DIGIT_BITS 11
+#define DIGITS (1 << DIGIT_BITS)
+
+typedef struct pair {
+    uint64_t key; /* ascending keys are descending scores */
+    int64_t row;
+} pair;
+
+static uint64_t key_of(double score)
+{
+    double plain = score + 0.0; /* -0 becomes 0 */
+    uint64_t bits;
+    memcpy(&bits, &plain, sizeof bits);
+    bits ^= bits >> 63 ? UINT64_MAX : (uint64_t)1 << 63;
+    return ~bits;
+}
+
+/* One pass from `from` to `to`; false when all digits agree and nothing was moved. */
+static bool pass(const pair *from, pair *to, int64_t n, int shift)
+{
+    int64_t start[DIGITS] = {0};
+    for (int64_t i = 0; i < n; i++)
+        start[from[i].key >> shift & (DIGITS - 1)]++;
+    if (start[from[0].key >> shift & (DIGITS - 1)] == n)
+        return false;
+    int64_t sum = 0;
+    for (int digit = 0; digit < DIGITS; digit++) {
+        int64_t count = start[digit];
+        start[digit] = sum;
+        sum += count;
+    }
+    for (int64_t i = 0; i < n; i++)
+        to[start[from[i].key >> shift & (DIGITS - 1)]++] = from[i];
+    return true;
+}
+
+ln_status ln_order_descending(const double *scores, int64_t n, int64_t stride, int64_t *order,
+                              ln_error *err)
+{
+    if (n <= 0)
+        return LN_OK;
+    pair *pairs = ln_calloc((size_t)n, 2 * sizeof *pairs);
+    if (!pairs)
+        return ln_fail_memory(err, (size_t)n * 2 * sizeof *pairs);
+    pair *from = pairs, *to = pairs + n;
+    for (int64_t i = 0; i < n; i++)
+        from[i] = (pair){key_of(scores[i * stride]), i};
+    for (int shift = 0; shift < 64; shift += DIGIT_BITS) {
+        if (pass(from, to, n, shift)) {
+            pair *swap = from;
+            from = to;
+            to = swap;
+        }
+    }
+    for (int64_t i = 0; i < n; i++)
+        order[i] = from[i].row;
+    ln_free(pairs);
+    return LN_OK;
+}

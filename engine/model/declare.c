@@ -1,0 +1,160 @@
+/* Declaring a network. Every word of a script becomes one node; its layer says which parameters it
+ * has on its input's shape, and they are drawn here, uniform in +-bound, by (seed, "initialise",
+ * number of the parameter), so that they depend on nothing but the seed and their place. */
+#include "model/declare.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "layers/attributes.h"
+
+ln_status ln_declare_begin(const ln_shape *input, uint64_t seed, ln_declaration *out, ln_error *err)
+{
+    ln_shape shape = {.rank = input->rank + 1, .dims = {-1}};
+    char text[64];
+    *out = (ln_declaration){.value = -1, .seed = seed};
+    if (input->rank < 1 || shape.rank > LN_MAX_RANK)
+        return ln_fail(err, LN_EINVALID, "the network's input has shape %s: 1 to %d axes a row",
+                       ln_shape_text(input, text, sizeof text), LN_MAX_RANK - 1);
+    memcpy(shape.dims + 1, input->dims, (size_t)input->rank * sizeof *input->dims);
+    ln_status status = ln_graph_new(&out->graph, err);
+    if (!status)
+        status = ln_graph_add_input(out->graph, "input", LN_F32, &shape, &out->value, err);
+    if (status)
+        ln_declare_abandon(out);
+    return status;
+}
+
+void ln_declare_abandon(ln_declaration *declaration)
+{
+    ln_graph_release(declaration->graph);
+    *declaration = (ln_declaration){.value = -1};
+}
+
+/* The name of the layer being declared: the script's, or word and number. */
+static const char *layer_name(const ln_declaration *declaration, const ln_layer *layer,
+                              char *buffer, size_t size)
+{
+    if (declaration->name)
+        return declaration->name;
+    snprintf(buffer, size, "%s_%d", layer->word.name, declaration->layer_number);
+    return buffer;
+}
+
+static ln_status declare_parameter(ln_declaration *declaration, const char *name,
+                                   const ln_shape *shape, double bound, int *out, ln_error *err)
+{
+    ln_tensor *tensor = NULL;
+    ln_status status = ln_tensor_new(LN_F32, shape, &tensor, err);
+    if (status)
+        return status;
+    ln_rng rng = ln_rng_make(declaration->seed, "initialise", (uint64_t)declaration->parameters, 0);
+    const int64_t count = ln_shape_count(shape);
+    for (int64_t i = 0; i < count; i++)
+        ln_f32(tensor)[i] = (float)((2 * ln_rng_uniform(&rng) - 1) * bound);
+    status = ln_graph_add_constant(declaration->graph, name, tensor, true, out, err);
+    ln_tensor_release(tensor);
+    if (!status)
+        declaration->parameters++;
+    return status;
+}
+
+/* Takes "<operator> '<name>': " off the front of a message that will name the layer otherwise. */
+static void remove_prefix(ln_error *err, const char *operator, const char * name)
+{
+    char prefix[256];
+    if (!err)
+        return;
+    const int length = snprintf(prefix, sizeof prefix, "%s '%s': ", operator, name);
+    if (length < (int)sizeof prefix && strncmp(err->message, prefix, (size_t)length) == 0)
+        memmove(err->message, err->message + length, strlen(err->message + length) + 1);
+}
+
+static ln_status declare_node(ln_declaration *declaration, const ln_layer *layer,
+                              const void *attributes, const int *inputs, int input_count,
+                              ln_error *err)
+{
+    char buffer[128];
+    int node;
+    const char *name = layer_name(declaration, layer, buffer, sizeof buffer);
+    ln_status status = ln_graph_add_node(declaration->graph, layer, layer->word.name, name,
+                                         attributes, inputs, input_count, &name, 1, &node, err);
+    if (status) {
+        remove_prefix(err, layer->word.name, name);
+        return status;
+    }
+    declaration->value = declaration->graph->nodes[node].outputs[0];
+    return LN_OK;
+}
+
+static ln_status declare_layer(ln_declaration *declaration, const ln_layer *layer,
+                               const void *attributes, ln_error *err)
+{
+    ln_layer_parameter parameters[LN_MOST_PARAMETERS];
+    int inputs[1 + LN_MOST_PARAMETERS] = {declaration->value}, count = 0;
+    char buffer[128], name[256];
+    const char *own = layer_name(declaration, layer, buffer, sizeof buffer);
+    if (layer->flags & LN_LAYER_INTERNAL)
+        return ln_fail(err, LN_EINVALID, "it cannot stand alone in a network");
+    if (ln_graph_find_node(declaration->graph, own) >= 0)
+        return ln_fail(err, LN_EINVALID, "another layer is named '%s' already", own);
+    ln_status status = LN_OK;
+    if (layer->parameters)
+        status =
+            layer->parameters(attributes, &declaration->graph->values[declaration->value].shape,
+                              parameters, &count, err);
+    for (int i = 0; i < count && !status; i++) {
+        snprintf(name, sizeof name, "%s.%s", own, parameters[i].name);
+        status = declare_parameter(declaration, name, &parameters[i].shape, parameters[i].bound,
+                                   &inputs[1 + i], err);
+    }
+    return status ? status : declare_node(declaration, layer, attributes, inputs, 1 + count, err);
+}
+
+ln_status ln_declare_layer(ln_declaration *declaration, const ln_layer *layer,
+                           const void *attributes, const char *name, ln_error *err)
+{
+    declaration->layer_number = declaration->graph->node_count;
+    declaration->name = name;
+    ln_status status = declare_layer(declaration, layer, attributes, err);
+    if (status)
+        ln_error_prefix(err, "layer %d (%s)", declaration->layer_number, layer->word.name);
+    declaration->name = NULL;
+    return status;
+}
+
+ln_status ln_declare_join(ln_declaration *declaration, const char *join, const int *values,
+                          int count, ln_error *err)
+{
+    const ln_axis_attributes concat = {.axis = 1};
+    const bool add = strcmp(join, "add") == 0;
+    if (!add && strcmp(join, "concat") != 0) {
+        ln_fail(err, LN_EINVALID, "join is '%s': it must be \"add\" or \"concat\"", join);
+        const char *nearest = ln_nearest_word(join, (const char *const[]){"add", "concat", NULL});
+        if (nearest)
+            ln_error_hint(err, "did you mean '%s'?", nearest);
+        return LN_EINVALID;
+    }
+    declaration->layer_number = declaration->graph->node_count;
+    declaration->name = NULL;
+    ln_status status =
+        declare_node(declaration, ln_layer_find(join), add ? NULL : &concat, values, count, err);
+    if (status)
+        ln_error_prefix(err, "layer %d (%s)", declaration->layer_number, join);
+    return status;
+}
+
+ln_status ln_declare_finish(ln_declaration *declaration, ln_graph **out, ln_error *err)
+{
+    ln_status status = LN_OK;
+    if (declaration->graph->node_count == 0)
+        status = ln_fail(err, LN_EINVALID, "the network has no layers");
+    if (!status)
+        status = ln_graph_add_output(declaration->graph, declaration->value, err);
+    if (!status)
+        *out = ln_graph_retain(declaration->graph);
+    ln_declare_abandon(declaration);
+    return status;
+}

@@ -1,0 +1,89 @@
+/* A model: what explainers, metrics and judges see of a network (later also of trees and black
+ * boxes). Its inputs are rows of `width` float32 numbers in encoded space: all inputs of the graph,
+ * flattened and side by side. Its outputs are `output_count` numbers a row. */
+#ifndef LN_MODEL_H
+#define LN_MODEL_H
+
+#include "data/encoding.h"
+#include "graph/plan.h"
+#include "graph/rule.h"
+#include "lunette.h"
+
+/* On which scale the model is explained or judged (contract, section 2). */
+typedef enum ln_link { LN_LINK_RAW, LN_LINK_LOGIT, LN_LINK_PROBABILITY, LN_LINK_LOSS } ln_link;
+#define LN_LINK_CHOICES "raw|logit|probability|loss"
+
+typedef enum ln_task { LN_TASK_CLASSIFICATION, LN_TASK_REGRESSION } ln_task;
+
+struct ln_model {
+    int references;
+    char *format; /* "network" (declared), "onnx" */
+    ln_graph *graph;
+    ln_encoding *encoding; /* owned, or NULL: the inputs are the features */
+    ln_task task;
+    int64_t width; /* encoded numbers a row, all inputs together */
+    int input_count;
+    int64_t *input_offset;           /* input_count + 1 entries: where each input starts in a row */
+    int output_value;                /* value id that is the model's output (N, ...) */
+    int64_t output_count;            /* numbers a row at the output */
+    int64_t class_count;             /* outputs, 2 for a one-output classifier, 0 for regression */
+    uint8_t sha256[LN_SHA256_BYTES]; /* graph, weights, encoding, chosen output */
+};
+
+/* `output`: the graph's output by name, NULL: the only one (else LN_EINVALID listing them). Takes
+ * over `encoding` (may be NULL) also when it fails. Checks that the width matches the encoding. */
+ln_status ln_model_new(const char *format, ln_graph *graph, const char *output,
+                       ln_encoding *encoding, ln_task task, ln_model **out, ln_error *err);
+ln_model *ln_model_retain(ln_model *model);
+void ln_model_release(ln_model *model);
+ln_status ln_model_rehash(ln_model *model, ln_error *err); /* after training */
+
+/* A target on a link: the number explained is offset + scale * output[index]. For a one-output
+ * classifier class 1 is the output and class 0 its negative (1 - p on the probability link). */
+typedef struct ln_target {
+    int64_t index;        /* which output */
+    double scale, offset; /* 1, 0 but for class 0 of a one-output classifier */
+} ln_target;
+ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, ln_target *out,
+                          ln_error *err); /* LN_EINVALID: out of range, with the range */
+
+/* A runner evaluates the model on one link inside one worker; it owns an execution. Make one
+ * ln_function a job (it holds the plans) and one runner a worker. */
+typedef struct ln_function ln_function;
+typedef struct ln_runner ln_runner;
+
+typedef struct ln_function_options {
+    ln_link link;
+    int64_t rows;                  /* greatest number of rows in one call */
+    bool gradient;                 /* ln_runner_gradient will be called */
+    const ln_composite *composite; /* rules for the backward pass, or NULL */
+} ln_function_options;
+
+/* The graph with what the link adds (softmax, sigmoid, loss) or leaves off, planned. Errors say
+ * why a link is not defined here. On LN_LINK_LOSS output c is the loss if c were the label. */
+ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
+                          ln_error *err); /* retains the model */
+void ln_function_free(ln_function *function);
+int64_t ln_function_outputs(const ln_function *function); /* numbers a row */
+ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *err);
+void ln_runner_free(ln_runner *runner);
+/* x (rows, width) -> out (rows, outputs). */
+ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
+                            ln_error *err);
+/* x (rows, width), one target a row -> the explained numbers (rows; may be NULL) and their
+ * gradient (rows, width), by the rules of the function's composite. */
+ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target *targets,
+                             int64_t rows, double *value, float *gradient, ln_error *err);
+
+/* Whole tensors: x (N, width) -> (N, outputs) f32 on the link, in chunks over the pool. */
+ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln_pool *pool,
+                           ln_tensor **out, ln_error *err);
+
+/* What metrics and judges read: class probabilities (N, class_count), by final softmax/sigmoid as it
+ * is, else softmax for two or more outputs, sigmoid for one; for regression the outputs. f64. */
+ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln_tensor **out,
+                          ln_error *err);
+
+#define LN_CHUNK_ROWS 64 /* rows of a plan's chunk: fixed, so that nothing depends on threads */
+
+#endif

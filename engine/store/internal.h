@@ -1,0 +1,82 @@
+/* What the files of this room share about an open store. */
+#ifndef LN_STORE_INTERNAL_H
+#define LN_STORE_INTERNAL_H
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "store/sqlite.h"
+#include "store/store.h"
+
+#define LN_SCHEMA_VERSION 1
+#define LN_APPLICATION_ID 0x4c756e65 /* "Lune": what `file` and SQLite's header know us by */
+#define LN_PAGE_BYTES 16384
+#define LN_BUSY_MILLISECONDS 30000
+
+/* A prepared statement and what it was prepared for. */
+typedef struct ln_kept {
+    uint64_t hash;           /* of the key */
+    char *key;               /* kind, table and columns, each with a line end */
+    sqlite3_stmt *statement; /* reset between uses */
+} ln_kept;
+
+struct ln_store {
+    sqlite3 *db;            /* the connection */
+    char *path;             /* as given */
+    ln_store_mode mode;     /* as given */
+    ln_kept *kept;          /* kept_count statements of write.c */
+    int kept_count;         /* how many */
+    int kept_room;          /* for how many there is room */
+    sqlite3_stmt *put[3];   /* statements of tensors.c and attributions.c */
+    int running_fd;         /* open `<store>-running` with our locks, or -1 */
+    bool guarded;           /* a read-only query is being prepared or stepped */
+};
+
+/* Fills err from SQLite's last error on this connection: full disk, lock, damage ... in our words.
+ * `code` is SQLite's. Returns LN_ESTORE, LN_ENOMEM or LN_EINTERRUPTED. */
+ln_status ln_store_error(ln_store *store, int code, ln_error *err);
+/* The same for a connection that is not a store yet. */
+ln_status ln_sqlite_error(sqlite3 *db, const char *path, int code, ln_error *err);
+
+/* Statements without results; several at once. */
+ln_status ln_store_exec(ln_store *store, const char *sql, ln_error *err);
+ln_status ln_store_prepare(ln_store *store, const char *sql, sqlite3_stmt **out, ln_error *err);
+/* One step: LN_OK with *row. Otherwise the statement is reset and err filled. */
+ln_status ln_store_step(ln_store *store, sqlite3_stmt *statement, bool *row, ln_error *err);
+/* The first column of the only row of a query; `fallback` where there is none or it is NULL. */
+ln_status ln_store_number(ln_store *store, const char *sql, int64_t argument, int64_t fallback,
+                          int64_t *out, ln_error *err);
+
+/* A transaction of our own where none is open (*own says whether), for calls that need several
+ * statements to hold together; ends it by commit or, on failure, rollback. */
+ln_status ln_store_enter(ln_store *store, bool *own, ln_error *err);
+ln_status ln_store_leave(ln_store *store, bool own, ln_status status, ln_error *err);
+
+/* One step of the schema's history: what leads from version - 1 to version. */
+typedef struct ln_migration {
+    int version;      /* reached by it */
+    const char *file; /* embedded SQL: "store/schema.sql"; or NULL: */
+    const char *sql;  /* a short step's SQL itself */
+} ln_migration;
+extern const ln_migration ln_migrations[]; /* ascending; ends with version 0 */
+
+/* The schema's version, 0 of an empty file; LN_ESTORE where the file is no store of ours. */
+ln_status ln_store_version(ln_store *store, int *version, ln_error *err);
+/* Brings the store from its version to the last one of the list, in one transaction. */
+ln_status ln_store_migrate(ln_store *store, const ln_migration *list, ln_error *err);
+/* One view of views.sql (embedded), its SQL from "CREATE" to before ";". Calls `each` for every one. */
+typedef ln_status (*ln_view_fn)(void *context, const char *name, const char *sql, size_t length,
+                                ln_error *err);
+ln_status ln_store_each_view(ln_view_fn each, void *context, ln_error *err);
+
+/* Whether the process of a run that is `running` still lives. */
+bool ln_store_run_alive(const ln_store *store, int64_t run);
+void ln_store_running_close(ln_store *store);
+/* Readers: TEMP views over `run` and run_summary that show dead runs as interrupted. */
+ln_status ln_store_hide_dead(ln_store *store, ln_error *err);
+
+/* The authorizer of read-only queries; looks at store->guarded. */
+int ln_store_authorize(void *store, int action, const char *a, const char *b, const char *schema,
+                       const char *trigger);
+
+#endif

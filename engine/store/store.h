@@ -1,0 +1,137 @@
+/* The store: one SQLite file that keeps every run whole. This room is the only user of sqlite3.h.
+ * schema.sql is the schema of docs/store.md; migrations bring older stores up to it. It knows no
+ * explainer: what it writes is given to it as rows.
+ *
+ * Writing: ln_store_begin (BEGIN IMMEDIATE), ln_store_insert ..., ln_store_commit; a finished piece
+ * is one transaction and is reported only after its commit. Not thread-safe: one thread a store. */
+#ifndef LN_STORE_H
+#define LN_STORE_H
+
+#include "base/hash.h"
+#include "lunette.h"
+#include "tensor/tensor.h"
+
+typedef enum ln_store_mode {
+    LN_STORE_READ,   /* never changes the file; falls back to immutable=1 in a folder without
+                        write permission when there is no -wal */
+    LN_STORE_WRITE,  /* creates and migrates */
+} ln_store_mode;
+
+/* Errors: LN_ESTORE for a file that is no store, newer than this program, damaged, locked for too
+ * long (30 s), read-only or full, each with its own words; LN_EFILE when READ and it is missing. */
+ln_status ln_store_open(const char *path, ln_store_mode mode, ln_store **out, ln_error *err);
+void ln_store_close(ln_store *store); /* NULL is fine; rolls back what is open */
+const char *ln_store_path(const ln_store *store);
+
+/* --- rows ------------------------------------------------------------------------------------ */
+
+typedef enum ln_cell_type { LN_CELL_NULL, LN_CELL_INT, LN_CELL_REAL, LN_CELL_TEXT, LN_CELL_BLOB } ln_cell_type;
+
+typedef struct ln_cell {
+    const char *column;  /* insert: the column's name; parameters of a query: name without ':' */
+    ln_cell_type type;
+    int64_t integer;
+    double real;         /* NaN is stored as NULL */
+    const void *data;    /* text (UTF-8) or blob, borrowed */
+    size_t bytes;
+} ln_cell;
+
+ln_status ln_store_begin(ln_store *store, ln_error *err);
+ln_status ln_store_commit(ln_store *store, ln_error *err);
+void ln_store_rollback(ln_store *store);
+
+/* INSERT into a table of the schema; names are checked against it. *id (may be NULL) is the rowid.
+ * Statements are prepared once and kept. */
+ln_status ln_store_insert(ln_store *store, const char *table, const ln_cell *cells, int count,
+                          int64_t *id, ln_error *err);
+/* As insert, but where the unique key `key_column` already has this value, its id is returned and
+ * nothing is written (source, environment, dataset, model by sha256; experiment by name). *added
+ * (may be NULL) tells which. */
+ln_status ln_store_intern(ln_store *store, const char *table, const char *key_column,
+                          const ln_cell *cells, int count, int64_t *id, bool *added,
+                          ln_error *err);
+/* UPDATE table SET cells WHERE id = id: only rows of runs that are still `running`. */
+ln_status ln_store_update(ln_store *store, const char *table, int64_t id, const ln_cell *cells,
+                          int count, ln_error *err);
+/* Content-addressed: an equal tensor is stored once. */
+ln_status ln_store_put_tensor(ln_store *store, const ln_tensor *tensor, int64_t *id, ln_error *err);
+ln_status ln_store_get_tensor(ln_store *store, int64_t id, ln_tensor **out, ln_error *err);
+
+/* A piece of an explanation: `count` attributions that share one tensor (count, ...shape). Rows are
+ * written in item order with `seq` going on from first_seq. */
+typedef struct ln_attribution_rows {
+    int64_t explanation;            /* its id */
+    int64_t count, first_seq;
+    const int64_t *sample;          /* sample ids; entry -1: NULL (global) */
+    const int64_t *target;          /* entry -1: NULL */
+    const char *kind, *space;       /* "feature", "input" ... */
+    const char *layer;              /* or NULL */
+    const ln_tensor *values;        /* (count, ...) f32 */
+    const ln_tensor *errors;        /* same shape, or NULL */
+    int64_t groups;                 /* tensor id, or -1 */
+    const double *output, *baseline_output, *absorbed; /* NaN: NULL; array pointer may be NULL */
+    const double *total, *residual, *min, *max, *l1;   /* count entries each */
+    const int64_t *nan_count;
+    const char *const *status;      /* NULL: "ok" for all */
+    const char *const *reason;      /* NULL: none */
+    const char *input;              /* the model's input they belong to, where there are several */
+} ln_attribution_rows;
+/* One transaction if none is open. Row i's id is *first_id + i. */
+ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *rows,
+                                    int64_t *first_id, ln_error *err);
+
+/* --- queries --------------------------------------------------------------------------------- */
+
+typedef struct ln_query ln_query;
+
+typedef struct ln_query_options {
+    bool write;              /* lets statements change the store (`query --write`) */
+    const ln_cell *params;   /* named parameters (:name, @name, $name) */
+    int param_count;
+    double timeout;          /* seconds; 0: none */
+} ln_query_options;
+
+/* The first statement of `sql`, which must live as long as the query; LN_ESTORE has SQLite's words
+ * and, where known, the line with the place marked. Every parameter must have a value. Without
+ * `write` an allow-list authorizer and query_only refuse everything that is not reading this store
+ * (ATTACH, PRAGMA that set, VACUUM INTO, load_extension, writing functions). */
+ln_status ln_query_new(ln_store *store, const char *sql, const ln_query_options *options,
+                       ln_query **out, ln_error *err);
+const char *ln_query_rest(const ln_query *query);  /* what follows the statement, blanks skipped */
+int ln_query_columns(const ln_query *query);
+const char *ln_query_name(const ln_query *query, int column);
+/* The table column that a result column is, or NULL where it is an expression. Borrowed. */
+const char *ln_query_origin(const ln_query *query, int column);
+bool ln_query_uses(const ln_query *query, const char *parameter); /* name without ':' */
+/* *more is false after the last row. */
+ln_status ln_query_next(ln_query *query, bool *more, ln_error *err);
+ln_cell ln_query_cell(const ln_query *query, int column); /* borrowed until the next call */
+void ln_query_free(ln_query *query);
+
+/* --- runs ------------------------------------------------------------------------------------ */
+
+/* RUN of the command line: a number, a unique prefix of a uuid (4 digits or more), an experiment's
+ * name (its newest run), `last`, `last~1`. LN_EINVALID when there is none or several, with what
+ * there is. */
+ln_status ln_store_find_run(ln_store *store, const char *text, int64_t *run, ln_error *err);
+
+/* Runs left `running` by processes that are gone become `interrupted` (at every open for writing,
+ * and shown so by readers): a running process holds an advisory lock on byte run id of the file
+ * `<store>-running`, taken by ln_store_run_begin and released by ln_store_close. Call it inside the
+ * transaction that inserts the run, so that no other process sees the row without the lock. */
+ln_status ln_store_run_begin(ln_store *store, int64_t run, ln_error *err);
+ln_status ln_store_mark_dead(ln_store *store, int64_t *marked, ln_error *err);
+
+/* Integrity: PRAGMA integrity_check, foreign keys, every tensor's hash and size, every attribution's
+ * tensor row and recorded sums, residuals against each explanation's `tolerance`. `run` 0: the whole store. Each
+ * finding goes to `each` (severity "broken" or "residual"). */
+typedef void (*ln_finding_fn)(void *context, const char *severity, const char *text);
+ln_status ln_store_verify(ln_store *store, int64_t run, ln_finding_fn each, void *context,
+                          int64_t *checked, ln_error *err);
+
+/* The allocator of SQLite is ours (counted against --memory); once, before the first open. */
+void ln_store_configure(void);
+
+const char *ln_store_library(void); /* the version of SQLite in use: "3.40.1" */
+
+#endif

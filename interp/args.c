@@ -1,0 +1,148 @@
+/* Driven by the descriptor alone: one case a C type, no knowledge of any word. The checks repeat
+ * what schema.lua promises, since a wrong number here would be read as a wrong type in C. */
+#include "args.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static ln_status wrong(const ln_word *word, const ln_param *param, const char *expected,
+                       ln_error *err)
+{
+    ln_status status = ln_fail(err, LN_EINVALID, "%s: expected %s", word->name, expected);
+    if (err)
+        snprintf(err->field, sizeof err->field, "%s", param->name);
+    return status;
+}
+
+static void set_absent(const ln_param *param, void *place)
+{
+    if (param->type == LN_PARAM_CHOICE)
+        *(int *)place = -1;
+    else if (param->type == LN_PARAM_REAL)
+        *(double *)place = NAN;
+}
+
+static bool within(const ln_param *param, double number)
+{
+    bool ranged = param->min != 0 || param->max != 0 || param->above_min;
+    if (!ranged)
+        return true;
+    if (number < param->min || (param->above_min && number <= param->min))
+        return false;
+    return param->max <= param->min || number <= param->max;
+}
+
+/* A whole number or a list of up to eight; the value is on top of the stack. */
+static ln_status read_ints(lua_State *L, const ln_word *word, const ln_param *param, ln_ints *out,
+                           ln_error *err)
+{
+    int whole;
+    const int most = (int)(sizeof out->at / sizeof out->at[0]);
+    if (lua_type(L, -1) != LUA_TTABLE) {
+        out->at[0] = lua_tointegerx(L, -1, &whole);
+        out->count = 1;
+        return whole ? LN_OK : wrong(word, param, "a whole number or a list of them", err);
+    }
+    lua_Unsigned count = lua_rawlen(L, -1);
+    if (count > (lua_Unsigned)most)
+        return wrong(word, param, "at most eight numbers", err);
+    for (int i = 0; i < (int)count; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        out->at[i] = lua_tointegerx(L, -1, &whole);
+        lua_pop(L, 1);
+        if (!whole)
+            return wrong(word, param, "a list of whole numbers", err);
+    }
+    out->count = (int)count;
+    return LN_OK;
+}
+
+static ln_status read_choice(lua_State *L, const ln_word *word, const ln_param *param, int *out,
+                             ln_error *err)
+{
+    size_t length;
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+    *out = text ? ln_choice_index(param->choices, text, length) : -1;
+    return *out >= 0 ? LN_OK : wrong(word, param, param->choices, err);
+}
+
+static ln_status read_number(lua_State *L, const ln_word *word, const ln_param *param, void *place,
+                             ln_error *err)
+{
+    int fits;
+    if (param->type == LN_PARAM_INT) {
+        lua_Integer whole = lua_tointegerx(L, -1, &fits);
+        *(int64_t *)place = whole;
+        if (!fits || !within(param, (double)whole))
+            return wrong(word, param, "a whole number in its range", err);
+        return LN_OK;
+    }
+    double number = lua_tonumberx(L, -1, &fits);
+    *(double *)place = number;
+    if (!fits || !within(param, number))
+        return wrong(word, param, "a number in its range", err);
+    return LN_OK;
+}
+
+/* The value is on top of the stack. */
+static ln_status read_one(lua_State *L, const ln_word *word, const ln_param *param, void *place,
+                          ln_error *err)
+{
+    if (lua_isnil(L, -1)) {
+        set_absent(param, place);
+        return LN_OK;
+    }
+    switch (param->type) {
+    case LN_PARAM_INT:
+    case LN_PARAM_REAL:
+        return read_number(L, word, param, place, err);
+    case LN_PARAM_BOOL:
+        *(bool *)place = lua_toboolean(L, -1);
+        return lua_isboolean(L, -1) ? LN_OK : wrong(word, param, "true or false", err);
+    case LN_PARAM_CHOICE:
+        return read_choice(L, word, param, place, err);
+    case LN_PARAM_STRING:
+        if (lua_type(L, -1) != LUA_TSTRING)
+            return wrong(word, param, "a text", err);
+        *(const char **)place = lua_tostring(L, -1);
+        return LN_OK;
+    case LN_PARAM_INTS:
+        return read_ints(L, word, param, place, err);
+    case LN_PARAM_BASELINE:
+    case LN_PARAM_BACKGROUND:
+    case LN_PARAM_GROUPS:
+    case LN_PARAM_LAYER:
+    case LN_PARAM_WORD:
+    case LN_PARAM_TABLE:
+        break;
+    }
+    return ln_fail(err, LN_EINVALID, "%s: '%s' is resolved by the driver, it has no place in C",
+                   word->name, param->name);
+}
+
+ln_status ln_args_read(lua_State *L, int index, const ln_word *word, void *params, ln_error *err)
+{
+    if (word->params_size)
+        memset(params, 0, word->params_size);
+    if (!word->params)
+        return LN_OK;
+    index = lua_absindex(L, index);
+    if (lua_type(L, index) != LUA_TTABLE)
+        return ln_fail(err, LN_EINVALID, "%s: expected a table of options", word->name);
+    if (!lua_checkstack(L, 4))
+        return ln_fail_memory(err, 4 * sizeof(void *));
+    for (const ln_param *param = word->params; param->name; param++) {
+        if (param->offset == LN_NO_OFFSET)
+            continue;
+        lua_pushstring(L, param->name);
+        lua_rawget(L, index);
+        ln_status status = read_one(L, word, param, (char *)params + param->offset, err);
+        lua_pop(L, 1);
+        if (status)
+            return status;
+    }
+    return LN_OK;
+}

@@ -1,0 +1,229 @@
+/* Explainers and judges for the stdlib. A job keeps what it borrows (tensors, model, pool,
+ * parameters) alive as user values; its results, a piece, hold their numbers as a tensor. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "explainers/explainer.h"
+#include "interp.h"
+#include "judges/judge.h"
+
+/* The parameter struct of a word from the resolved options in field `params`; it is left on the
+ * stack, so that it lives as long as the call (or the job, as its user value). */
+static void *params_field(lua_State *L, int table, const ln_word *word)
+{
+    ln_error err = {0};
+    void *params = lua_newuserdatauv(L, word->params_size + 1, 1);
+    memset(params, 0, word->params_size + 1);
+    lua_getfield(L, table, "params");
+    if (ln_args_read(L, lua_gettop(L), word, params, &err)) {
+        ln_raise(L, &err);
+    }
+    lua_setiuservalue(L, -2, 1); /* the options keep the texts that params points to */
+    return params;
+}
+
+/* One item a row of x, for the target given. */
+static ln_item *new_items(lua_State *L, const ln_tensor *targets)
+{
+    const int64_t count = targets->shape.dims[0];
+    ln_item *items = lua_newuserdatauv(L, (size_t)count * sizeof *items + 1, 0);
+    for (int64_t i = 0; i < count; i++) {
+        items[i] = (ln_item){.row = i, .target = ln_i64(targets)[i]};
+    }
+    return items;
+}
+
+/* job { explainer, model, link, x, row_ids, targets, baseline, background, groups, group_count,
+ * params, seed, stream, pool } -> job */
+static int job_new(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "explainer");
+    const ln_explainer *explainer = ln_explainer_find(luaL_checkstring(L, -1));
+    luaL_argcheck(L, explainer != NULL, 1, "no such explainer");
+    lua_getfield(L, 1, "model");
+    ln_model *model = ln_check_model(L, -1);
+    const ln_tensor *x = ln_tensor_field(L, 1, "x"), *targets = ln_tensor_field(L, 1, "targets");
+    const ln_tensor *row_ids = ln_tensor_field(L, 1, "row_ids");
+    const ln_tensor *groups = ln_tensor_field(L, 1, "groups");
+    luaL_argcheck(L, x && targets && row_ids, 1, "x, targets and row_ids are needed");
+    lua_getfield(L, 1, "pool");
+    ln_pool *pool = ln_opt_pool(L, -1);
+    void *params = params_field(L, 1, &explainer->word);
+    const int params_at = lua_gettop(L);
+    ln_item *items = new_items(L, targets);
+    const int items_at = lua_gettop(L);
+    ln_bound_job *bound = ln_new_job(L);
+    const int box = lua_gettop(L);
+    lua_createtable(L, 3, 0); /* what the job borrows: arguments, parameters, items */
+    for (int i = 0; i < 3; i++) {
+        lua_pushvalue(L, (const int[]){1, params_at, items_at}[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    ln_box_keep(L, box, -1);
+    lua_settop(L, box);
+    bound->request = (ln_request){
+        .model = model,
+        .link = (ln_link)ln_choice_field(L, 1, "link", LN_LINK_CHOICES),
+        .x = x,
+        .row_ids = ln_i64(row_ids),
+        .items = items,
+        .item_count = targets->shape.dims[0],
+        .baseline = ln_tensor_field(L, 1, "baseline"),
+        .background = ln_tensor_field(L, 1, "background"),
+        .groups = groups ? groups->data : NULL,
+        .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
+        .params = params,
+        .seed = (uint64_t)ln_integer_field(L, 1, "seed", 0),
+        .stream = (uint64_t)ln_integer_field(L, 1, "stream", 0),
+    };
+    ln_error err = {0};
+    if (ln_job_new(explainer, &bound->request, pool, &bound->job, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
+/* The values (count, width) of a piece as a tensor whose rows have the shape given. */
+static ln_status keep_values(lua_State *L, int shape_at, ln_piece *piece, ln_error *err)
+{
+    ln_shape shape = {.rank = 2, .dims = {piece->explained.count, piece->explained.width}};
+    if (lua_istable(L, shape_at)) {
+        shape.rank = 1 + (int)lua_rawlen(L, shape_at);
+        if (shape.rank > LN_MAX_RANK) {
+            return ln_fail(err, LN_EUNSUPPORTED, "inputs of more than %d axes", LN_MAX_RANK - 1);
+        }
+        for (int axis = 1; axis < shape.rank; axis++) {
+            lua_rawgeti(L, shape_at, axis);
+            shape.dims[axis] = lua_tointeger(L, -1);
+            lua_pop(L, 1);
+        }
+    }
+    const ln_status status =
+        ln_tensor_copy_of(LN_F32, &shape, piece->explained.values, &piece->values, err);
+    if (status || piece->explained.errors == NULL) {
+        return status;
+    }
+    return ln_tensor_copy_of(LN_F32, &shape, piece->explained.errors, &piece->errors, err);
+}
+
+static ln_status summarise(ln_piece *piece, ln_error *err)
+{
+    const int64_t count = piece->explained.count, width = piece->explained.width;
+    const size_t bytes = (size_t)count * sizeof *piece->summary + 1;
+    piece->summary = ln_alloc(bytes);
+    if (piece->summary == NULL) {
+        return ln_fail_memory(err, bytes);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        piece->summary[i] =
+            ln_summarise(piece->explained.values + i * width, width, piece->explained.output[i],
+                         piece->explained.baseline_output[i]);
+    }
+    return LN_OK;
+}
+
+/* job_run(job, first, count, { sum_over, columns, shape }) -> piece */
+static int job_run(lua_State *L)
+{
+    ln_bound_job *bound = ln_check_job(L, 1);
+    const int64_t first = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
+    luaL_checktype(L, 4, LUA_TTABLE);
+    lua_settop(L, 4);
+    lua_getfield(L, 4, "shape");
+    const ln_tensor *sum_over = ln_tensor_field(L, 4, "sum_over");
+    ln_error err = {0};
+    ln_piece *piece = ln_new_piece(L);
+    ln_box_keep(L, -1, 1); /* the piece reads the job's items */
+    piece->items = bound->request.items + first;
+    ln_status status = ln_job_run(bound->job, first, count, &piece->explained, &err);
+    if (status == LN_OK && sum_over != NULL) {
+        status = ln_explanation_by_column(&piece->explained, sum_over->data,
+                                          ln_integer_field(L, 4, "columns", 0), &err);
+    }
+    if (status == LN_OK) {
+        status = summarise(piece, &err);
+    }
+    if (status == LN_OK) {
+        status = keep_values(L, 5, piece, &err);
+    }
+    if (status) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
+static int piece_evaluations(lua_State *L)
+{
+    lua_pushinteger(L, ln_check_piece(L, 1)->explained.evaluations);
+    return 1;
+}
+
+/* judge { judge, params, model, link, x, items = piece, baseline, mask, unit_of, seed, pool }
+ * -> list of values (NaN: undefined), table of reasons by place */
+static int judge_run(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "judge");
+    const ln_judge *judge = ln_judge_find(luaL_checkstring(L, -1));
+    luaL_argcheck(L, judge != NULL, 1, "no such judge");
+    lua_getfield(L, 1, "items");
+    const ln_piece *piece = ln_check_piece(L, -1);
+    lua_getfield(L, 1, "pool");
+    ln_pool *pool = ln_opt_pool(L, -1);
+    lua_getfield(L, 1, "model");
+    ln_model *model = ln_check_model(L, -1);
+    const ln_tensor *unit_of = ln_tensor_field(L, 1, "unit_of");
+    const ln_tensor *mask = ln_tensor_field(L, 1, "mask");
+    const int64_t count = piece->explained.count;
+    const ln_judged judged = {
+        .model = model,
+        .link = (ln_link)ln_choice_field(L, 1, "link", LN_LINK_CHOICES),
+        .x = ln_tensor_field(L, 1, "x"),
+        .items = piece->items,
+        .item_count = count,
+        .attribution = piece->explained.values,
+        .units = piece->explained.width,
+        .unit_of = unit_of ? unit_of->data : NULL,
+        .output = piece->explained.output,
+        .baseline_output = piece->explained.baseline_output,
+        .baseline = ln_tensor_field(L, 1, "baseline"),
+        .mask = mask ? mask->data : NULL,
+        .params = params_field(L, 1, &judge->word),
+        .seed = (uint64_t)ln_integer_field(L, 1, "seed", 0),
+    };
+    double *values = lua_newuserdatauv(L, (size_t)count * sizeof *values + 1, 0);
+    const char **reasons = lua_newuserdatauv(L, (size_t)count * sizeof *reasons + 1, 0);
+    memset(reasons, 0, (size_t)count * sizeof *reasons);
+    ln_error err = {0};
+    if (judge->run(&judged, pool, values, reasons, &err)) {
+        return ln_raise(L, &err);
+    }
+    lua_createtable(L, (int)count, 0);
+    lua_createtable(L, 0, 0);
+    for (int64_t i = 0; i < count; i++) {
+        lua_pushnumber(L, values[i]);
+        lua_rawseti(L, -3, i + 1);
+        if (isnan(values[i])) {
+            lua_pushstring(L, reasons[i] ? reasons[i] : "not a number");
+            lua_rawseti(L, -2, i + 1);
+        }
+    }
+    return 2;
+}
+
+void ln_bind_explain(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"job", job_new},
+        {"job_run", job_run},
+        {"explained_evaluations", piece_evaluations},
+        {"judge", judge_run},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,148 @@
+/* Metrics and intervals for the stdlib. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "interp.h"
+#include "metrics/bootstrap.h"
+#include "metrics/metric.h"
+
+/* Scores (N, C) f64 and labels (N), i32 class ids or f64 numbers. */
+static ln_metric_input read_input(lua_State *L, int table)
+{
+    const ln_tensor *scores = ln_tensor_field(L, table, "scores");
+    const ln_tensor *labels = ln_tensor_field(L, table, "labels");
+    const ln_tensor *weights = ln_tensor_field(L, table, "weights");
+    luaL_argcheck(L, scores && labels, table, "scores and labels are needed");
+    const bool regression = labels->dtype == LN_F64;
+    ln_metric_input input = {
+        .n = labels->shape.dims[0],
+        .scores = ln_f64(scores),
+        .weights = weights ? ln_f64(weights) : NULL,
+    };
+    const int64_t columns = input.n ? ln_shape_count(&scores->shape) / input.n : 1;
+    if (regression) {
+        input.outputs = columns;
+        input.numbers = ln_f64(labels);
+    } else {
+        input.class_count = columns;
+        input.labels = labels->data;
+    }
+    return input;
+}
+
+static const ln_metric *read_metric(lua_State *L, void **params)
+{
+    const ln_metric *metric = ln_metric_find(luaL_checkstring(L, 1));
+    luaL_argcheck(L, metric != NULL, 1, "no such metric");
+    luaL_checktype(L, 2, LUA_TTABLE);
+    *params = lua_newuserdatauv(L, metric->word.params_size + 1, 0);
+    memset(*params, 0, metric->word.params_size + 1);
+    ln_error err = {0};
+    if (ln_args_read(L, 2, &metric->word, *params, &err)) {
+        ln_raise(L, &err);
+    }
+    return metric;
+}
+
+/* metric_check(word, options, class_count): raises when it is not defined for that many classes
+ * (0: regression). */
+static int metric_check(lua_State *L)
+{
+    void *params = NULL;
+    const ln_metric *metric = read_metric(L, &params);
+    ln_error err = {0};
+    if (ln_metric_check(metric, luaL_checkinteger(L, 3), params, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 0;
+}
+
+static void set_number(lua_State *L, const char *field, double number)
+{
+    if (!isnan(number)) {
+        lua_pushnumber(L, number);
+        lua_setfield(L, -2, field);
+    }
+}
+
+/* metric(word, options, { scores, labels, weights }) -> { value, lower, upper, n, status, reason,
+ * matrix } */
+static int metric_compute(lua_State *L)
+{
+    void *params = NULL;
+    const ln_metric *metric = read_metric(L, &params);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    const ln_metric_input input = read_input(L, 3);
+    ln_error err = {0};
+    ln_metric_result *result = ln_new_metric_result(L);
+    if (ln_metric_compute(metric, &input, params, result, &err)) {
+        return ln_raise(L, &err);
+    }
+    lua_createtable(L, 0, 8);
+    set_number(L, "value", result->value);
+    set_number(L, "lower", result->lower);
+    set_number(L, "upper", result->upper);
+    lua_pushinteger(L, result->n);
+    lua_setfield(L, -2, "n");
+    lua_pushstring(L, ln_metric_status(result));
+    lua_setfield(L, -2, "status");
+    if (result->reason[0]) {
+        lua_pushstring(L, result->reason);
+        lua_setfield(L, -2, "reason");
+    }
+    if (result->matrix) {
+        ln_tensor **slot = ln_new_tensor(L);
+        *slot = ln_tensor_retain(result->matrix);
+        lua_setfield(L, -2, "matrix");
+    }
+    return 1;
+}
+
+/* bootstrap(a, b, { ci, seed, number }) -> { mean, lower, upper, n }: of the mean of a[i] - b[i] */
+static int bootstrap(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    const int64_t n = (int64_t)lua_rawlen(L, 1);
+    double *series = lua_newuserdatauv(L, (size_t)(2 * n) * sizeof *series + 1, 0);
+    for (int64_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, i + 1);
+        series[i] = lua_tonumber(L, -1);
+        lua_rawgeti(L, 2, i + 1);
+        series[n + i] = lua_tonumber(L, -1);
+        lua_pop(L, 2);
+    }
+    lua_getfield(L, 3, "ci");
+    lua_getfield(L, 3, "seed");
+    lua_getfield(L, 3, "number");
+    const ln_bootstrap_options options = {
+        .level = luaL_optnumber(L, -3, 0.0),
+        .seed = (uint64_t)luaL_optinteger(L, -2, 0),
+        .number = (uint64_t)luaL_optinteger(L, -1, 0),
+    };
+    ln_error err = {0};
+    ln_interval interval;
+    if (ln_bootstrap_paired(series, series + n, n, &options, &interval, &err)) {
+        return ln_raise(L, &err);
+    }
+    lua_createtable(L, 0, 4);
+    set_number(L, "mean", interval.mean);
+    set_number(L, "lower", interval.lower);
+    set_number(L, "upper", interval.upper);
+    lua_pushinteger(L, interval.n);
+    lua_setfield(L, -2, "n");
+    return 1;
+}
+
+void ln_bind_metric(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"metric", metric_compute},
+        {"metric_check", metric_check},
+        {"bootstrap", bootstrap},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,446 @@
+/* Models for the stdlib: declared networks, ONNX files, training, forward passes. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "graph/graph.h"
+#include "interp.h"
+#include "layers/layer.h"
+#include "model/declare.h"
+#include "model/model.h"
+#include "onnx/onnx.h"
+#include "train/train.h"
+
+/* ------------------------------------------------------------------------------------ declaring */
+
+static ln_status declare_list(lua_State *L, int list, ln_declaration *declaration, ln_error *err);
+
+/* residual { ... }: its layers, then their input is added. */
+static ln_status declare_residual(lua_State *L, int options, ln_declaration *declaration,
+                                  ln_error *err)
+{
+    int values[2] = {declaration->value, -1};
+    lua_getfield(L, options, "layers");
+    const ln_status status = declare_list(L, lua_gettop(L), declaration, err);
+    lua_pop(L, 1);
+    if (status) {
+        return status;
+    }
+    values[1] = declaration->value;
+    return ln_declare_join(declaration, "add", values, 2, err);
+}
+
+enum { BRANCHES_MOST = 64 };
+
+/* parallel { {...}, {...}, join = "concat" }: each branch from the same input. */
+static ln_status declare_parallel(lua_State *L, int options, ln_declaration *declaration,
+                                  ln_error *err)
+{
+    const int input = declaration->value;
+    int values[BRANCHES_MOST];
+    lua_getfield(L, options, "branches");
+    const int branches = lua_gettop(L);
+    const int count = (int)lua_rawlen(L, branches);
+    if (count > BRANCHES_MOST) {
+        return ln_fail(err, LN_EINVALID, "expected at most %d branches, found %d", BRANCHES_MOST,
+                       count);
+    }
+    for (int i = 0; i < count; i++) {
+        declaration->value = input;
+        lua_rawgeti(L, branches, i + 1);
+        const ln_status status = declare_list(L, lua_gettop(L), declaration, err);
+        lua_pop(L, 1);
+        if (status) {
+            return status;
+        }
+        values[i] = declaration->value;
+    }
+    lua_getfield(L, options, "join");
+    const ln_status status =
+        ln_declare_join(declaration, luaL_optstring(L, -1, "concat"), values, count, err);
+    lua_pop(L, 2);
+    return status;
+}
+
+static ln_status declare_node(lua_State *L, int node, ln_declaration *declaration, ln_error *err)
+{
+    lua_getfield(L, node, "options");
+    const int options = lua_gettop(L);
+    lua_getfield(L, node, "name");
+    const char *name = lua_tostring(L, -1);
+    lua_getfield(L, node, "word");
+    const char *word = lua_tostring(L, -1);
+    ln_status status;
+    if (strcmp(word, "residual") == 0) {
+        status = declare_residual(L, options, declaration, err);
+    } else if (strcmp(word, "parallel") == 0) {
+        status = declare_parallel(L, options, declaration, err);
+    } else {
+        const ln_layer *layer = ln_layer_find(word);
+        if (layer == NULL) {
+            return ln_fail(err, LN_EINVALID, "'%s' is no layer", word);
+        }
+        void *params = lua_newuserdatauv(L, layer->word.params_size + 1, 0);
+        memset(params, 0, layer->word.params_size + 1);
+        status = ln_args_read(L, options, &layer->word, params, err);
+        if (status == LN_OK) {
+            status = ln_declare_layer(declaration, layer, params, name, err);
+        }
+    }
+    lua_settop(L, options - 1);
+    return status;
+}
+
+static ln_status declare_list(lua_State *L, int list, ln_declaration *declaration, ln_error *err)
+{
+    const int count = (int)lua_rawlen(L, list);
+    luaL_checkstack(L, 12, "layers nested too deeply");
+    for (int i = 0; i < count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        const ln_status status = declare_node(L, lua_gettop(L), declaration, err);
+        if (status) {
+            return status;
+        }
+        lua_pop(L, 1);
+    }
+    return LN_OK;
+}
+
+/* The shape of one row: the encoding's width, or the script's `input`. */
+static ln_shape row_shape(lua_State *L, int spec, const ln_encoding *encoding)
+{
+    if (encoding != NULL) {
+        return (ln_shape){.rank = 1, .dims = {encoding->width}};
+    }
+    ln_shape shape = {0};
+    if (lua_getfield(L, spec, "input") == LUA_TNUMBER) {
+        shape.rank = 1;
+        shape.dims[0] = lua_tointeger(L, -1);
+    } else {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        shape.rank = (int)lua_rawlen(L, -1);
+        luaL_argcheck(L, shape.rank < LN_MAX_RANK, spec, "too many axes");
+        for (int axis = 0; axis < shape.rank; axis++) {
+            lua_rawgeti(L, -1, axis + 1);
+            shape.dims[axis] = luaL_checkinteger(L, -1);
+            lua_pop(L, 1);
+        }
+    }
+    lua_pop(L, 1);
+    return shape;
+}
+
+/* model_network { layers, seed, task, data, rows, encode, input } -> model */
+static int model_network(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    ln_error err = {0};
+    ln_model **slot = ln_new_model(L);
+    ln_encoding **encoding = ln_new_encoding(L);
+    ln_declaration *declaration = ln_new_declaration(L);
+    if (lua_getfield(L, 1, "data") != LUA_TNIL) {
+        const ln_dataset *data = ln_check_dataset(L, -1);
+        lua_getfield(L, 1, "rows");
+        const ln_tensor *rows = ln_check_tensor(L, -1);
+        lua_getfield(L, 1, "encode");
+        const int encode = lua_gettop(L);
+        ln_encoding_options options = {0};
+        if (lua_istable(L, encode)) {
+            options.numeric = (ln_numeric_encoding)ln_choice_field(L, encode, "numeric",
+                                                                LN_NUMERIC_CHOICES);
+            options.categorical = (ln_categorical_encoding)ln_choice_field(L, encode, "categorical",
+                                                                        LN_CATEGORICAL_CHOICES);
+            options.missing = (ln_missing_encoding)ln_choice_field(L, encode, "missing",
+                                                                LN_MISSING_CHOICES);
+        }
+        if (ln_encoding_fit(data, ln_i64(rows), rows->shape.dims[0], &options, encoding, &err)) {
+            return ln_raise(L, &err);
+        }
+    }
+    const ln_shape shape = row_shape(L, 1, *encoding);
+    lua_getfield(L, 1, "seed");
+    const uint64_t seed = (uint64_t)lua_tointeger(L, -1);
+    if (ln_declare_begin(&shape, seed, declaration, &err)) {
+        return ln_raise(L, &err);
+    }
+    lua_getfield(L, 1, "layers");
+    if (declare_list(L, lua_gettop(L), declaration, &err)) {
+        return ln_raise(L, &err);
+    }
+    ln_graph *graph = NULL;
+    if (ln_declare_finish(declaration, &graph, &err)) {
+        return ln_raise(L, &err);
+    }
+    ln_encoding *taken = *encoding;
+    *encoding = NULL; /* ln_model_new takes it over, also when it fails */
+    const ln_status status = ln_model_new("network", graph, NULL, taken,
+                                          (ln_task)ln_choice_field(L, 1, "task", "classification|regression"), slot, &err);
+    ln_graph_release(graph);
+    if (status) {
+        return ln_raise(L, &err);
+    }
+    lua_settop(L, 2);
+    return 1;
+}
+
+/* model_onnx(path, { head, task }) -> model, { path, sha256, producer, opset } */
+static int model_onnx(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    const int task = ln_choice_field(L, 2, "task", "classification|regression");
+    lua_getfield(L, 2, "head");
+    const char *head = lua_tostring(L, -1);
+    ln_error err = {0};
+    ln_onnx_info info = {0};
+    ln_model **slot = ln_new_model(L);
+    ln_graph *graph = NULL;
+    ln_status status = ln_onnx_read(path, &graph, &info, &err);
+    if (status == LN_OK) {
+        status = ln_model_new("onnx", graph, head, NULL, (ln_task)task, slot, &err);
+    }
+    ln_graph_release(graph);
+    if (status) {
+        return ln_raise(L, &err);
+    }
+    char hex[LN_SHA256_HEX];
+    ln_sha256_hex(info.sha256, hex);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, path);
+    lua_setfield(L, -2, "path");
+    lua_pushstring(L, hex);
+    lua_setfield(L, -2, "sha256");
+    lua_pushstring(L, info.producer);
+    lua_setfield(L, -2, "producer");
+    lua_pushinteger(L, info.opset);
+    lua_setfield(L, -2, "opset");
+    return 2;
+}
+
+/* ------------------------------------------------------------------------------------ describing */
+
+/* Pushes the list of encoded inputs { column, name, meta } and sets columns and column_of. */
+static void push_encoding(lua_State *L, const ln_encoding *encoding)
+{
+    ln_error err = {0};
+    const int info = lua_gettop(L);
+    char name[512];
+    lua_createtable(L, encoding->column_count, 0);
+    for (int c = 0; c < encoding->column_count; c++) {
+        lua_pushstring(L, encoding->columns[c].name);
+        lua_rawseti(L, -2, c + 1);
+    }
+    lua_setfield(L, info, "columns");
+    const ln_shape shape = {.rank = 1, .dims = {encoding->width}};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_copy_of(LN_I32, &shape, encoding->column_of, slot, &err)) {
+        ln_raise(L, &err);
+    }
+    lua_setfield(L, info, "column_of");
+    lua_createtable(L, encoding->width, 0);
+    for (int j = 0; j < encoding->width; j++) {
+        char *meta = NULL;
+        if (ln_encoding_input_json(encoding, j, &meta, &err)) {
+            ln_raise(L, &err);
+        }
+        char *guard = ln_guard(L, meta);
+        lua_createtable(L, 0, 3);
+        lua_pushinteger(L, encoding->column_of[j]);
+        lua_setfield(L, -2, "column");
+        lua_pushstring(L, ln_encoding_input_name(encoding, j, name, sizeof name));
+        lua_setfield(L, -2, "name");
+        lua_pushstring(L, guard);
+        lua_setfield(L, -2, "meta");
+        lua_rawseti(L, -3, j + 1);
+        lua_pop(L, 1); /* the guard */
+    }
+    lua_setfield(L, info, "encoding");
+}
+
+/* model_info(model) -> table; `graph_json` is the store's text */
+static int model_info(lua_State *L)
+{
+    const ln_model *model = ln_check_model(L, 1);
+    ln_error err = {0};
+    char hex[LN_SHA256_HEX];
+    lua_createtable(L, 0, 12);
+    const int info = lua_gettop(L);
+    lua_pushstring(L, model->format);
+    lua_setfield(L, info, "format");
+    lua_pushstring(L, model->task == LN_TASK_REGRESSION ? "regression" : "classification");
+    lua_setfield(L, info, "task");
+    lua_pushinteger(L, model->width);
+    lua_setfield(L, info, "width");
+    lua_pushinteger(L, model->output_count);
+    lua_setfield(L, info, "outputs");
+    lua_pushinteger(L, model->class_count);
+    lua_setfield(L, info, "classes");
+    ln_sha256_hex(model->sha256, hex);
+    lua_pushstring(L, hex);
+    lua_setfield(L, info, "sha256");
+    lua_createtable(L, model->input_count, 0);
+    for (int i = 0; i < model->input_count; i++) {
+        lua_pushstring(L, model->graph->values[model->graph->inputs[i]].name);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, info, "inputs");
+    char *json = NULL;
+    if (ln_graph_json(model->graph, &json, &err)) {
+        return ln_raise(L, &err);
+    }
+    lua_pushstring(L, ln_guard(L, json));
+    lua_setfield(L, info, "graph_json");
+    lua_settop(L, info);
+    if (model->encoding) {
+        push_encoding(L, model->encoding);
+    }
+    lua_settop(L, info);
+    return 1;
+}
+
+/* model_weights(model) -> (n) f32: all weights side by side, in the graph's order */
+static int model_weights(lua_State *L)
+{
+    const ln_model *model = ln_check_model(L, 1);
+    const ln_graph *graph = model->graph;
+    ln_shape shape = {.rank = 1};
+    for (int v = 0; v < graph->value_count; v++) {
+        if (graph->values[v].trainable) {
+            shape.dims[0] += ln_shape_count(&graph->values[v].constant->shape);
+        }
+    }
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_F32, &shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    float *to = ln_f32(*slot);
+    for (int v = 0; v < graph->value_count; v++) {
+        if (graph->values[v].trainable) {
+            memcpy(to, graph->values[v].constant->data, graph->values[v].constant->bytes);
+            to += ln_shape_count(&graph->values[v].constant->shape);
+        }
+    }
+    return 1;
+}
+
+/* model_encode(model, data, rows) -> (N, width) f32 */
+static int model_encode(lua_State *L)
+{
+    const ln_model *model = ln_check_model(L, 1);
+    const ln_dataset *data = ln_check_dataset(L, 2);
+    const ln_tensor *rows = ln_check_tensor(L, 3);
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_encoding_apply(model->encoding, data, ln_i64(rows), rows->shape.dims[0], slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
+/* --------------------------------------------------------------------------------------- running */
+
+static int pool_new(lua_State *L)
+{
+    const int threads = (int)luaL_checkinteger(L, 1);
+    ln_error err = {0};
+    ln_pool **slot = ln_new_pool(L);
+    if (ln_pool_new(threads, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
+/* forward(model, link, x, pool) -> (N, outputs) f32 */
+static int model_forward(lua_State *L)
+{
+    ln_model *model = ln_check_model(L, 1);
+    const char *link = luaL_checkstring(L, 2);
+    const ln_tensor *x = ln_check_tensor(L, 3);
+    ln_pool *pool = ln_opt_pool(L, 4);
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_model_forward(model, (ln_link)ln_choice_index(LN_LINK_CHOICES, link, strlen(link)), x,
+                         pool, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
+/* scores(model, x, pool) -> (N, classes) f64 */
+static int model_scores(lua_State *L)
+{
+    ln_model *model = ln_check_model(L, 1);
+    const ln_tensor *x = ln_check_tensor(L, 2);
+    ln_pool *pool = ln_opt_pool(L, 3);
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_model_scores(model, x, pool, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
+/* predicted(model, raw (N, outputs)) -> (N) i64 targets: the greatest output (ties: the lowest
+ * class); with one output that output, unsigned (class 1 of a classifier). */
+static int model_predicted(lua_State *L)
+{
+    const ln_model *model = ln_check_model(L, 1);
+    const ln_tensor *raw = ln_check_tensor(L, 2);
+    const int64_t rows = raw->shape.dims[0], outputs = model->output_count;
+    const ln_shape shape = {.rank = 1, .dims = {rows}};
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I64, &shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        const float *row = ln_f32(raw) + r * outputs;
+        int64_t best = outputs == 1 && model->task == LN_TASK_CLASSIFICATION ? 1 : 0;
+        for (int64_t c = 1; c < outputs; c++) {
+            best = row[c] > row[best] ? c : best;
+        }
+        ln_i64(*slot)[r] = best;
+    }
+    return 1;
+}
+
+/* stored_targets(model, targets) -> targets, -1 (NULL in the store) for a regression's one output */
+static int stored_targets(lua_State *L)
+{
+    const ln_model *model = ln_check_model(L, 1);
+    ln_check_tensor(L, 2);
+    if (model->output_count > 1 || model->task == LN_TASK_CLASSIFICATION) {
+        lua_settop(L, 2);
+        return 1;
+    }
+    const ln_tensor *targets = ln_check_tensor(L, 2);
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I64, &targets->shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t i = 0; i < targets->shape.dims[0]; i++) {
+        ln_i64(*slot)[i] = -1;
+    }
+    return 1;
+}
+
+void ln_bind_model(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"model_network", model_network},
+        {"model_onnx", model_onnx},
+        {"model_info", model_info},
+        {"model_weights", model_weights},
+        {"model_encode", model_encode},
+        {"pool", pool_new},
+        {"forward", model_forward},
+        {"scores", model_scores},
+        {"predicted", model_predicted},
+        {"stored_targets", stored_targets},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

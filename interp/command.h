@@ -1,0 +1,72 @@
+/* A command of the program: one file in commands/, one line in commands.c. main.c parses the
+ * command line by the command's own list of options, calls `run`, prints the error it left and
+ * turns the result into the exit status of the contract. No command exits by itself. */
+#ifndef LN_COMMAND_H
+#define LN_COMMAND_H
+
+#include "lunette.h"
+
+/* A list of texts, borrowed from argv: what an option that may be repeated was given. */
+typedef struct ln_texts {
+    const char **at;
+    int count;
+} ln_texts;
+
+/* The parsed command line. Texts are borrowed from argv or the environment. */
+typedef struct ln_options {
+    const char *command; /* its name */
+    ln_texts operands;   /* what is no option, in order */
+    ln_texts arguments;  /* what follows `--` (the script's own arguments) */
+    ln_texts argv;       /* the whole command line, for the store; argv[0] is the program */
+
+    const char *db;       /* --db, else $LUNETTE_DB, else "lunette.db" */
+    int threads;          /* --threads, else the cores this process may use; >= 1 */
+    ln_texts set;         /* --set path=value, in order */
+    bool seed_given;      /* --seed was given */
+    int64_t seed;         /* its value */
+    const char *numerics; /* --numerics: "strict" */
+    size_t memory;        /* --memory in bytes; 0: no limit */
+    double timeout;       /* --timeout in seconds; 0: none */
+    bool quiet;           /* --quiet: no progress, no summaries on standard error */
+    bool trace;           /* --trace: Lua tracebacks */
+    bool dry_run;         /* --dry-run */
+    bool confine;         /* --confine: files only below the script's folder ... */
+    ln_texts allow;       /* --allow read=DIR: ... and these */
+    const char *format;   /* --format as written, or NULL: the command's own default */
+    int64_t limit;        /* --limit; -1: not given */
+    const char *where;    /* --where, SQL; or NULL */
+    const char *sort;     /* --sort, SQL; or NULL */
+    const char *output;   /* -o, --output; or NULL */
+    ln_texts params;      /* --param name=value, in order */
+    bool write;           /* --write */
+    bool strict;          /* --strict */
+} ln_options;
+
+typedef struct ln_command {
+    const char *name;     /* the verb */
+    const char *operands; /* for the synopsis: "SCRIPT.lua [-- ARG ...]", or "" */
+    int min_operands;
+    int max_operands;    /* -1: any number */
+    const char *options; /* names of the options it takes, between blanks: "db limit where"; all
+                               commands also take help, quiet, trace, memory and timeout */
+    const char *summary; /* one line, no full stop */
+    const char *details; /* further lines for `lunette help VERB`, or "" */
+    /* The exit status (0, or 3 and the like where nothing is to be said any more), or a negative
+     * ln_status with *err filled: main prints it and exits as the contract says. */
+    int (*run)(const ln_options *options, ln_error *err);
+} ln_command;
+
+extern const ln_command *const ln_commands[]; /* NULL-terminated, in the order of `lunette help` */
+const ln_command *ln_command_find(const char *name);
+
+/* Exit status of an error: 0, 1, 2, 4, 130 or 143 (contract, section 1). */
+int ln_exit_status(ln_status status);
+
+/* Prints `lunette: message` and the hint on the line below to standard error. */
+void ln_print_error(const ln_error *err);
+
+/* An error of usage: `LN_EINVALID` with a pointer to `lunette help COMMAND` as the hint. */
+ln_status ln_usage(const ln_options *options, ln_error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

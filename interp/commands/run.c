@@ -1,0 +1,29 @@
+/* lunette run: load a script, check all of it, run every experiment, log everything. The work is
+ * stdlib's: command.lua, schema.lua, run.lua. */
+#include "../command.h"
+#include "../host.h"
+
+static int run(const ln_options *options, ln_error *err)
+{
+    return ln_host_main(options, "command", "run", err);
+}
+
+const ln_command ln_command_run = {
+    .name = "run",
+    .operands = "SCRIPT.lua [-- ARG ...]",
+    .min_operands = 1,
+    .max_operands = 1,
+    .options = "db threads set seed numerics dry-run confine allow",
+    .summary = "run a script; every run is logged",
+    .details =
+        "Loads the script, checks the whole of it, and only then starts its runs. What is "
+        "finished\n"
+        "is in the store at once: after Ctrl-C, --timeout or a crash it is there to be asked.\n"
+        "The script gets ARG ... as `...` and as the list `arg`.\n"
+        "\n"
+        "Exit status: 0 fine; 1 a run, the store or the disk failed, or time or memory ran out;\n"
+        "2 the script is wrong, and nothing was run; 3 an `expect` did not hold; 4 an input file "
+        "is\n"
+        "missing or unreadable; 130 stopped by Ctrl-C, 143 by a signal.",
+    .run = run,
+};

@@ -1,0 +1,180 @@
+/* lunette show RUN: one run on a page. Each section is a query that anybody can make. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "../command.h"
+#include "../rows.h"
+
+/* A section: nothing is printed where its query has no rows. */
+typedef struct section {
+    const char *title; /* "" for none */
+    const char *sql;   /* parameters :run and :top */
+} section;
+
+static const section sections[] = {
+    {"",
+     "SELECT 'run' AS \"\", id || '  ' || uuid AS \"\" FROM run WHERE id = :run "
+     "UNION ALL SELECT 'experiment', experiment FROM run_summary WHERE id = :run "
+     "UNION ALL SELECT 'status', status || coalesce(': ' || error, '') FROM run_summary "
+     "WHERE id = :run "
+     "UNION ALL SELECT 'started', started_at || coalesce(', ' || round(seconds, 2) || ' seconds', "
+     "'') FROM run_summary WHERE id = :run "
+     "UNION ALL SELECT 'seed', seed FROM run WHERE id = :run AND seed IS NOT NULL "
+     "UNION ALL SELECT 'model', concat_model FROM (SELECT coalesce(m.name, m.format) || ', ' || "
+     "coalesce(m.parameters || ' parameters, ', '') || 'sha256 ' || m.sha256 AS concat_model "
+     "FROM run_model r JOIN model m ON m.id = r.model WHERE r.run = :run) "
+     "UNION ALL SELECT 'data', d.name || ', ' || d.rows || ' rows, sha256 ' || d.sha256 "
+     "FROM dataset d WHERE d.id IN (SELECT s.dataset FROM run_sample r JOIN sample s "
+     "ON s.id = r.sample WHERE r.run = :run) "
+     "UNION ALL SELECT 'resumes', parent_run FROM run WHERE id = :run AND parent_run IS NOT NULL "
+     "UNION ALL SELECT 'reproduces', reproduces_run FROM run WHERE id = :run AND reproduces_run "
+     "IS NOT NULL"},
+    {"parameters",
+     "SELECT key, coalesce(text, num) AS value FROM param WHERE run = :run ORDER BY key"},
+    {"metrics",
+     "SELECT m.label AS metric, m.split, m.class, m.slice, e.label AS explanation, "
+     "round(m.value, 6) AS value, round(m.lower, 6) AS lower, round(m.upper, 6) AS upper, m.n, "
+     "coalesce(m.reason, nullif(m.status, 'ok')) AS note "
+     "FROM metric m LEFT JOIN explanation e ON e.id = m.explanation "
+     "WHERE m.run = :run AND m.scope <> 'attribution' ORDER BY m.scope DESC, m.id"},
+    {"explanations",
+     "SELECT e.label, e.explainer, e.status, (SELECT count(*) FROM attribution a "
+     "WHERE a.explanation = e.id) AS attributions, (SELECT count(*) FROM attribution a "
+     "WHERE a.explanation = e.id AND a.status <> 'ok') AS failed, e.evaluations, "
+     "round(e.elapsed_ns * 1e-9, 3) AS seconds, e.reason FROM explanation e WHERE e.run = :run "
+     "ORDER BY e.seq"},
+    {"top columns (mean |attribution|)",
+     "SELECT label, place, coalesce(name, idx) AS \"column\", round(mean_abs, 6) AS mean_abs, "
+     "round(mean, 6) AS mean, round(std, 6) AS std FROM (SELECT *, row_number() OVER "
+     "(PARTITION BY explanation ORDER BY mean_abs DESC, idx) AS place FROM feature_importance "
+     "WHERE run = :run) WHERE place <= :top ORDER BY explanation, place"},
+    {"expectations",
+     "SELECT text, CASE held WHEN 1 THEN 'held' WHEN 0 THEN 'did not hold' ELSE 'could not be "
+     "told' END AS verdict, detail FROM expectation WHERE invocation = (SELECT invocation FROM run "
+     "WHERE id = :run) AND experiment = (SELECT experiment FROM run WHERE id = :run) AND "
+     "(run IS NULL OR run = :run) ORDER BY seq"},
+    {"sources",
+     "SELECT r.role, coalesce(r.path, s.path) AS path, r.sha256 FROM run_source r "
+     "JOIN source s ON s.sha256 = r.sha256 WHERE r.run = :run ORDER BY r.role DESC, path"},
+    {"artifacts",
+     "SELECT name, media_type, bytes, path, sha256 FROM artifact WHERE run = :run ORDER BY id"},
+    {"environment",
+     "SELECT v.version AS lunette, v.build, v.os, v.cpu, v.isa, v.compiler, v.libraries, v.host, "
+     "r.threads, r.numerics FROM run r JOIN environment v ON v.id = r.environment "
+     "WHERE r.id = :run"},
+};
+
+/* One row as "name  value" lines: an environment is too wide for a table. */
+static ln_status print_sideways(ln_query *query, ln_error *err)
+{
+    bool more;
+    ln_status status = ln_query_next(query, &more, err);
+    for (int i = 0; status == LN_OK && more && i < ln_query_columns(query); i++) {
+        ln_cell cell = ln_query_cell(query, i);
+        if (cell.type == LN_CELL_TEXT)
+            printf("%-12s %.*s\n", cell.column, (int)cell.bytes, (const char *)cell.data);
+        else if (cell.type == LN_CELL_INT)
+            printf("%-12s %" PRId64 "\n", cell.column, cell.integer);
+    }
+    return status;
+}
+
+/* The first section: two columns without a heading. */
+static ln_status print_pairs(ln_query *query, ln_error *err)
+{
+    for (;;) {
+        bool more;
+        ln_status status = ln_query_next(query, &more, err);
+        if (status != LN_OK || !more)
+            return status;
+        ln_cell name = ln_query_cell(query, 0), value = ln_query_cell(query, 1);
+        printf("%-12s ", name.data ? (const char *)name.data : "");
+        if (value.type == LN_CELL_INT)
+            printf("%" PRId64 "\n", value.integer);
+        else
+            printf("%.*s\n", (int)value.bytes, value.data ? (const char *)value.data : "");
+    }
+}
+
+static ln_status has_rows(ln_store *store, const char *sql, const ln_query_options *params,
+                          bool *any, ln_error *err)
+{
+    ln_query *query;
+    ln_status status = ln_query_new(store, sql, params, &query, err);
+    if (status == LN_OK)
+        status = ln_query_next(query, any, err);
+    ln_query_free(query);
+    return status;
+}
+
+static ln_status print_section(ln_store *store, const section *s, const ln_query_options *params,
+                               ln_format format, ln_error *err)
+{
+    ln_query *query;
+    bool any = false;
+    ln_status status = has_rows(store, s->sql, params, &any, err);
+    if (status != LN_OK || !any)
+        return status;
+    if (s->title[0])
+        printf(format == LN_FORMAT_MD ? "\n## %s\n\n" : "\n%s\n", s->title);
+    status = ln_query_new(store, s->sql, params, &query, err);
+    if (status != LN_OK)
+        return status;
+    if (!s->title[0])
+        status = print_pairs(query, err);
+    else if (strcmp(s->title, "environment") == 0)
+        status = print_sideways(query, err);
+    else
+        status = ln_rows_print_query(query, format, stdout, NULL, err);
+    ln_query_free(query);
+    return status;
+}
+
+static ln_status show(ln_store *store, const ln_options *options, ln_format format, ln_error *err)
+{
+    int64_t run;
+    ln_status status = ln_store_find_run(store, options->operands.at[0], &run, err);
+    const ln_cell params[] = {
+        {.column = "run", .type = LN_CELL_INT, .integer = run},
+        {.column = "top", .type = LN_CELL_INT, .integer = options->limit >= 0 ? options->limit : 5},
+    };
+    const ln_query_options query_options = {.params = params, .param_count = 2};
+    for (size_t i = 0; i < sizeof sections / sizeof *sections && status == LN_OK; i++)
+        status = print_section(store, &sections[i], &query_options, format, err);
+    if (status == LN_OK && fflush(stdout) != 0)
+        status = ln_fail(err, LN_EIO, "the output cannot be written");
+    return status;
+}
+
+static int run(const ln_options *options, ln_error *err)
+{
+    ln_format format;
+    ln_store *store = NULL;
+    ln_status status = ln_format_parse(options->format, &format, err);
+    if (status == LN_OK && format != LN_FORMAT_TABLE && format != LN_FORMAT_MD) {
+        ln_usage(options, err, "--format: 'lunette show' prints table or md");
+        ln_error_hint(err, "'lunette query' gives each section as csv or json");
+        status = LN_EINVALID;
+    }
+    if (status == LN_OK)
+        status = ln_store_open(options->db, LN_STORE_READ, &store, err);
+    if (status == LN_OK)
+        status = show(store, options, format, err);
+    ln_store_close(store);
+    return (int)status;
+}
+
+const ln_command ln_command_show = {
+    .name = "show",
+    .operands = "RUN",
+    .min_operands = 1,
+    .max_operands = 1,
+    .options = "db format limit",
+    .summary = "show one run: parameters, metrics, explanations, verdicts, hashes",
+    .details = "RUN is a run's number, a unique prefix of its uuid, an experiment's name (its newest\n"
+               "run), last or last~1. --limit N: the N top columns of each explanation (5).",
+    .run = run,
+};

@@ -1,0 +1,101 @@
+/* lunette verify: integrity of the store and the axioms of its attributions. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "../command.h"
+#include "store/store.h"
+
+#define MOST_PRINTED 100 /* of each severity */
+
+/* What has been found so far. */
+typedef struct findings {
+    int64_t broken, residual; /* how many */
+    bool quiet;               /* --quiet: residuals are counted only */
+} findings;
+
+static void finding(void *context, const char *severity, const char *text)
+{
+    findings *found = context;
+    bool broken = strcmp(severity, "broken") == 0;
+    int64_t *count = broken ? &found->broken : &found->residual;
+    ++*count;
+    if (*count <= MOST_PRINTED && (broken || !found->quiet))
+        printf("%s: %s\n", severity, text);
+}
+
+/* Runs of dead processes get their status before the check, where the store may be written. */
+static ln_status mark_dead(const char *db)
+{
+    ln_store *store = NULL;
+    ln_error ignored;
+    ln_status status = ln_store_open(db, LN_STORE_READ, &store, &ignored);
+    int64_t run = 0;
+    ln_query *query = NULL;
+    bool more = false;
+    if (status == LN_OK)
+        status = ln_query_new(store,
+                              "SELECT r.id FROM main.run r JOIN run_summary s ON s.id = r.id "
+                              "WHERE r.status <> s.status LIMIT 1",
+                              NULL, &query, &ignored);
+    if (status == LN_OK)
+        status = ln_query_next(query, &more, &ignored);
+    if (status == LN_OK && more)
+        run = ln_query_cell(query, 0).integer;
+    ln_query_free(query);
+    ln_store_close(store);
+    store = NULL;
+    if (run > 0 && ln_store_open(db, LN_STORE_WRITE, &store, &ignored) == LN_OK)
+        printf("run %lld and others left running by dead processes are marked interrupted\n",
+               (long long)run);
+    ln_store_close(store);
+    return status;
+}
+
+static ln_status verify(ln_store *store, const ln_options *options, findings *found, int64_t *checked,
+                        ln_error *err)
+{
+    int64_t run = 0;
+    ln_status status = LN_OK;
+    if (options->operands.count > 0)
+        status = ln_store_find_run(store, options->operands.at[0], &run, err);
+    if (status == LN_OK)
+        status = ln_store_verify(store, run, finding, found, checked, err);
+    return status;
+}
+
+static int run(const ln_options *options, ln_error *err)
+{
+    ln_store *store = NULL;
+    findings found = {.quiet = options->quiet};
+    int64_t checked = 0;
+    mark_dead(options->db);
+    ln_status status = ln_store_open(options->db, LN_STORE_READ, &store, err);
+    if (status == LN_OK)
+        status = verify(store, options, &found, &checked, err);
+    ln_store_close(store);
+    if (status != LN_OK)
+        return (int)status;
+    if (found.broken > MOST_PRINTED || found.residual > MOST_PRINTED)
+        printf("... (%d of each kind are printed)\n", MOST_PRINTED);
+    printf("%lld tensors and attributions checked: %lld broken, %lld beyond the tolerance of their "
+           "method\n",
+           (long long)checked, (long long)found.broken, (long long)found.residual);
+    if (fflush(stdout) != 0)
+        return ln_fail(err, LN_EIO, "the output cannot be written");
+    return found.broken > 0 || (options->strict && found.residual > 0);
+}
+
+const ln_command ln_command_verify = {
+    .name = "verify",
+    .operands = "[RUN]",
+    .min_operands = 0,
+    .max_operands = 1,
+    .options = "db strict",
+    .summary = "check the store's integrity and the axioms of its attributions",
+    .details = "Integrity: SQLite's own checks, the hash of every tensor, every attribution's numbers\n"
+               "against its recorded total. Axioms: |residual| <= tolerance * scale for methods that\n"
+               "promise completeness. Exit status 1 for broken integrity; with --strict also for\n"
+               "residuals beyond their tolerance.",
+    .run = run,
+};

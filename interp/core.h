@@ -1,0 +1,23 @@
+/* `core`: the table of C functions that the modules of stdlib/ see (as the global `core` and by
+ * require "core"); scripts never do. An opener adds its functions to the table on top of the stack. */
+#ifndef LN_CORE_H
+#define LN_CORE_H
+
+#include <lua.h>
+
+/* Leaves the table on the stack. */
+int ln_core_open(lua_State *L);
+
+void ln_bind_system(lua_State *L);  /* core.c: clock, files, output, progress */
+void ln_bind_json(lua_State *L);    /* json.c: json, json_parse, object, null */
+void ln_bind_words(lua_State *L);   /* bind_words.c: words, commands, nearest */
+void ln_bind_sandbox(lua_State *L); /* sandbox.c: guarded, calling, and what scripts get of Lua */
+void ln_bind_data(lua_State *L);
+void ln_bind_model(lua_State *L);
+void ln_bind_train(lua_State *L);
+void ln_bind_explain(lua_State *L);
+void ln_bind_metric(lua_State *L);
+void ln_bind_store(lua_State *L);
+void ln_bind_environment(lua_State *L);
+
+#endif

@@ -1,0 +1,448 @@
+-- From a checked run (words and numbers) to what it is about (data sets, tensors, models).
+--
+-- Everything that only a file's content can tell is checked here, for all runs, before the first one
+-- starts: missing columns, absent classes, shapes that do not fit, targets out of range, methods that
+-- are not defined for a model. Nothing is written to the store meanwhile.
+--
+-- bind.run(run, shared) returns the bound run:
+--   data      data set, or nil                   train_rows, test_rows ...  row ids (tensors)
+--   model     the model, not yet trained         info       what core.model_info says of it
+--   x         inputs (N, width) f32, encoded      row_ids    their rows in the data set
+--   shape     shape of one row as the user gave it (arrays), or nil for tables
+--   labels    labels of the inputs, or nil       explain    one bound explanation a node
+local core = require "core"
+local fail = require "fail"
+
+local bind = {}
+
+-- Calls a function of the engine; an error it raises is placed at `field` of `node`.
+local within = fail.within
+
+local function key_of(value) return core.json(value) end
+
+-- Reads something once a process, however many runs use it.
+local function once(shared, key, make)
+  local found = shared[key]
+  if found == nil then
+    found = make()
+    shared[key] = found
+  end
+  return found
+end
+
+-- ------------------------------------------------------------------------------------------ files
+
+-- An array file: { tensor =, sha256 =, path = }.
+function bind.array(node, shared, owner, field)
+  return once(shared, "npy:" .. node.options.path, function()
+    local tensor, sha256 = within(owner or node, field or "path", core.npy, node.options.path)
+    return { tensor = tensor, sha256 = sha256, path = node.options.path,
+             info = core.tensor_info(tensor) }
+  end)
+end
+
+local function product(shape, from)
+  local n = 1
+  for i = from or 1, #shape do n = n * shape[i] end
+  return n
+end
+
+local function shape_text(shape)
+  return "(" .. table.concat(shape, ", ") .. (#shape == 1 and ",)" or ")")
+end
+bind.shape_text = shape_text
+
+-- An array of rows as (N, width) f32.
+local function rows_of(array, node, field, width)
+  local shape = array.info.shape
+  if #shape == 0 then
+    fail.at(node, field, "expected rows first, (N, ...), found a single number in "
+      .. array.path)
+  end
+  local per_row = product(shape, 2)
+  if width and per_row ~= width then
+    fail.at(node, field, ("expected %d numbers a row, found shape %s in %s"):format(
+      width, shape_text(shape), array.path))
+  end
+  local tensor = within(node, field, core.tensor_convert, array.tensor, "f32")
+  return core.tensor_reshape(tensor, { shape[1], per_row })
+end
+
+-- ------------------------------------------------------------------------------------------- data
+
+function bind.data(node, run, shared)
+  if not node then return nil end
+  local options = node.options
+  return once(shared, "data:" .. key_of { options, run.task or "" }, function()
+    local data = within(node, "path", core.csv, options.path, {
+      target = options.target, positive = options.positive, classes = options.classes,
+      numeric = options.numeric, categorical = options.categorical, ignore = options.ignore,
+      missing = options.missing, separator = options.separator, task = run.task,
+    })
+    within(node, "split", core.dataset_split, data, options.split or {})
+    return { dataset = data, info = core.dataset_info(data), node = node }
+  end)
+end
+
+local function selection(data, node, run)
+  local options = node.options
+  local class = -1
+  if options.class ~= nil then
+    class = math.type(options.class) == "integer" and options.class
+      or core.dataset_class(data.dataset, options.class)
+    if not class or class < 0 or class >= #data.info.classes then
+      fail.at(node, "class", ("there is no class %s"):format(fail.shown(options.class)),
+        "classes: " .. table.concat(data.info.classes, ", "))
+    end
+  end
+  return within(node, "split", core.dataset_rows, data.dataset, {
+    split = options.split, take = options.take, sample = options.sample, class = class,
+    seed = run.seed })
+end
+
+-- ------------------------------------------------------------------------------------------ model
+
+local function ends_in(graph)
+  local last = graph.nodes[#graph.nodes]
+  return last and last.layer
+end
+
+local function make_model(run, data, shared, train_rows)
+  local node = run.model
+  local options = node.options
+  if node.word == "onnx" then
+    if data then
+      fail.at(node, "path", "an ONNX model reads arrays: data = csv needs a network {...}",
+        "give inputs = npy \"x.npy\" in place of data")
+    end
+    local model, file = within(node, "path", core.model_onnx, options.path,
+      { head = options.head, task = run.task })
+    return model, file
+  end
+  local made = {
+    layers = options.layers, seed = run.seed, task = run.task or "classification",
+  }
+  if data then
+    if not data.info.classification then made.task = "regression" end
+    made.data, made.rows, made.encode = data.dataset, train_rows, options.encode
+  else
+    made.input = options.input
+  end
+  return within(node, nil, core.model_network, made)
+end
+
+-- A model whose file does not say what it is: a classifier when it has several outputs or ends in a
+-- probability, else a regression.
+local function task_of(run, info)
+  if run.task then return run.task end
+  local last = ends_in(info.graph)
+  if info.outputs > 1 or last == "softmax" or last == "sigmoid" then return "classification" end
+  return "regression"
+end
+
+function bind.model_info(model)
+  local info = core.model_info(model)
+  info.graph = core.json_parse(info.graph_json)
+  return info
+end
+
+function bind.model(run, data, shared, train_rows)
+  local node = run.model
+  if not node then return nil end
+  local model, file
+  if node.word == "onnx" and not run.task then
+    local first = make_model({ model = node, task = "regression" }, data, shared)
+    local task = task_of(run, bind.model_info(first))
+    model, file = make_model({ model = node, task = task }, data, shared)
+  else
+    model, file = make_model(run, data, shared, train_rows)
+  end
+  local info = bind.model_info(model)
+  if data and info.task == "classification" and #data.info.classes ~= info.classes then
+    fail.at(node, "layers", ("the network ends in %d outputs, which stand for %d classes, but '%s' "
+      .. "has %d: %s"):format(info.outputs, info.classes, data.info.target, #data.info.classes,
+      table.concat(data.info.classes, ", ")),
+      #data.info.classes == 2 and "end the network in dense { 2 } or dense { 1 }"
+        or ("end the network in dense { %d }"):format(#data.info.classes))
+  end
+  if data and info.task == "regression" and info.outputs ~= 1 then
+    fail.at(node, "layers", ("the network ends in %d outputs, a regression needs one"):format(
+      info.outputs), "end the network in dense { 1 }")
+  end
+  return model, info, file
+end
+
+-- ------------------------------------------------------------------------------- inputs and labels
+
+local function bind_inputs(run, bound, shared)
+  local node = run.inputs
+  if node and node.word == "npy" then
+    local array = bind.array(node, shared)
+    bound.x = rows_of(array, node, "path", bound.info and bound.info.width)
+    bound.row_ids = core.range(array.info.shape[1])
+    bound.shape = { table.unpack(array.info.shape, 2) }
+    bound.input_file = array
+  elseif bound.data then
+    bound.row_ids = node and selection(bound.data, node, run) or bound.test_rows
+    if bound.model then bound.x = core.model_encode(bound.model, bound.data.dataset, bound.row_ids) end
+  end
+  if bound.row_ids then
+    bound.count = core.tensor_info(bound.row_ids).shape[1]
+    if bound.count == 0 then
+      fail.at(node or run, node and "path" or "inputs", "there are no rows to explain")
+    end
+  end
+end
+
+local function label_tensor(run, bound, shared)
+  if run.labels then
+    local array = bind.array(run.labels, shared)
+    local tensor = within(run.labels, "path", core.tensor_convert, array.tensor,
+      (run.task == "regression" or (bound.info and bound.info.task == "regression")) and "f64" or "i32")
+    local n = product(array.info.shape)
+    if bound.count and n ~= bound.count then
+      fail.at(run.labels, "path", ("expected one label a row, %d, found shape %s in %s"):format(
+        bound.count, shape_text(array.info.shape), array.path))
+    end
+    return core.tensor_reshape(tensor, { n })
+  elseif bound.data then
+    return core.dataset_labels(bound.data.dataset, bound.row_ids)
+  end
+end
+
+-- Which class or output each row is explained for, once predictions are known:
+-- function(raw outputs (N, outputs)) -> tensor of N targets.
+local function bind_target(run, bound)
+  local target, info, count = run.target, bound.info, bound.count
+  local classes = info.task == "classification" and info.classes or info.outputs
+  local names = bound.data and bound.data.info.classes
+  local function class_id(value, field)
+    if type(value) == "string" then
+      for i, name in ipairs(names or {}) do
+        if name == value then return i - 1 end
+      end
+      fail.at(run, field, ("there is no class '%s'"):format(value),
+        names and "classes: " .. table.concat(names, ", ")
+          or "this model's classes have no names: use a number from 0")
+    end
+    if value < 0 or value >= classes then
+      fail.at(run, field, ("expected %s from 0 to %d, found %d"):format(
+        info.task == "classification" and "a class" or "an output", classes - 1, value))
+    end
+    return value
+  end
+  if target.kind == "predicted" then
+    return function(raw) return core.predicted(bound.model, raw) end
+  elseif target.kind == "label" then
+    if not bound.labels then
+      fail.at(run, "target", "'label' needs labels: give data or labels = npy \"y.npy\"")
+    end
+    if info.task ~= "classification" then
+      fail.at(run, "target", "'label' needs classes, and this model is a regression",
+        "leave target out: there is one output")
+    end
+    return function() return core.tensor_convert(bound.labels, "i64") end
+  elseif target.kind == "list" then
+    if #target.value ~= count then
+      fail.at(run, "target", ("expected one entry a row, %d, found %d"):format(count, #target.value))
+    end
+    local ids = {}
+    for i, value in ipairs(target.value) do ids[i] = class_id(value, ("target[%d]"):format(i)) end
+    return function() return core.tensor("i64", { count }, ids) end
+  end
+  local id = class_id(target.value, "target")
+  return function() return core.fill("i64", { count }, id) end
+end
+
+-- -------------------------------------------------------------------------- explainers' references
+
+-- baseline: a number, a statistic of the training rows, or an array -> (1, width) or (N, width).
+local function bind_baseline(node, bound, shared)
+  local value = node.options.baseline
+  if value == nil then return nil end
+  local width = bound.info.width
+  if type(value) == "number" then return core.fill("f32", { 1, width }, value) end
+  if value == "zero" then return core.fill("f32", { 1, width }, 0) end
+  if type(value) == "string" then
+    if not bound.train_x then
+      fail.at(node, "baseline", ("'%s' is taken over the training rows, and there are none"):format(
+        value), "give data with a split, a number, or npy \"baseline.npy\"")
+    end
+    return core.statistic(bound.train_x, value)
+  end
+  local array = bind.array(value, shared, node, "baseline")
+  local tensor = rows_of(array, node, "baseline", width)
+  local rows = core.tensor_info(tensor).shape[1]
+  if rows ~= 1 and rows ~= bound.count then
+    fail.at(node, "baseline", ("expected 1 row, or one for each of the %d inputs, found %d in %s")
+      :format(bound.count, rows, array.path))
+  end
+  return tensor
+end
+
+-- groups: array of integers, or lists of column names -> group of each encoded input, their number,
+-- and what to call the space. Columns are the groups of a table unless space = "input".
+local function bind_groups(node, bound, shared, space)
+  local value = node.options.groups
+  local info = bound.info
+  if value == nil then
+    if space == "column" and info.columns then
+      return info.column_of, #info.columns, "column"
+    end
+    return nil, info.width, space
+  end
+  if value.word == "npy" then
+    local array = bind.array(value, shared, node, "groups")
+    local n = product(array.info.shape)
+    if n ~= info.width then
+      fail.at(node, "groups", ("expected the input's shape %s, found %s in %s"):format(
+        bound.shape and shape_text(bound.shape) or ("of %d inputs"):format(info.width),
+        shape_text(array.info.shape), array.path))
+    end
+    if array.info.dtype == "f32" or array.info.dtype == "f64" then
+      fail.at(node, "groups", ("expected whole numbers, found %s in %s"):format(array.info.dtype,
+        array.path))
+    end
+    local groups, count = core.group_ids(within(node, "groups", core.tensor_convert, array.tensor,
+      "i64"))
+    return groups, count, "group"
+  end
+  if not info.columns then
+    fail.at(node, "groups", "lists of column names need a table (data = csv)",
+      "give npy \"groups.npy\" with the input's shape")
+  end
+  local place, group_of, count = {}, {}, 0
+  for i, name in ipairs(info.columns) do place[name] = i end
+  for g, names in ipairs(value) do
+    for j, name in ipairs(names) do
+      local column = place[name]
+      if not column then
+        fail.at(node, ("groups[%d][%d]"):format(g, j), ("there is no column '%s'"):format(name),
+          fail.nearest(name, info.columns))
+      end
+      if group_of[column] then
+        fail.at(node, ("groups[%d][%d]"):format(g, j),
+          ("column '%s' is in two groups"):format(name))
+      end
+      group_of[column] = g - 1
+    end
+    count = g
+  end
+  for column = 1, #info.columns do -- columns that no list names stay alone
+    if not group_of[column] then
+      group_of[column] = count
+      count = count + 1
+    end
+  end
+  return core.compose_groups(info.column_of, group_of), count, "group"
+end
+
+local function bind_explain(run, bound, shared)
+  local list = {}
+  for i, node in ipairs(run.explain) do
+    local flags = node.flags
+    local space = bound.info.columns and (node.options.space or "column") or "input"
+    local entry = { node = node, space = space, link = node.options.link or run.link,
+                    shape = bound.shape }
+    entry.baseline = bind_baseline(node, bound, shared)
+    if flags.takes_groups then
+      entry.groups, entry.width, entry.space = bind_groups(node, bound, shared, space)
+    elseif space == "column" then
+      entry.sum_over = bound.info.column_of
+      entry.width = #bound.info.columns
+    else
+      entry.width = bound.info.width
+    end
+    list[i] = entry
+  end
+  bound.explain = list
+end
+
+local function bind_judges(run, bound, shared)
+  bound.judge = {}
+  for i, node in ipairs(run.judge) do
+    bound.judge[i] = { node = node, baseline = bind_baseline(node, bound, shared), sums = {} }
+  end
+end
+
+-- ------------------------------------------------------------------------------------------- whole
+
+-- The job of one explanation for targets; made once in advance to learn that it can be done.
+function bind.job(run, bound, entry, targets, pool)
+  local node = entry.node
+  return within(node, nil, core.job, {
+    explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
+    row_ids = bound.row_ids, targets = targets, baseline = entry.baseline,
+    groups = entry.groups, group_count = entry.groups and entry.width or nil,
+    params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
+  })
+end
+
+local function bind_scores(run, bound, shared)
+  local array = bind.array(run.scores, shared)
+  local shape = array.info.shape
+  local scores = within(run.scores, "path", core.tensor_convert, array.tensor, "f64")
+  bound.count = shape[1]
+  bound.labels = label_tensor(run, bound, shared)
+  local columns = product(shape, 2)
+  if run.task ~= "regression" then scores = within(run.scores, "path", core.as_probabilities, scores) end
+  bound.scores = scores
+  bound.row_ids = core.range(shape[1])
+  bound.score_file = array
+end
+
+function bind.run(run, shared, pool)
+  local bound = { run = run }
+  if run.scores then
+    bind_scores(run, bound, shared)
+    return bound
+  end
+  local data = bind.data(run.data, run, shared)
+  bound.data = data
+  if data then
+    for _, name in ipairs { "train", "test", "validation" } do
+      bound[name .. "_rows"] = core.dataset_rows(data.dataset, { split = name, optional = true })
+    end
+  end
+  if not run.model then
+    if data and (#run.evaluate > 0 or #run.explain > 0) then
+      fail.at(run, "model", "evaluate and explain need a model")
+    end
+    return bound
+  end
+  bound.model, bound.info, bound.model_file = bind.model(run, data, shared, bound.train_rows)
+  if data and bound.train_rows then
+    bound.train_x = core.model_encode(bound.model, data.dataset, bound.train_rows)
+  end
+  bind_inputs(run, bound, shared)
+  if not bound.x then
+    fail.at(run, "inputs", "there is nothing to run the model on: give data or inputs = npy \"x.npy\"")
+  end
+  bound.labels = label_tensor(run, bound, shared)
+  if run.target.kind ~= "predicted" or #run.explain > 0 then
+    bound.target = bind_target(run, bound)
+  end
+  bind_explain(run, bound, shared)
+  bind_judges(run, bound, shared)
+  if #run.explain > 0 then -- is every method defined for this model?
+    local probe = core.fill("i64", { bound.count }, 0)
+    for _, entry in ipairs(bound.explain) do
+      bind.job(run, bound, entry, probe, nil)
+    end
+  end
+  if #run.evaluate > 0 then
+    if not data and not bound.labels then
+      fail.at(run, "evaluate", "metrics need labels: give data or labels = npy \"y.npy\"")
+    end
+    if data and not bound.test_rows then
+      fail.at(run, "evaluate", "metrics read the test split, and it is empty",
+        "give split = { train = 0.75, test = 0.25 }")
+    end
+  end
+  if run.train and (not data or not bound.train_rows) then
+    fail.at(run, "train", "training needs data with a training split")
+  end
+  return bound
+end
+
+return bind

@@ -1,0 +1,57 @@
+-- The commands that are written in Lua: run, check, list, help. Each gets the parsed options and
+-- returns the exit status.
+local core = require "core"
+local fail = require "fail"
+
+local command = {}
+
+-- Folders that --confine leaves open, as real paths.
+local function confinement(options, folder)
+  local roots = { folder }
+  for _, text in ipairs(options.allow) do
+    local kind, path = text:match("^(%w+)=(.+)$")
+    if kind ~= "read" then
+      fail.raise { field = "--allow " .. text, message = "expected read=DIR" }
+    end
+    local real = core.realpath(path)
+    if not real then
+      fail.raise { field = "--allow " .. text, message = "there is no folder " .. path, status = 4 }
+    end
+    roots[#roots + 1] = real
+  end
+  return options.confine and roots or nil
+end
+
+local function load_and_check(options)
+  local path = options.operands[1]
+  fail.trace = options.trace
+  local value, sources, folder = require("script").load(path, options.arguments)
+  local checked = require("schema").check(value, { script = path, folder = folder,
+    set = options.set, seed = options.seed, confine = confinement(options, folder) })
+  return checked, sources
+end
+
+function command.run(options)
+  local checked, sources = load_and_check(options)
+  if options.dry_run then
+    core.print(require("plan").text(checked))
+    return 0
+  end
+  return require("run").main(checked, options, sources)
+end
+
+function command.check(options)
+  local checked = load_and_check(options)
+  core.print("ok: ", require("plan").summary(checked), "\n")
+  return 0
+end
+
+function command.list(options)
+  return require("help").list(options)
+end
+
+function command.help(options)
+  return require("help").help(options)
+end
+
+return command

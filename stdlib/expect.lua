@@ -1,0 +1,104 @@
+-- Expectations: evaluated once, after all runs of an experiment, from what the store holds.
+--
+--   at_least { accuracy, 0.7 }   every match, in every run, has at least that value
+--   at_most  { log_loss, 0.6 }
+--   better   { a, than = b, on = judge, ci = 0.95 }   sample by sample: the paired bootstrap interval
+--            of the difference a - b lies on the judge's better side, for every pair of matches
+local core = require "core"
+
+local expect = {}
+
+local function number_text(value) return value and ("%.4g"):format(value) or "undefined" end
+
+-- Metrics of the model and means of judges that carry this label.
+local VALUES = [[
+SELECT m.value, m.reason, e.label AS explainer FROM metric m LEFT JOIN explanation e
+ON e.id = m.explanation WHERE m.run = :run AND m.label = :label
+AND m.scope IN ('model', 'explanation') ORDER BY m.id]]
+
+local function bound_verdict(store, node, ids)
+  local held, worst, detail = true, nil, nil
+  local least = node.word == "at_least"
+  for _, run in ipairs(ids) do
+    for _, label in ipairs(node.labels) do
+      for _, row in ipairs(core.store_rows(store, VALUES, { run = run, label = label })) do
+        local ok = row.value ~= nil and (least and row.value >= node.value
+          or not least and row.value <= node.value)
+        local closer = row.value == nil or worst == nil or (least and row.value < worst)
+          or (not least and row.value > worst)
+        if not ok then held = false end
+        if closer and (detail == nil or worst ~= nil) then
+          worst = row.value
+          detail = ("%s = %s%s%s"):format(label, number_text(row.value),
+            row.explainer and " of " .. row.explainer or "",
+            row.reason and " (" .. row.reason .. ")" or "")
+          if #ids > 1 then detail = detail .. " in run " .. run end
+        end
+      end
+    end
+  end
+  return held, detail
+end
+
+local SERIES = [[
+SELECT m.sample, m.value, m.higher_is_better FROM metric m JOIN explanation e ON e.id = m.explanation
+WHERE m.run = :run AND e.label = :explainer AND m.label = :judge AND m.scope = 'attribution'
+ORDER BY m.id]]
+
+-- The two series of one judge, sample by sample; pairs in which one is undefined are left out.
+local function paired(store, run, judge, left, right)
+  local a = core.store_rows(store, SERIES, { run = run, judge = judge, explainer = left })
+  local b = core.store_rows(store, SERIES, { run = run, judge = judge, explainer = right })
+  local x, y, higher = {}, {}, true
+  for i, row in ipairs(a) do
+    higher = row.higher_is_better == 1
+    if row.value and b[i] and b[i].value then
+      x[#x + 1] = row.value
+      y[#y + 1] = b[i].value
+    end
+  end
+  return x, y, higher
+end
+
+local function better_verdict(store, node, ids, seeds)
+  local held, detail = true, {}
+  for r, run in ipairs(ids) do
+    for _, judge in ipairs(node.on) do
+      for _, left in ipairs(node.left) do
+        for _, right in ipairs(node.right) do
+          local x, y, higher = paired(store, run, judge, left, right)
+          local ok, text = false, "no sample has a value of both"
+          if #x > 0 then
+            local interval = core.bootstrap(x, y, { ci = node.ci, seed = seeds[r] })
+            if higher then ok = interval.lower > 0 else ok = interval.upper < 0 end
+            text = ("%s - %s on %s: %.4g [%.4g, %.4g], %d samples"):format(left, right, judge,
+              interval.mean, interval.lower, interval.upper, interval.n)
+          end
+          if #ids > 1 then text = text .. " in run " .. run end
+          held = held and ok
+          detail[#detail + 1] = text
+        end
+      end
+    end
+  end
+  return held, table.concat(detail, "; ")
+end
+
+-- One { text =, held =, detail =, run = } an expectation; `run` where there is only one.
+function expect.judge(experiment, ids, context)
+  local verdicts, seeds = {}, {}
+  for r, run in ipairs(experiment.runs) do seeds[r] = run.seed end
+  for i, node in ipairs(experiment.expect or {}) do
+    local held, detail
+    if node.word == "better" then
+      held, detail = better_verdict(context.store, node, ids, seeds)
+    else
+      held, detail = bound_verdict(context.store, node, ids)
+    end
+    verdicts[i] = { text = node.text, held = held, detail = detail,
+                    run = #ids == 1 and ids[1] or nil }
+  end
+  return verdicts
+end
+
+return expect

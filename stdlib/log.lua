@@ -1,0 +1,287 @@
+-- What a run leaves in the store. Each function is one finished piece: it opens a transaction,
+-- writes and commits; nothing is reported before its commit. Names of tables and columns are those
+-- of docs/store.md.
+local core = require "core"
+local bind = require "bind"
+
+local log = {}
+
+local function transaction(store, write)
+  core.store_begin(store)
+  local ok, result = pcall(write)
+  if not ok then
+    core.store_rollback(store)
+    error(result, 0)
+  end
+  core.store_commit(store)
+  return result
+end
+
+-- ------------------------------------------------------------------------ resolved configuration
+
+-- A value as rows (key, type, num, text) with dotted keys: train.epochs, explain.lime.samples.
+local function flatten(rows, key, value)
+  local kind = type(value)
+  if kind == "table" and value.word then
+    rows[#rows + 1] = { key = key, type = "word", text = value.word }
+    local names = {}
+    for name in pairs(value.options or {}) do names[#names + 1] = tostring(name) end
+    table.sort(names)
+    for _, name in ipairs(names) do flatten(rows, key .. "." .. name, value.options[name]) end
+  elseif kind == "table" and #value > 0 and type(value[1]) ~= "table" then
+    rows[#rows + 1] = { key = key, type = "list", text = core.json(value) }
+  elseif kind == "table" then
+    local names = {}
+    for name in pairs(value) do names[#names + 1] = name end
+    table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+    for _, name in ipairs(names) do
+      local child = value[name]
+      local label = type(child) == "table" and child.label or tostring(name)
+      flatten(rows, key .. "." .. label, child)
+    end
+  elseif kind == "number" then
+    rows[#rows + 1] = { key = key, type = math.type(value) == "integer" and "integer" or "real",
+                        num = value, text = core.json(value) }
+  elseif kind == "boolean" then
+    rows[#rows + 1] = { key = key, type = "boolean", num = value and 1 or 0, text = tostring(value) }
+  elseif kind == "string" then
+    rows[#rows + 1] = { key = key, type = "text", text = value }
+  end
+end
+
+local described = { "seed", "link", "task", "data", "model", "train", "inputs", "labels", "scores",
+                    "target", "evaluate", "explain", "judge" }
+
+function log.params_of(run)
+  local rows = {}
+  for _, field in ipairs(described) do
+    if run[field] ~= nil then flatten(rows, field, run[field]) end
+  end
+  return rows
+end
+
+-- A word's resolved options as the store's params: nested words become {"word":..,..their options}.
+function log.plain(value)
+  if type(value) ~= "table" then return value end
+  if value.word then
+    local out = { word = value.word }
+    for name, option in pairs(value.options or {}) do out[name] = log.plain(option) end
+    return out
+  end
+  local out = {}
+  for k, v in pairs(value) do out[k] = log.plain(v) end
+  return out
+end
+
+local function params_json(node)
+  local out = log.plain(node.options)
+  out.as = nil
+  return core.json(next(out) == nil and core.object or out)
+end
+log.params_json = params_json
+
+-- -------------------------------------------------------------------------------------- the start
+
+-- The run's own row and all that describes it. Returns its id.
+function log.start(store, run, context)
+  return transaction(store, function()
+    local environment = core.environment()
+    environment.libraries = core.json(environment.libraries)
+    environment.sha256 = core.sha256(core.json(environment))
+    local environment_id = core.store_intern(store, "environment", "sha256", environment)
+    local experiment = core.store_intern(store, "experiment", "name", { name = run.experiment })
+    local uuid = core.uuid()
+    local id = core.store_insert(store, "run", {
+      uuid = uuid, invocation = context.invocation, experiment = experiment, status = "running",
+      started_at = core.now(), seed = run.seed, numerics = context.options.numerics or "strict",
+      threads = context.options.threads, argv = core.json(context.options.argv or {}),
+      script_sha256 = context.sources[1].sha256, environment = environment_id })
+    core.store_run_begin(store, id)
+    for _, source in ipairs(context.sources) do
+      core.store_intern(store, "source", "sha256",
+        { sha256 = source.sha256, path = source.path, text = source.text })
+      core.store_insert(store, "run_source", { run = id, sha256 = source.sha256, role = source.role })
+    end
+    for _, row in ipairs(log.params_of(run)) do
+      row.run = id
+      core.store_insert(store, "param", row)
+    end
+    return id
+  end)
+end
+
+-- ------------------------------------------------------------------------------------------- data
+
+-- Data set, features, samples and which part each sample has in the run. Returns the sample ids by
+-- row (1-based list) and the data set's id.
+local function dataset_row(store, bound)
+  local data = bound.data
+  if data then
+    local info = data.info
+    return core.store_intern(store, "dataset", "sha256", {
+      sha256 = info.identity, name = info.name, path = info.path, rows = info.rows,
+      meta = core.json { file_sha256 = info.sha256, target = info.target,
+                         classes = info.classification and info.classes or nil } })
+  end
+  local file = bound.input_file or bound.score_file
+  return core.store_intern(store, "dataset", "sha256", {
+    sha256 = file.sha256, name = file.path:match("[^/]+$"), path = file.path,
+    rows = file.info.shape[1], meta = core.json { shape = file.info.shape, dtype = file.info.dtype } })
+end
+
+function log.data(store, run_id, bound)
+  transaction(store, function()
+    local dataset, new = dataset_row(store, bound)
+    local data, rows = bound.data and bound.data.dataset, bound.data and bound.data.info.rows or bound.count
+    if new then
+      if data then core.store_features(store, dataset, data) end
+      local labels = data and core.dataset_labels(data, core.range(rows)) or bound.labels
+      core.store_new_samples(store, dataset, rows, labels, data)
+    end
+    bound.samples = core.store_samples(store, dataset, rows)
+    local input -- what the model reads of each explained row
+    if bound.x then
+      input = core.store_put_tensor(store, bound.shape
+        and core.tensor_reshape(bound.x, { bound.count, table.unpack(bound.shape) }) or bound.x)
+    end
+    core.store_run_samples(store, run_id, { samples = bound.samples, data = data,
+                                            row_ids = bound.row_ids, input = input })
+    bound.features = core.store_rows(store, -- ids of the columns, for the encoding
+      "SELECT id FROM feature WHERE dataset = :dataset ORDER BY idx", { dataset = dataset })
+  end)
+end
+
+function log.model(store, run_id, bound)
+  transaction(store, function()
+    local info = bind.model_info(bound.model) -- again: training changed it
+    local weights
+    if info.format == "network" then
+      weights = core.store_put_tensor(store, core.model_weights(bound.model))
+    end
+    local id, new = core.store_intern(store, "model", "sha256", {
+      sha256 = info.sha256, name = bound.run.model.word, format = info.format,
+      graph = info.graph_json, parameters = info.graph.parameters, weights = weights,
+      file = bound.model_file and bound.model_file.path or nil })
+    if new then
+      for i, input in ipairs(info.encoding or {}) do
+        core.store_insert(store, "encoding", {
+          model = id, idx = i - 1, feature = bound.features[input.column + 1].id,
+          name = input.name, meta = input.meta })
+      end
+    end
+    core.store_insert(store, "run_model", { run = run_id, model = id })
+  end)
+end
+
+-- rows: row ids; raw: (N, outputs), or nil; scores: (N, classes) f64; labels: of these rows, or nil.
+function log.predictions(store, run_id, bound, rows, raw, scores, labels)
+  transaction(store, function()
+    local task = bound.info and bound.info.task or bound.run.task
+    core.store_predictions(store, run_id, {
+      samples = bound.samples, rows = rows, scores = scores, labels = labels,
+      output = raw and core.store_put_tensor(store, raw), regression = task == "regression" })
+  end)
+end
+
+-- ---------------------------------------------------------------------------------------- results
+
+function log.metric(store, run_id, row)
+  row.run = run_id
+  return core.store_insert(store, "metric", row)
+end
+
+function log.event(store, run_id, level, message)
+  transaction(store, function()
+    core.store_insert(store, "event", { run = run_id, at = core.now(), level = level,
+                                        message = message })
+  end)
+end
+
+function log.metrics(store, run_id, rows)
+  transaction(store, function()
+    for _, row in ipairs(rows) do
+      if row.matrix then
+        row.tensor = core.store_put_tensor(store, row.matrix)
+        row.matrix = nil
+      end
+      log.metric(store, run_id, row)
+    end
+  end)
+end
+
+-- Loss by epoch: a metric without a value whose curve has one point an epoch.
+function log.training(store, run_id, epochs)
+  transaction(store, function()
+    local last = epochs[#epochs]
+    local id = log.metric(store, run_id, {
+      name = "loss", label = "loss", scope = "model", split = "train", value = last and last.loss,
+      n = #epochs, higher_is_better = 0, status = "ok", params = "{}" })
+    for seq, epoch in ipairs(epochs) do
+      core.store_insert(store, "curve", { metric = id, series = "train", seq = seq - 1,
+                                          x = epoch.epoch, y = epoch.loss })
+      if epoch.validation_loss then
+        core.store_insert(store, "curve", { metric = id, series = "validation", seq = seq - 1,
+                                            x = epoch.epoch, y = epoch.validation_loss })
+      end
+    end
+  end)
+end
+
+function log.explanation(store, run_id, seq, entry)
+  local node = entry.node
+  local params = params_json(node)
+  return transaction(store, function()
+    if entry.groups then
+      local groups = entry.groups
+      if entry.space == "group" and entry.shape then groups = core.tensor_reshape(groups, entry.shape) end
+      entry.groups_tensor = core.store_put_tensor(store, groups)
+    end
+    return core.store_insert(store, "explanation", {
+      run = run_id, seq = seq - 1, label = node.label, explainer = node.word,
+      version = node.version, params = params, params_sha256 = core.sha256(params),
+      status = "running" })
+  end)
+end
+
+-- One finished chunk. Returns the id of its first attribution.
+function log.attributions(store, explanation, entry, first, items, result)
+  return transaction(store, function()
+    return core.store_put_attributions(store, {
+      explanation = explanation, first_seq = first, samples = items.samples, targets = items.targets,
+      kind = "feature", space = entry.space,
+      groups = entry.space == "group" and entry.groups_tensor or nil }, result)
+  end)
+end
+
+function log.explained(store, explanation, evaluations, elapsed_ns)
+  transaction(store, function()
+    core.store_update(store, "explanation", explanation,
+      { status = "ok", evaluations = evaluations, elapsed_ns = elapsed_ns })
+  end)
+end
+
+function log.failed_explanation(store, explanation, reason)
+  transaction(store, function()
+    core.store_update(store, "explanation", explanation, { status = "failed", reason = reason })
+  end)
+end
+
+function log.expectations(store, context, experiment, rows)
+  transaction(store, function()
+    local id = core.store_intern(store, "experiment", "name", { name = experiment })
+    for i, row in ipairs(rows) do
+      core.store_insert(store, "expectation", { invocation = context.invocation, experiment = id,
+        run = row.run, seq = i - 1, text = row.text, held = row.held and 1 or 0,
+        detail = row.detail })
+    end
+  end)
+end
+
+function log.finish(store, run_id, status, message)
+  transaction(store, function()
+    core.store_update(store, "run", run_id, { status = status, finished_at = core.now(),
+                                              error = message })
+  end)
+end
+
+return log

@@ -1,0 +1,342 @@
+-- From raw values to nodes: every option of a word checked and filled in. A node is
+--   { word, category, path, script, line, options, flags, ... }
+-- Of several mistakes in one word the first in the script is told.
+local fail = require "fail"
+local place = require "place"
+local suggest = require "suggest"
+local types = require "types"
+local words = require "words"
+
+local resolve = {}
+
+-- ------------------------------------------------------------------------------- mistakes
+
+-- Runs a check; its error is kept in `mistakes` in place of being raised.
+local function attempt(mistakes, check, ...)
+  local ok, result = xpcall(check, fail.traced, ...)
+  if ok then return result end
+  if type(result) ~= "table" then error(result, 0) end
+  mistakes[#mistakes + 1] = result
+  return nil
+end
+
+local function raise_first(mistakes)
+  local first = mistakes[1]
+  for _, mistake in ipairs(mistakes) do
+    if (mistake.line or math.huge) < (first.line or math.huge) then first = mistake end
+  end
+  if first then error(first, 0) end
+end
+
+local function field_names(params)
+  local names = {}
+  for _, param in ipairs(params) do
+    if not param.rest then names[#names + 1] = param.name end
+  end
+  return names
+end
+
+-- The error of a field that a word or table does not have.
+local function unknown(name, params, owner, at)
+  local names = field_names(params)
+  local near = suggest.nearest(name, names)
+  local hint
+  if near then
+    hint = ("did you mean '%s'?"):format(near)
+  elseif #names > 0 then
+    hint = "fields: " .. suggest.list(names)
+  else
+    hint = owner .. " has no fields"
+  end
+  place.fail(at, ("%s has no field '%s'"):format(owner, name), hint)
+end
+
+local function sorted_names(map)
+  local names = {}
+  for name in pairs(map) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+-- -------------------------------------------------------------------------------- options
+
+local function check_value(raw, param, at, context)
+  local check = types[param.type] or resolve[param.type]
+  if words.is_word(raw, "sweep") then
+    place.fail(at, "a sweep is not possible here")
+  end
+  return check(raw, param, at, context)
+end
+
+-- Which parameter each entry without a name is; surplus ones are mistakes.
+local function positional(raw, word, at, given, mistakes)
+  if word.rest then
+    given[word.rest.name] = { raw = { kind = "table", named = {}, list = raw.list, hole = raw.hole },
+                              at = at, }
+    return
+  end
+  if raw.hole then
+    attempt(mistakes, place.fail, place.child(at, raw.hole), "found nothing (nil) in a list",
+      "is it a local or a field that was never set?")
+  end
+  for i, value in ipairs(raw.list) do
+    local param = word.positions[i]
+    if not param then
+      local most = #word.positions
+      attempt(mistakes, place.fail, place.child(at, i), most == 0
+        and ("%s takes its options by name, found %s"):format(word.name, fail.shown(value))
+        or ("%s takes %d %s without a name, found one more: %s"):format(word.name, most,
+          most == 1 and "value" or "values", fail.shown(value)),
+        "fields: " .. suggest.list(field_names(word.params)))
+      return
+    end
+    given[param.name] = { raw = value, at = place.child(at, i, param.name) }
+  end
+end
+
+-- options: a map from parameter to resolved value. With `partial`, only what is written.
+local function options_of(raw, word, at, context, partial)
+  local mistakes, given, options = {}, {}, {}
+  if raw.odd ~= nil then
+    attempt(mistakes, place.fail, at, ("expected names of options, found the key %s"):format(
+      fail.shown(raw.odd)))
+  end
+  positional(raw, word, at, given, mistakes)
+  local known = {}
+  for _, param in ipairs(word.params) do known[param.name] = param end
+  for _, name in ipairs(sorted_names(raw.named)) do
+    local param = known[name]
+    local here = place.child(at, name)
+    if not param or param.rest then
+      attempt(mistakes, unknown, name, word.params, word.name, here)
+    elseif given[name] then
+      attempt(mistakes, place.fail, here, ("'%s' is given twice, by its place and by name"):format(
+        name))
+    else
+      given[name] = { raw = raw.named[name], at = here }
+    end
+  end
+  local one_of = word.exclusive
+  if one_of and given[one_of[1]] and given[one_of[2]] then
+    attempt(mistakes, place.fail, given[one_of[2]].at, ("'%s' and '%s' do not go together")
+      :format(one_of[1], one_of[2]))
+  end
+  for _, param in ipairs(word.params) do
+    local one = given[param.name]
+    if one then
+      options[param.name] = attempt(mistakes, check_value, one.raw, param, one.at, context)
+    elseif param.required and not partial then
+      attempt(mistakes, place.fail, at, ("%s needs '%s': %s"):format(word.name, param.name,
+        param.help))
+    elseif not partial then
+      options[param.name] = resolve.default(param, at, context)
+    end
+  end
+  raise_first(mistakes)
+  return options
+end
+resolve.options_of = options_of
+
+function resolve.default(param, at, context)
+  if param.default_word then
+    return resolve.node(words.bare(param.default_word, param.choices), place.child(at, param.name),
+      context)
+  elseif param.filled then
+    return resolve.fields({ kind = "table", named = {}, list = {} }, param,
+      place.child(at, param.name), context)
+  end
+  return param.value
+end
+
+-- ---------------------------------------------------------------------------------- words
+
+-- A checked word as a node.
+function resolve.node(raw, at, context)
+  local word = raw.word
+  local inside = place.enter(at, raw)
+  local node = { word = word.name, category = word.category, path = at.path, script = inside.script,
+                 line = raw.line or place.line(at), flags = word.flags, version = word.version,
+                 higher_is_better = word.higher_is_better }
+  node.options = options_of(raw, word, inside, context)
+  return node
+end
+
+local function article_list(categories)
+  local list = {}
+  for i, category in ipairs(categories) do list[i] = words.places[category][1] end
+  return table.concat(list, " or ")
+end
+
+-- What to say to something that is no word of these categories.
+function resolve.misplaced(raw, categories, at)
+  local what = article_list(categories)
+  if words.is_word(raw) then
+    local word = raw.word
+    local there = words.places[word.category]
+    place.fail(at, ("expected %s, found %s"):format(what, word.name),
+      ("%s is %s: it belongs in %s"):format(word.name, there[1], there[2]))
+  end
+  local hint
+  if type(raw) == "string" then
+    local names = {}
+    for _, category in ipairs(categories) do
+      table.move(words.names(category), 1, #words.names(category), #names + 1, names)
+    end
+    local found = words.find(raw)
+    local near = found and raw or suggest.nearest(raw, names)
+    if near then hint = ("words are written without quotes: %s"):format(near) end
+  end
+  place.expected(at, what, raw, hint)
+end
+
+function resolve.word(raw, param, at, context)
+  local categories = types.choices_of(param.choices)
+  for _, category in ipairs(categories) do
+    if words.is_word(raw, category) then return resolve.node(words.as(raw, category), at, context) end
+  end
+  resolve.misplaced(raw, categories, at)
+end
+
+-- A table with fields of its own (train, split, encode).
+function resolve.fields(raw, param, at, context)
+  if not words.is_table(raw) then
+    place.expected(at, "a table { ... }", raw)
+  end
+  local shape = { name = param.name, params = param.fields, positions = {} }
+  return options_of(raw, shape, at, context)
+end
+
+-- A list of words of one category; layers may nest.
+function resolve.words(raw, param, at, context)
+  local category = param.choices
+  if words.is_word(raw, category) then
+    place.fail(at, ("expected a list, found the word %s"):format(raw.word.name),
+      ("write { %s }"):format(words.text(raw)))
+  end
+  local what = ("a list of %s"):format(category == "expectation" and "expectations"
+    or category .. "s")
+  local nodes, mistakes = {}, {}
+  for i, item in ipairs(types.check_list(raw, what, at, param.required and 1 or 0)) do
+    local here = place.child(at, i)
+    nodes[i] = attempt(mistakes, function()
+      if not words.is_word(item, category) then resolve.misplaced(item, { category }, here) end
+      return resolve.node(words.as(item, category), here, context)
+    end)
+  end
+  raise_first(mistakes)
+  return nodes
+end
+
+function resolve.branches(raw, _, at, context)
+  local what = "two branches or more, each a list of layers"
+  local branches = {}
+  for i, item in ipairs(types.check_list(raw, what, at, 2)) do
+    branches[i] = resolve.words(item, { choices = "layer", required = true }, place.child(at, i),
+      context)
+  end
+  return branches
+end
+
+-- ------------------------------------------------------------------------- what stands for data
+
+function resolve.inputs(raw, _, at, context)
+  if words.is_word(raw, "rows") or words.is_word(raw, "array") then
+    return resolve.node(raw, at, context)
+  end
+  if words.is_table(raw) and #raw.list == 0 and next(raw.named) ~= nil then
+    local node = { word = "inputs", category = "array", path = at.path, script = at.script,
+                   line = place.line(at), options = {}, flags = {} }
+    for _, name in ipairs(sorted_names(raw.named)) do
+      node.options[name] = resolve.word(raw.named[name], { choices = "array" },
+        place.child(at, name), context)
+    end
+    return node
+  end
+  resolve.misplaced(raw, { "rows", "array" }, at)
+end
+
+function resolve.target(raw, _, at)
+  if words.is_word(raw, "target") then return { kind = raw.word.name } end
+  if words.is_word(raw) then resolve.misplaced(raw, { "target" }, at) end
+  if words.is_table(raw) then
+    local values = {}
+    for i, item in ipairs(types.check_list(raw, "a list with a class for each row", at, 1)) do
+      values[i] = types.class(item, nil, place.child(at, i))
+    end
+    return { kind = "list", value = values }
+  end
+  local ok = type(raw) == "string" and raw ~= ""
+    or type(raw) == "number" and math.tointeger(raw) and raw >= 0
+  if not ok then
+    place.expected(at, "predicted, label, a class's number from 0 or name, or a list of them", raw)
+  end
+  local value = math.tointeger(raw) or raw
+  return { kind = type(raw) == "string" and "name" or "class",
+           value = type(raw) == "string" and raw or value }
+end
+
+local statistics = { "zero", "mean", "median", "min", "max" }
+
+function resolve.baseline(raw, _, at, context)
+  if type(raw) == "number" and raw == raw and math.abs(raw) < math.huge then return raw end
+  if words.is_word(raw, "array") then return resolve.node(raw, at, context) end
+  for _, name in ipairs(statistics) do
+    if raw == name then
+      if name ~= "zero" and not context.has_data then
+        place.fail(at, ("'%s' is taken over the training rows, and there is no data"):format(name),
+          'give a number or npy "baseline.npy"')
+      end
+      return raw
+    end
+  end
+  local near = suggest.nearest(raw, statistics)
+  place.expected(at, 'a number, "zero", "mean", "median", "min", "max" or npy ...', raw,
+    near and ('did you mean "%s"?'):format(near))
+end
+
+function resolve.background(raw, _, at, context)
+  if words.is_word(raw, "rows") and not context.has_data then
+    place.fail(at, "rows { ... } needs data, and there is none", 'give npy "background.npy"')
+  end
+  if words.is_word(raw, "rows") or words.is_word(raw, "array") then
+    return resolve.node(raw, at, context)
+  end
+  resolve.misplaced(raw, { "rows", "array" }, at)
+end
+
+function resolve.groups(raw, _, at, context)
+  if words.is_word(raw, "array") then return resolve.node(raw, at, context) end
+  local what = 'npy "groups.npy", or lists of column names { { "age", "sex" }, { "job" } }'
+  if not words.is_table(raw) then place.expected(at, what, raw) end
+  if not context.has_data then
+    place.fail(at, "lists of column names need a table, and there is no data",
+      'give npy "groups.npy" of the input\'s shape')
+  end
+  local groups, seen = {}, {}
+  for i, item in ipairs(types.check_list(raw, what, at, 1)) do
+    local here = place.child(at, i)
+    groups[i] = types.strings(item, nil, here)
+    for j, name in ipairs(groups[i]) do
+      if seen[name] then
+        place.fail(place.child(here, j), ("column %s is in two groups"):format(fail.shown(name)))
+      end
+      seen[name] = true
+    end
+  end
+  return groups
+end
+
+function resolve.layer(raw, _, at)
+  if type(raw) == "string" and raw ~= "" then return raw end
+  local value = type(raw) == "number" and math.tointeger(raw)
+  if not value or value < 0 then place.expected(at, "a layer's name, or its number from 0", raw) end
+  return value
+end
+
+-- Left to the word itself.
+function resolve.table(raw, _, at)
+  if not words.is_table(raw) then place.expected(at, "a table { ... }", raw) end
+  return raw
+end
+
+return resolve

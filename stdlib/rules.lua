@@ -1,0 +1,210 @@
+-- What fields of one experiment have to do with each other: which sources go together, what a model
+-- needs, what training needs. Each rule takes the run with its fields resolved, and the place of the
+-- experiment for messages.
+local fail = require "fail"
+local place = require "place"
+local resolve = require "resolve"
+local words = require "words"
+
+local rules = {}
+
+local function is_tabular(run) return run.data ~= nil end
+
+function rules.sources(run, at)
+  local function absent(field, message, hint)
+    place.fail(place.child(at, field), message, hint)
+  end
+  if run.scores then
+    for _, field in ipairs { "model", "data", "train", "inputs" } do
+      if run.given[field] then
+        absent(field, ("scores stand in place of a model: '%s' has no meaning beside them")
+          :format(field))
+      end
+    end
+    for _, field in ipairs { "explain", "judge" } do
+      if #run[field] > 0 then absent(field, ("%s needs a model, and there are only scores"):format(
+        field)) end
+    end
+    if not run.labels then
+      absent("scores", "scores need labels to be compared with", 'add labels = npy "labels.npy"')
+    end
+  end
+  if run.data and run.labels then
+    absent("labels", "data has labels of its own: its target column", "leave labels out")
+  end
+  if run.data and run.inputs and run.inputs.category == "array" then
+    absent("inputs", "a file stands in place of data, and there is data",
+      "choose among its rows: inputs = rows { ... }")
+  end
+  if not run.data and run.inputs and run.inputs.word == "rows" then
+    absent("inputs", "rows { ... } needs data, and there is none", 'give data, or inputs = npy "x.npy"')
+  end
+  if run.labels and not run.scores and not run.inputs then
+    absent("labels", "labels need scores or inputs beside them")
+  end
+end
+
+function rules.model(run, at)
+  local model = run.model
+  local function wrong(field, message, hint) place.fail(place.child(at, field), message, hint) end
+  if not model then
+    for _, field in ipairs { "train", "explain", "judge", "evaluate" } do
+      local there = run[field] and (field == "train" or #run[field] > 0)
+      if there and not run.scores then
+        wrong(field, ("%s needs a model"):format(field), "add model = network { ... }")
+      end
+    end
+    return
+  end
+  if model.word == "onnx" and run.data then
+    wrong("model", "an ONNX model reads arrays, and data = csv is a table",
+      'give inputs = npy "x.npy" in place of data')
+  end
+  if not run.data and not run.inputs then
+    wrong("model", "there is nothing to run the model on", 'add data, or inputs = npy "x.npy"')
+  end
+  if model.word == "network" then
+    local inside = { path = model.path, script = model.script, line = model.line,
+                     word = "network", keys = {} }
+    if not is_tabular(run) and not model.options.input then
+      place.fail(inside, "the network needs 'input', the shape of one row: there is no data to "
+        .. "tell it", "input = { 30 }")
+    elseif is_tabular(run) and model.options.input then
+      place.fail(place.child(inside, "input"), "the data tells the network's input", "leave it out")
+    elseif not is_tabular(run) and model.options.encode then
+      place.fail(place.child(inside, "encode"), "a model on arrays has no encoding: its inputs are "
+        .. "its features", "leave it out")
+    end
+  end
+  if #run.evaluate > 0 and not run.data and not run.labels then
+    wrong("evaluate", "metrics need labels", 'add data, or labels = npy "labels.npy"')
+  end
+  if #run.judge > 0 and #run.explain == 0 then
+    wrong("judge", "judges need explanations, and explain is empty")
+  end
+  if run.target.kind == "label" and not run.data and not run.labels then
+    wrong("target", "'label' needs labels", 'add data, or labels = npy "labels.npy"')
+  end
+end
+
+-- The last layer's number of outputs, where the script says it.
+local function outputs_of(model)
+  for i = #model.options.layers, 1, -1 do
+    local layer = model.options.layers[i]
+    if layer.options.units then return layer.options.units end
+    if not layer.flags.activation then return nil end
+  end
+end
+
+local function default_loss(run, at, context)
+  local name = "cross_entropy"
+  if run.task == "regression" then
+    name = "mse"
+  elseif outputs_of(run.model) == 1 then
+    name = "binary_cross_entropy"
+  end
+  return resolve.node(words.bare(name, "loss"), place.child(at, "loss"), context)
+end
+
+function rules.train(run, at, context)
+  local train = run.train
+  if not train then return end
+  local here = place.child(at, "train")
+  if not run.data then place.fail(here, "training needs data", 'add data = csv "..." { ... }') end
+  if run.model.word ~= "network" then
+    place.fail(here, "only a network { ... } can be trained", "leave train out")
+  end
+  train.loss = train.loss or default_loss(run, here, context)
+  local task = words.find(train.loss.word, "loss").task
+  if run.task and task ~= run.task then
+    place.fail(place.child(here, "loss"), ("%s is a loss for %s, and the task is %s"):format(
+      train.loss.word, task, run.task))
+  end
+  local split = run.data.options.split
+  if train.patience > 0 and split.validation == 0 then
+    place.fail(place.child(here, "patience"), "early stopping watches the validation rows, and "
+      .. "there are none", "add validation = 0.1 to the split of data")
+  end
+end
+
+-- Shares sum to one, numbers are left to the data; what is not given is what is left.
+function rules.split(data)
+  local split = data.options.split
+  local at = { path = fail.join(data.path, "split"), script = data.script, line = data.line,
+               word = data.word, keys = { "split" } }
+  local counts = (split.train or 0) > 1 or (split.test or 0) > 1 or split.validation > 1
+  if counts then
+    for _, name in ipairs { "train", "test" } do
+      if split[name] == nil then
+        place.fail(place.child(at, name), "with numbers of rows, train and test are both needed")
+      end
+    end
+    for _, name in ipairs { "train", "test", "validation" } do
+      if split[name] ~= 0 and not (math.tointeger(split[name]) and split[name] >= 2) then
+        place.fail(place.child(at, name), ("expected shares that sum to 1, or whole numbers of "
+          .. "rows from 2, found %s"):format(fail.shown(split[name])))
+      end
+    end
+    return
+  end
+  if not split.train and not split.test then
+    split.test = 0.25 * (1 - split.validation)
+    split.train = 1 - split.validation - split.test
+    if split.validation == 0 then split.train, split.test = 0.75, 0.25 end
+  elseif not split.train then
+    split.train = 1 - split.validation - split.test
+  elseif not split.test then
+    split.test = 1 - split.validation - split.train
+  end
+  local sum = split.train + split.test + split.validation
+  if math.abs(sum - 1) > 1e-9 or split.train < -1e-9 or split.test < -1e-9 then
+    local text = ("%.14g"):format(math.max(sum, split.train + split.validation,
+      split.test + split.validation))
+    place.fail(at, ("the shares sum to %s, expected 1"):format(text))
+  end
+  split.train, split.test = math.max(split.train, 0), math.max(split.test, 0)
+end
+
+function rules.explain(run)
+  for _, node in ipairs(run.explain) do
+    local options = node.options
+    if options.space and not is_tabular(run) then
+      fail.at(node, "space", "a model on arrays has no columns: its inputs are its features",
+        "leave space out")
+    end
+    if is_tabular(run) then options.space = options.space or "column" end
+    options.link = options.link or run.link
+  end
+end
+
+function rules.metrics(run)
+  local task = run.task or (run.train and words.find(run.train.loss.word, "loss").task)
+  if not task then return end
+  for _, node in ipairs(run.evaluate) do
+    local flags = node.flags
+    local fits = task == "regression" and flags.regression
+      or task == "classification" and (flags.binary or flags.multiclass)
+    if not fits then
+      fail.at(node, nil, ("%s is not defined for %s"):format(node.word, task))
+    end
+  end
+end
+
+-- Names of layers are unique in the network, whatever they are nested in.
+function rules.layers(layers, taken)
+  for _, node in ipairs(layers) do
+    local name = node.options.name
+    if name then
+      if taken[name] then
+        fail.at(node, "name", ("the name '%s' is taken by %s"):format(name, taken[name]))
+      end
+      taken[name] = node.path
+      node.name = name
+      node.options.name = nil
+    end
+    if node.options.layers then rules.layers(node.options.layers, taken) end
+    for _, branch in ipairs(node.options.branches or {}) do rules.layers(branch, taken) end
+  end
+end
+
+return rules

@@ -1,0 +1,240 @@
+-- Executes what schema.lua has checked: binds every run, then for each one trains, predicts,
+-- evaluates, explains and judges, and writes each finished piece to the store. Expectations come
+-- after all runs of their experiment. Returns the exit status of `lunette run`.
+local core = require "core"
+local fail = require "fail"
+local bind = require "bind"
+local log = require "log"
+local expect = require "expect"
+local report = require "report"
+
+local M = {}
+
+-- Attributions in one piece: fixed by their width alone, since the tensors of a run are its identity.
+local PIECE_ROWS, PIECE_NUMBERS = 256, 1 << 20
+local function piece_rows(width)
+  return math.max(16, math.min(PIECE_ROWS, PIECE_NUMBERS // math.max(1, width)))
+end
+
+-- --------------------------------------------------------------------------------------- training
+
+local function training_key(run)
+  return "trained:" .. core.json(log.plain { run.data, run.model, run.train, run.seed, run.task or "" })
+end
+
+local function train(run, bound, context)
+  local shared, key = context.shared, training_key(run)
+  if shared[key] then
+    bound.model = shared[key].model
+    return shared[key].epochs
+  end
+  local epochs = {}
+  local total = run.train.epochs
+  local function set(rows)
+    return rows and { x = core.model_encode(bound.model, bound.data.dataset, rows),
+                      labels = core.dataset_labels(bound.data.dataset, rows) }
+  end
+  fail.within({ path = "train", line = run.train.line or run.line, script = run.script }, nil,
+    core.train, bound.model, {
+      options = run.train, seed = run.seed, pool = context.pool,
+      train = set(bound.train_rows), validation = set(bound.validation_rows),
+      each = function(epoch)
+        epochs[#epochs + 1] = epoch
+        core.progress(epoch.epoch, total, ("%s: training, loss %.4f"):format(run.experiment, epoch.loss))
+      end })
+  core.progress()
+  shared[key] = { model = bound.model, epochs = epochs }
+  return epochs
+end
+
+-- ------------------------------------------------------------------------------------- evaluation
+
+local function metric_row(node, result)
+  return { name = node.word, label = node.label, params = log.params_json(node), scope = "model",
+           value = result.value, lower = result.lower, upper = result.upper, n = result.n,
+           higher_is_better = node.higher_is_better and 1 or 0, status = result.status,
+           reason = result.reason, matrix = result.matrix }
+end
+
+local function evaluate(run, bound, scores, labels, split)
+  local rows = {}
+  for i, node in ipairs(run.evaluate) do
+    local result = fail.within(node, nil, core.metric, node.word, node.options,
+      { scores = scores, labels = labels })
+    rows[i] = metric_row(node, result)
+    rows[i].split = split
+  end
+  return rows
+end
+
+-- ------------------------------------------------------------------------------------ explanation
+
+-- One value a sample and their mean, of every judge, for the piece of attributions just stored.
+local function judge_piece(run, bound, entry, context, piece)
+  local store, rows = context.store, {}
+  for _, judge in ipairs(bound.judge) do
+    local node = judge.node
+    local values, reasons = fail.within(node, nil, core.judge, {
+      judge = node.word, params = node.options, model = bound.model, link = entry.link,
+      x = bound.x, items = piece.result, baseline = judge.baseline,
+      unit_of = entry.groups or entry.sum_over, seed = run.seed, pool = context.pool })
+    local params = log.params_json(node)
+    for i = 1, #values do
+      local value = values[i]
+      local bad = value ~= value
+      rows[#rows + 1] = {
+        name = node.word, label = node.label, params = params, scope = "attribution",
+        explanation = piece.explanation, attribution = piece.first_id + i - 1,
+        sample = core.tensor_at(piece.samples, i - 1), value = not bad and value or nil,
+        higher_is_better = node.higher_is_better and 1 or 0,
+        status = bad and "undefined" or "ok", reason = bad and reasons[i] or nil }
+      local sum = judge.sums[entry]
+      if not bad then sum.total, sum.n = sum.total + value, sum.n + 1 end
+    end
+  end
+  if #rows > 0 then log.metrics(store, context.run_id, rows) end
+end
+
+local function judge_means(bound, entry, explanation, context)
+  local rows = {}
+  for i, judge in ipairs(bound.judge) do
+    local sum, node = judge.sums[entry], judge.node
+    rows[i] = { name = node.word, label = node.label, params = log.params_json(node),
+                scope = "explanation", explanation = explanation,
+                value = sum.n > 0 and sum.total / sum.n or nil, n = sum.n,
+                higher_is_better = node.higher_is_better and 1 or 0,
+                status = sum.n > 0 and "ok" or "undefined",
+                reason = sum.n == 0 and "undefined for every sample" or nil }
+  end
+  if #rows > 0 then log.metrics(context.store, context.run_id, rows) end
+end
+
+local function explain(run, bound, entry, seq, targets, context)
+  local store, run_id, started = context.store, context.run_id, core.clock()
+  local explanation = log.explanation(store, run_id, seq, entry)
+  for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end
+  local job = bind.job(run, bound, entry, targets, context.pool)
+  local evaluations, count, piece = 0, bound.count, piece_rows(entry.width)
+  local target_ids = core.stored_targets(bound.model, targets)
+  for first = 0, count - 1, piece do
+    local rows = math.min(piece, count - first)
+    local result = fail.within(entry.node, nil, core.job_run, job, first, rows, {
+      sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,
+      shape = entry.space == "input" and bound.shape or nil })
+    local samples = core.tensor_take(bound.samples, core.tensor_rows(bound.row_ids, first, rows))
+    local first_id = log.attributions(store, explanation, entry, first,
+      { samples = samples, targets = core.tensor_rows(target_ids, first, rows) }, result)
+    evaluations = evaluations + core.explained_evaluations(result)
+    judge_piece(run, bound, entry, context, { result = result, explanation = explanation,
+      first_id = first_id, samples = samples })
+    core.progress(first + rows, count, ("%s: %s"):format(run.experiment, entry.node.label))
+  end
+  core.progress()
+  judge_means(bound, entry, explanation, context)
+  log.explained(store, explanation, evaluations, core.clock() - started)
+  return explanation
+end
+
+-- ------------------------------------------------------------------------------------------- runs
+
+local function execute_scores(run, bound, context)
+  log.predictions(context.store, context.run_id, bound, bound.row_ids, nil, bound.scores,
+    bound.labels)
+  log.metrics(context.store, context.run_id, evaluate(run, bound, bound.scores, bound.labels, nil))
+end
+
+local function execute_model(run, bound, context)
+  local store, run_id, pool = context.store, context.run_id, context.pool
+  if run.train then
+    local epochs = train(run, bound, context)
+    log.training(store, run_id, epochs)
+  end
+  log.model(store, run_id, bound)
+  local raw = core.forward(bound.model, "raw", bound.x, pool)
+  local scores = core.scores(bound.model, bound.x, pool)
+  log.predictions(store, run_id, bound, bound.row_ids, raw, scores, bound.labels)
+  if #run.evaluate > 0 then
+    if bound.data then
+      local data, rows = bound.data.dataset, bound.test_rows
+      local x = core.model_encode(bound.model, data, rows)
+      local test_scores = core.scores(bound.model, x, pool)
+      local rest = core.without(rows, bound.row_ids) -- evaluated, not explained
+      if rest then
+        local rest_x = core.model_encode(bound.model, data, rest)
+        log.predictions(store, run_id, bound, rest, core.forward(bound.model, "raw", rest_x, pool),
+          core.scores(bound.model, rest_x, pool), core.dataset_labels(data, rest))
+      end
+      log.metrics(store, run_id,
+        evaluate(run, bound, test_scores, core.dataset_labels(data, rows), "test"))
+    else
+      log.metrics(store, run_id, evaluate(run, bound, scores, bound.labels, nil))
+    end
+  end
+  if #run.explain > 0 then
+    local targets = bound.target(raw)
+    for seq, entry in ipairs(bound.explain) do explain(run, bound, entry, seq, targets, context) end
+  end
+end
+
+local function execute(run, bound, context)
+  context.run_id = log.start(context.store, run, context)
+  log.data(context.store, context.run_id, bound)
+  if bound.scores then
+    execute_scores(run, bound, context)
+  elseif bound.model then
+    execute_model(run, bound, context)
+  end
+  log.finish(context.store, context.run_id, "ok")
+  return context.run_id
+end
+
+-- The run that failed or was stopped keeps what it finished, and says why.
+local function close_failed(context, err)
+  local stopped = fail.interrupted(err)
+  pcall(core.store_rollback, context.store)
+  pcall(log.finish, context.store, context.run_id, stopped and "interrupted" or "failed",
+    fail.text(err))
+end
+
+-- checked: what schema.check returned. options: of the command line. sources: script and modules.
+function M.main(checked, options, sources)
+  local context = { options = options, sources = sources, shared = {}, invocation = core.uuid(),
+                    pool = core.pool(options.threads) }
+  local bound = {}
+  for e, experiment in ipairs(checked) do
+    bound[e] = {}
+    for r, run in ipairs(experiment.runs) do
+      bound[e][r] = bind.run(run, context.shared, context.pool)
+    end
+  end
+  context.store = core.store(options.db, "write")
+  local status = 0
+  for e, experiment in ipairs(checked) do
+    local ids = {}
+    for r, run in ipairs(experiment.runs) do
+      context.run_id = nil
+      local ok, result = xpcall(execute, fail.traced, run, bound[e][r], context)
+      core.progress()
+      if not ok then
+        if context.run_id then close_failed(context, result) end
+        error(result, 0)
+      end
+      ids[r] = result
+      bound[e][r] = false -- what the run held may go
+      if not options.quiet then report.run(context.store, result, #experiment.runs) end
+    end
+    local verdicts = expect.judge(experiment, ids, context)
+    if #verdicts > 0 then
+      log.expectations(context.store, context, experiment.name, verdicts)
+      report.expectations(verdicts)
+      for _, verdict in ipairs(verdicts) do
+        if not verdict.held then status = 3 end
+      end
+    end
+    if not options.quiet then report.closing(context.store, ids) end
+  end
+  core.store_close(context.store)
+  return status
+end
+
+return M

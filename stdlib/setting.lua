@@ -1,0 +1,251 @@
+-- `--set path=value`: changes one field of the script before it is checked. A path goes from the
+-- experiment through its fields (train.epochs), places of lists from 1 (explain[2].steps,
+-- model[1].units) and labels (explain.lime.samples). A value is a Lua literal, a word with its
+-- options, or else bare text. On a swept field it replaces the sweep.
+local core = require "core"
+local fail = require "fail"
+local suggest = require "suggest"
+local sweeps = require "sweeps"
+local words = require "words"
+
+local setting = {}
+
+local function wrong(option, message, hint)
+  fail.raise { field = option.text, message = message, hint = hint }
+end
+
+-- ------------------------------------------------------------------------------------- values
+
+local takes_words = { word = true, words = true, inputs = true, target = true, background = true }
+
+local function evaluate(option, text)
+  local environment = setmetatable(words.proxies(), { __index = function(_, name)
+    error(("unknown word '%s'"):format(tostring(name)), 0)
+  end })
+  local chunk, problem = load("return " .. text, "=--set", "t", environment)
+  local ok, value
+  if chunk then ok, value = core.guarded(chunk) else value = problem end
+  if not ok then
+    if type(value) == "table" and value.message then value = value.message end
+    wrong(option, (tostring(value):gsub("^%-%-set:%d+: ", "")))
+  end
+  return words.raw(value)
+end
+
+local function value_of(option, param)
+  local text = option.value:match("^%s*(.-)%s*$")
+  local number = tonumber(text)
+  if number and not text:find("^[+-]?[nN]") then return number end
+  if text == "true" then return true end
+  if text == "false" then return false end
+  if text == "nil" then return nil end
+  if text:find("^[\"'{%[]") then return evaluate(option, text) end
+  local name, rest = text:match("^([%a_][%w_]*)%s*(.*)$")
+  if name and words.find(name) then
+    if rest == "" and takes_words[param.type] then return evaluate(option, text) end
+    if rest:find("^[%({\"']") then return evaluate(option, text) end
+  end
+  return option.value
+end
+
+-- ------------------------------------------------------------------------------------- walking
+
+local function copied(raw)
+  local copy = {}
+  for key, value in pairs(raw) do copy[key] = value end
+  copy.named, copy.list = {}, table.move(raw.list, 1, #raw.list, 1, {})
+  for key, value in pairs(raw.named) do copy.named[key] = value end
+  return copy
+end
+
+local function find_param(params, name)
+  for _, param in ipairs(params) do
+    if param.name == name and not param.rest then return param end
+  end
+end
+
+local function names_of(params)
+  local names = {}
+  for _, param in ipairs(params) do
+    if not param.rest then names[#names + 1] = param.name end
+  end
+  return names
+end
+
+-- Labels of a list's entries as they stand before sweeps make variants of them.
+local function base_labels(list)
+  local taken, result = {}, {}
+  local function default(i, item)
+    local base, number = item.word.name, 1
+    local label = base
+    while taken[label] do
+      number = number + 1
+      label = base .. "-" .. number
+    end
+    result[i], taken[label] = label, i
+  end
+  local later = {}
+  for i, item in ipairs(list) do
+    if words.is_word(item) and type(item.named.as) == "string" and not taken[item.named.as] then
+      result[i], taken[item.named.as] = item.named.as, i
+    end
+  end
+  for i, item in ipairs(list) do
+    if words.is_word(item) and not result[i] then
+      if #sweeps.expand(item, nil, "") > 1 then later[#later + 1] = i else default(i, item) end
+    end
+  end
+  for _, i in ipairs(later) do default(i, list[i]) end
+  return result, taken
+end
+
+local walk_word, walk_value
+
+-- One entry of a list: [n], or .label where entries have labels.
+local function walk_list(option, raw, rest, param, path)
+  if not words.is_table(raw) and not words.is_word(raw) then
+    wrong(option, ("%s is no list in the script"):format(path))
+  end
+  local index, after = rest:match("^%[(%d+)%](.*)$")
+  index = tonumber(index)
+  if not index then
+    local labels, taken = base_labels(raw.list)
+    local best = ""
+    for label in pairs(taken) do
+      local follows = rest:sub(2, #label + 1) == label and rest:sub(#label + 2, #label + 2)
+      if follows and (follows == "" or follows == "." or follows == "[") and #label > #best then
+        best = label
+      end
+    end
+    if best == "" then
+      local all = {}
+      for i = 1, #raw.list do all[#all + 1] = labels[i] end
+      local name = rest:match("^%.([^%.%[]*)") or rest
+      wrong(option, ("there is no label '%s' in %s"):format(name, path),
+        suggest.hint(name, all, "labels"))
+    end
+    index, after = taken[best], rest:sub(#best + 2)
+  end
+  if index < 1 or index > #raw.list then
+    wrong(option, ("%s has %d %s, there is no [%d]"):format(path, #raw.list,
+      #raw.list == 1 and "entry" or "entries", index))
+  end
+  local result = copied(raw)
+  result.list[index] = walk_value(option, raw.list[index], after,
+    { type = "word", choices = param.choices, name = param.name }, ("%s[%d]"):format(path, index))
+  return result
+end
+
+-- A named field of a word or of a table with fields of its own.
+local function walk_field(option, raw, rest, params, owner, path)
+  local name, after = rest:match("^%.?([%a_][%w_]*)(.*)$")
+  local param = name and find_param(params, name)
+  if not param then
+    name = name or rest
+    wrong(option, ("%s has no field '%s'"):format(owner, name),
+      suggest.hint(name, names_of(params), "fields"))
+  end
+  local result = copied(raw)
+  local here = fail.join(path, name)
+  local place = raw.kind == "word" and param.position
+  local old = raw.named[name]
+  if old == nil and place then old = raw.list[place] end
+  local value = walk_value(option, old, after, param, here)
+  if place and raw.list[place] ~= nil and raw.named[name] == nil then
+    if value ~= nil then result.list[place] = value else table.remove(result.list, place) end
+  else
+    result.named[name] = value
+  end
+  return result
+end
+
+function walk_word(option, raw, rest, path)
+  if rest:sub(1, 1) == "[" and raw.word.rest then
+    return walk_list(option, raw, rest, raw.word.rest, path)
+  end
+  return walk_field(option, raw, rest, raw.word.params, raw.word.name, path)
+end
+
+function walk_value(option, raw, rest, param, path)
+  if rest == "" then
+    option.paths[path] = option.text
+    return value_of(option, param)
+  end
+  if words.is_word(raw, "sweep") then -- below a sweep of words: in each of them
+    local result = copied(raw)
+    for i, value in ipairs(raw.list) do
+      result.list[i] = walk_value(option, value, rest, param, path)
+    end
+    return result
+  end
+  if param.type == "fields" then
+    return walk_field(option, raw or { kind = "table", named = {}, list = {} }, rest, param.fields,
+      param.name, path)
+  elseif param.type == "words" then
+    return walk_list(option, raw or { kind = "table", named = {}, list = {} }, rest, param, path)
+  end
+  if raw == nil and param.default_word then
+    raw = words.bare(param.default_word, param.choices)
+  end
+  if words.is_word(raw) then
+    for category in (param.choices or ""):gmatch("[^|]+") do
+      if words.is_word(raw, category) then raw = words.as(raw, category) end
+    end
+    return walk_word(option, raw, rest, path)
+  end
+  if words.is_table(raw) then
+    local index, name = rest:match("^%[(%d+)%]$"), rest:match("^%.([^%.%[]+)$")
+    local key = index and tonumber(index) or name
+    if key and (name or key >= 1 and key <= #raw.list) then
+      local result = copied(raw)
+      option.paths[path .. rest] = option.text
+      result[index and "list" or "named"][key] = value_of(option, { type = "any" })
+      return result
+    end
+  end
+  wrong(option, ("%s has no field %s"):format(path, (rest:gsub("^%.", ""))))
+end
+
+-- ------------------------------------------------------------------------------------ applying
+
+local function parse(text)
+  local path, value = text:match("^%s*([^=%s]+)%s*=(.*)$")
+  if not path then
+    fail.raise { field = "--set " .. text, message = "expected path=value, as train.epochs=3" }
+  end
+  return { path = path, value = value, text = "--set " .. text, paths = {} }
+end
+
+-- Changes every experiment that has the path; at least one must.
+local function apply_one(raws, option)
+  local changed, result, first = 0, {}, nil
+  for i, raw in ipairs(raws) do
+    local ok, value = pcall(walk_word, option, raw, option.path, "")
+    if ok then
+      result[i] = value
+      changed = changed + 1
+    else
+      result[i] = raw
+      first = first or value
+    end
+  end
+  if changed == 0 then error(first, 0) end
+  return result
+end
+
+-- Returns the changed experiments, and which option set which path (for messages).
+function setting.apply(raws, settings)
+  local options, overrides = {}, {}
+  for _, text in ipairs(settings.set or {}) do options[#options + 1] = parse(text) end
+  if settings.seed then
+    options[#options + 1] = { path = "seed", value = tostring(settings.seed),
+                              text = "--seed " .. settings.seed, paths = {} }
+  end
+  for _, option in ipairs(options) do
+    raws = apply_one(raws, option)
+    for path, text in pairs(option.paths) do overrides[path] = text end
+  end
+  return raws, overrides
+end
+
+return setting

@@ -1,0 +1,215 @@
+-- The words that are the language's own (explainers, metrics and the like describe themselves in
+-- C), in the same shape: name, category, summary, params, example. A parameter's `type` is a checker
+-- of types.lua; `rest = true` marks the one that takes the whole list of what stands without a name.
+
+local split_fields = {
+  { name = "train", type = "real", default = nil, min = 0,
+    help = "share (0.7) or number (700) of the rows to train on; default 0.75, or what is left" },
+  { name = "test", type = "real", min = 0,
+    help = "to evaluate and, unless inputs says otherwise, to explain; default 0.25, or what is left" },
+  { name = "validation", type = "real", default = "0", min = 0,
+    help = "to watch for early stopping" },
+  { name = "stratify", type = "bool",
+    help = "the classes keep their shares in each part; default: true where the target is classes" },
+  { name = "seed", type = "int", default = "0", min = 0,
+    help = "of the draw; not the experiment's seed, so that sweeping that one keeps the split" },
+}
+
+local encode_fields = {
+  { name = "numeric", type = "choice", choices = "standard|minmax|none", default = '"standard"',
+    help = "how numbers are scaled, by the training rows" },
+  { name = "categorical", type = "choice", choices = "onehot|ordinal", default = '"onehot"',
+    help = "how categories become numbers" },
+  { name = "missing", type = "choice", choices = "mean|median|error", default = '"mean"',
+    help = "what stands for a missing number; a missing category is all zeros" },
+}
+
+local train_fields = {
+  { name = "epochs", type = "int", required = true, min = 1,
+    help = "passes over the training rows" },
+  { name = "batch", type = "int", default = "32", min = 1, help = "rows a step" },
+  { name = "optimizer", type = "word", choices = "optimizer", default_word = "adam",
+    help = "default: adam" },
+  { name = "loss", type = "word", choices = "loss",
+    help = "default: cross_entropy; binary_cross_entropy for one output; mse for a regression" },
+  { name = "schedule", type = "word", choices = "schedule",
+    help = "of the learning rate; default: constant" },
+  { name = "class_weights", type = "class_weights",
+    help = '"balanced", or a weight a class: { good = 1, bad = 5 }, or { 1, 5 } from class 0' },
+  { name = "patience", type = "int", default = "0", min = 0,
+    help = "epochs without a better validation loss before training stops and the best weights "
+      .. "are kept; 0: off" },
+  { name = "min_delta", type = "real", default = "0", min = 0,
+    help = "by how much the loss must fall to count as better" },
+  { name = "shuffle", type = "bool", default = "true", help = "a new order each epoch" },
+}
+
+local metric_or_judge = { { "metric", "evaluate" }, { "judge", "judge" } }
+
+local function bound(name, text)
+  return {
+    name = name, category = "expectation", summary = text,
+    params = {
+      { name = "metric", type = "pattern", lists = metric_or_judge, position = 1, required = true,
+        help = "a metric or judge, with the options that tell it apart, or a label" },
+      { name = "value", type = "real", position = 2, required = true, help = "the bound" },
+    },
+    example = ("expect = { %s { accuracy, 0.70 } }"):format(name),
+  }
+end
+
+return {
+  {
+    name = "experiment", category = "experiment",
+    summary = "one experiment: data, model, training, and what to evaluate, explain and judge",
+    params = {
+      { name = "name", type = "experiment_name", position = 1, required = true,
+        help = "its name in the store" },
+      { name = "seed", type = "int", default = "0", min = 0, help = "of all random draws" },
+      { name = "data", type = "word", choices = "data", help = "csv ..." },
+      { name = "task", type = "task",
+        help = "classification or regression; default: as the target column tells" },
+      { name = "model", type = "word", choices = "model", help = "network { ... } or onnx ..." },
+      { name = "train", type = "fields", fields = train_fields, help = "how to train a network" },
+      { name = "inputs", type = "inputs",
+        help = 'which rows to explain: rows { ... }, default rows { split = "test" }; or npy ..., '
+          .. "or a table of them by the model's input names" },
+      { name = "labels", type = "word", choices = "array", help = "npy ..., one a row of inputs" },
+      { name = "scores", type = "word", choices = "array",
+        help = "npy ...: probabilities made elsewhere, in place of a model" },
+      { name = "target", type = "target",
+        help = "the output to explain: predicted (default), label, a class's number or name, or a "
+          .. "list with one entry a row" },
+      { name = "link", type = "choice", choices = "raw|logit|probability|loss", default = '"raw"',
+        help = "the scale that is explained" },
+      { name = "evaluate", type = "words", choices = "metric", help = "metrics of the model" },
+      { name = "explain", type = "words", choices = "explainer", help = "explainers" },
+      { name = "judge", type = "words", choices = "judge", help = "judges of the explanations" },
+      { name = "expect", type = "words", choices = "expectation",
+        help = "what must hold (else exit status 3)" },
+    },
+    example = [[return experiment "credit" {
+  data = csv "german_credit.csv" { target = "class", positive = "bad" },
+  model = network { dense { 64 }, relu, dense { 2 } },
+  train = { epochs = 40 },
+  evaluate = { accuracy, roc_auc },
+  explain = { saliency, integrated_gradients { steps = 64 } },
+}]],
+  },
+  {
+    name = "csv", category = "data", summary = "a table: a CSV file whose first line names the columns",
+    params = {
+      { name = "path", type = "path", position = 1, required = true,
+        help = "the file, from the script's folder" },
+      { name = "target", type = "string", required = true, help = "the column to predict" },
+      { name = "positive", type = "string", help = "of two classes, the one that is class 1" },
+      { name = "classes", type = "strings", help = "the classes in order; default: sorted" },
+      { name = "split", type = "fields", fields = split_fields, filled = true,
+        help = "how rows are divided" },
+      { name = "numeric", type = "strings", help = "columns that are numbers, whatever they look like" },
+      { name = "categorical", type = "strings", help = "columns that are categories" },
+      { name = "ignore", type = "strings", help = "columns to leave out" },
+      { name = "missing", type = "strings",
+        help = 'texts that mean "missing"; default: empty, NA, NaN, nan, null, ?' },
+      { name = "separator", type = "character", default = '","', help = "one character" },
+    },
+    example = [[data = csv "german_credit.csv" {
+  target = "class", positive = "bad", split = { train = 0.7, test = 0.3 },
+}]],
+  },
+  {
+    name = "npy", category = "array", summary = "an array file of NumPy, rows first",
+    params = {
+      { name = "path", type = "path", position = 1, required = true,
+        help = "the file, from the script's folder" },
+    },
+    example = 'inputs = npy "x.npy"',
+  },
+  {
+    name = "rows", category = "rows", summary = "a choice of the data's rows",
+    exclusive = { "take", "sample" },
+    params = {
+      { name = "split", type = "choice", choices = "train|test|validation", default = '"test"',
+        help = "of which part" },
+      { name = "take", type = "int", min = 1, help = "the first n" },
+      { name = "sample", type = "int", min = 1, help = "n drawn by the seed" },
+      { name = "class", type = "class", help = "only rows of this class: its number or name" },
+    },
+    example = 'inputs = rows { split = "test", take = 100 }',
+  },
+  {
+    name = "network", category = "model", summary = "a network, layer after layer",
+    params = {
+      { name = "layers", type = "words", choices = "layer", rest = true, required = true,
+        help = "the layers in order" },
+      { name = "input", type = "shape",
+        help = "shape of one row, { 30 } or { 1, 28, 28 }; only where data does not tell it" },
+      { name = "encode", type = "fields", fields = encode_fields,
+        help = "how the table's columns become numbers" },
+    },
+    example = "model = network { dense { 64 }, relu, dense { 2 } }",
+  },
+  {
+    name = "residual", category = "layer", summary = "its layers, and its own input added to their output",
+    formula = "y = x + layers(x)",
+    params = {
+      { name = "layers", type = "words", choices = "layer", rest = true, required = true,
+        help = "the layers in order; their output has the input's shape" },
+    },
+    example = "network { dense { 32 }, residual { dense { 32 }, relu }, dense { 2 } }",
+  },
+  {
+    name = "parallel", category = "layer", summary = "branches over one input, joined",
+    formula = "y = concat(branch1(x), branch2(x), ...), or their sum",
+    params = {
+      { name = "branches", type = "branches", rest = true, required = true,
+        help = "lists of layers, two or more" },
+      { name = "join", type = "choice", choices = "concat|add", default = '"concat"',
+        help = "side by side, or added" },
+    },
+    example = "parallel { { dense { 16 }, relu }, { dense { 16 }, tanh }, join = \"concat\" }",
+  },
+  {
+    name = "onnx", category = "model", summary = "a model from an ONNX file",
+    params = {
+      { name = "path", type = "path", position = 1, required = true,
+        help = "the file, from the script's folder" },
+      { name = "head", type = "string", help = "name of the output to explain, where there are several" },
+    },
+    example = 'model = onnx "model.onnx"',
+  },
+  {
+    name = "sweep", category = "sweep",
+    summary = "several values in place of one: variants in a list, runs anywhere else",
+    params = {
+      { name = "values", type = "any", rest = true, required = true, help = "the values, in order" },
+    },
+    example = "explain = { integrated_gradients { steps = sweep { 16, 64 } } }",
+  },
+  { name = "predicted", category = "target", summary = "explain the class that the model predicts",
+    params = {}, example = "target = predicted" },
+  { name = "label", category = "target", summary = "explain the true class",
+    params = {}, example = "target = label" },
+  { name = "classification", category = "task", summary = "the target is classes",
+    params = {}, example = "task = classification" },
+  { name = "regression", category = "task", summary = "the target is a number",
+    params = {}, example = "task = regression" },
+  bound("at_least", "a metric, or the mean of a judge, is at least a number"),
+  bound("at_most", "a metric, or the mean of a judge, is at most a number"),
+  {
+    name = "better", category = "expectation",
+    summary = "an explainer is better than another, sample by sample",
+    formula = "the paired bootstrap interval of the difference lies on the judge's better side",
+    params = {
+      { name = "explainer", type = "pattern", lists = { { "explainer", "explain" } }, position = 1,
+        required = true, help = "an explainer, with the options that tell it apart, or a label" },
+      { name = "than", type = "pattern", lists = { { "explainer", "explain" } }, required = true,
+        help = "the other one" },
+      { name = "on", type = "pattern", lists = { { "judge", "judge" } }, required = true,
+        help = "a judge, or its label" },
+      { name = "ci", type = "real", default = "0.95", min = 0, max = 1, above_min = true,
+        below_max = true, help = "level of the interval" },
+    },
+    example = "expect = { better { integrated_gradients, than = saliency, on = deletion } }",
+  },
+}

@@ -1,0 +1,491 @@
+/* What explainers stand on: descriptors, quadrature, groups, order, passes, and the job with its
+ * checks, counts and memory. */
+#include "networks.h"
+
+#include "explainers/common/groups.h"
+#include "explainers/common/order.h"
+#include "explainers/common/passes.h"
+#include "explainers/common/quadrature.h"
+
+/* ---------------------------------------------------------------- the table */
+
+static void words_are_found_by_name(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {"saliency", "input_x_gradient", "integrated_gradients",
+                                         "guided_backprop", "feature_ablation"};
+    size_t count = 0;
+    for (const ln_explainer *const *entry = ln_explainers; *entry; entry++, count++) {
+        const ln_word *word = &(*entry)->word;
+        assert_string_equal(word->name, wanted[count]);
+        assert_ptr_equal(ln_explainer_find(word->name), *entry);
+        assert_true(word->summary[0] && word->formula[0] && word->source[0] && (*entry)->cost[0]);
+        assert_true((*entry)->version >= 1 && (*entry)->run);
+    }
+    assert_int_equal(count, sizeof wanted / sizeof wanted[0]);
+    assert_null(ln_explainer_find("salience"));
+    assert_null(ln_explainer_find(""));
+}
+
+/* Flags and parameters say the same. */
+static void flags_match_parameters(void **state)
+{
+    (void)state;
+    for (const ln_explainer *const *entry = ln_explainers; *entry; entry++) {
+        bool baseline = false, groups = false, tolerance = false;
+        for (const ln_param *param = (*entry)->word.params; param->name; param++) {
+            baseline |= param->type == LN_PARAM_BASELINE;
+            groups |= param->type == LN_PARAM_GROUPS;
+            tolerance |= strcmp(param->name, "tolerance") == 0;
+            if (strcmp(param->name, "tolerance") == 0)
+                assert_true(strtod(param->fallback, NULL) == (*entry)->tolerance);
+            assert_true(param->offset == LN_NO_OFFSET ||
+                        param->offset < (*entry)->word.params_size);
+        }
+        assert_int_equal(baseline, ((*entry)->flags & LN_TAKES_BASELINE) != 0);
+        assert_int_equal(groups, ((*entry)->flags & LN_TAKES_GROUPS) != 0);
+        assert_int_equal(tolerance, ((*entry)->flags & LN_COMPLETE) != 0);
+    }
+}
+
+/* ---------------------------------------------------------------- common */
+
+static void gauss_legendre_nodes_are_right_to_the_last_bits(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    static const int64_t counts[] = {1, 2, 3, 4, 5, 20, 50, 101, 1000};
+    static double nodes[1000], weights[1000];
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        char name[32];
+        snprintf(name, sizeof name, "quadrature-%d", (int)counts[c]);
+        ln_tensor *wanted = reference(name);
+        assert_ok(
+            ln_quadrature_make(LN_QUADRATURE_GAUSS_LEGENDRE, counts[c], nodes, weights, &err));
+        size_t n = (size_t)counts[c];
+        assert_near_f64(nodes, ln_f64(wanted), n, 1e-17, 3e-16);
+        assert_near_f64(weights, ln_f64(wanted) + n, n, 1e-17, 3e-16);
+        ln_tensor_release(wanted);
+    }
+}
+
+/* n nodes integrate t^d over [0, 1] for every d up to 2n - 1, and not for 2n. */
+static void gauss_legendre_is_exact_to_its_degree(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    static double nodes[200], weights[200];
+    for (int64_t n = 1; n <= 200; n = n < 12 ? n + 1 : n * 2) {
+        assert_ok(ln_quadrature_make(LN_QUADRATURE_GAUSS_LEGENDRE, n, nodes, weights, &err));
+        for (int64_t degree = 0; degree <= 2 * n; degree++) {
+            double sum = 0;
+            for (int64_t i = 0; i < n; i++)
+                sum += weights[i] * pow(nodes[i], (double)degree);
+            double error = fabs(sum - 1 / (double)(degree + 1));
+            if (degree < 2 * n && error > 4e-15)
+                fail_msg("%d nodes, degree %d: error %g", (int)n, (int)degree, error);
+            if (degree == 2 * n && n <= 8 && error < 1e-12)
+                fail_msg("%d nodes are exact for degree %d", (int)n, (int)degree);
+        }
+    }
+}
+
+static void riemann_nodes_and_weights(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    static const struct {
+        ln_quadrature rule;
+        double nodes[4], weights[4];
+    } cases[] = {
+        {LN_QUADRATURE_RIEMANN_LEFT, {0, 0.25, 0.5, 0.75}, {0.25, 0.25, 0.25, 0.25}},
+        {LN_QUADRATURE_RIEMANN_RIGHT, {0.25, 0.5, 0.75, 1}, {0.25, 0.25, 0.25, 0.25}},
+        {LN_QUADRATURE_RIEMANN_MIDDLE, {0.125, 0.375, 0.625, 0.875}, {0.25, 0.25, 0.25, 0.25}},
+        {LN_QUADRATURE_RIEMANN_TRAPEZOID,
+         {0, 1.0 / 3, 2.0 / 3, 1},
+         {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6}},
+    };
+    double nodes[4], weights[4];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_ok(ln_quadrature_make(cases[i].rule, 4, nodes, weights, &err));
+        assert_near_f64(nodes, cases[i].nodes, 4, 0, 1e-16);
+        assert_near_f64(weights, cases[i].weights, 4, 0, 1e-16);
+    }
+    assert_fails(ln_quadrature_make(LN_QUADRATURE_RIEMANN_TRAPEZOID, 1, nodes, weights, &err),
+                 LN_EINVALID, "found 1 steps: method = \"riemann_trapezoid\"");
+    assert_fails(ln_quadrature_make(LN_QUADRATURE_RIEMANN_LEFT, 0, nodes, weights, &err),
+                 LN_EINVALID, "found 0 steps");
+}
+
+static void order_is_descending_and_stable(void **state)
+{
+    (void)state;
+    static const float values[] = {1, 3, -2, 3, 0, -0.0F, INFINITY, 1, -INFINITY};
+    static const int32_t wanted[] = {6, 1, 3, 0, 7, 4, 5, 2, 8};
+    int32_t order[9], spare[9];
+    ln_order_descending(values, 9, order, spare);
+    assert_memory_equal(order, wanted, sizeof wanted);
+    ln_order_descending(values, 1, order, spare);
+    assert_int_equal(order[0], 0);
+
+    enum { COUNT = 1000 };
+    ln_tensor *many = tensor_random(TEST_SHAPE(COUNT), 3);
+    static int32_t place[COUNT], other[COUNT];
+    float *numbers = ln_f32(many);
+    for (int i = 0; i < COUNT; i++)
+        numbers[i] = roundf(numbers[i] * 4); /* many ties */
+    ln_order_descending(numbers, COUNT, place, other);
+    for (int i = 1; i < COUNT; i++) {
+        float before = numbers[place[i - 1]], here = numbers[place[i]];
+        assert_true(before > here || (before == here && place[i - 1] < place[i]));
+    }
+    ln_tensor_release(many);
+}
+
+static void groups_list_their_inputs(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    static const int32_t of[] = {2, 0, 2, 4, 0};
+    static const int64_t start[] = {0, 2, 2, 4, 4, 5}, member[] = {1, 4, 0, 2, 3};
+    ln_groups groups;
+    assert_ok(ln_groups_make(of, 5, 5, &groups, &err));
+    assert_memory_equal(groups.start, start, sizeof start);
+    assert_memory_equal(groups.member, member, sizeof member);
+    float row[] = {1, 1, 1, 1, 1};
+    ln_groups_fill(&groups, 2, (float[]){5, 6, 7, 8, 9}, row);
+    assert_true(row[0] == 5 && row[1] == 1 && row[2] == 7 && row[3] == 1 && row[4] == 1);
+    ln_groups_free(&groups);
+    assert_ok(ln_groups_make(NULL, 3, 3, &groups, &err));
+    for (int64_t g = 0; g < 3; g++)
+        assert_true(groups.start[g] == g && groups.start[g + 1] == g + 1 && groups.member[g] == g);
+    ln_groups_free(&groups);
+    assert_fails(ln_groups_make(of, 5, 4, &groups, &err), LN_EINVALID,
+                 "input 3 is in group 4: expected 0 to 3");
+    assert_fails(ln_groups_make((int32_t[]){0, -1}, 2, 2, &groups, &err), LN_EINVALID,
+                 "input 1 is in group -1");
+    assert_fails(ln_groups_make(NULL, 3, 2, &groups, &err), LN_EINVALID, "2 groups for 3 inputs");
+}
+
+static void passes_are_full(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t rows_per_item, items, rows, chunk;
+    } cases[] = {{1, 1000, 64, 64}, {1, 3, 3, 3},    {51, 9, 51, 1},  {21, 100, 63, 3},
+                 {21, 2, 42, 2},    {64, 5, 64, 1},  {65, 5, 33, 1},  {785, 1, 61, 1},
+                 {151, 9, 51, 1},   {33, 10, 33, 1}, {32, 10, 64, 2}, {1, 0, 1, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ln_passes got = ln_passes_of(cases[i].rows_per_item, cases[i].items);
+        assert_int_equal(got.rows, cases[i].rows);
+        assert_int_equal(got.items, cases[i].chunk);
+    }
+}
+
+/* ---------------------------------------------------------------- afterwards */
+
+static void columns_are_summed(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    static const int32_t column_of[] = {0, 2, 2, 1, 2};
+    static const float values[] = {1, 2, 3, 4, 5, -1, 1e8F, 1, -1e8F, NAN};
+    static const float errors[] = {0.1F, 0.2F, 0.3F, 0.4F, 0.5F, 1, 2, 3, 4, 5};
+    ln_explanation made = {.count = 2, .width = 5};
+    made.values = ln_alloc(sizeof values);
+    made.errors = ln_alloc(sizeof errors);
+    memcpy(made.values, values, sizeof values);
+    memcpy(made.errors, errors, sizeof errors);
+    assert_fails(ln_explanation_by_column(&made, column_of, 2, &err), LN_EINVALID,
+                 "input 1 belongs to column 2: there are columns 0 to 1");
+    assert_ok(ln_explanation_by_column(&made, column_of, 4, &err));
+    assert_int_equal(made.width, 4);
+    static const float sums[] = {1, 4, 10, 0, -1, -1e8F, NAN, 0};
+    static const float kept[] = {0.1F, 0.4F, NAN, 0, 1, 4, NAN, 0};
+    assert_near_f32(made.values, sums, 8, 0, 0);
+    assert_near_f32(made.errors, kept, 8, 0, 0);
+    ln_explanation_free(&made);
+
+    /* Sums in float64: the 1 is not lost beside 1e8. */
+    static const float far[] = {1e8F, 1, -1e8F};
+    made = (ln_explanation){.count = 1, .width = 3, .values = ln_alloc(sizeof far)};
+    memcpy(made.values, far, sizeof far);
+    assert_ok(ln_explanation_by_column(&made, (int32_t[]){0, 0, 0}, 1, &err));
+    assert_true(made.values[0] == 1 && made.errors == NULL);
+    ln_explanation_free(&made);
+}
+
+static void summaries(void **state)
+{
+    (void)state;
+    static const float values[] = {0.5F, -2, 0.25F, 1};
+    ln_summary got = ln_summarise(values, 4, 3, 3.5);
+    assert_true(got.total == -0.25 && got.residual == 0.25 && got.min == -2 && got.max == 1 &&
+                got.l1 == 3.75 && got.nan_count == 0);
+    /* 0.25 <= tolerance * (3 + 3.5 + 3.75) */
+    assert_true(ln_residual_holds(&got, 3, 3.5, 0.0244));
+    assert_false(ln_residual_holds(&got, 3, 3.5, 0.0243));
+    got.residual = -0.25;
+    assert_true(ln_residual_holds(&got, 3, 3.5, 0.0244));
+    assert_false(ln_residual_holds(&got, 3, 3.5, 0.0243));
+
+    got = ln_summarise(values, 4, 3, NAN);
+    assert_true(got.total == -0.25 && isnan(got.residual));
+    assert_false(ln_residual_holds(&got, 3, NAN, 1));
+
+    static const float holes[] = {NAN, -3, NAN, -1};
+    got = ln_summarise(holes, 4, 0, 0);
+    assert_true(isnan(got.total) && isnan(got.residual) && got.min == -3 && got.max == -1 &&
+                got.l1 == 4 && got.nan_count == 2);
+    got = ln_summarise(holes, 1, 0, 0);
+    assert_true(got.min == 0 && got.max == 0 && got.l1 == 0 && got.nan_count == 1);
+    /* A zero attribution of nothing is complete, at any tolerance. */
+    got = ln_summarise((float[]){0, 0}, 2, 0, 0);
+    assert_true(ln_residual_holds(&got, 0, 0, 0));
+}
+
+/* ---------------------------------------------------------------- the job */
+
+static const reference_network *const net = &reference_networks[0];
+
+static ln_status new_job(const char *word, const char *given, ln_request request, ln_error *err)
+{
+    const ln_explainer *explainer = ln_explainer_find(word);
+    parameters params = parameters_of(&explainer->word, given);
+    ln_job *job = NULL;
+    request.params = params.bytes;
+    if (!request.groups)
+        request.group_count = request.model->width;
+    ln_status status = ln_job_new(explainer, &request, NULL, &job, err);
+    assert_true((status == LN_OK) == (job != NULL));
+    ln_job_free(job);
+    return status;
+}
+
+static void bad_requests_are_refused(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    ln_model *model = reference_model(net);
+    ln_tensor *x = reference_of(net->name, "x"), *narrow = tensor_zero(LN_F32, TEST_SHAPE(9, 5));
+    ln_tensor *wide = tensor_zero(LN_F64, TEST_SHAPE(9, 6));
+    ln_tensor *two = tensor_zero(LN_F32, TEST_SHAPE(2, 6));
+    ln_item items[] = {{.row = 0, .target = 0}, {.row = 8, .target = 2}};
+    ln_request good = {.model = model, .x = x, .items = items, .item_count = 2};
+    assert_ok(new_job("integrated_gradients", "", good, &err));
+
+    ln_request bad = good;
+    bad.x = narrow;
+    assert_fails(new_job("saliency", "", bad, &err), LN_EINVALID,
+                 "shape (9, 5) and type f32: the model reads rows of 6 numbers");
+    bad.x = wide;
+    assert_fails(new_job("saliency", "", bad, &err), LN_EINVALID, "type f64");
+    bad = good;
+    bad.baseline = two;
+    assert_fails(new_job("integrated_gradients", "", bad, &err), LN_EINVALID,
+                 "the baseline has shape (2, 6) and type f32: expected (1, 6) for all rows or "
+                 "(9, 6) row by row");
+    assert_string_equal(err.field, "baseline");
+    assert_fails(new_job("feature_ablation", "", bad, &err), LN_EINVALID, "the baseline has shape");
+    bad.baseline = wide;
+    assert_fails(new_job("feature_ablation", "", bad, &err), LN_EINVALID, "type f64");
+
+    bad = good;
+    items[1].target = 3;
+    assert_fails(new_job("saliency", "", bad, &err), LN_EINVALID, NULL);
+    assert_string_equal(err.field, "target");
+    items[1].target = -1;
+    assert_fails(new_job("feature_ablation", "", bad, &err), LN_EINVALID, NULL);
+    items[1] = (ln_item){.row = 9, .target = 0};
+    assert_fails(new_job("saliency", "", bad, &err), LN_EINVALID,
+                 "row 9 is asked for: there are rows 0 to 8");
+    items[1].row = -1;
+    assert_fails(new_job("saliency", "", bad, &err), LN_EINVALID, "row -1 is asked for");
+    items[1].row = 1;
+
+    static const int32_t beyond[] = {0, 1, 2, 3, 0, 1};
+    bad.groups = beyond;
+    bad.group_count = 3;
+    assert_fails(new_job("feature_ablation", "", bad, &err), LN_EINVALID,
+                 "input 3 is in group 3: expected 0 to 2");
+    assert_fails(
+        new_job("integrated_gradients", "steps=1 method=\"riemann_trapezoid\"", good, &err),
+        LN_EINVALID, "needs at least 2");
+    assert_string_equal(err.field, "steps");
+    ln_tensor_release(x);
+    ln_tensor_release(narrow);
+    ln_tensor_release(wide);
+    ln_tensor_release(two);
+    ln_model_release(model);
+}
+
+/* Rows forward plus rows backward, whatever the pieces; the shared baseline is counted once. */
+static void evaluations_are_counted(void **state)
+{
+    (void)state;
+    ln_model *model = reference_model(net);
+    ln_tensor *x = reference_of(net->name, "x"), *rows = reference_of(net->name, "baselines");
+    ln_item items[REFERENCE_ROWS];
+    for (int i = 0; i < REFERENCE_ROWS; i++)
+        items[i] = (ln_item){.row = i, .target = 0};
+    static const struct {
+        const char *word, *given;
+        bool own, grouped;
+        int64_t evaluations; /* 9 rows, 6 inputs, 3 groups */
+    } cases[] = {
+        {"saliency", "", false, false, 18},
+        {"input_x_gradient", "", false, false, 18},
+        {"guided_backprop", "", false, false, 18},
+        {"integrated_gradients", "steps=10", false, false, 9 * 22 + 1},
+        {"integrated_gradients", "steps=10", true, false, 9 * 24},
+        {"integrated_gradients", "steps=100 multiply_by_inputs=false", true, false, 9 * 202},
+        {"integrated_gradients", "steps=10 multiply_by_inputs=false", false, false, 9 * 22},
+        {"feature_ablation", "", false, false, 9 * 7},
+        {"feature_ablation", "", true, true, 9 * 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ln_request request = {.model = model,
+                              .x = x,
+                              .items = items,
+                              .item_count = REFERENCE_ROWS,
+                              .baseline = cases[i].own ? rows : NULL,
+                              .groups = cases[i].grouped ? net->groups : NULL,
+                              .group_count = 3};
+        ln_explanation got = explain(cases[i].word, cases[i].given, request, NULL);
+        assert_int_equal(got.evaluations, cases[i].evaluations);
+        ln_explanation_free(&got);
+    }
+    ln_tensor_release(x);
+    ln_tensor_release(rows);
+    ln_model_release(model);
+}
+
+static void pieces_outside_the_request_are_refused(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    ln_model *model = reference_model(net);
+    ln_tensor *x = reference_of(net->name, "x");
+    ln_item items[] = {{.row = 0}, {.row = 1}, {.row = 2}};
+    const ln_explainer *explainer = ln_explainer_find("saliency");
+    parameters params = parameters_of(&explainer->word, "");
+    ln_request request = {.model = model,
+                          .x = x,
+                          .items = items,
+                          .item_count = 3,
+                          .group_count = 6,
+                          .params = params.bytes};
+    ln_job *job = NULL;
+    ln_explanation out = {0};
+    assert_ok(ln_job_new(explainer, &request, NULL, &job, &err));
+    assert_fails(ln_job_run(job, 2, 2, &out, &err), LN_EINVALID, "items 2 to 3 are asked for");
+    assert_fails(ln_job_run(job, -1, 2, &out, &err), LN_EINVALID, NULL);
+    assert_fails(ln_job_run(job, 0, -1, &out, &err), LN_EINVALID, NULL);
+    assert_null(out.values);
+    assert_ok(ln_job_run(job, 3, 0, &out, &err));
+    assert_true(out.count == 0 && out.evaluations == 0);
+    ln_explanation_free(&out);
+    ln_job_free(job);
+    request.item_count = 0; /* nothing to explain is no error */
+    assert_ok(ln_job_new(explainer, &request, NULL, &job, &err));
+    assert_ok(ln_job_run(job, 0, 0, &out, &err));
+    ln_explanation_free(&out);
+    ln_job_free(job);
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
+/* A NaN in a row stays in that row. */
+static void undefined_rows_stay_alone(void **state)
+{
+    (void)state;
+    ln_model *model = reference_model(net);
+    ln_tensor *x = reference_of(net->name, "x"), *spoilt = tensor_zero(LN_F32, TEST_SHAPE(9, 6));
+    memcpy(spoilt->data, x->data, x->bytes);
+    ln_f32(spoilt)[3 * 6 + 2] = NAN;
+    ln_item items[REFERENCE_ROWS];
+    for (int i = 0; i < REFERENCE_ROWS; i++)
+        items[i] = (ln_item){.row = i, .target = i % 3};
+    for (const ln_explainer *const *entry = ln_explainers; *entry; entry++) {
+        ln_request request = {.model = model, .x = x, .items = items, .item_count = REFERENCE_ROWS};
+        ln_explanation clean = explain((*entry)->word.name, "", request, NULL);
+        request.x = spoilt;
+        ln_explanation got = explain((*entry)->word.name, "", request, NULL);
+        for (int i = 0; i < REFERENCE_ROWS; i++)
+            if (i != 3)
+                assert_same_bits(got.values + i * 6, clean.values + i * 6, 6 * sizeof(float));
+        assert_true(isnan(got.output[3]));
+        ln_explanation_free(&clean);
+        ln_explanation_free(&got);
+    }
+    ln_tensor_release(x);
+    ln_tensor_release(spoilt);
+    ln_model_release(model);
+}
+
+typedef struct sweep {
+    const ln_explainer *explainer;
+    ln_request request;
+    parameters params;
+} sweep;
+
+static ln_status whole_job(void *context, ln_error *err)
+{
+    sweep *it = context;
+    ln_job *job = NULL;
+    ln_explanation out = {0};
+    it->request.params = it->params.bytes;
+    ln_status status = ln_job_new(it->explainer, &it->request, NULL, &job, err);
+    if (!status)
+        status = ln_job_run(job, 0, it->request.item_count, &out, err);
+    if (!status)
+        status = ln_explanation_by_column(&out, (int32_t[]){0, 1, 1, 0, 2, 2}, 3, err);
+    ln_explanation_free(&out);
+    ln_job_free(job);
+    return status;
+}
+
+static void every_failing_allocation_is_survived(void **state)
+{
+    (void)state;
+    ln_model *model = reference_model(net);
+    ln_tensor *x = reference_of(net->name, "x"), *base = reference_of(net->name, "baselines");
+    ln_item items[] = {{.row = 4, .target = 1}, {.row = 2, .target = 0}};
+    for (const ln_explainer *const *entry = ln_explainers; *entry; entry++)
+        for (int own = 0; own < 2; own++) {
+            sweep it = {.explainer = *entry,
+                        .request = {.model = model,
+                                    .x = x,
+                                    .items = items,
+                                    .item_count = 2,
+                                    .baseline = own ? base : NULL,
+                                    .group_count = 6},
+                        .params = parameters_of(&(*entry)->word, "")};
+            sweep_allocation_failures(whole_job, &it);
+        }
+    ln_tensor_release(x);
+    ln_tensor_release(base);
+    ln_model_release(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_found_by_name),
+        cmocka_unit_test(flags_match_parameters),
+        cmocka_unit_test(gauss_legendre_nodes_are_right_to_the_last_bits),
+        cmocka_unit_test(gauss_legendre_is_exact_to_its_degree),
+        cmocka_unit_test(riemann_nodes_and_weights),
+        cmocka_unit_test(order_is_descending_and_stable),
+        cmocka_unit_test(groups_list_their_inputs),
+        cmocka_unit_test(passes_are_full),
+        cmocka_unit_test(columns_are_summed),
+        cmocka_unit_test(summaries),
+        cmocka_unit_test(bad_requests_are_refused),
+        cmocka_unit_test(evaluations_are_counted),
+        cmocka_unit_test(pieces_outside_the_request_are_refused),
+        cmocka_unit_test(undefined_rows_stay_alone),
+        cmocka_unit_test(every_failing_allocation_is_survived),
+    };
+    return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
+}
