@@ -305,6 +305,7 @@ static int dataset_csv(lua_State *L)
     ln_error err = {0};
     ln_dataset **slot = ln_new_dataset(L);
     if (ln_csv_read(path, &options, slot, &err)) {
+        ln_error_field(&err, "path"); /* unless the engine named another option */
         return ln_raise(L, &err);
     }
     return 1;

@@ -1,5 +1,6 @@
-/* Putting arrays together from the store. Rows of one chunk share a tensor, so the tensor read last is
- * kept; cost: each tensor once. A grouped attribution's number goes to every element of its group. */
+/* Putting arrays together from the store. Rows of one chunk share a tensor, so the tensor read
+ * last is kept; cost: each tensor once. A grouped attribution's number goes to every element of
+ * its group. */
 #include "exported.h"
 
 #include <math.h>
@@ -46,8 +47,8 @@ static ln_status count_rows(ln_store *store, const char *sql, const ln_query_opt
     bool more;
     ln_text text = {0};
     ln_text_format(&text, "SELECT count(*) FROM (%s)", sql);
-    ln_status status = text.failed ? ln_fail_memory(err, 0)
-                                   : ln_query_new(store, text.data, params, &query, err);
+    ln_status status =
+        text.failed ? ln_fail_memory(err, 0) : ln_query_new(store, text.data, params, &query, err);
     if (status == LN_OK) {
         status = ln_query_next(query, &more, err);
         *count = status == LN_OK ? ln_query_cell(query, 0).integer : 0;
@@ -185,12 +186,12 @@ static ln_status count_per_row(ln_store *store, const ln_query_options *params, 
 {
     ln_query *query;
     bool more;
-    ln_status status = ln_query_new(
-        store,
-        "SELECT min(n), max(n) FROM (SELECT count(*) AS n FROM attribution "
-        "WHERE explanation = :explanation AND input IS :input AND sample IS NOT NULL "
-        "GROUP BY sample)",
-        params, &query, err);
+    ln_status status =
+        ln_query_new(store,
+                     "SELECT min(n), max(n) FROM (SELECT count(*) AS n FROM attribution "
+                     "WHERE explanation = :explanation AND input IS :input AND sample IS NOT NULL "
+                     "GROUP BY sample)",
+                     params, &query, err);
     if (status != LN_OK)
         return status;
     status = ln_query_next(query, &more, err);

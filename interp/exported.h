@@ -1,4 +1,5 @@
-/* What a run left behind, put together as arrays: the attributions of one explanation, the predictions. */
+/* What a run left behind, put together as arrays: the attributions of one explanation, the
+ * predictions. */
 #ifndef LN_EXPORTED_H
 #define LN_EXPORTED_H
 
@@ -17,8 +18,9 @@ typedef struct ln_exported {
     bool grouped;      /* groups were expanded */
 } ln_exported;
 
-/* The attributions of an explanation, in their order; `input` NULL or the input's name. Attributions
- * without numbers are NaN. values is NULL where none has numbers. Free with ln_exported_free. */
+/* The attributions of an explanation, in their order; `input` NULL or the input's name.
+ * Attributions without numbers are NaN. values is NULL where none has numbers. Free with
+ * ln_exported_free. */
 ln_status ln_export_explanation(ln_store *store, int64_t explanation, const char *input,
                                 ln_exported *out, ln_error *err);
 /* The model's outputs for the rows of `inputs` (where a run has none: for all it predicted). */

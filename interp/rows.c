@@ -43,14 +43,16 @@ static ln_status print_rows(ln_query *query, ln_table *table, int64_t *rows, ln_
     return status;
 }
 
-ln_status ln_rows_print_query(ln_query *query, ln_format format, FILE *out, int64_t *rows,
-                              ln_error *err)
+ln_status ln_rows_print_query(ln_query *query, ln_format format, bool terse, FILE *out,
+                              int64_t *rows, ln_error *err)
 {
     ln_table *table = NULL;
     int64_t count = 0;
     ln_status status = LN_OK;
     if (ln_query_columns(query) > 0)
         status = start_table(query, format, out, &table, err);
+    if (table && terse)
+        ln_table_terse(table);
     if (status == LN_OK)
         status = print_rows(query, table, &count, err);
     if (status == LN_OK && table)
@@ -66,8 +68,12 @@ ln_status ln_rows_print(ln_store *store, const char *sql, const ln_query_options
 {
     ln_query *query;
     ln_status status = ln_query_new(store, sql, options, &query, err);
+    if (status == LN_OK && *ln_query_rest(query))
+        status =
+            ln_fail(err, LN_ESTORE, "one SQL statement is expected, found another after it: %.60s",
+                    ln_query_rest(query));
     if (status == LN_OK)
-        status = ln_rows_print_query(query, format, out, rows, err);
+        status = ln_rows_print_query(query, format, false, out, rows, err);
     ln_query_free(query);
     return status;
 }
@@ -129,8 +135,7 @@ ln_status ln_param_cell(const char *text, ln_cell *out, char **name, ln_error *e
     if (!*name)
         return ln_fail_memory(err, strlen(text));
     const char *value = equals + 1;
-    *out = (ln_cell){
-        .column = *name, .type = LN_CELL_TEXT, .data = value, .bytes = strlen(value)};
+    *out = (ln_cell){.column = *name, .type = LN_CELL_TEXT, .data = value, .bytes = strlen(value)};
     if (!is_number(value, &whole))
         return LN_OK;
     errno = 0;

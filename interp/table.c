@@ -1,5 +1,5 @@
-/* Printing rows. See table.h. A cell is written as text first (table_cell.c); table and md keep these
- * texts until the end, the other formats go straight to the output. */
+/* Printing rows. See table.h. A cell is written as text first (table_cell.c); table and md keep
+ * these texts until the end, the other formats go straight to the output. */
 #include "table.h"
 
 #include <errno.h>
@@ -18,6 +18,8 @@ struct ln_table {
     ln_cell_columns columns; /* their names and origins, owned */
     ln_text kept;            /* table, md: the cells' texts, each with a NUL */
     int64_t rows;            /* added so far */
+    bool terse;              /* empty columns are left out, NULL is blank */
+    bool *empty;             /* count entries: only NULL until now */
     bool *numbers;           /* count entries: only numbers and NULL until now */
     int *widths;             /* count entries: the widest text, heading included */
 };
@@ -33,8 +35,8 @@ ln_status ln_format_parse(const char *text, ln_format *out, ln_error *err)
             *out = (ln_format)i;
             return LN_OK;
         }
-    ln_fail(err, LN_EINVALID, "--format: expected table, csv, tsv, json, jsonl or md, found '%.60s'",
-            text);
+    ln_fail(err, LN_EINVALID,
+            "--format: expected table, csv, tsv, json, jsonl or md, found '%.60s'", text);
     const char *near = ln_nearest_word(text, names);
     if (near)
         ln_error_hint(err, "did you mean '%s'?", near);
@@ -80,14 +82,15 @@ ln_status ln_table_new(FILE *out, ln_format format, const ln_table_column *colum
     table->format = format;
     table->count = count;
     table->numbers = ln_alloc((size_t)count * sizeof *table->numbers + 1);
+    table->empty = ln_alloc((size_t)count * sizeof *table->empty + 1);
     table->widths = ln_calloc((size_t)count + 1, sizeof *table->widths);
-    if (!table->numbers || !table->widths ||
+    if (!table->numbers || !table->empty || !table->widths ||
         !ln_cell_columns_copy(&table->columns, columns, count)) {
         ln_table_free(table);
         return ln_fail_memory(err, 0);
     }
     for (int i = 0; i < count; i++) {
-        table->numbers[i] = true;
+        table->numbers[i] = table->empty[i] = true;
         table->widths[i] = ln_text_width(table->columns.names[i], strlen(table->columns.names[i]));
         if (format == LN_FORMAT_MD && table->widths[i] < 3)
             table->widths[i] = 3;
@@ -107,8 +110,14 @@ void ln_table_free(ln_table *table)
     ln_cell_columns_free(&table->columns);
     ln_text_free(&table->kept);
     ln_free(table->numbers);
+    ln_free(table->empty);
     ln_free(table->widths);
     ln_free(table);
+}
+
+void ln_table_terse(ln_table *table)
+{
+    table->terse = true;
 }
 
 static ln_status write_failed(const ln_table *table, ln_error *err)
@@ -124,7 +133,10 @@ static ln_status keep_row(ln_table *table, const ln_cell *cells, ln_error *err)
     for (int i = 0; i < table->count; i++) {
         size_t before = table->kept.length;
         ln_cell_origin origin = {&table->columns, cells, i};
-        ln_cell_write(&table->kept, table->format, &cells[i], &origin);
+        bool null = cells[i].type == LN_CELL_NULL;
+        table->empty[i] = table->empty[i] && null;
+        if (!null || !table->terse)
+            ln_cell_write(&table->kept, table->format, &cells[i], &origin);
         if (table->kept.failed)
             return ln_fail_memory(err, table->kept.length);
         int width = ln_text_width(table->kept.data ? table->kept.data + before : "",
@@ -175,6 +187,19 @@ ln_status ln_table_row(ln_table *table, const ln_cell *cells, ln_error *err)
     return status;
 }
 
+static bool is_shown(const ln_table *table, int column)
+{
+    return !table->terse || !table->empty[column];
+}
+
+static bool is_last(const ln_table *table, int column)
+{
+    while (++column < table->count)
+        if (is_shown(table, column))
+            return false;
+    return true;
+}
+
 static void print_padded(const ln_table *table, int column, const char *text, bool last)
 {
     int blanks = table->widths[column] - ln_text_width(text, strlen(text));
@@ -190,23 +215,29 @@ static void print_line(const ln_table *table, const char *const *texts)
 {
     bool md = table->format == LN_FORMAT_MD;
     fputs(md ? "| " : "", table->out);
+    bool first = true;
     for (int i = 0; i < table->count; i++) {
-        if (i > 0)
-            fputs(md ? " | " : "  ", table->out);
-        print_padded(table, i, texts[i], i == table->count - 1);
+        if (!is_shown(table, i))
+            continue;
+        fputs(first ? "" : md ? " | " : "  ", table->out);
+        print_padded(table, i, texts[i], is_last(table, i));
+        first = false;
     }
     fputs(md ? " |\n" : "\n", table->out);
 }
 
 static void print_rule(const ln_table *table)
 {
-    bool md = table->format == LN_FORMAT_MD;
+    bool md = table->format == LN_FORMAT_MD, first = true;
     for (int i = 0; i < table->count; i++) {
+        if (!is_shown(table, i))
+            continue;
         bool right = table->numbers[i] && table->rows > 0;
         int dashes = table->widths[i] + (md ? 2 - right : 0);
         if (dashes > LONGEST_RULE && !md)
             dashes = LONGEST_RULE;
-        fputs(md ? "|" : i ? "  " : "", table->out);
+        fputs(md ? "|" : first ? "" : "  ", table->out);
+        first = false;
         while (dashes-- > 0)
             fputc('-', table->out);
         fputs(md && right ? ":" : "", table->out);

@@ -36,6 +36,9 @@ typedef struct ln_table ln_table;
 
 ln_status ln_table_new(FILE *out, ln_format format, const ln_table_column *columns, int count,
                        ln_table **table, ln_error *err);
+/* table and md for a page to read: columns in which every row is NULL are left out, and NULL is
+ * blank. */
+void ln_table_terse(ln_table *table);
 /* One cell a column; cell.column is not looked at. table and md print at the end, since widths
  * are known only then; the others print at once. */
 ln_status ln_table_row(ln_table *table, const ln_cell *cells, ln_error *err);

@@ -1,7 +1,7 @@
 /* One cell as text, in each format, and how wide text is on a terminal.
  *
- * What a terminal would obey (escape sequences, line ends in a name that somebody put into a CSV file)
- * never reaches it: table and md write control characters as \n, \t or \x1b. */
+ * What a terminal would obey (escape sequences, line ends in a name that somebody put into a CSV
+ * file) never reaches it: table and md write control characters as \n, \t or \x1b. */
 #include "table_cell.h"
 
 #include <math.h>
@@ -36,7 +36,8 @@ void ln_cell_columns_free(ln_cell_columns *columns)
     ln_free(columns->origins);
 }
 
-/* --- characters -------------------------------------------------------------------------------- */
+/* --- characters --------------------------------------------------------------------------------
+ * */
 
 /* The character at text and its bytes; a byte that begins none is U+FFFD of 1 byte. */
 static uint32_t decode(const unsigned char *text, size_t bytes, size_t *length)
@@ -161,7 +162,8 @@ static void write_text(ln_text *out, ln_format format, const char *data, size_t 
         write_visible(out, data, bytes, format == LN_FORMAT_MD);
 }
 
-/* --- numbers and BLOBs ------------------------------------------------------------------------- */
+/* --- numbers and BLOBs -------------------------------------------------------------------------
+ * */
 
 /* People get 15 digits as from the sqlite3 shell, files what reads back the same; 2.0 stays 2.0. */
 static void write_real(ln_text *out, ln_format format, double real)
@@ -241,8 +243,8 @@ void ln_cell_write(ln_text *text, ln_format format, const ln_cell *cell,
     switch (cell->type) {
     case LN_CELL_NULL:
         if (format != LN_FORMAT_CSV && format != LN_FORMAT_TSV)
-            ln_text_add(text, format == LN_FORMAT_JSON || format == LN_FORMAT_JSONL ? "null"
-                                                                                    : "NULL");
+            ln_text_add(text,
+                        format == LN_FORMAT_JSON || format == LN_FORMAT_JSONL ? "null" : "NULL");
         break;
     case LN_CELL_INT:
         ln_text_format(text, "%lld", (long long)cell->integer);

@@ -74,7 +74,7 @@ function bind.data(node, run, shared)
   if not node then return nil end
   local options = node.options
   return once(shared, "data:" .. key_of { options, run.task or "" }, function()
-    local data = within(node, "path", core.csv, options.path, {
+    local data = within(node, nil, core.csv, options.path, {
       target = options.target, positive = options.positive, classes = options.classes,
       numeric = options.numeric, categorical = options.categorical, ignore = options.ignore,
       missing = options.missing, separator = options.separator, task = run.task,
@@ -158,6 +158,10 @@ function bind.model(run, data, shared, train_rows)
     model, file = make_model(run, data, shared, train_rows)
   end
   local info = bind.model_info(model)
+  if #info.inputs > 1 then
+    fail.at(node, nil, ("the model has %d inputs (%s); models with one input are supported"):format(
+      #info.inputs, table.concat(info.inputs, ", ")))
+  end
   if data and info.task == "classification" and #data.info.classes ~= info.classes then
     fail.at(node, "layers", ("the network ends in %d outputs, which stand for %d classes, but '%s' "
       .. "has %d: %s"):format(info.outputs, info.classes, data.info.target, #data.info.classes,
@@ -176,6 +180,15 @@ end
 
 local function bind_inputs(run, bound, shared)
   local node = run.inputs
+  if node and node.word == "inputs" then -- by the model's input names: so far models have one
+    node = node.options[bound.info.inputs[1]]
+    for name in pairs(run.inputs.options) do
+      if name ~= bound.info.inputs[1] then
+        fail.at(run.inputs, name, ("the model has no input '%s'"):format(name),
+          "its input: " .. bound.info.inputs[1])
+      end
+    end
+  end
   if node and node.word == "npy" then
     local array = bind.array(node, shared)
     bound.x = rows_of(array, node, "path", bound.info and bound.info.width)
@@ -378,6 +391,40 @@ function bind.job(run, bound, entry, targets, pool)
   })
 end
 
+-- Metrics against the task and the number of classes, which only data and model tell.
+local function check_metrics(run, classes)
+  for _, node in ipairs(run.evaluate) do
+    within(node, nil, core.metric_check, node.word, node.options, classes)
+  end
+end
+
+-- Training options that need the data or the model: the default loss, weights by class name.
+local function bind_train(run, bound)
+  local train, info = run.train, bound.info
+  if train.default_losses then
+    train.loss = train.default_losses[info.task == "regression" and "regression"
+      or info.outputs == 1 and "one_output" or "classification"]
+    train.default_losses = nil
+  end
+  local weights = train.class_weights
+  if type(weights) == "table" and #weights == 0 then
+    local list = {}
+    for i, class in ipairs(bound.data.info.classes) do
+      list[i] = weights[class]
+      if not list[i] then
+        fail.at(run, "train.class_weights", ("class '%s' has no weight"):format(class))
+      end
+    end
+    for class in pairs(weights) do
+      if core.dataset_class(bound.data.dataset, class) < 0 then
+        fail.at(run, "train.class_weights", ("there is no class '%s'"):format(class),
+          "classes: " .. table.concat(bound.data.info.classes, ", "))
+      end
+    end
+    train.class_weights = list
+  end
+end
+
 local function bind_scores(run, bound, shared)
   local array = bind.array(run.scores, shared)
   local shape = array.info.shape
@@ -387,6 +434,7 @@ local function bind_scores(run, bound, shared)
   local columns = product(shape, 2)
   if run.task ~= "regression" then scores = within(run.scores, "path", core.as_probabilities, scores) end
   bound.scores = scores
+  check_metrics(run, run.task == "regression" and 0 or math.max(columns, 2))
   bound.row_ids = core.range(shape[1])
   bound.score_file = array
 end
@@ -439,8 +487,12 @@ function bind.run(run, shared, pool)
         "give split = { train = 0.75, test = 0.25 }")
     end
   end
-  if run.train and (not data or not bound.train_rows) then
-    fail.at(run, "train", "training needs data with a training split")
+  check_metrics(run, bound.info.classes)
+  if run.train then
+    if not data or not bound.train_rows then
+      fail.at(run, "train", "training needs data with a training split")
+    end
+    bind_train(run, bound)
   end
   return bound
 end

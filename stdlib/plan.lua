@@ -72,7 +72,7 @@ end
 local function train_text(train)
   if not train then return nil end
   return ("%s, batches of %d, %s, %s"):format(counted(train.epochs, "epoch"), train.batch,
-    train.optimizer.word, train.loss.word)
+    train.optimizer.word, train.loss and train.loss.word or "the loss that fits the target")
 end
 
 local function list_text(nodes)

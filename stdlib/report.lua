@@ -9,7 +9,9 @@ local TOP = 5
 local function number(value)
   if value == nil then return "-" end
   if math.type(value) == "integer" then return tostring(value) end
-  return ("%.4g"):format(value)
+  local size = math.abs(value)
+  if size == 0 or (size >= 1e-3 and size < 1e5) then return ("%.4f"):format(value) end
+  return ("%.3g"):format(value)
 end
 
 local function width(text) return utf8.len(text) or #text end

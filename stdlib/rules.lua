@@ -87,23 +87,15 @@ function rules.model(run, at)
   end
 end
 
--- The last layer's number of outputs, where the script says it.
-local function outputs_of(model)
-  for i = #model.options.layers, 1, -1 do
-    local layer = model.options.layers[i]
-    if layer.options.units then return layer.options.units end
-    if not layer.flags.activation then return nil end
+-- The loss that goes with each end of a network: which one it is, the data tells (bind.lua), unless
+-- the script says the task.
+local function default_losses(at, context)
+  local losses = {}
+  for kind, name in pairs { regression = "mse", one_output = "binary_cross_entropy",
+                            classification = "cross_entropy" } do
+    losses[kind] = resolve.node(words.bare(name, "loss"), place.child(at, "loss"), context)
   end
-end
-
-local function default_loss(run, at, context)
-  local name = "cross_entropy"
-  if run.task == "regression" then
-    name = "mse"
-  elseif outputs_of(run.model) == 1 then
-    name = "binary_cross_entropy"
-  end
-  return resolve.node(words.bare(name, "loss"), place.child(at, "loss"), context)
+  return losses
 end
 
 function rules.train(run, at, context)
@@ -114,9 +106,9 @@ function rules.train(run, at, context)
   if run.model.word ~= "network" then
     place.fail(here, "only a network { ... } can be trained", "leave train out")
   end
-  train.loss = train.loss or default_loss(run, here, context)
-  local task = words.find(train.loss.word, "loss").task
-  if run.task and task ~= run.task then
+  if not train.loss then train.default_losses = default_losses(here, context) end
+  local task = train.loss and words.find(train.loss.word, "loss").task
+  if task and run.task and task ~= run.task then
     place.fail(place.child(here, "loss"), ("%s is a loss for %s, and the task is %s"):format(
       train.loss.word, task, run.task))
   end
@@ -178,7 +170,8 @@ function rules.explain(run)
 end
 
 function rules.metrics(run)
-  local task = run.task or (run.train and words.find(run.train.loss.word, "loss").task)
+  local task = run.task
+    or (run.train and run.train.loss and words.find(run.train.loss.word, "loss").task)
   if not task then return end
   for _, node in ipairs(run.evaluate) do
     local flags = node.flags

@@ -147,3 +147,10 @@ const char *ln_nearest_word(const char *word, const char *const *words)
     }
     return nearest;
 }
+
+void ln_error_field(ln_error *err, const char *field)
+{
+    if (err != NULL && err->status != LN_OK && err->field[0] == '\0') {
+        snprintf(err->field, sizeof err->field, "%s", field);
+    }
+}

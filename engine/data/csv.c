@@ -29,6 +29,13 @@ static const char *role_name(role what)
 
 /* ---------------------------------------------------------------- which column is what */
 
+/* The option that gives columns this role. */
+static const char *role_field(role what)
+{
+    static const char *const fields[] = {"path", "numeric", "categorical", "target", "ignore"};
+    return fields[what];
+}
+
 static ln_status missing_column(const ln_csv_table *table, const char *name, const char *what,
                                 ln_error *err)
 {
@@ -46,13 +53,17 @@ static ln_status give_role(const ln_csv_table *table, const char *name, role wha
                            ln_error *err)
 {
     int column = ln_csv_table_find(table, name);
+    ln_status status = LN_OK;
     if (column < 0)
-        return missing_column(table, name, role_name(what), err);
-    if (roles[column] != ROLE_FEATURE && roles[column] != what)
-        return ln_fail(err, LN_EINVALID, "column '%s' cannot be both %s and %s",
-                       ln_csv_show(name).text, role_name(roles[column]), role_name(what));
-    roles[column] = what;
-    return LN_OK;
+        status = missing_column(table, name, role_name(what), err);
+    else if (roles[column] != ROLE_FEATURE && roles[column] != what)
+        status = ln_fail(err, LN_EINVALID, "column '%s' cannot be both %s and %s",
+                         ln_csv_show(name).text, role_name(roles[column]), role_name(what));
+    else
+        roles[column] = what;
+    if (status)
+        ln_error_field(err, role_field(what));
+    return status;
 }
 
 static ln_status give_roles(const ln_csv_table *table, const ln_csv_options *options, role *roles,

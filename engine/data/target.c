@@ -269,10 +269,16 @@ ln_status ln_csv_target(const ln_csv_table *table, int column, const ln_csv_opti
     else
         status = ln_categories_make(table->cells[column], table->rows, &dataset->labels,
                                     &dataset->classes, &dataset->class_count, err);
-    if (status == LN_OK && options->classes)
+    if (status == LN_OK && options->classes) {
         status = order_by_list(table, options->classes, dataset, err);
-    if (status == LN_OK && options->positive)
+        if (status)
+            ln_error_field(err, "classes");
+    }
+    if (status == LN_OK && options->positive) {
         status = make_positive(options, dataset, err);
+        if (status)
+            ln_error_field(err, "positive");
+    }
 out:
     ln_free(numbers);
     return status;

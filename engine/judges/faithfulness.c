@@ -209,7 +209,7 @@ static void next_point(const deletion *task, worker *mine, int64_t item, int64_t
     if (k == 0) {
         memcpy(mine->current, ln_f32(judged->x) + row * width, (size_t)width * sizeof *to);
         ln_order_by_value(judged->attribution + item * judged->units, judged->units, mine->order,
-                            mine->spare);
+                          mine->spare);
     } else {
         for (int64_t u = removed_at(task, k - 1); u < removed_at(task, k); u++)
             ln_groups_fill(&task->units, mine->order[u], task->fill + row * task->fill_stride,

@@ -28,7 +28,7 @@ typedef struct ln_product {
 typedef struct ln_packed {
     const struct ln_kernels *kernels; /* the entry that packed it */
     ln_product product;
-    size_t scratch_bytes;             /* that multiply needs, 64-aligned */
+    size_t scratch_bytes; /* that multiply needs, 64-aligned */
 } ln_packed;
 
 typedef struct ln_kernels {
@@ -60,8 +60,8 @@ ln_block_fn ln_kernels_block(void);
  * Its bits are those of the plain entry. */
 size_t ln_kernels_multiply_once_scratch(int64_t inputs);
 void ln_kernels_multiply_once(ln_block_fn run, const ln_product *product, int64_t rows,
-                              const float *x, const float *b, int64_t input_step, int64_t output_step,
-                              const float *bias, float *y, void *scratch);
+                              const float *x, const float *b, int64_t input_step,
+                              int64_t output_step, const float *bias, float *y, void *scratch);
 
 /* C += A^T B over `rows` rows, added in their order; one implementation (see kernels.c for why). */
 size_t ln_kernels_accumulate_scratch(int64_t rows, int64_t right);

@@ -76,8 +76,8 @@ static ln_status plain_pack(const ln_product *product, const float *b, int64_t i
 {
     plain_packed *own = (plain_packed *)*packed;
     if (!own) {
-        size_t bytes = (size_t)(panel_count(product->outputs) * product->inputs) * LN_PANEL *
-                       sizeof(float);
+        size_t bytes =
+            (size_t)(panel_count(product->outputs) * product->inputs) * LN_PANEL * sizeof(float);
         own = ln_calloc(1, sizeof *own);
         if (!own)
             return ln_fail_memory(err, sizeof *own);
@@ -129,8 +129,8 @@ size_t ln_kernels_multiply_once_scratch(int64_t inputs)
 }
 
 void ln_kernels_multiply_once(ln_block_fn run, const ln_product *product, int64_t rows,
-                              const float *x, const float *b, int64_t input_step, int64_t output_step,
-                              const float *bias, float *y, void *scratch)
+                              const float *x, const float *b, int64_t input_step,
+                              int64_t output_step, const float *bias, float *y, void *scratch)
 {
     for (int64_t first = 0; first < product->outputs; first += LN_PANEL) {
         int64_t left = product->outputs - first;

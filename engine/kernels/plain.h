@@ -9,13 +9,13 @@
 /* C (rows, columns) = start + A B, every element one sum over depth in its order. */
 typedef struct ln_block {
     int64_t rows, columns, depth;
-    const float *a;               /* element (row, k) is a[row * a_row + k * a_depth] */
+    const float *a; /* element (row, k) is a[row * a_row + k * a_depth] */
     int64_t a_row, a_depth;
-    const float *b;               /* panels, 64-aligned, zero beyond `columns` */
-    float *c;                     /* element (row, column) is c[row * c_row + column] */
+    const float *b; /* panels, 64-aligned, zero beyond `columns` */
+    float *c;       /* element (row, column) is c[row * c_row + column] */
     int64_t c_row;
-    const float *bias;            /* start of each column, or NULL */
-    bool add;                     /* start from C (bias is then not read) */
+    const float *bias; /* start of each column, or NULL */
+    bool add;          /* start from C (bias is then not read) */
 } ln_block;
 
 void ln_block_baseline(const ln_block *block);

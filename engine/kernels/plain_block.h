@@ -65,8 +65,8 @@ static inline __attribute__((always_inline)) void register_block(const ln_block 
         vector right[MOST_PANELS * VECTORS];
 #pragma GCC unroll 16
         for (int v = 0; v < vectors; v++)
-            right[v] = *(const vector *)(b + (v / VECTORS) * depth * LN_PANEL +
-                                         (v % VECTORS) * LANES);
+            right[v] =
+                *(const vector *)(b + (v / VECTORS) * depth * LN_PANEL + (v % VECTORS) * LANES);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
             const vector left_k = spread(a[row_at[r]]);

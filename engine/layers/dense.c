@@ -15,10 +15,10 @@
 
 /* What prepare makes. */
 typedef struct dense_prepared {
-    const float *weight;  /* the constant that was packed */
-    ln_block_fn block;    /* for products with other operands */
-    ln_packed *forward;   /* W^T: (in, out) */
-    ln_packed *backward;  /* W: (out, in); NULL without gradient */
+    const float *weight; /* the constant that was packed */
+    ln_block_fn block;   /* for products with other operands */
+    ln_packed *forward;  /* W^T: (in, out) */
+    ln_packed *backward; /* W: (out, in); NULL without gradient */
 } dense_prepared;
 
 static const ln_param dense_params[] = {
@@ -69,9 +69,10 @@ static ln_status dense_infer(const struct ln_graph *graph, const struct ln_node 
     char text[64], weight[64];
     for (int i = 1; i < node->input_count; i++)
         if (node->inputs[i] >= 0 && !graph->values[node->inputs[i]].fixed)
-            return ln_fail(err, LN_EUNSUPPORTED,
-                           "its %s '%s' is computed from the network's input: it must be a constant",
-                           i == 1 ? "weight" : "bias", graph->values[node->inputs[i]].name);
+            return ln_fail(
+                err, LN_EUNSUPPORTED,
+                "its %s '%s' is computed from the network's input: it must be a constant",
+                i == 1 ? "weight" : "bias", graph->values[node->inputs[i]].name);
     if (node->inputs[1] < 0 || in[1].rank != 2)
         return ln_fail(err, LN_EINVALID, "its weight has shape %s: it must be a matrix",
                        ln_shape_text(&in[1], weight, sizeof weight));
@@ -147,8 +148,8 @@ static ln_status dense_prepare(ln_step *step, const void *const *constant, ln_er
         kernels->pack(&product, own->weight, input_step, output_step, &own->forward, err);
     if (status)
         return status;
-    step->scratch_bytes = most(own->forward->scratch_bytes,
-                               ln_kernels_multiply_once_scratch(product.inputs));
+    step->scratch_bytes =
+        most(own->forward->scratch_bytes, ln_kernels_multiply_once_scratch(product.inputs));
     if (step->gradient) {
         kernels = ln_kernels_choose(back.inputs, back.outputs);
         status = kernels->pack(&back, own->weight, output_step, input_step, &own->backward, err);
@@ -159,9 +160,9 @@ static ln_status dense_prepare(ln_step *step, const void *const *constant, ln_er
             most(step->scratch_bytes, ln_kernels_multiply_once_scratch(back.inputs));
     }
     if (step->training)
-        step->scratch_bytes =
-            most(step->scratch_bytes,
-                 ln_kernels_accumulate_scratch(product.rows, most(product.inputs, product.outputs)));
+        step->scratch_bytes = most(
+            step->scratch_bytes,
+            ln_kernels_accumulate_scratch(product.rows, most(product.inputs, product.outputs)));
     return LN_OK;
 }
 

@@ -268,8 +268,7 @@ static ln_status concat_backward(const ln_pass *pass, ln_error *err)
     for (int k = 0; k < step->node->input_count; k++) {
         const int64_t length = run_length(&step->in_shape[k], axis);
         for (int64_t i = 0; i < runs && pass->in_grad[k]; i++)
-            memcpy(pass->in_grad[k] + i * length, from + i * whole,
-                   (size_t)length * sizeof(float));
+            memcpy(pass->in_grad[k] + i * length, from + i * whole, (size_t)length * sizeof(float));
         from += length;
     }
     return LN_OK;

@@ -48,10 +48,10 @@ typedef struct ln_pass {
     int64_t first_row;            /* training: place of the first row in the batch */
 } ln_pass;
 
-#define LN_LAYER_LINEAR 1u      /* linear in its first input given the parameters (dense, conv) */
-#define LN_LAYER_ACTIVATION 2u  /* elementwise, one input, no parameters (relu, tanh ...) */
-#define LN_LAYER_INTERNAL 4u    /* no word of the language: made by imports and links only */
-#define LN_LAYER_SHAPE 8u       /* moves or reinterprets elements only (flatten, reshape) */
+#define LN_LAYER_LINEAR 1u     /* linear in its first input given the parameters (dense, conv) */
+#define LN_LAYER_ACTIVATION 2u /* elementwise, one input, no parameters (relu, tanh ...) */
+#define LN_LAYER_INTERNAL 4u   /* no word of the language: made by imports and links only */
+#define LN_LAYER_SHAPE 8u      /* moves or reinterprets elements only (flatten, reshape) */
 #define LN_LAYER_IN_PLACE_GRAD 16u /* backward needs the outputs only, not the inputs */
 
 /* A parameter that a declared layer trains, and how it starts: uniform in +-bound. */
@@ -63,7 +63,7 @@ typedef struct ln_layer_parameter {
 #define LN_MOST_PARAMETERS 8
 
 typedef struct ln_layer {
-    ln_word word;           /* name, summary, formula, source, script parameters; .params_size is
+    ln_word word; /* name, summary, formula, source, script parameters; .params_size is
                                the size of the attribute struct */
     unsigned flags;
     int min_inputs, max_inputs; /* -1: any number */
@@ -75,13 +75,13 @@ typedef struct ln_layer {
     ln_status (*parameters)(const void *attributes, const ln_shape *in, ln_layer_parameter *out,
                             int *count, ln_error *err);
     /* Output shapes from input shapes; -1 passes through. Checks everything about shapes. */
-    ln_status (*infer)(const struct ln_graph *graph, const struct ln_node *node,
-                       const ln_shape *in, ln_shape *out, ln_error *err);
+    ln_status (*infer)(const struct ln_graph *graph, const struct ln_node *node, const ln_shape *in,
+                       ln_shape *out, ln_error *err);
     /* Packs weights, asks for scratch; again, with `prepared` set, after training changed constants.
      * `constant` holds the data of inputs that never change in a pass (NULL for others). May be
      * NULL. */
     ln_status (*prepare)(ln_step *step, const void *const *constant, ln_error *err);
-    void (*release)(ln_step *step);                     /* may be NULL; also after a failed prepare */
+    void (*release)(ln_step *step); /* may be NULL; also after a failed prepare */
     ln_status (*forward)(const ln_pass *pass, ln_error *err);
     ln_status (*backward)(const ln_pass *pass, ln_error *err);
     ln_status (*backward_parameters)(const ln_pass *pass, ln_error *err); /* NULL: none trains */

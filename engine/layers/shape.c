@@ -26,7 +26,8 @@ static ln_status flatten_infer(const struct ln_graph *graph, const struct ln_nod
     char text[64];
     (void)graph;
     if (own->start < 1 || own->start > in[0].rank || own->start >= LN_MAX_RANK)
-        return ln_fail(err, LN_EINVALID, "its input has shape %s: there is no axis %lld to start at",
+        return ln_fail(err, LN_EINVALID,
+                       "its input has shape %s: there is no axis %lld to start at",
                        ln_shape_text(&in[0], text, sizeof text), (long long)own->start);
     out[0] = in[0];
     out[0].rank = start + 1;

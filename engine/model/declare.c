@@ -10,6 +10,8 @@
 #include "base/rng.h"
 #include "layers/attributes.h"
 
+#define LONGEST_NAME 120 /* bytes of a layer's name */
+
 ln_status ln_declare_begin(const ln_shape *input, uint64_t seed, ln_declaration *out, ln_error *err)
 {
     ln_shape shape = {.rank = input->rank + 1, .dims = {-1}};
@@ -96,6 +98,9 @@ static ln_status declare_layer(ln_declaration *declaration, const ln_layer *laye
     int inputs[1 + LN_MOST_PARAMETERS] = {declaration->value}, count = 0;
     char buffer[128], name[256];
     const char *own = layer_name(declaration, layer, buffer, sizeof buffer);
+    if (strlen(own) > LONGEST_NAME)
+        return ln_fail(err, LN_EINVALID, "its name has %zu bytes: at most %d are possible",
+                       strlen(own), LONGEST_NAME);
     if (layer->flags & LN_LAYER_INTERNAL)
         return ln_fail(err, LN_EINVALID, "it cannot stand alone in a network");
     if (ln_graph_find_node(declaration->graph, own) >= 0)
@@ -125,6 +130,30 @@ ln_status ln_declare_layer(ln_declaration *declaration, const ln_layer *layer,
     return status;
 }
 
+/* Branches that are added have one shape; concatenated ones may differ along axis 1. (The layers
+ * themselves would also broadcast.) */
+static ln_status check_branches(const ln_graph *graph, bool add, const int *values, int count,
+                                ln_error *err)
+{
+    char text[64], other[64];
+    if (count < 1)
+        return ln_fail(err, LN_EINVALID, "there are no branches to join");
+    const ln_shape *first = &graph->values[values[0]].shape;
+    for (int i = 1; i < count; i++) {
+        const ln_shape *shape = &graph->values[values[i]].shape;
+        bool fits = first->rank == shape->rank && (add || first->rank > 1);
+        for (int axis = 1; axis < first->rank && fits; axis++)
+            fits = (!add && axis == 1) || first->dims[axis] == shape->dims[axis];
+        if (!fits)
+            return ln_fail(err, LN_EINVALID, "the branches make %s and %s: %s",
+                           ln_shape_text(first, text, sizeof text),
+                           ln_shape_text(shape, other, sizeof other),
+                           add ? "to be added, their shapes must be equal"
+                               : "to be concatenated, they may differ along axis 1 only");
+    }
+    return LN_OK;
+}
+
 ln_status ln_declare_join(ln_declaration *declaration, const char *join, const int *values,
                           int count, ln_error *err)
 {
@@ -139,8 +168,12 @@ ln_status ln_declare_join(ln_declaration *declaration, const char *join, const i
     }
     declaration->layer_number = declaration->graph->node_count;
     declaration->name = NULL;
-    ln_status status =
-        declare_node(declaration, ln_layer_find(join), add ? NULL : &concat, values, count, err);
+    ln_status status = check_branches(declaration->graph, add, values, count, err);
+    if (!status && count == 1)
+        declaration->value = values[0]; /* one branch: there is nothing to join */
+    else if (!status)
+        status = declare_node(declaration, ln_layer_find(join), add ? NULL : &concat, values, count,
+                              err);
     if (status)
         ln_error_prefix(err, "layer %d (%s)", declaration->layer_number, join);
     return status;

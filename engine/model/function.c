@@ -6,7 +6,13 @@
  *     loss         the cross entropy of every class, from the logits
  *
  * What is left off is simply not asked for; what is added goes into a copy of the graph that shares
- * the weights. One execution a runner; a call copies rows in and results out and allocates nothing. */
+ * the weights. The loss is taken from the logits even where the model ends in probabilities, since a
+ * logarithm of rounded probabilities loses what is small.
+ *
+ * There are two plans, one for passes of several rows and one for a single row, which would otherwise
+ * cost as much as all that the first was planned for; by the layers' promise a row has the same bits
+ * in both. A runner has an execution of each; a call copies rows in and results out and allocates
+ * nothing. Calls with more rows than planned run pass after pass. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +26,9 @@
 struct ln_function {
     ln_model *model; /* retained */
     ln_graph *graph; /* the model's, or a copy with what the link adds */
+    int64_t rows;    /* of the plan */
     ln_plan *plan;
+    ln_plan *single; /* of one row; NULL where `plan` is that */
     int output;      /* the value that is explained */
     int64_t outputs; /* its numbers a row */
     bool gradient;
@@ -28,31 +36,43 @@ struct ln_function {
 
 struct ln_runner {
     const ln_function *function; /* borrowed */
-    ln_exec *exec;
+    ln_exec *exec;               /* of function->plan */
+    ln_exec *single;             /* of function->single, or NULL */
 };
+
+/* Layers behind which a softmax is still the last that changes a number: dropout does nothing outside
+ * of training, and the order within a row stays the same in all of them. */
+static bool changes_no_number(const char *word)
+{
+    static const char *const words[] = {"identity", "dropout", "flatten", "reshape"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_whole(const ln_node *softmax, const ln_shape *shape)
+{
+    const ln_axis_attributes *own = softmax->attributes;
+    const int64_t axis = own->axis < 0 ? own->axis + shape->rank : own->axis;
+    return axis > 0 && axis < shape->rank && shape->dims[axis] == ln_shape_row(shape);
+}
 
 ln_head ln_head_find(const ln_graph *graph, int value)
 {
-    ln_head head = {.node = -1, .before = value};
     for (int at = value; graph->values[at].producer >= 0;) {
-        const int producer = graph->values[at].producer;
-        const ln_node *node = &graph->nodes[producer];
+        const ln_node *node = &graph->nodes[graph->values[at].producer];
         const char *word = node->layer->word.name;
-        const ln_shape *shape = &graph->values[at].shape;
+        if (strcmp(word, "softmax") == 0)
+            return (ln_head){LN_HEAD_SOFTMAX, is_whole(node, &graph->values[at].shape),
+                             node->inputs[0]};
+        if (strcmp(word, "sigmoid") == 0)
+            return (ln_head){LN_HEAD_SIGMOID, false, node->inputs[0]};
+        if (!changes_no_number(word))
+            break;
         at = node->inputs[0];
-        if (strcmp(word, "identity") == 0 || strcmp(word, "dropout") == 0)
-            continue;
-        if (strcmp(word, "softmax") == 0) {
-            const ln_axis_attributes *own = node->attributes;
-            head.softmax = shape->rank == 2 && (own->axis == 1 || own->axis == -1);
-        }
-        if (head.softmax || strcmp(word, "sigmoid") == 0) {
-            head.node = producer;
-            head.before = at;
-        }
-        break;
     }
-    return head;
+    return (ln_head){LN_HEAD_NONE, false, value};
 }
 
 /* Adds one layer on the function's output, under a name that is free. */
@@ -76,10 +96,10 @@ static ln_status add_layer(ln_function *function, const char *word, const void *
 /* A copy of the graph to add to; where a row is not a list of classes, it is made one first. */
 static ln_status begin_adding(ln_function *function, ln_error *err)
 {
-    const ln_flatten_attributes flatten = {.start = 1};
+    const ln_reshape_attributes list = {.shape = {1, {function->model->output_count}}};
     ln_status status = ln_graph_copy(function->model->graph, &function->graph, err);
     if (!status && function->graph->values[function->output].shape.rank != 2)
-        status = add_layer(function, "flatten", &flatten, err);
+        status = add_layer(function, "reshape", &list, err);
     return status;
 }
 
@@ -93,30 +113,62 @@ static ln_status add_probability(ln_function *function, ln_error *err)
                                               : add_layer(function, "softmax", &softmax, err);
 }
 
+/* The loss needs one distribution over the classes of a row. */
+static ln_status check_loss(const ln_model *model, ln_head head, ln_error *err)
+{
+    const long long outputs = (long long)model->output_count;
+    if (head.kind == LN_HEAD_SIGMOID && outputs > 1)
+        return ln_fail(err, LN_EUNSUPPORTED,
+                       "link = \"loss\" is not defined here: the model ends in a sigmoid of %lld "
+                       "outputs, so a row may have several labels",
+                       outputs);
+    if (head.kind == LN_HEAD_SOFTMAX && outputs == 1)
+        return ln_fail(err, LN_EUNSUPPORTED,
+                       "link = \"loss\" is not defined here: the model ends in a softmax of one "
+                       "output, which is always 1");
+    if (head.kind == LN_HEAD_SOFTMAX && !head.whole)
+        return ln_fail(
+            err, LN_EUNSUPPORTED,
+            "link = \"loss\" is not defined here: the model ends in a softmax over parts "
+            "of its %lld outputs",
+            outputs);
+    return LN_OK;
+}
+
 static ln_status apply_link(ln_function *function, ln_link link, ln_error *err)
 {
+    static const char *const names[] = {"raw", "logit", "probability", "loss"};
     const ln_model *model = function->model;
     const ln_head head = ln_head_find(model->graph, model->output_value);
-    const bool needs_classes = link == LN_LINK_PROBABILITY || link == LN_LINK_LOSS;
     function->output = model->output_value;
-    if (needs_classes && model->task == LN_TASK_REGRESSION)
+    if (link != LN_LINK_RAW && model->task == LN_TASK_REGRESSION)
         return ln_fail(err, LN_EINVALID,
-                       "link = \"%s\" needs a classifier, but the model's task is regression: "
-                       "use \"raw\"",
-                       link == LN_LINK_LOSS ? "loss" : "probability");
-    if (link == LN_LINK_PROBABILITY && head.node < 0)
+                       "link = \"%s\" needs a classifier, but the model's task is regression: use "
+                       "\"raw\"",
+                       names[link]);
+    if (link == LN_LINK_PROBABILITY && head.kind == LN_HEAD_NONE)
         return add_probability(function, err);
     if (link == LN_LINK_LOGIT || link == LN_LINK_LOSS)
         function->output = head.before;
     if (link != LN_LINK_LOSS)
         return LN_OK;
-    if (head.node >= 0 && !head.softmax && model->output_count > 1)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "link = \"loss\" is not defined here: the model ends in a sigmoid of %lld "
-                       "outputs, so a row may have several labels",
-                       (long long)model->output_count);
-    ln_status status = begin_adding(function, err);
+    ln_status status = check_loss(model, head, err);
+    if (!status)
+        status = begin_adding(function, err);
     return status ? status : add_layer(function, "class_loss", NULL, err);
+}
+
+static ln_status make_plan(const ln_function *function, int64_t rows, const ln_composite *composite,
+                           ln_plan **out, ln_error *err)
+{
+    const ln_plan_options options = {.rows = rows,
+                                     .values = &function->output,
+                                     .value_count = 1,
+                                     .gradients = function->graph->inputs,
+                                     .gradient_count =
+                                         function->gradient ? function->graph->input_count : 0,
+                                     .composite = composite};
+    return ln_plan_new(function->graph, &options, out, err);
 }
 
 ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
@@ -127,20 +179,16 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
         return ln_fail_memory(err, sizeof *function);
     function->model = ln_model_retain(model);
     function->gradient = options->gradient;
+    function->rows = options->rows;
     ln_status status = apply_link(function, options->link, err);
     if (!status) {
         if (!function->graph)
             function->graph = ln_graph_retain(model->graph);
         function->outputs = ln_shape_row(&function->graph->values[function->output].shape);
-        const ln_plan_options plan = {.rows = options->rows,
-                                      .values = &function->output,
-                                      .value_count = 1,
-                                      .gradients = function->graph->inputs,
-                                      .gradient_count =
-                                          options->gradient ? function->graph->input_count : 0,
-                                      .composite = options->composite};
-        status = ln_plan_new(function->graph, &plan, &function->plan, err);
+        status = make_plan(function, options->rows, options->composite, &function->plan, err);
     }
+    if (!status && options->rows > 1)
+        status = make_plan(function, 1, options->composite, &function->single, err);
     if (status)
         ln_function_free(function);
     else
@@ -153,6 +201,7 @@ void ln_function_free(ln_function *function)
     if (!function)
         return;
     ln_plan_free(function->plan);
+    ln_plan_free(function->single);
     ln_graph_release(function->graph);
     ln_model_release(function->model);
     ln_free(function);
@@ -170,8 +219,10 @@ ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *
         return ln_fail_memory(err, sizeof *runner);
     runner->function = function;
     ln_status status = ln_exec_new(function->plan, &runner->exec, err);
+    if (!status && function->single)
+        status = ln_exec_new(function->single, &runner->single, err);
     if (status)
-        ln_free(runner);
+        ln_runner_free(runner);
     else
         *out = runner;
     return status;
@@ -182,6 +233,7 @@ void ln_runner_free(ln_runner *runner)
     if (!runner)
         return;
     ln_exec_free(runner->exec);
+    ln_exec_free(runner->single);
     ln_free(runner);
 }
 
@@ -197,40 +249,55 @@ static void copy_columns(float *to, int64_t to_step, const float *from, int64_t 
         memcpy(to + r * to_step, from + r * from_step, (size_t)width * sizeof *to);
 }
 
-static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, ln_error *err)
+/* One pass forward; the execution that ran it goes to *exec. */
+static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, ln_exec **exec,
+                              ln_error *err)
 {
     const ln_model *model = runner->function->model;
-    assert(rows >= 1 && rows <= ln_plan_rows(runner->function->plan));
+    *exec = rows == 1 && runner->single ? runner->single : runner->exec;
     for (int i = 0; i < model->input_count; i++) {
         const int64_t width = model->input_offset[i + 1] - model->input_offset[i];
-        copy_columns(ln_exec_input(runner->exec, i), width, x + model->input_offset[i],
-                     model->width, width, rows);
+        copy_columns(ln_exec_input(*exec, i), width, x + model->input_offset[i], model->width,
+                     width, rows);
     }
-    return ln_exec_forward(runner->exec, rows, err);
+    return ln_exec_forward(*exec, rows, err);
+}
+
+/* Rows of the next pass where `left` are left. */
+static int64_t pass_rows(const ln_runner *runner, int64_t left)
+{
+    return left < runner->function->rows ? left : runner->function->rows;
 }
 
 ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
                             ln_error *err)
 {
     const ln_function *function = runner->function;
-    ln_status status = pass_forward(runner, x, rows, err);
-    if (!status)
-        memcpy(out, ln_exec_value(runner->exec, function->output),
-               (size_t)(rows * function->outputs) * sizeof *out);
-    return status;
+    for (int64_t first = 0, count; first < rows; first += count) {
+        ln_exec *exec;
+        count = pass_rows(runner, rows - first);
+        ln_status status =
+            pass_forward(runner, x + first * function->model->width, count, &exec, err);
+        if (status)
+            return status;
+        memcpy(out + first * function->outputs, ln_exec_value(exec, function->output),
+               (size_t)(count * function->outputs) * sizeof *out);
+    }
+    return LN_OK;
 }
 
-ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target *targets,
-                             int64_t rows, double *value, float *gradient, ln_error *err)
+/* One pass forward and back. */
+static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_target *targets,
+                               int64_t rows, double *value, float *gradient, ln_error *err)
 {
     const ln_function *function = runner->function;
     const ln_model *model = function->model;
-    assert(function->gradient);
-    ln_status status = pass_forward(runner, x, rows, err);
+    ln_exec *exec;
+    ln_status status = pass_forward(runner, x, rows, &exec, err);
     if (status)
         return status;
-    const float *y = ln_exec_value(runner->exec, function->output);
-    float *seed = ln_exec_seed(runner->exec, function->output);
+    const float *y = ln_exec_value(exec, function->output);
+    float *seed = ln_exec_seed(exec, function->output);
     for (int64_t r = 0; r < rows; r++) {
         const int64_t at = r * function->outputs + targets[r].index;
         assert(targets[r].index >= 0 && targets[r].index < function->outputs);
@@ -238,12 +305,27 @@ ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target 
         if (value)
             value[r] = targets[r].offset + targets[r].scale * (double)y[at];
     }
-    status = ln_exec_backward(runner->exec, err);
+    status = ln_exec_backward(exec, err);
     for (int i = 0; i < model->input_count && !status; i++) {
         const int64_t width = model->input_offset[i + 1] - model->input_offset[i];
         copy_columns(gradient + model->input_offset[i], model->width,
-                     ln_exec_gradient(runner->exec, function->graph->inputs[i]), width, width,
-                     rows);
+                     ln_exec_gradient(exec, function->graph->inputs[i]), width, width, rows);
     }
     return status;
+}
+
+ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target *targets,
+                             int64_t rows, double *value, float *gradient, ln_error *err)
+{
+    const int64_t width = runner->function->model->width;
+    assert(runner->function->gradient);
+    for (int64_t first = 0, count; first < rows; first += count) {
+        count = pass_rows(runner, rows - first);
+        ln_status status =
+            pass_gradient(runner, x + first * width, targets + first, count,
+                          value ? value + first : NULL, gradient + first * width, err);
+        if (status)
+            return status;
+    }
+    return LN_OK;
 }

@@ -1,16 +1,18 @@
-/* Inside model/: how a classifier's graph ends. */
+/* Inside model/: how a model's graph ends. */
 #ifndef LN_MODEL_HEAD_H
 #define LN_MODEL_HEAD_H
 
 #include "graph/graph.h"
 
+typedef enum ln_head_kind { LN_HEAD_NONE, LN_HEAD_SOFTMAX, LN_HEAD_SIGMOID } ln_head_kind;
+
 typedef struct ln_head {
-    int node;     /* the final softmax or sigmoid, or -1 */
-    bool softmax; /* it is a softmax over the classes */
-    int before;   /* the value that goes into it; without one, the output itself */
+    ln_head_kind kind; /* the last layer that changes a number, if it is one of these */
+    bool whole;        /* of a softmax: over all numbers of a row, not over parts of them */
+    int before;        /* the value that goes into it; without one, the output itself */
 } ln_head;
 
-/* Looks from `value` back through layers that change nothing outside of training. */
+/* Looks from `value` back through layers that change no number outside of training. */
 ln_head ln_head_find(const ln_graph *graph, int value);
 
 #endif

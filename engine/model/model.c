@@ -1,14 +1,35 @@
-/* A model around a graph: how wide a row is, which output is meant, what its classes are, and whole
- * tensors through it. */
+/* A model around a graph: how wide a row is, which output is meant, and what its classes are.
+ *
+ * Rows are laid out input after input, each flattened, in the graph's order of its inputs: of a graph
+ * with inputs (N, 2) and (N, 3, 4), numbers 0 and 1 of a row are the first's, 2 to 13 the second's. */
 #include "model/model.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
 #include "base/text.h"
 #include "model/head.h"
+
+/* Numbers a row of an input or output (`role`), all of whose axes but the rows' must be known. */
+static ln_status count_row(const ln_value *value, const char *role, int64_t *out, ln_error *err)
+{
+    char text[64];
+    *out = 1;
+    for (int i = 1; i < value->shape.rank; i++) {
+        const int64_t size = value->shape.dims[i];
+        if (size < 0)
+            return ln_fail(err, LN_EUNSUPPORTED,
+                           "the model's %s '%s' does not say how long axis %d is: only the rows "
+                           "(axis 0) may be of any number",
+                           role, value->name, i);
+        if (__builtin_mul_overflow(*out, size, out) || *out > INT32_MAX)
+            return ln_fail(err, LN_EUNSUPPORTED,
+                           "the model's %s '%s' has shape %s: too many numbers a row", role,
+                           value->name, ln_shape_text(&value->shape, text, sizeof text));
+    }
+    return LN_OK;
+}
 
 static ln_status find_inputs(ln_model *model, ln_error *err)
 {
@@ -25,7 +46,11 @@ static ln_status find_inputs(ln_model *model, ln_error *err)
             return ln_fail(err, LN_EUNSUPPORTED,
                            "the model's input '%s' takes %s numbers: only f32 can be explained",
                            value->name, ln_dtype_name(value->dtype));
-        model->width += ln_shape_row(&value->shape);
+        int64_t count;
+        ln_status status = count_row(value, "input", &count, err);
+        if (status)
+            return status;
+        model->width += count;
         model->input_offset[i + 1] = model->width;
     }
     return LN_OK;
@@ -70,11 +95,14 @@ static ln_status find_output(ln_model *model, const char *output, ln_error *err)
     if (value->dtype != LN_F32 || value->fixed)
         return ln_fail(err, LN_EUNSUPPORTED, "the model's output '%s' %s", value->name,
                        value->fixed ? "does not depend on its input" : "is not f32");
-    model->output_count = ln_shape_row(&value->shape);
+    ln_status status = count_row(value, "output", &model->output_count, err);
+    if (!status && model->output_count < 1)
+        status =
+            ln_fail(err, LN_EUNSUPPORTED, "the model's output '%s' has no numbers", value->name);
     model->class_count = model->task == LN_TASK_REGRESSION ? 0
                          : model->output_count == 1        ? 2
                                                            : model->output_count;
-    return LN_OK;
+    return status;
 }
 
 ln_status ln_model_new(const char *format, ln_graph *graph, const char *output,
@@ -136,7 +164,8 @@ ln_status ln_model_rehash(ln_model *model, ln_error *err)
         return ln_fail_memory(err, 0);
     ln_hash_text(hash, "model");
     ln_hash_update(hash, graph, sizeof graph);
-    ln_hash_i64(hash, model->output_value);
+    ln_hash_i64(hash, model->output_value); /* not its name: names are no part of the identity */
+    ln_hash_i64(hash, model->task);
     if (model->encoding)
         ln_encoding_hash(model->encoding, hash);
     ln_hash_finish(hash, model->sha256);
@@ -163,120 +192,10 @@ ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, l
     if (one && link != LN_LINK_LOSS) {
         const bool probability =
             link == LN_LINK_PROBABILITY ||
-            (link == LN_LINK_RAW && ln_head_find(model->graph, model->output_value).node >= 0);
+            (link == LN_LINK_RAW && ln_head_find(model->graph, model->output_value).kind);
         out->index = 0;
         out->scale = target == 1 ? 1 : -1;
         out->offset = target == 0 && probability ? 1 : 0;
     }
     return LN_OK;
-}
-
-/* ---------------------------------------------------------------- whole tensors */
-
-/* One forward pass over many rows, cut into chunks. */
-typedef struct forward_job {
-    const float *x;
-    float *out;
-    int64_t count, width, outputs; /* rows, numbers a row */
-    ln_runner **runners;           /* one a worker */
-} forward_job;
-
-static ln_status forward_chunk(void *context, int64_t chunk, int worker, ln_error *err)
-{
-    const forward_job *job = context;
-    const int64_t first = chunk * LN_CHUNK_ROWS;
-    const int64_t left = job->count - first;
-    return ln_runner_forward(job->runners[worker], job->x + first * job->width,
-                             left < LN_CHUNK_ROWS ? left : LN_CHUNK_ROWS,
-                             job->out + first * job->outputs, err);
-}
-
-static ln_status check_rows(const ln_model *model, const ln_tensor *x, ln_error *err)
-{
-    char text[64];
-    if (x->dtype != LN_F32)
-        return ln_fail(err, LN_EINVALID, "the rows are %s numbers: the model takes f32",
-                       ln_dtype_name(x->dtype));
-    if (x->shape.rank < 1 || ln_shape_row(&x->shape) != model->width)
-        return ln_fail(err, LN_EINVALID,
-                       "the rows have shape %s: the model takes %lld numbers a row",
-                       ln_shape_text(&x->shape, text, sizeof text), (long long)model->width);
-    return LN_OK;
-}
-
-static ln_status run_forward(const ln_function *function, forward_job *job, ln_pool *pool,
-                             ln_error *err)
-{
-    const int workers = pool ? ln_pool_threads(pool) : 1;
-    job->runners = ln_calloc((size_t)workers, sizeof *job->runners);
-    if (!job->runners)
-        return ln_fail_memory(err, (size_t)workers * sizeof *job->runners);
-    ln_status status = LN_OK;
-    for (int i = 0; i < workers && !status; i++)
-        status = ln_runner_new(function, &job->runners[i], err);
-    if (!status)
-        status = ln_parallel(pool, (job->count + LN_CHUNK_ROWS - 1) / LN_CHUNK_ROWS, forward_chunk,
-                             job, NULL, NULL, err);
-    for (int i = 0; i < workers; i++)
-        ln_runner_free(job->runners[i]);
-    ln_free(job->runners);
-    return status;
-}
-
-ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln_pool *pool,
-                           ln_tensor **out, ln_error *err)
-{
-    ln_function *function = NULL;
-    ln_tensor *result = NULL;
-    ln_status status = check_rows(model, x, err);
-    if (status)
-        return status;
-    const int64_t count = x->shape.dims[0];
-    ln_function_options options = {.link = link,
-                                   .rows = count < LN_CHUNK_ROWS ? count : LN_CHUNK_ROWS};
-    if (options.rows < 1)
-        options.rows = 1;
-    status = ln_function_new(model, &options, &function, err);
-    if (!status) {
-        const ln_shape shape = {2, {count, ln_function_outputs(function)}};
-        status = ln_tensor_new(LN_F32, &shape, &result, err);
-    }
-    if (!status) {
-        forward_job job = {.x = ln_f32(x),
-                           .out = ln_f32(result),
-                           .count = count,
-                           .width = model->width,
-                           .outputs = ln_function_outputs(function)};
-        status = run_forward(function, &job, pool, err);
-    }
-    ln_function_free(function);
-    if (status)
-        ln_tensor_release(result);
-    else
-        *out = result;
-    return status;
-}
-
-ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln_tensor **out,
-                          ln_error *err)
-{
-    const ln_link link = model->task == LN_TASK_REGRESSION ? LN_LINK_RAW : LN_LINK_PROBABILITY;
-    ln_tensor *numbers = NULL, *scores = NULL;
-    ln_status status = ln_model_forward(model, link, x, pool, &numbers, err);
-    if (status)
-        return status;
-    const int64_t count = numbers->shape.dims[0], outputs = numbers->shape.dims[1];
-    const bool pair = model->task == LN_TASK_CLASSIFICATION && outputs == 1;
-    const ln_shape shape = {2, {count, pair ? 2 : outputs}};
-    status = ln_tensor_new(LN_F64, &shape, &scores, err);
-    for (int64_t i = 0; i < count * outputs && !status; i++) {
-        const double number = (double)ln_f32(numbers)[i];
-        if (pair)
-            ln_f64(scores)[2 * i] = 1 - number;
-        ln_f64(scores)[pair ? 2 * i + 1 : i] = number;
-    }
-    ln_tensor_release(numbers);
-    if (!status)
-        *out = scores;
-    return status;
 }

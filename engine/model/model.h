@@ -54,7 +54,7 @@ typedef struct ln_runner ln_runner;
 
 typedef struct ln_function_options {
     ln_link link;
-    int64_t rows;                  /* greatest number of rows in one call */
+    int64_t rows;                  /* of one pass; a call with more takes several passes */
     bool gradient;                 /* ln_runner_gradient will be called */
     const ln_composite *composite; /* rules for the backward pass, or NULL */
 } ln_function_options;

@@ -1,4 +1,5 @@
-/* SQL aggregates over lists of equal length: tensor_mean(t) and tensor_mean_abs(t), element by element.
+/* SQL aggregates over lists of equal length: tensor_mean(t) and tensor_mean_abs(t), element by
+ * element.
  *
  * The result is a BLOB of float32; sums are float64 in the order of the rows. NULL rows are left
  * out; no rows at all give NULL; lists of different length are an error. Cost: one pass. */
@@ -38,7 +39,8 @@ static void step(sqlite3_context *context, const char *function, sqlite3_value *
         all->count = floats.count;
     }
     if (all->count != floats.count) {
-        ln_sql_error(context, "%s expects lists of equal length and was given %lld and %lld numbers",
+        ln_sql_error(context,
+                     "%s expects lists of equal length and was given %lld and %lld numbers",
                      function, (long long)all->count, (long long)floats.count);
         return;
     }

@@ -1,5 +1,5 @@
-/* A chunk of attributions: one tensor (count, ...) and `count` rows that point into it. One tensor a
- * chunk instead of one a row is what makes 30 numbers cost some 100 bytes besides themselves. */
+/* A chunk of attributions: one tensor (count, ...) and `count` rows that point into it. One tensor
+ * a chunk instead of one a row is what makes 30 numbers cost some 100 bytes besides themselves. */
 #include <string.h>
 
 #include "store/internal.h"

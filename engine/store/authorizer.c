@@ -8,16 +8,30 @@
 
 /* Pragmas that tell about a table, index or the connection; they may have an argument. */
 static const char *const telling[] = {
-    "collation_list", "compile_options", "database_list", "foreign_key_check", "foreign_key_list",
-    "function_list", "index_info", "index_list", "index_xinfo", "integrity_check", "module_list",
-    "pragma_list", "quick_check", "table_info", "table_list", "table_xinfo", NULL,
+    "collation_list",
+    "compile_options",
+    "database_list",
+    "foreign_key_check",
+    "foreign_key_list",
+    "function_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "module_list",
+    "pragma_list",
+    "quick_check",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+    NULL,
 };
 
 /* Pragmas that tell without an argument and change something with one. */
 static const char *const settings[] = {
-    "application_id", "auto_vacuum", "cache_size", "data_version", "encoding", "foreign_keys",
-    "freelist_count", "journal_mode", "page_count", "page_size", "query_only", "schema_version",
-    "synchronous", "user_version", NULL,
+    "application_id", "auto_vacuum",    "cache_size",   "data_version", "encoding",
+    "foreign_keys",   "freelist_count", "journal_mode", "page_count",   "page_size",
+    "query_only",     "schema_version", "synchronous",  "user_version", NULL,
 };
 
 /* Functions of SQLite that do more than compute. */

@@ -1,5 +1,6 @@
-/* From the columns dtype, shape and data to float32 numbers. Attributions are float32 already and are
- * copied; other dtypes (labels, groups, scores in float64) are rounded to the nearest float32. */
+/* From the columns dtype, shape and data to float32 numbers. Attributions are float32 already and
+ * are copied; other dtypes (labels, groups, scores in float64) are rounded to the nearest float32.
+ * */
 #include "store/block.h"
 
 #include <string.h>

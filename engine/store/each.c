@@ -93,9 +93,9 @@ static int each_filter(sqlite3_vtab_cursor *base, int number, const char *text, 
     int bytes = sqlite3_value_type(argv[0]) == SQLITE_BLOB ? sqlite3_value_bytes(argv[0]) : -1;
     if (bytes < 0 || bytes % 4 != 0) {
         sqlite3_free(base->pVtab->zErrMsg);
-        base->pVtab->zErrMsg = sqlite3_mprintf(
-            "tensor_each expects a BLOB of float32 numbers (4 bytes each), such as "
-            "attribution_values(id) or tensor_values(id)");
+        base->pVtab->zErrMsg =
+            sqlite3_mprintf("tensor_each expects a BLOB of float32 numbers (4 bytes each), such as "
+                            "attribution_values(id) or tensor_values(id)");
         return SQLITE_ERROR;
     }
     c->data = sqlite3_malloc64((sqlite3_uint64)bytes + 1);

@@ -29,7 +29,14 @@ enum {
 };
 
 /* Bits of idxNum: which constraints are pushed down and which columns are wanted. */
-enum { BY_ATTRIBUTION = 1, BY_IDX = 2, WANT_NAME = 4, WANT_RAW = 8, WANT_INPUT = 16, WANT_ERROR = 32 };
+enum {
+    BY_ATTRIBUTION = 1,
+    BY_IDX = 2,
+    WANT_NAME = 4,
+    WANT_RAW = 8,
+    WANT_INPUT = 16,
+    WANT_ERROR = 32
+};
 
 /* The table on one connection. */
 typedef struct element_table {
@@ -121,11 +128,10 @@ static int element_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
         info->aConstraintUsage[pushed[i]].omit = 1; /* xFilter compares as SQLite would */
     }
     sqlite3_uint64 used = info->colUsed;
-    info->idxNum = (attribution >= 0 ? BY_ATTRIBUTION : 0) | (idx >= 0 ? BY_IDX : 0) |
-                   (used >> COLUMN_NAME & 1 ? WANT_NAME : 0) |
-                   (used >> COLUMN_RAW & 1 ? WANT_RAW : 0) |
-                   (used >> COLUMN_INPUT & 1 ? WANT_INPUT : 0) |
-                   (used >> COLUMN_ERROR & 1 ? WANT_ERROR : 0);
+    info->idxNum =
+        (attribution >= 0 ? BY_ATTRIBUTION : 0) | (idx >= 0 ? BY_IDX : 0) |
+        (used >> COLUMN_NAME & 1 ? WANT_NAME : 0) | (used >> COLUMN_RAW & 1 ? WANT_RAW : 0) |
+        (used >> COLUMN_INPUT & 1 ? WANT_INPUT : 0) | (used >> COLUMN_ERROR & 1 ? WANT_ERROR : 0);
     info->idxStr = attribution >= 0 ? (idx >= 0 ? "attribution=? AND idx=?" : "attribution=?")
                    : idx >= 0       ? "idx=?"
                                     : NULL;
@@ -271,10 +277,10 @@ static int element_filter(sqlite3_vtab_cursor *base, int number, const char *tex
     }
     int code = SQLITE_OK;
     if (!c->all)
-        code = sqlite3_prepare_v2(ln_reader_db(reader),
-                                  "SELECT " LN_ATTRIBUTION_COLUMNS LN_ATTRIBUTION_FROM
-                                  "ORDER BY a.id",
-                                  -1, &c->all, NULL);
+        code =
+            sqlite3_prepare_v2(ln_reader_db(reader),
+                               "SELECT " LN_ATTRIBUTION_COLUMNS LN_ATTRIBUTION_FROM "ORDER BY a.id",
+                               -1, &c->all, NULL);
     sqlite3_reset(c->all);
     c->end = false;
     return code != SQLITE_OK ? code : next_attribution(c);
@@ -310,7 +316,7 @@ static int64_t column_of(const cursor *c)
     if (c->row.space == LN_SPACE_COLUMN)
         return c->idx;
     if (c->row.space == LN_SPACE_INPUT && c->inputs)
-        return c->inputs->count == 0 ? c->idx
+        return c->inputs->count == 0       ? c->idx
                : c->idx < c->inputs->count ? c->inputs->column[c->idx]
                                            : -1;
     return -1;

@@ -42,7 +42,7 @@ static void call_attribution_values(sqlite3_context *context, int argc, sqlite3_
     if (!id_argument(argv, &id))
         return;
     ln_reader *reader = NULL;
-    ln_attribution row;
+    ln_attribution row = {0};
     ln_slice slice = {0};
     bool found = false;
     int code = ln_hub_reader(sqlite3_user_data(context), &reader);

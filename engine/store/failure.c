@@ -8,10 +8,11 @@
 
 static ln_status disk_full(const char *path, ln_error *err)
 {
-    return ln_fail(err, LN_ESTORE,
-                   "the disk is full: the store '%s' cannot be written; what was finished before is "
-                   "kept",
-                   path);
+    return ln_fail(
+        err, LN_ESTORE,
+        "the disk is full: the store '%s' cannot be written; what was finished before is "
+        "kept",
+        path);
 }
 
 /* SQLite tells a full disk apart, but not a quota or a limit on the size of files. */
@@ -24,8 +25,8 @@ static ln_status io_error(sqlite3 *db, const char *path, int code, ln_error *err
         return disk_full(path, err);
     if (writing)
         return ln_fail(err, LN_ESTORE,
-                       "the store '%s' cannot be written: %s; what was finished before is kept", path,
-                       why ? strerror(why) : "its file system allows no more, or fails");
+                       "the store '%s' cannot be written: %s; what was finished before is kept",
+                       path, why ? strerror(why) : "its file system allows no more, or fails");
     return ln_fail(err, LN_ESTORE, "the store '%s' cannot be read: %s", path,
                    why ? strerror(why) : sqlite3_errmsg(db));
 }

@@ -1,5 +1,5 @@
-/* RUN of the command line: `last`, `last~1`, a run's number, a prefix of its uuid (4 digits or more), or
- * an experiment's name (its newest run), tried in this order. */
+/* RUN of the command line: `last`, `last~1`, a run's number, a prefix of its uuid (4 digits or
+ * more), or an experiment's name (its newest run), tried in this order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +53,7 @@ static ln_status not_found(ln_store *store, const char *text, ln_error *err)
     int count = 0;
     int64_t runs = 0, newest = 0;
     ln_text list = {0};
-    ln_status status =
-        ln_store_number(store, "SELECT count(*) FROM main.run", 0, 0, &runs, err);
+    ln_status status = ln_store_number(store, "SELECT count(*) FROM main.run", 0, 0, &runs, err);
     if (status == LN_OK)
         status = ln_store_number(store, "SELECT max(id) FROM main.run", 0, 0, &newest, err);
     if (status == LN_OK)

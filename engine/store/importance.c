@@ -13,7 +13,15 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLUMN_IDX, COLUMN_NAME, COLUMN_MEAN_ABS, COLUMN_MEAN, COLUMN_STD, COLUMN_N, COLUMN_ARGUMENT };
+enum {
+    COLUMN_IDX,
+    COLUMN_NAME,
+    COLUMN_MEAN_ABS,
+    COLUMN_MEAN,
+    COLUMN_STD,
+    COLUMN_N,
+    COLUMN_ARGUMENT
+};
 
 /* The table on one connection. */
 typedef struct importance_table {
@@ -23,9 +31,9 @@ typedef struct importance_table {
 
 /* What is summed of one column. */
 typedef struct moments {
-    int64_t n;        /* numbers that are not NaN */
-    double sum, l1;   /* of a and |a| */
-    double mean, m2;  /* Welford: running mean, sum of squared differences from it */
+    int64_t n;       /* numbers that are not NaN */
+    double sum, l1;  /* of a and |a| */
+    double mean, m2; /* Welford: running mean, sum of squared differences from it */
 } moments;
 
 /* An open walk. */

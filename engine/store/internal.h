@@ -21,15 +21,15 @@ typedef struct ln_kept {
 } ln_kept;
 
 struct ln_store {
-    sqlite3 *db;            /* the connection */
-    char *path;             /* as given */
-    ln_store_mode mode;     /* as given */
-    ln_kept *kept;          /* kept_count statements of write.c */
-    int kept_count;         /* how many */
-    int kept_room;          /* for how many there is room */
-    sqlite3_stmt *put[3];   /* statements of tensors.c and attributions.c */
-    int running_fd;         /* open `<store>-running` with our locks, or -1 */
-    bool guarded;           /* a read-only query is being prepared or stepped */
+    sqlite3 *db;          /* the connection */
+    char *path;           /* as given */
+    ln_store_mode mode;   /* as given */
+    ln_kept *kept;        /* kept_count statements of write.c */
+    int kept_count;       /* how many */
+    int kept_room;        /* for how many there is room */
+    sqlite3_stmt *put[3]; /* statements of tensors.c and attributions.c */
+    int running_fd;       /* open `<store>-running` with our locks, or -1 */
+    bool guarded;         /* a read-only query is being prepared or stepped */
 };
 
 /* Fills err from SQLite's last error on this connection: full disk, lock, damage ... in our words.
@@ -64,7 +64,8 @@ extern const ln_migration ln_migrations[]; /* ascending; ends with version 0 */
 ln_status ln_store_version(ln_store *store, int *version, ln_error *err);
 /* Brings the store from its version to the last one of the list, in one transaction. */
 ln_status ln_store_migrate(ln_store *store, const ln_migration *list, ln_error *err);
-/* One view of views.sql (embedded), its SQL from "CREATE" to before ";". Calls `each` for every one. */
+/* One view of views.sql (embedded), its SQL from "CREATE" to before ";". Calls `each` for every
+ * one. */
 typedef ln_status (*ln_view_fn)(void *context, const char *name, const char *sql, size_t length,
                                 ln_error *err);
 ln_status ln_store_each_view(ln_view_fn each, void *context, ln_error *err);

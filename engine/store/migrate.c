@@ -1,7 +1,7 @@
-/* The schema's versions. Version 1 is schema.sql; a later one is a file of SQL that leads from the one
- * before it (0002-....sql) and a line below. Everything happens in one transaction that begins with
- * the write lock, so of several processes that open an old store one migrates and the others find it
- * done, and a process killed in the middle leaves the old version.
+/* The schema's versions. Version 1 is schema.sql; a later one is a file of SQL that leads from the
+ * one before it (0002-....sql) and a line below. Everything happens in one transaction that begins
+ * with the write lock, so of several processes that open an old store one migrates and the others
+ * find it done, and a process killed in the middle leaves the old version.
  *
  * Views are not part of a version: they are dropped first and made again from views.sql at the end,
  * since ALTER TABLE would check them against functions of ours. */
@@ -16,7 +16,8 @@ const ln_migration ln_migrations[] = {
     {0, NULL, NULL},
 };
 
-static const char *const our_tables[] = {"schema_version", "run", "explanation", "attribution", "tensor"};
+static const char *const our_tables[] = {"schema_version", "run", "explanation", "attribution",
+                                         "tensor"};
 
 ln_status ln_store_version(ln_store *store, int *version, ln_error *err)
 {
@@ -32,8 +33,7 @@ ln_status ln_store_version(ln_store *store, int *version, ln_error *err)
             return ln_fail(err, LN_ESTORE,
                            "'%s' is an SQLite file, but no store of Lunette (it has no table %s)",
                            store->path, our_tables[i]);
-    status =
-        ln_store_number(store, "SELECT max(version) FROM schema_version", 0, 0, &number, err);
+    status = ln_store_number(store, "SELECT max(version) FROM schema_version", 0, 0, &number, err);
     if (status == LN_OK && (number < 1 || number > INT32_MAX))
         status = ln_fail(err, LN_ESTORE, "the store '%s' does not say which schema version it has",
                          store->path);
@@ -64,10 +64,11 @@ static ln_status drop_views(ln_store *store, ln_error *err)
         sqlite3_stmt *statement;
         bool row;
         char sql[512] = "";
-        ln_status status = ln_store_prepare(
-            store, "SELECT 'DROP VIEW \"' || replace(name, '\"', '\"\"') || '\"' "
-                   "FROM sqlite_schema WHERE type = 'view' LIMIT 1",
-            &statement, err);
+        ln_status status =
+            ln_store_prepare(store,
+                             "SELECT 'DROP VIEW \"' || replace(name, '\"', '\"\"') || '\"' "
+                             "FROM sqlite_schema WHERE type = 'view' LIMIT 1",
+                             &statement, err);
         if (status != LN_OK)
             return status;
         status = ln_store_step(store, statement, &row, err);

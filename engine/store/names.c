@@ -1,12 +1,12 @@
 /* Names for the numbers of an attribution.
  *
  *   space column  the data set's columns (feature.name)
- *   space input   the model's encoded inputs (encoding.name), or where it has no encoding the columns
+ *   space input   the model's encoded inputs (encoding.name); where it has no encoding, the columns
  *   space group   a group's columns joined by "+", from the groups tensor over columns or inputs
  *   else          none
  *
- * Names are given only where there are exactly as many as numbers: pixels have none. Cost: one query
- * a data set, model or grouping, then the cache. */
+ * Names are given only where there are exactly as many as numbers: pixels have none. Cost: one
+ * query a data set, model or grouping, then the cache. */
 #include "store/reader.h"
 
 #include <string.h>
@@ -214,8 +214,7 @@ static int64_t find_column(const ln_names *columns, const char *key, int64_t hin
     return -1;
 }
 
-int ln_reader_raw(ln_reader *reader, int64_t sample, const ln_names *columns,
-                  sqlite3_value ***out)
+int ln_reader_raw(ln_reader *reader, int64_t sample, const ln_names *columns, sqlite3_value ***out)
 {
     sqlite3_stmt *statement;
     sqlite3_value **values = NULL;

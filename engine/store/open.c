@@ -48,7 +48,8 @@ static void sqlite_shutdown(void *unused)
 void ln_store_configure(void)
 {
     static const sqlite3_mem_methods methods = {
-        sqlite_alloc, ln_free, sqlite_realloc, sqlite_size, sqlite_roundup, sqlite_init, sqlite_shutdown, NULL};
+        sqlite_alloc,   ln_free,     sqlite_realloc,  sqlite_size,
+        sqlite_roundup, sqlite_init, sqlite_shutdown, NULL};
     /* Too late (SQLITE_MISUSE) once SQLite is in use: then everything is set already. */
     sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -64,7 +65,8 @@ const char *ln_store_path(const ln_store *store)
     return store->path;
 }
 
-/* The path for SQLite: names with a meaning of their own (":memory:", "file:...") are files to us. */
+/* The path for SQLite: names with a meaning of their own (":memory:", "file:...") are files to us.
+ * */
 static char *plain_path(const char *path)
 {
     bool special = path[0] == ':' || strncmp(path, "file:", 5) == 0;
@@ -229,9 +231,8 @@ static ln_status open_writer(ln_store *store, ln_error *err)
         if (status == LN_OK)
             status = ln_store_number(store, "PRAGMA page_size", 0, 0, &page_bytes, err);
         if (status == LN_OK && page_bytes != LN_PAGE_BYTES)
-            status = ln_store_exec(store,
-                                   "PRAGMA journal_mode = DELETE; PRAGMA page_size = 16384; VACUUM",
-                                   err);
+            status = ln_store_exec(
+                store, "PRAGMA journal_mode = DELETE; PRAGMA page_size = 16384; VACUUM", err);
     }
     if (status == LN_OK)
         status = set_wal(store, err);

@@ -91,7 +91,8 @@ static ln_status query_error(ln_query *query, int code, const char *sql, ln_erro
 {
     ln_store *store = query->store;
     if (query->late)
-        return ln_fail(err, LN_ESTORE, "the statement was stopped after %g seconds (the time limit)",
+        return ln_fail(err, LN_ESTORE,
+                       "the statement was stopped after %g seconds (the time limit)",
                        query->timeout);
     switch (code & 0xff) {
     case SQLITE_AUTH:

@@ -250,10 +250,9 @@ int ln_reader_slice(ln_reader *reader, int64_t tensor, int64_t row, ln_slice *ou
         return code;
     if (row >= 0 && (block->rank < 1 || row >= block->dims[0])) {
         sqlite3_free(reader->message);
-        reader->message =
-            sqlite3_mprintf("row %lld of tensor %lld is asked for, which has %lld rows",
-                            (long long)row, (long long)tensor,
-                            (long long)(block->rank < 1 ? 0 : block->dims[0]));
+        reader->message = sqlite3_mprintf(
+            "row %lld of tensor %lld is asked for, which has %lld rows", (long long)row,
+            (long long)tensor, (long long)(block->rank < 1 ? 0 : block->dims[0]));
         ln_block_release(block);
         return SQLITE_CORRUPT_VTAB;
     }

@@ -1,5 +1,5 @@
-/* What element, attribution_values and feature_importance share on one connection: prepared statements,
- * the tensors read last, and the names of columns, inputs and groups.
+/* What element, attribution_values and feature_importance share on one connection: prepared
+ * statements, the tensors read last, and the names of columns, inputs and groups.
  *
  * The reader belongs to the eponymous table `element`, which SQLite disconnects when the connection
  * is closed, before it looks for statements left open; a function's own data would be freed too
@@ -87,8 +87,7 @@ int ln_reader_input(ln_reader *reader, int64_t run, int64_t sample, ln_slice *ou
 int ln_reader_scope(ln_reader *reader, int64_t run, int64_t *model, int64_t *dataset);
 /* The raw values of a sample in its columns' order: count values, NULL where not kept. Caller frees
  * each and the list with sqlite3. */
-int ln_reader_raw(ln_reader *reader, int64_t sample, const ln_names *columns,
-                  sqlite3_value ***out);
+int ln_reader_raw(ln_reader *reader, int64_t sample, const ln_names *columns, sqlite3_value ***out);
 
 /* Names of a data set's columns; of a model's encoded inputs. Caller releases. */
 int ln_reader_features(ln_reader *reader, int64_t dataset, ln_names **out);

@@ -1,11 +1,12 @@
-/* Which runs are alive. A run's process holds an open-file-description lock (fcntl, F_OFD_SETLK) on the
- * byte with the run's number of the file `<store>-running`. The kernel lets go of it when the
- * process ends in whatever way, also SIGKILL, and it holds across containers that share the folder,
- * where process numbers mean nothing. Unlike POSIX locks it is not lost when another handle on the
- * same file is closed.
+/* Which runs are alive. A run's process holds an open-file-description lock (fcntl, F_OFD_SETLK)
+ * on the byte with the run's number of the file `<store>-running`. The kernel lets go of it when
+ * the process ends in whatever way, also SIGKILL, and it holds across containers that share the
+ * folder, where process numbers mean nothing. Unlike POSIX locks it is not lost when another
+ * handle on the same file is closed.
  *
  * The last one to close the store removes the file: it first takes the whole file's lock. Whoever
- * opened the file meanwhile finds after locking that the name leads to another file and begins anew. */
+ * opened the file meanwhile finds after locking that the name leads to another file and begins
+ * anew. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -101,8 +102,8 @@ static ln_status next_dead(ln_store *store, int64_t *run, ln_error *err)
 {
     for (;;) {
         ln_status status = ln_store_number(
-            store, "SELECT min(id) FROM main.run WHERE status = 'running' AND id > ?1", *run, 0, run,
-            err);
+            store, "SELECT min(id) FROM main.run WHERE status = 'running' AND id > ?1", *run, 0,
+            run, err);
         if (status != LN_OK || *run == 0 || !ln_store_run_alive(store, *run))
             return status;
     }
@@ -135,8 +136,7 @@ ln_status ln_store_mark_dead(ln_store *store, int64_t *marked, ln_error *err)
         return status;
     bool own;
     status = ln_store_enter(store, &own, err);
-    return status != LN_OK ? status
-                           : ln_store_leave(store, own, mark_all(store, marked, err), err);
+    return status != LN_OK ? status : ln_store_leave(store, own, mark_all(store, marked, err), err);
 }
 
 /* run_summary as a TEMP view, in which `run` is ours. */

@@ -1,10 +1,11 @@
-/* SQL functions of one list of numbers: tensor_sum, _l1, _l2, _min, _max, _argmax, _count, _get(t, i),
- * _topk(t, k).
+/* SQL functions of one list of numbers: tensor_sum, _l1, _l2, _min, _max, _argmax, _count,
+ * _get(t, i), _topk(t, k).
  *
- * A list is a BLOB of float32, little-endian, as attribution_values(id) and tensor_values(id) return
- * it. NULL gives NULL. Sums run in index order in float64; a NaN in them gives NULL, for that is
- * how SQLite stores NaN. Least, greatest and top elements pass NaN over. A list without numbers has
- * the sum 0 and no least, greatest or top element (NULL, []). Cost: one pass; topk a heap of k. */
+ * A list is a BLOB of float32, little-endian, as attribution_values(id) and tensor_values(id)
+ * return it. NULL gives NULL. Sums run in index order in float64; a NaN in them gives NULL, for
+ * that is how SQLite stores NaN. Least, greatest and top elements pass NaN over. A list without
+ * numbers has the sum 0 and no least, greatest or top element (NULL, []). Cost: one pass; topk a
+ * heap of k. */
 #include "store/sqlite.h"
 
 #include <math.h>
@@ -125,8 +126,8 @@ static void give_count(sqlite3_context *context, const summary *s, int64_t count
 }
 
 static const one_list one_lists[] = {
-    {"tensor_sum", give_sum}, {"tensor_l1", give_l1},   {"tensor_l2", give_l2},
-    {"tensor_min", give_min}, {"tensor_max", give_max}, {"tensor_argmax", give_argmax},
+    {"tensor_sum", give_sum},     {"tensor_l1", give_l1},   {"tensor_l2", give_l2},
+    {"tensor_min", give_min},     {"tensor_max", give_max}, {"tensor_argmax", give_argmax},
     {"tensor_count", give_count},
 };
 
@@ -188,8 +189,8 @@ static void call_get(sqlite3_context *context, int argc, sqlite3_value **argv)
         sqlite3_result_double(context, ln_float_at(&floats, i));
 }
 
-/* tensor_topk(t, k): JSON list of the k indices of greatest |value|, greatest first; of equal ones the
- * lower index first; NaN is never among them, so the list may be shorter than k. */
+/* tensor_topk(t, k): JSON list of the k indices of greatest |value|, greatest first; of equal ones
+ * the lower index first; NaN is never among them, so the list may be shorter than k. */
 static void call_topk(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
     (void)argc;

@@ -1,17 +1,18 @@
 -- The store's tables, version 1 (docs/store.md explains them one by one). Views are in views.sql.
 --
 -- Every `id` is the row's number; a column with the name of a table holds the id of its row there.
--- Times are UTC ISO-8601 text with milliseconds, 2026-01-31T12:00:00.000Z. Hashes are SHA-256: 64 hexadecimal digits as text,
--- 32 bytes in tensor.sha256. Class ids, rows and features count from 0. JSON is text.
--- Deleting a run (DELETE FROM run) takes along what belongs to it alone; data sets, models, sources,
--- environments and tensors are shared between runs and stay.
+-- Times are UTC ISO-8601 text with milliseconds, 2026-01-31T12:00:00.000Z. Hashes are SHA-256: 64
+-- hexadecimal digits as text, 32 bytes in tensor.sha256. Class ids, rows and features count from
+-- 0. JSON is text. Deleting a run (DELETE FROM run) takes along what belongs to it alone; data
+-- sets, models, sources, environments and tensors are shared between runs and stay.
 
 CREATE TABLE schema_version (
     version    INTEGER PRIMARY KEY,
     applied_at TEXT NOT NULL
 ) STRICT;
 
--- ------------------------------------------------------------------------------------- what is shared
+-- ------------------------------------------------------------------------------------- what is
+-- shared
 
 CREATE TABLE experiment (
     id   INTEGER PRIMARY KEY,
@@ -99,7 +100,8 @@ CREATE TABLE encoding (
     PRIMARY KEY (model, idx)
 ) STRICT, WITHOUT ROWID;
 
--- ------------------------------------------------------------------------------------------------ run
+-- ------------------------------------------------------------------------------------------------
+-- run
 
 CREATE TABLE run (
     id             INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again
@@ -177,7 +179,8 @@ CREATE TABLE prediction (
     PRIMARY KEY (run, sample)
 ) STRICT, WITHOUT ROWID;
 
--- --------------------------------------------------------------------------------------- explanations
+-- ---------------------------------------------------------------------------------------
+-- explanations
 
 CREATE TABLE explanation (
     id            INTEGER PRIMARY KEY,
@@ -226,7 +229,8 @@ CREATE TABLE attribution (
 ) STRICT;
 CREATE INDEX attribution_explanation ON attribution (explanation, sample);
 
--- -------------------------------------------------------------------------------------------- metrics
+-- --------------------------------------------------------------------------------------------
+-- metrics
 
 CREATE TABLE metric (
     id               INTEGER PRIMARY KEY,
@@ -264,7 +268,8 @@ CREATE TABLE curve (
     PRIMARY KEY (metric, series, seq)
 ) STRICT, WITHOUT ROWID;
 
--- --------------------------------------------------------------------------------- verdicts and notes
+-- --------------------------------------------------------------------------------- verdicts and
+-- notes
 
 CREATE TABLE expectation (
     id         INTEGER PRIMARY KEY,

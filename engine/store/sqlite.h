@@ -23,7 +23,8 @@ int ln_sql_register_pairs(sqlite3 *db);
 int ln_sql_register_aggregates(sqlite3 *db);
 int ln_sql_register_each(sqlite3 *db);
 
-/* --- float32 BLOBs as arguments ---------------------------------------------------------------- */
+/* --- float32 BLOBs as arguments ----------------------------------------------------------------
+ * */
 
 /* A list of float32 numbers, borrowed from an argument; not aligned. */
 typedef struct ln_floats {

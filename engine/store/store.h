@@ -12,9 +12,9 @@
 #include "tensor/tensor.h"
 
 typedef enum ln_store_mode {
-    LN_STORE_READ,   /* never changes the file; falls back to immutable=1 in a folder without
+    LN_STORE_READ,  /* never changes the file; falls back to immutable=1 in a folder without
                         write permission when there is no -wal */
-    LN_STORE_WRITE,  /* creates and migrates */
+    LN_STORE_WRITE, /* creates and migrates */
 } ln_store_mode;
 
 /* Errors: LN_ESTORE for a file that is no store, newer than this program, damaged, locked for too
@@ -25,14 +25,20 @@ const char *ln_store_path(const ln_store *store);
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-typedef enum ln_cell_type { LN_CELL_NULL, LN_CELL_INT, LN_CELL_REAL, LN_CELL_TEXT, LN_CELL_BLOB } ln_cell_type;
+typedef enum ln_cell_type {
+    LN_CELL_NULL,
+    LN_CELL_INT,
+    LN_CELL_REAL,
+    LN_CELL_TEXT,
+    LN_CELL_BLOB
+} ln_cell_type;
 
 typedef struct ln_cell {
-    const char *column;  /* insert: the column's name; parameters of a query: name without ':' */
+    const char *column; /* insert: the column's name; parameters of a query: name without ':' */
     ln_cell_type type;
     int64_t integer;
-    double real;         /* NaN is stored as NULL */
-    const void *data;    /* text (UTF-8) or blob, borrowed */
+    double real;      /* NaN is stored as NULL */
+    const void *data; /* text (UTF-8) or blob, borrowed */
     size_t bytes;
 } ln_cell;
 
@@ -48,8 +54,7 @@ ln_status ln_store_insert(ln_store *store, const char *table, const ln_cell *cel
  * nothing is written (source, environment, dataset, model by sha256; experiment by name). *added
  * (may be NULL) tells which. */
 ln_status ln_store_intern(ln_store *store, const char *table, const char *key_column,
-                          const ln_cell *cells, int count, int64_t *id, bool *added,
-                          ln_error *err);
+                          const ln_cell *cells, int count, int64_t *id, bool *added, ln_error *err);
 /* UPDATE table SET cells WHERE id = id: only rows of runs that are still `running`. */
 ln_status ln_store_update(ln_store *store, const char *table, int64_t id, const ln_cell *cells,
                           int count, ln_error *err);
@@ -60,21 +65,21 @@ ln_status ln_store_get_tensor(ln_store *store, int64_t id, ln_tensor **out, ln_e
 /* A piece of an explanation: `count` attributions that share one tensor (count, ...shape). Rows are
  * written in item order with `seq` going on from first_seq. */
 typedef struct ln_attribution_rows {
-    int64_t explanation;            /* its id */
+    int64_t explanation; /* its id */
     int64_t count, first_seq;
-    const int64_t *sample;          /* sample ids; entry -1: NULL (global) */
-    const int64_t *target;          /* entry -1: NULL */
-    const char *kind, *space;       /* "feature", "input" ... */
-    const char *layer;              /* or NULL */
-    const ln_tensor *values;        /* (count, ...) f32 */
-    const ln_tensor *errors;        /* same shape, or NULL */
-    int64_t groups;                 /* tensor id, or -1 */
+    const int64_t *sample;                             /* sample ids; entry -1: NULL (global) */
+    const int64_t *target;                             /* entry -1: NULL */
+    const char *kind, *space;                          /* "feature", "input" ... */
+    const char *layer;                                 /* or NULL */
+    const ln_tensor *values;                           /* (count, ...) f32 */
+    const ln_tensor *errors;                           /* same shape, or NULL */
+    int64_t groups;                                    /* tensor id, or -1 */
     const double *output, *baseline_output, *absorbed; /* NaN: NULL; array pointer may be NULL */
     const double *total, *residual, *min, *max, *l1;   /* count entries each */
     const int64_t *nan_count;
-    const char *const *status;      /* NULL: "ok" for all */
-    const char *const *reason;      /* NULL: none */
-    const char *input;              /* the model's input they belong to, where there are several */
+    const char *const *status; /* NULL: "ok" for all */
+    const char *const *reason; /* NULL: none */
+    const char *input;         /* the model's input they belong to, where there are several */
 } ln_attribution_rows;
 /* One transaction if none is open. Row i's id is *first_id + i. */
 ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *rows,
@@ -85,10 +90,10 @@ ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *
 typedef struct ln_query ln_query;
 
 typedef struct ln_query_options {
-    bool write;              /* lets statements change the store (`query --write`) */
-    const ln_cell *params;   /* named parameters (:name, @name, $name) */
+    bool write;            /* lets statements change the store (`query --write`) */
+    const ln_cell *params; /* named parameters (:name, @name, $name) */
     int param_count;
-    double timeout;          /* seconds; 0: none */
+    double timeout; /* seconds; 0: none */
 } ln_query_options;
 
 /* The first statement of `sql`, which must live as long as the query; LN_ESTORE has SQLite's words
@@ -97,7 +102,7 @@ typedef struct ln_query_options {
  * (ATTACH, PRAGMA that set, VACUUM INTO, load_extension, writing functions). */
 ln_status ln_query_new(ln_store *store, const char *sql, const ln_query_options *options,
                        ln_query **out, ln_error *err);
-const char *ln_query_rest(const ln_query *query);  /* what follows the statement, blanks skipped */
+const char *ln_query_rest(const ln_query *query); /* what follows the statement, blanks skipped */
 int ln_query_columns(const ln_query *query);
 const char *ln_query_name(const ln_query *query, int column);
 /* The table column that a result column is, or NULL where it is an expression. Borrowed. */
@@ -122,9 +127,9 @@ ln_status ln_store_find_run(ln_store *store, const char *text, int64_t *run, ln_
 ln_status ln_store_run_begin(ln_store *store, int64_t run, ln_error *err);
 ln_status ln_store_mark_dead(ln_store *store, int64_t *marked, ln_error *err);
 
-/* Integrity: PRAGMA integrity_check, foreign keys, every tensor's hash and size, every attribution's
- * tensor row and recorded sums, residuals against each explanation's `tolerance`. `run` 0: the whole store. Each
- * finding goes to `each` (severity "broken" or "residual"). */
+/* Integrity: PRAGMA integrity_check, foreign keys, every tensor's hash and size, every
+ * attribution's tensor row and recorded sums, residuals against each explanation's `tolerance`.
+ * `run` 0: the whole store. Each finding goes to `each` (severity "broken" or "residual"). */
 typedef void (*ln_finding_fn)(void *context, const char *severity, const char *text);
 ln_status ln_store_verify(ln_store *store, int64_t run, ln_finding_fn each, void *context,
                           int64_t *checked, ln_error *err);

@@ -1,6 +1,6 @@
-/* Top-k by a heap of the k best so far whose root is the worst of them: an element that does not beat
- * the root costs one comparison, so a list of n numbers costs about n comparisons and a few k log k.
- * Taking the roots off one by one leaves the heap sorted, best first. */
+/* Top-k by a heap of the k best so far whose root is the worst of them: an element that does not
+ * beat the root costs one comparison, so a list of n numbers costs about n comparisons and a few k
+ * log k. Taking the roots off one by one leaves the heap sorted, best first. */
 #include "store/topk.h"
 
 #include <math.h>

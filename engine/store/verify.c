@@ -1,13 +1,13 @@
 /* verify: is the store whole, and do the explanations hold what they promise?
  *
- * Broken integrity ("broken"): what SQLite's integrity_check and foreign_key_check find, a tensor whose
- * numbers have another hash or size than its row says, an attribution that points to a row that its
- * tensor does not have, or whose recorded total, l1, min, max or NaN count are not those of its
- * numbers. Axioms ("residual"): |residual| > tolerance * (|output| + |baseline_output| + l1), with
- * the explanation's parameter `tolerance`.
+ * Broken integrity ("broken"): what SQLite's integrity_check and foreign_key_check find, a tensor
+ * whose numbers have another hash or size than its row says, an attribution that points to a row
+ * that its tensor does not have, or whose recorded total, l1, min, max or NaN count are not those
+ * of its numbers. Axioms ("residual"): |residual| > tolerance * (|output| + |baseline_output| +
+ * l1), with the explanation's parameter `tolerance`.
  *
- * Totals are compared within 1e-5 of l1: they may have been summed before rounding to float32. Cost:
- * every tensor is read and hashed once. */
+ * Totals are compared within 1e-5 of l1: they may have been summed before rounding to float32.
+ * Cost: every tensor is read and hashed once. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,11 +19,11 @@
 
 /* One call of ln_store_verify. */
 typedef struct check {
-    ln_store *store;     /* borrowed */
-    int64_t run;         /* 0: all */
-    ln_finding_fn each;  /* told every finding */
-    void *context;       /* of each */
-    int64_t checked;     /* tensors and attributions looked at */
+    ln_store *store;    /* borrowed */
+    int64_t run;        /* 0: all */
+    ln_finding_fn each; /* told every finding */
+    void *context;      /* of each */
+    int64_t checked;    /* tensors and attributions looked at */
 } check;
 
 static void tell(const check *c, const char *severity, const char *format, ...)
@@ -101,8 +101,9 @@ static ln_status check_tensor(check *c, int64_t id, const void *stored, int stor
         return ln_fail(err, status, "%s", reason.message);
     ln_tensor_sha256(tensor, digest);
     if (stored_bytes != LN_SHA256_BYTES || memcmp(stored, digest, LN_SHA256_BYTES) != 0)
-        tell(c, "broken", "tensor %lld has changed: its numbers do not have the hash it was stored "
-                          "with",
+        tell(c, "broken",
+             "tensor %lld has changed: its numbers do not have the hash it was stored "
+             "with",
              (long long)id);
     ln_tensor_release(tensor);
     return LN_OK;
@@ -124,18 +125,32 @@ static ln_status check_tensors(check *c, ln_error *err)
         if (status != LN_OK || !row)
             break;
         c->checked++;
-        status = check_tensor(c, sqlite3_column_int64(statement, 0),
-                              sqlite3_column_blob(statement, 1),
-                              sqlite3_column_bytes(statement, 1), err);
+        status =
+            check_tensor(c, sqlite3_column_int64(statement, 0), sqlite3_column_blob(statement, 1),
+                         sqlite3_column_bytes(statement, 1), err);
     }
     sqlite3_finalize(statement);
     return status;
 }
 
-/* --- attributions ------------------------------------------------------------------------------ */
+/* --- attributions ------------------------------------------------------------------------------
+ * */
 
 /* Columns after those of LN_ATTRIBUTION_COLUMNS. */
-enum { TOTAL = 9, MIN, MAX, L1, NAN_COUNT, STATUS, LABEL, PLAIN, RESIDUAL, TOLERANCE, OUTPUT, BASELINE };
+enum {
+    TOTAL = 9,
+    MIN,
+    MAX,
+    L1,
+    NAN_COUNT,
+    STATUS,
+    LABEL,
+    PLAIN,
+    RESIDUAL,
+    TOLERANCE,
+    OUTPUT,
+    BASELINE
+};
 #define SUMMARY_COLUMNS                                                                            \
     ", a.total, a.min, a.max, a.l1, a.nan_count, a.status, e.label, "                              \
     "a.kind = 'feature' AND a.input IS NULL AND a.absorbed IS NULL, a.residual, "                  \
@@ -239,13 +254,13 @@ static ln_status check_attributions(check *c, ln_error *err)
     ln_reader *reader = ln_reader_new(c->store->db);
     if (!reader)
         return ln_fail_memory(err, 0);
-    ln_status status =
-        ln_store_prepare(c->store,
-                         c->run ? "SELECT " LN_ATTRIBUTION_COLUMNS SUMMARY_COLUMNS
-                                  LN_ATTRIBUTION_FROM "WHERE e.run = ?1 ORDER BY a.id"
-                                : "SELECT " LN_ATTRIBUTION_COLUMNS SUMMARY_COLUMNS
-                                  LN_ATTRIBUTION_FROM "ORDER BY a.id",
-                         &statement, err);
+    ln_status status = ln_store_prepare(
+        c->store,
+        c->run ? "SELECT " LN_ATTRIBUTION_COLUMNS SUMMARY_COLUMNS LN_ATTRIBUTION_FROM
+                 "WHERE e.run = ?1 ORDER BY a.id"
+               : "SELECT " LN_ATTRIBUTION_COLUMNS SUMMARY_COLUMNS LN_ATTRIBUTION_FROM
+                 "ORDER BY a.id",
+        &statement, err);
     if (status == LN_OK && c->run)
         sqlite3_bind_int64(statement, 1, c->run);
     while (status == LN_OK) {

@@ -4,7 +4,8 @@
 -- run_summary, attribution_view and leaderboard are plain SQL and work in any SQLite; the rest
 -- needs lunette_sqlite.so outside of lunette.
 
--- A run in one row. `metrics` is JSON, label -> value, of its metrics with one number: metrics ->> 'accuracy'.
+-- A run in one row. `metrics` is JSON, label -> value, of its metrics with one number: metrics ->>
+-- 'accuracy'.
 CREATE VIEW run_summary AS
 SELECT r.id, r.uuid, x.name AS experiment, r.status, r.started_at, r.finished_at,
        round((julianday(r.finished_at) - julianday(r.started_at)) * 86400, 3) AS seconds,
@@ -27,7 +28,8 @@ FROM run r
 JOIN experiment x ON x.id = r.experiment
 LEFT JOIN environment v ON v.id = r.environment;
 
--- An attribution with what leads to it. `idx` is the sample's row in its data set; `run` the run's id.
+-- An attribution with what leads to it. `idx` is the sample's row in its data set; `run` the run's
+-- id.
 CREATE VIEW attribution_view AS
 SELECT a.id, e.run, x.name AS experiment, a.explanation, e.label, e.explainer,
        a.sample, s.idx, s.label AS sample_label, a.target, p.class, p.score,
@@ -48,8 +50,8 @@ SELECT e.run, e.id AS explanation, e.label, e.explainer,
 FROM explanation e
 JOIN explanation_importance(e.id) i;
 
--- Who is best at what: runs by metric, explanations by judge, within an experiment. `place` counts from
--- 1 in the direction of the metric; equal values share a place.
+-- Who is best at what: runs by metric, explanations by judge, within an experiment. `place` counts
+-- from 1 in the direction of the metric; equal values share a place.
 CREATE VIEW leaderboard AS
 SELECT x.name AS experiment, m.scope, m.label AS metric, m.split, m.class, m.slice,
        rank() OVER (PARTITION BY r.experiment, m.scope, m.label, m.split, m.class, m.slice

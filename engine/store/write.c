@@ -1,5 +1,6 @@
 /* Writing rows. Every transaction begins with the write lock (BEGIN IMMEDIATE): one that starts by
- * reading and then upgrades fails at once when another process wrote in between, busy timeout or not.
+ * reading and then upgrades fails at once when another process wrote in between, busy timeout or
+ * not.
  *
  * Statements are prepared when first used and kept, found by a hash over table and columns. A call
  * outside a transaction that needs several statements opens one of its own. */
@@ -29,7 +30,8 @@ void ln_store_rollback(ln_store *store)
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* --- kept statements --------------------------------------------------------------------------- */
+/* --- kept statements ---------------------------------------------------------------------------
+ * */
 
 /* Adds a word and a line end to a FNV-1a hash. */
 static uint64_t hash_word(uint64_t hash, const char *word)
@@ -149,7 +151,8 @@ static ln_status statement_for(ln_store *store, const char *kind, const char *ta
     return status;
 }
 
-/* --- rows -------------------------------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------------------
+ * */
 
 static int bind(sqlite3_stmt *statement, int place, const ln_cell *cell)
 {
@@ -202,8 +205,7 @@ ln_status ln_store_insert(ln_store *store, const char *table, const ln_cell *cel
 }
 
 ln_status ln_store_intern(ln_store *store, const char *table, const char *key_column,
-                          const ln_cell *cells, int count, int64_t *id, bool *added,
-                          ln_error *err)
+                          const ln_cell *cells, int count, int64_t *id, bool *added, ln_error *err)
 {
     const ln_cell *key = NULL;
     for (int i = 0; i < count && !key; i++)
@@ -241,7 +243,8 @@ static const struct {
                     "WHERE x.id = ?1"},
     {"attribution", "SELECT r.status FROM main.attribution x JOIN main.explanation e "
                     "ON e.id = x.explanation JOIN main.run r ON r.id = e.run WHERE x.id = ?1"},
-    {"metric", "SELECT r.status FROM main.metric x JOIN main.run r ON r.id = x.run WHERE x.id = ?1"},
+    {"metric",
+     "SELECT r.status FROM main.metric x JOIN main.run r ON r.id = x.run WHERE x.id = ?1"},
     {"expectation", "SELECT r.status FROM main.expectation x JOIN main.run r ON r.id = x.run "
                     "WHERE x.id = ?1"},
     {"artifact", "SELECT r.status FROM main.artifact x JOIN main.run r ON r.id = x.run "

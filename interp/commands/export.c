@@ -1,34 +1,38 @@
 /* lunette export RUN -o DIR: a run's arrays as files.
  *
- *   DIR/<label>.npy      (N, *shape) float32, one for each explanation, groups expanded; with several
+ *   DIR/<label>.npy      (N, *shape) float32, one for each explanation, groups expanded; with
+ * several
  *                        targets a row (N, targets, *shape); <label>.<input>.npy for several inputs
  *   DIR/prediction.npy   (N, outputs) float32
  *   DIR/index.csv        label, explainer, params, rows: rows of the data set in the arrays' order
  *
- * --format csv writes <label>.csv and prediction.csv instead: a line a row, its row and target first. */
+ * --format csv writes <label>.csv and prediction.csv instead: a line a row, its row and target
+ * first. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/error.h"
-#include "base/file.h"
 #include "../command.h"
 #include "../exported.h"
 #include "../rows.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "tensor/npy.h"
 #include "tensor/tensor.h"
 
 /* One export under way. */
-typedef struct export {
-    ln_store *store;   /* borrowed */
-    int64_t run;       /* its id */
-    const char *dir;   /* where the files go */
-    bool csv;          /* else npy */
-    bool quiet;        /* --quiet */
-    ln_text index;     /* index.csv */
-    int64_t files;     /* written so far */
-} export;
+typedef struct export
+{
+    ln_store *store; /* borrowed */
+    int64_t run;     /* its id */
+    const char *dir; /* where the files go */
+    bool csv;        /* else npy */
+    bool quiet;      /* --quiet */
+    ln_text index;   /* index.csv */
+    int64_t files;   /* written so far */
+}
+export;
 
 /* A label is plain by the language's rules; a store from elsewhere may hold anything. */
 static void add_plain(ln_text *text, const char *label)
@@ -55,7 +59,8 @@ static char *file_name(const export *e, const char *label, const char *input)
     return name.data;
 }
 
-/* --- csv --------------------------------------------------------------------------------------- */
+/* --- csv ---------------------------------------------------------------------------------------
+ * */
 
 static void add_field(ln_text *text, const char *field, size_t bytes)
 {
@@ -83,8 +88,8 @@ static ln_status add_names(const export *e, const ln_exported *array, const char
     bool more = true;
     int64_t found = 0;
     size_t before = text->length;
-    ln_status status = ln_query_new(e->store, array->grouped ? column_names : element_names,
-                                    &params, &query, err);
+    ln_status status =
+        ln_query_new(e->store, array->grouped ? column_names : element_names, &params, &query, err);
     while (status == LN_OK && more && array->targets) {
         status = ln_query_next(query, &more, err);
         ln_cell name = status == LN_OK && more ? ln_query_cell(query, 0) : (ln_cell){0};
@@ -110,8 +115,7 @@ static ln_status write_csv(const export *e, const char *path, const ln_exported 
     ln_text text = {0};
     int64_t size = array->count ? ln_shape_count(&array->values->shape) / array->count : 0;
     ln_text_add(&text, array->targets ? "row,target" : "row");
-    ln_status status =
-        add_names(e, array, array->targets ? "" : "output_", size, &text, err);
+    ln_status status = add_names(e, array, array->targets ? "" : "output_", size, &text, err);
     ln_text_add(&text, "\n");
     for (int64_t i = 0; i < array->count && status == LN_OK; i++) {
         if (array->rows[i] >= 0)
@@ -135,7 +139,8 @@ static ln_status write_csv(const export *e, const char *path, const ln_exported 
     return status;
 }
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------------
+ * */
 
 static void add_index(export *e, const char *label, const char *explainer, const char *params,
                       const ln_exported *array)
@@ -158,8 +163,8 @@ static ln_status write_array(export *e, const char *label, const char *input,
     char *path = file_name(e, label, input);
     if (!path)
         return ln_fail_memory(err, strlen(label));
-    ln_status status = e->csv ? write_csv(e, path, array, err)
-                              : ln_npy_write(path, array->values, err);
+    ln_status status =
+        e->csv ? write_csv(e, path, array, err) : ln_npy_write(path, array->values, err);
     char shape[128];
     if (status == LN_OK && !e->quiet)
         printf("%s  %s\n", path, ln_shape_text(&array->values->shape, shape, sizeof shape));
@@ -207,9 +212,10 @@ static ln_status export_explanations(export *e, ln_error *err)
         if (status != LN_OK || !more)
             break;
         /* Cells are borrowed until the next row, and nothing below steps this query. */
-        status = export_explanation(e, ln_query_cell(query, 0).integer,
-                                    ln_query_cell(query, 1).data, ln_query_cell(query, 2).data,
-                                    ln_query_cell(query, 3).data, ln_query_cell(query, 4).data, err);
+        status =
+            export_explanation(e, ln_query_cell(query, 0).integer, ln_query_cell(query, 1).data,
+                               ln_query_cell(query, 2).data, ln_query_cell(query, 3).data,
+                               ln_query_cell(query, 4).data, err);
     }
     ln_query_free(query);
     return status;
@@ -273,7 +279,8 @@ const ln_command ln_command_export = {
     .max_operands = 1,
     .options = "db output format",
     .summary = "write a run's attributions and predictions as npy or csv",
-    .details = "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, outputs)\n"
+    .details = "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, "
+               "outputs)\n"
                "and index.csv, which says which explainer, parameters and rows each file holds.",
     .run = run,
 };

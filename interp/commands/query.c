@@ -1,13 +1,14 @@
-/* lunette query: SQL on the store, read-only unless --write. Several statements run in their order. */
+/* lunette query: SQL on the store, read-only unless --write. Several statements run in their
+ * order. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/alloc.h"
-#include "base/error.h"
 #include "../command.h"
 #include "../rows.h"
+#include "base/alloc.h"
+#include "base/error.h"
 
 /* Parameters given by --param. */
 typedef struct params {
@@ -61,7 +62,7 @@ static ln_status run_all(ln_store *store, const ln_options *options, ln_format f
         if (!first && people && ln_query_columns(query) > 0)
             fputc('\n', stdout);
         first = first && ln_query_columns(query) == 0;
-        status = ln_rows_print_query(query, format, stdout, NULL, err);
+        status = ln_rows_print_query(query, format, false, stdout, NULL, err);
         rest = ln_query_rest(query);
         ln_query_free(query);
         if (status != LN_OK)
@@ -86,9 +87,8 @@ static int run(const ln_options *options, ln_error *err)
     /* --write changes a store, it does not make one: a missing file is the reader's error. */
     bool missing = stat(options->db, &about) != 0 && errno == ENOENT;
     if (status == LN_OK)
-        status = ln_store_open(options->db,
-                               options->write && !missing ? LN_STORE_WRITE : LN_STORE_READ, &store,
-                               err);
+        status = ln_store_open(
+            options->db, options->write && !missing ? LN_STORE_WRITE : LN_STORE_READ, &store, err);
     if (status == LN_OK)
         status = run_all(store, options, format, &p, err);
     ln_store_close(store);
@@ -103,10 +103,12 @@ const ln_command ln_command_query = {
     .max_operands = 1,
     .options = "db format param write",
     .summary = "answer SQL from the store, read-only",
-    .details = "Tables, views and functions are in docs/store.md; lunette_sqlite.so gives the same to the\n"
-               "sqlite3 shell and Python. Several statements, separated by ;, run in their order.\n"
-               "  lunette query \"SELECT * FROM run_summary\"\n"
-               "  lunette query --param run=3 \"SELECT * FROM feature_importance WHERE run = :run\"\n"
-               "A parameter that looks like a number is one (7, 0.5, 1e-3; 007 is text).",
+    .details =
+        "Tables, views and functions are in docs/store.md; lunette_sqlite.so gives the same to "
+        "the\n"
+        "sqlite3 shell and Python. Several statements, separated by ;, run in their order.\n"
+        "  lunette query \"SELECT * FROM run_summary\"\n"
+        "  lunette query --param run=3 \"SELECT * FROM feature_importance WHERE run = :run\"\n"
+        "A parameter that looks like a number is one (7, 0.5, 1e-3; 007 is text).",
     .run = run,
 };

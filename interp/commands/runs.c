@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../command.h"
+#include "../rows.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "../command.h"
-#include "../rows.h"
 
 /* What people see: short times, the first metrics in one text. */
 #define SHORT_COLUMNS                                                                              \
@@ -22,13 +22,32 @@
     "attributions, metrics, error"
 
 static const char *const sortable[] = {
-    "id", "uuid", "experiment", "status", "started_at", "finished_at", "seconds", "seed", "model",
-    "explanations", "attributions", "numerics", "threads", "isa", "host", "invocation",
-    "script_sha256", "parent_run", "reproduces_run", "error", NULL,
+    "id",
+    "uuid",
+    "experiment",
+    "status",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "seed",
+    "model",
+    "explanations",
+    "attributions",
+    "numerics",
+    "threads",
+    "isa",
+    "host",
+    "invocation",
+    "script_sha256",
+    "parent_run",
+    "reproduces_run",
+    "error",
+    NULL,
 };
 
 /* "COLUMN", "COLUMN:asc", "COLUMN:desc"; a name that is no column is a metric's label. */
-static ln_status write_order(const ln_options *options, ln_store *store, ln_text *sql, ln_error *err)
+static ln_status write_order(const ln_options *options, ln_store *store, ln_text *sql,
+                             ln_error *err)
 {
     if (!options->sort) {
         ln_text_add(sql, " ORDER BY id DESC");
@@ -40,8 +59,9 @@ static ln_status write_order(const ln_options *options, ln_store *store, ln_text
     size_t length = colon ? (size_t)(colon - options->sort) : strlen(options->sort);
     if (length == 0 || length >= sizeof name ||
         (strcmp(direction, "asc") != 0 && strcmp(direction, "desc") != 0))
-        return ln_usage(options, err, "--sort: expected COLUMN, COLUMN:asc or COLUMN:desc, found "
-                                      "'%.100s'",
+        return ln_usage(options, err,
+                        "--sort: expected COLUMN, COLUMN:asc or COLUMN:desc, found "
+                        "'%.100s'",
                         options->sort);
     snprintf(name, sizeof name, "%.*s", (int)length, options->sort);
     for (int i = 0; sortable[i]; i++)
@@ -117,9 +137,10 @@ const ln_command ln_command_runs = {
     .max_operands = 0,
     .options = "db format where sort limit",
     .summary = "list the runs, newest first",
-    .details = "--where takes SQL over the columns of the view run_summary; metrics is JSON:\n"
-               "  lunette runs --where \"status = 'ok' AND metrics ->> 'accuracy' > 0.7\"\n"
-               "--sort takes a column of that view or a metric's label, with :desc for the greatest\n"
-               "first: lunette runs --sort accuracy:desc --limit 5",
+    .details =
+        "--where takes SQL over the columns of the view run_summary; metrics is JSON:\n"
+        "  lunette runs --where \"status = 'ok' AND metrics ->> 'accuracy' > 0.7\"\n"
+        "--sort takes a column of that view or a metric's label, with :desc for the greatest\n"
+        "first: lunette runs --sort accuracy:desc --limit 5",
     .run = run,
 };

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/error.h"
 #include "../command.h"
 #include "../rows.h"
+#include "base/alloc.h"
+#include "base/error.h"
 
 /* A section: nothing is printed where its query has no rows. */
 typedef struct section {
@@ -128,7 +128,7 @@ static ln_status print_section(ln_store *store, const section *s, const ln_query
     else if (strcmp(s->title, "environment") == 0)
         status = print_sideways(query, err);
     else
-        status = ln_rows_print_query(query, format, stdout, NULL, err);
+        status = ln_rows_print_query(query, format, true, stdout, NULL, err);
     ln_query_free(query);
     return status;
 }
@@ -174,7 +174,8 @@ const ln_command ln_command_show = {
     .max_operands = 1,
     .options = "db format limit",
     .summary = "show one run: parameters, metrics, explanations, verdicts, hashes",
-    .details = "RUN is a run's number, a unique prefix of its uuid, an experiment's name (its newest\n"
-               "run), last or last~1. --limit N: the N top columns of each explanation (5).",
+    .details =
+        "RUN is a run's number, a unique prefix of its uuid, an experiment's name (its newest\n"
+        "run), last or last~1. --limit N: the N top columns of each explanation (5).",
     .run = run,
 };

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "../command.h"
+#include "base/error.h"
 #include "store/store.h"
 
 #define MOST_PRINTED 100 /* of each severity */
@@ -24,36 +24,40 @@ static void finding(void *context, const char *severity, const char *text)
         printf("%s: %s\n", severity, text);
 }
 
-/* Runs of dead processes get their status before the check, where the store may be written. */
-static ln_status mark_dead(const char *db)
+/* How many runs a reader shows as interrupted though the file says running; 0 where it cannot
+ * tell. */
+static int64_t count_dead(ln_store *store)
 {
-    ln_store *store = NULL;
-    ln_error ignored;
-    ln_status status = ln_store_open(db, LN_STORE_READ, &store, &ignored);
-    int64_t run = 0;
     ln_query *query = NULL;
     bool more = false;
+    ln_status status = ln_query_new(store,
+                                    "SELECT count(*) FROM main.run r JOIN run_summary s "
+                                    "ON s.id = r.id WHERE r.status <> s.status",
+                                    NULL, &query, NULL);
     if (status == LN_OK)
-        status = ln_query_new(store,
-                              "SELECT r.id FROM main.run r JOIN run_summary s ON s.id = r.id "
-                              "WHERE r.status <> s.status LIMIT 1",
-                              NULL, &query, &ignored);
-    if (status == LN_OK)
-        status = ln_query_next(query, &more, &ignored);
-    if (status == LN_OK && more)
-        run = ln_query_cell(query, 0).integer;
+        status = ln_query_next(query, &more, NULL);
+    int64_t dead = status == LN_OK && more ? ln_query_cell(query, 0).integer : 0;
     ln_query_free(query);
-    ln_store_close(store);
-    store = NULL;
-    if (run > 0 && ln_store_open(db, LN_STORE_WRITE, &store, &ignored) == LN_OK)
-        printf("run %lld and others left running by dead processes are marked interrupted\n",
-               (long long)run);
-    ln_store_close(store);
-    return status;
+    return dead;
 }
 
-static ln_status verify(ln_store *store, const ln_options *options, findings *found, int64_t *checked,
-                        ln_error *err)
+/* Opening for writing marks runs of dead processes; not where nobody died, nor where it may not. */
+static void mark_dead(const char *db)
+{
+    ln_store *store = NULL;
+    int64_t dead = 0;
+    if (ln_store_open(db, LN_STORE_READ, &store, NULL) == LN_OK)
+        dead = count_dead(store);
+    ln_store_close(store);
+    if (dead > 0 && ln_store_open(db, LN_STORE_WRITE, &store, NULL) == LN_OK) {
+        ln_store_close(store);
+        printf("%lld run%s of dead processes marked interrupted\n", (long long)dead,
+               dead == 1 ? "" : "s");
+    }
+}
+
+static ln_status verify(ln_store *store, const ln_options *options, findings *found,
+                        int64_t *checked, ln_error *err)
 {
     int64_t run = 0;
     ln_status status = LN_OK;
@@ -93,9 +97,10 @@ const ln_command ln_command_verify = {
     .max_operands = 1,
     .options = "db strict",
     .summary = "check the store's integrity and the axioms of its attributions",
-    .details = "Integrity: SQLite's own checks, the hash of every tensor, every attribution's numbers\n"
-               "against its recorded total. Axioms: |residual| <= tolerance * scale for methods that\n"
-               "promise completeness. Exit status 1 for broken integrity; with --strict also for\n"
-               "residuals beyond their tolerance.",
+    .details =
+        "Integrity: SQLite's own checks, the hash of every tensor, every attribution's numbers\n"
+        "against its recorded total. Axioms: |residual| <= tolerance * scale for methods that\n"
+        "promise completeness. Exit status 1 for broken integrity; with --strict also for\n"
+        "residuals beyond their tolerance.",
     .run = run,
 };

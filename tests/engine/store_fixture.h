@@ -1,6 +1,7 @@
-/* A small store for the tests of the store's room: one run over four rows of a table of three columns
- * (age, purpose, amount), which the model reads as four inputs (purpose is one-hot), with four
- * explanations: by column in two chunks, by column with errors and a tolerance, by group, by input. */
+/* A small store for the tests of the store's room: one run over four rows of a table of three
+ * columns (age, purpose, amount), which the model reads as four inputs (purpose is one-hot), with
+ * four explanations: by column in two chunks, by column with errors and a tolerance, by group, by
+ * input. */
 #ifndef LN_TESTS_STORE_FIXTURE_H
 #define LN_TESTS_STORE_FIXTURE_H
 
@@ -12,11 +13,20 @@
 #include "store/store.h"
 #include "support.h"
 
-#define INT_CELL(name, number) {.column = name, .type = LN_CELL_INT, .integer = (number)}
-#define REAL_CELL(name, number) {.column = name, .type = LN_CELL_REAL, .real = (number)}
+#define INT_CELL(name, number)                                                                     \
+    {                                                                                              \
+        .column = name, .type = LN_CELL_INT, .integer = (number)                                   \
+    }
+#define REAL_CELL(name, number)                                                                    \
+    {                                                                                              \
+        .column = name, .type = LN_CELL_REAL, .real = (number)                                     \
+    }
 #define TEXT_CELL(name, text)                                                                      \
-    {.column = name, .type = LN_CELL_TEXT, .data = (text), .bytes = strlen(text)}
-#define CELLS(...) (const ln_cell[]){__VA_ARGS__}, (int)(sizeof((ln_cell[]){__VA_ARGS__}) / sizeof(ln_cell))
+    {                                                                                              \
+        .column = name, .type = LN_CELL_TEXT, .data = (text), .bytes = strlen(text)                \
+    }
+#define CELLS(...)                                                                                 \
+    (const ln_cell[]){__VA_ARGS__}, (int)(sizeof((ln_cell[]){__VA_ARGS__}) / sizeof(ln_cell))
 
 /* Numbers of the fixture's attributions: by sample, then by column or input. */
 static const float by_column[4][3] = {{1, -2, 3}, {-4, 5, -6}, {7, 8, -9}, {0.5f, 0, -0.25f}};
@@ -24,7 +34,8 @@ static const float by_column_2[4][3] = {{1, -1, 2}, {-4, 4, -5}, {6, 8, -8}, {0,
 static const float by_error[4][3] = {
     {0.1f, 0.2f, 0.3f}, {0.4f, 0.5f, 0.6f}, {0.7f, 0.8f, 0.9f}, {1, 1.1f, 1.2f}};
 static const float by_group[4][2] = {{4, -2}, {-10, 5}, {-2, 8}, {0.25f, 0}};
-static const float by_input[4][4] = {{1, -1, -1, 3}, {-4, 2, 3, -6}, {7, 4, 4, -9}, {0.5f, 0, 0, -0.25f}};
+static const float by_input[4][4] = {
+    {1, -1, -1, 3}, {-4, 2, 3, -6}, {7, 4, 4, -9}, {0.5f, 0, 0, -0.25f}};
 static const float model_inputs[4][4] = {
     {0.5f, 1, 0, -1.5f}, {-0.5f, 0, 1, 0.25f}, {1.5f, 1, 0, 2}, {0, 0, 1, -0.75f}};
 
@@ -38,7 +49,8 @@ typedef struct fixture {
     int64_t first[4];       /* the first attribution of each */
 } fixture;
 
-static inline int64_t fixture_insert(ln_store *store, const char *table, const ln_cell *cells, int count)
+static inline int64_t fixture_insert(ln_store *store, const char *table, const ln_cell *cells,
+                                     int count)
 {
     ln_error err = {0};
     int64_t id = 0;
@@ -80,8 +92,8 @@ static inline int64_t fixture_explanation(fixture *f, int seq, const char *label
 
 /* Rows [first, first + count) of a table of numbers as one chunk; returns the first id. */
 static inline int64_t fixture_chunk(fixture *f, int which, const char *space, const float *values,
-                                    const float *errors, int64_t width, int64_t first, int64_t count,
-                                    int64_t groups)
+                                    const float *errors, int64_t width, int64_t first,
+                                    int64_t count, int64_t groups)
 {
     ln_error err = {0};
     double output[4], baseline[4], total[4] = {0}, residual[4], min[4], max[4], l1[4] = {0};
@@ -101,12 +113,24 @@ static inline int64_t fixture_chunk(fixture *f, int which, const char *space, co
         residual[i] = which == 1 ? 0 : NAN;
     }
     ln_attribution_rows rows = {
-        .explanation = f->explanation[which], .count = count, .first_seq = first,
-        .sample = f->samples + first, .target = targets + first, .kind = "feature", .space = space,
+        .explanation = f->explanation[which],
+        .count = count,
+        .first_seq = first,
+        .sample = f->samples + first,
+        .target = targets + first,
+        .kind = "feature",
+        .space = space,
         .values = tensor_f32(TEST_SHAPE(count, width), values + first * width),
         .errors = errors ? tensor_f32(TEST_SHAPE(count, width), errors + first * width) : NULL,
-        .groups = groups, .output = output, .baseline_output = baseline, .total = total,
-        .residual = residual, .min = min, .max = max, .l1 = l1, .nan_count = nans};
+        .groups = groups,
+        .output = output,
+        .baseline_output = baseline,
+        .total = total,
+        .residual = residual,
+        .min = min,
+        .max = max,
+        .l1 = l1,
+        .nan_count = nans};
     assert_ok(ln_store_put_attributions(f->store, &rows, &id, &err));
     ln_tensor_release((ln_tensor *)rows.values);
     ln_tensor_release((ln_tensor *)rows.errors);
@@ -115,17 +139,17 @@ static inline int64_t fixture_chunk(fixture *f, int which, const char *space, co
 
 static inline void fixture_data(fixture *f)
 {
-    static const char *const raw[4] = {
-        "{\"age\": 67, \"purpose\": \"car\", \"amount\": 1169}",
-        "{\"age\": 22, \"purpose\": \"tv\", \"amount\": 5951.5}",
-        "{\"purpose\": \"car\", \"amount\": null, \"age\": 49}", "{\"age\": 35, \"purpose\": \"t\\u00fcr\"}"};
+    static const char *const raw[4] = {"{\"age\": 67, \"purpose\": \"car\", \"amount\": 1169}",
+                                       "{\"age\": 22, \"purpose\": \"tv\", \"amount\": 5951.5}",
+                                       "{\"purpose\": \"car\", \"amount\": null, \"age\": 49}",
+                                       "{\"age\": 35, \"purpose\": \"t\\u00fcr\"}"};
     static const char *const names[3] = {"age", "purpose", "amount"};
     static const char *const inputs[4] = {"age", "purpose=car", "purpose=tv", "amount"};
     static const int column_of[4] = {0, 1, 1, 2};
     int64_t features[3];
-    int64_t dataset = fixture_insert(f->store, "dataset",
-                                     CELLS(TEXT_CELL("sha256", "d"), TEXT_CELL("name", "german.csv"),
-                                           INT_CELL("rows", 4)));
+    int64_t dataset = fixture_insert(
+        f->store, "dataset",
+        CELLS(TEXT_CELL("sha256", "d"), TEXT_CELL("name", "german.csv"), INT_CELL("rows", 4)));
     for (int i = 0; i < 3; i++)
         features[i] = fixture_insert(
             f->store, "feature",
@@ -135,7 +159,8 @@ static inline void fixture_data(fixture *f)
     for (int i = 0; i < 4; i++)
         fixture_insert(f->store, "encoding",
                        CELLS(INT_CELL("model", model), INT_CELL("idx", i),
-                             INT_CELL("feature", features[column_of[i]]), TEXT_CELL("name", inputs[i])));
+                             INT_CELL("feature", features[column_of[i]]),
+                             TEXT_CELL("name", inputs[i])));
     fixture_insert(f->store, "run_model", CELLS(INT_CELL("run", f->run), INT_CELL("model", model)));
     int64_t input = fixture_tensor(f->store, tensor_f32(TEST_SHAPE(4, 4), &model_inputs[0][0]));
     for (int i = 0; i < 4; i++) {
@@ -176,7 +201,8 @@ static inline void fixture_open(fixture *f, const char *name)
     fixture_data(f);
     fixture_predictions(f);
     f->explanation[0] = fixture_explanation(f, 0, "saliency", "saliency", "{}");
-    f->explanation[1] = fixture_explanation(f, 1, "ig", "integrated_gradients", "{\"tolerance\":0.05}");
+    f->explanation[1] =
+        fixture_explanation(f, 1, "ig", "integrated_gradients", "{\"tolerance\":0.05}");
     f->explanation[2] = fixture_explanation(f, 2, "ablation", "feature_ablation", "{}");
     f->explanation[3] = fixture_explanation(f, 3, "raw", "saliency", "{}");
     int64_t groups = fixture_tensor(f->store, tensor_i64(TEST_SHAPE(3), groups_of_columns));

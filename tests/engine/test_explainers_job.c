@@ -123,9 +123,9 @@ static void order_is_descending_and_stable(void **state)
     static const float values[] = {1, 3, -2, 3, 0, -0.0F, INFINITY, 1, -INFINITY};
     static const int32_t wanted[] = {6, 1, 3, 0, 7, 4, 5, 2, 8};
     int32_t order[9], spare[9];
-    ln_order_descending(values, 9, order, spare);
+    ln_order_by_value(values, 9, order, spare);
     assert_memory_equal(order, wanted, sizeof wanted);
-    ln_order_descending(values, 1, order, spare);
+    ln_order_by_value(values, 1, order, spare);
     assert_int_equal(order[0], 0);
 
     enum { COUNT = 1000 };
@@ -134,7 +134,7 @@ static void order_is_descending_and_stable(void **state)
     float *numbers = ln_f32(many);
     for (int i = 0; i < COUNT; i++)
         numbers[i] = roundf(numbers[i] * 4); /* many ties */
-    ln_order_descending(numbers, COUNT, place, other);
+    ln_order_by_value(numbers, COUNT, place, other);
     for (int i = 1; i < COUNT; i++) {
         float before = numbers[place[i - 1]], here = numbers[place[i]];
         assert_true(before > here || (before == here && place[i - 1] < place[i]));

@@ -23,8 +23,9 @@ static int close_fixture(void **state)
 /* The columns of the contract, in its order; the store may have more, after them or between. */
 static const char *const contract[][2] = {
     {"experiment", "id name"},
-    {"run", "id uuid invocation experiment status started_at finished_at seed numerics threads argv "
-            "script_sha256 environment parent_run reproduces_run error"},
+    {"run",
+     "id uuid invocation experiment status started_at finished_at seed numerics threads argv "
+     "script_sha256 environment parent_run reproduces_run error"},
     {"source", "sha256 path text"},
     {"run_source", "run sha256 role"},
     {"environment", "id sha256 host os cpu isa compiler version build libraries"},
@@ -40,9 +41,10 @@ static const char *const contract[][2] = {
     {"prediction", "run sample class label score output output_row"},
     {"explanation", "id run seq label explainer version params params_sha256 status reason "
                     "evaluations elapsed_ns"},
-    {"attribution", "id explanation sample target kind space layer unit seq tensor tensor_row groups "
-                    "error output baseline_output total residual absorbed min max l1 nan_count "
-                    "status reason"},
+    {"attribution",
+     "id explanation sample target kind space layer unit seq tensor tensor_row groups "
+     "error output baseline_output total residual absorbed min max l1 nan_count "
+     "status reason"},
     {"tensor", "id sha256 dtype shape data"},
     {"metric", "id run name label params scope split class slice explanation attribution sample "
                "value lower upper n higher_is_better tensor status reason"},
@@ -65,7 +67,8 @@ static void schema_has_the_columns_of_the_contract(void **state)
     char sql[256];
     for (size_t i = 0; i < sizeof contract / sizeof *contract; i++) {
         snprintf(sql, sizeof sql,
-                 "SELECT group_concat(name, ' ') || ' ' FROM pragma_table_xinfo('%s')", contract[i][0]);
+                 "SELECT group_concat(name, ' ') || ' ' FROM pragma_table_xinfo('%s')",
+                 contract[i][0]);
         const char *have = rows_of(f.store, sql);
         char wanted[512];
         snprintf(wanted, sizeof wanted, "%s", contract[i][1]);
@@ -95,11 +98,12 @@ static void schema_is_strict_wal_and_paged(void **state)
     assert_rows(f.store, "PRAGMA foreign_keys", "1");
     assert_rows(f.store, "SELECT version, length(applied_at) FROM schema_version", "1|24");
     /* Every `id` is the row's number. */
-    assert_rows(f.store,
-                "SELECT group_concat(t.name) FROM pragma_table_list t, pragma_table_xinfo(t.name) c "
-                "WHERE t.schema = 'main' AND t.type = 'table' AND c.name = 'id' AND "
-                "(c.pk <> 1 OR c.type <> 'INTEGER')",
-                "-");
+    assert_rows(
+        f.store,
+        "SELECT group_concat(t.name) FROM pragma_table_list t, pragma_table_xinfo(t.name) c "
+        "WHERE t.schema = 'main' AND t.type = 'table' AND c.name = 'id' AND "
+        "(c.pk <> 1 OR c.type <> 'INTEGER')",
+        "-");
 }
 
 static void run_ids_are_never_used_again(void **state)
@@ -131,8 +135,8 @@ static void insert_checks_names_and_keeps_types(void **state)
                  "no column 'idd'");
     assert_fails(ln_store_insert(f.store, "run", CELLS(INT_CELL("id\" --", 1)), NULL, &err),
                  LN_ESTORE, "no column");
-    assert_fails(ln_store_insert(f.store, "run_model", CELLS(INT_CELL("run", 1), INT_CELL("model", 99)),
-                                 NULL, &err),
+    assert_fails(ln_store_insert(f.store, "run_model",
+                                 CELLS(INT_CELL("run", 1), INT_CELL("model", 99)), NULL, &err),
                  LN_ESTORE, "FOREIGN KEY");
     fixture_insert(f.store, "param",
                    CELLS(INT_CELL("run", f.run), TEXT_CELL("key", "k"), TEXT_CELL("type", "real"),
@@ -147,12 +151,12 @@ static void intern_finds_what_is_there(void **state)
     int64_t first, second, other;
     bool added;
     assert_ok(ln_store_intern(f.store, "source", "sha256",
-                              CELLS(TEXT_CELL("sha256", "a"), TEXT_CELL("text", "x")), &first, &added,
-                              &err));
+                              CELLS(TEXT_CELL("sha256", "a"), TEXT_CELL("text", "x")), &first,
+                              &added, &err));
     assert_true(added);
     assert_ok(ln_store_intern(f.store, "source", "sha256",
-                              CELLS(TEXT_CELL("sha256", "a"), TEXT_CELL("text", "y")), &second, &added,
-                              &err));
+                              CELLS(TEXT_CELL("sha256", "a"), TEXT_CELL("text", "y")), &second,
+                              &added, &err));
     assert_false(added);
     assert_int_equal(first, second);
     assert_rows(f.store, "SELECT text FROM source WHERE sha256 = 'a'", "x");
@@ -174,8 +178,8 @@ static void update_changes_only_running_runs(void **state)
     assert_rows(f.store, "SELECT evaluations FROM explanation WHERE label = 'saliency'", "12");
     assert_fails(ln_store_update(f.store, "tensor", 1, CELLS(TEXT_CELL("dtype", "f64")), &err),
                  LN_ESTORE, "rows of 'tensor' never change");
-    assert_fails(ln_store_update(f.store, "run", 99, CELLS(TEXT_CELL("status", "ok")), &err), LN_ESTORE,
-                 "there is no row 99");
+    assert_fails(ln_store_update(f.store, "run", 99, CELLS(TEXT_CELL("status", "ok")), &err),
+                 LN_ESTORE, "there is no row 99");
     assert_ok(ln_store_update(f.store, "run", f.run, CELLS(TEXT_CELL("status", "ok")), &err));
     assert_fails(ln_store_update(f.store, "explanation", f.explanation[0],
                                  CELLS(INT_CELL("evaluations", 13)), &err),
@@ -219,8 +223,10 @@ static void tensors_are_stored_once_and_come_back(void **state)
         ln_tensor_release(tensor);
     }
     /* The same bytes in another shape are another tensor; empty and scalar ones are fine. */
-    ln_tensor *flat = tensor_zero(LN_F32, TEST_SHAPE(6)), *tall = tensor_zero(LN_F32, TEST_SHAPE(6, 1));
-    ln_tensor *none = tensor_zero(LN_F32, TEST_SHAPE(0, 4)), *one = tensor_zero(LN_F64, TEST_SCALAR);
+    ln_tensor *flat = tensor_zero(LN_F32, TEST_SHAPE(6)),
+              *tall = tensor_zero(LN_F32, TEST_SHAPE(6, 1));
+    ln_tensor *none = tensor_zero(LN_F32, TEST_SHAPE(0, 4)),
+              *one = tensor_zero(LN_F64, TEST_SCALAR);
     ln_tensor *all[] = {flat, tall, none, one}, *back;
     int64_t ids[4];
     for (int i = 0; i < 4; i++) {
@@ -231,22 +237,25 @@ static void tensors_are_stored_once_and_come_back(void **state)
         ln_tensor_release(all[i]);
     }
     assert_int_not_equal(ids[0], ids[1]);
-    assert_rows(f.store, "SELECT shape FROM tensor ORDER BY id DESC LIMIT 4", "[]\n[0,4]\n[6,1]\n[6]");
+    assert_rows(f.store, "SELECT shape FROM tensor ORDER BY id DESC LIMIT 4",
+                "[]\n[0,4]\n[6,1]\n[6]");
     assert_fails(ln_store_get_tensor(f.store, 4711, &back, &err), LN_ESTORE, "no tensor 4711");
 }
 
 static void attributions_share_a_tensor(void **state)
 {
     (void)state;
-    assert_rows(f.store,
-                "SELECT count(*), count(DISTINCT tensor), group_concat(tensor_row), group_concat(seq), "
-                "max(id) - min(id) FROM attribution WHERE explanation = 1",
-                "4|2|0,1,0,1|0,1,2,3|3");
-    assert_rows(f.store,
-                "SELECT target, kind, space, output, total, residual, min, max, l1, nan_count, status "
-                "FROM attribution WHERE explanation = 2 ORDER BY seq",
-                "1|feature|column|2.5|2|0|-1|2|4|0|ok\n1|feature|column|-4.5|-5|0|-5|4|13|0|ok\n"
-                "0|feature|column|6.5|6|0|-8|8|22|0|ok\n-|feature|column|1.5|1|0|0|1|1|0|ok");
+    assert_rows(
+        f.store,
+        "SELECT count(*), count(DISTINCT tensor), group_concat(tensor_row), group_concat(seq), "
+        "max(id) - min(id) FROM attribution WHERE explanation = 1",
+        "4|2|0,1,0,1|0,1,2,3|3");
+    assert_rows(
+        f.store,
+        "SELECT target, kind, space, output, total, residual, min, max, l1, nan_count, status "
+        "FROM attribution WHERE explanation = 2 ORDER BY seq",
+        "1|feature|column|2.5|2|0|-1|2|4|0|ok\n1|feature|column|-4.5|-5|0|-5|4|13|0|ok\n"
+        "0|feature|column|6.5|6|0|-8|8|22|0|ok\n-|feature|column|1.5|1|0|0|1|1|0|ok");
     ln_error err = {0};
     ln_attribution_rows rows = {.count = 3, .values = tensor_zero(LN_F32, TEST_SHAPE(2, 3))};
     assert_fails(ln_store_put_attributions(f.store, &rows, NULL, &err), LN_ESTORE, "as many rows");
@@ -264,11 +273,22 @@ static void runs_are_found_by_every_name(void **state)
         int64_t run;      /* 0: none */
         const char *part; /* of the message */
     } cases[] = {
-        {"1", 1, ""}, {"2", 2, ""}, {"last", 2, ""}, {"last~1", 1, ""}, {"credit", 2, ""},
-        {"0badc", 1, ""}, {"0BADD", 2, ""}, {"0badcafe-0000-4000-8000-000000000001", 1, ""},
-        {"3", 0, "has 2 runs, the newest is 2"}, {"0bad", 0, "uuids of 2 runs"},
-        {"0ba", 0, "no run '0ba'"}, {"last~2", 0, "no run 'last~2'"}, {"last~x", 0, "no run"},
-        {"", 0, "no run ''"}, {"credti", 0, "'credit'"}, {"99999999999999999999999", 0, "no run"},
+        {"1", 1, ""},
+        {"2", 2, ""},
+        {"last", 2, ""},
+        {"last~1", 1, ""},
+        {"credit", 2, ""},
+        {"0badc", 1, ""},
+        {"0BADD", 2, ""},
+        {"0badcafe-0000-4000-8000-000000000001", 1, ""},
+        {"3", 0, "has 2 runs, the newest is 2"},
+        {"0bad", 0, "uuids of 2 runs"},
+        {"0ba", 0, "no run '0ba'"},
+        {"last~2", 0, "no run 'last~2'"},
+        {"last~x", 0, "no run"},
+        {"", 0, "no run ''"},
+        {"credti", 0, "'credit'"},
+        {"99999999999999999999999", 0, "no run"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (cases[i].run) {
@@ -318,17 +338,20 @@ static void verify_names_what_changed(void **state)
              "(SELECT tensor FROM attribution WHERE id = 5)",
              "has changed");
     change(f.store, "ROLLBACK TO s");
-    verified("UPDATE tensor SET shape = '[4,4]' WHERE id = (SELECT tensor FROM attribution WHERE id = 5)",
+    verified("UPDATE tensor SET shape = '[4,4]' WHERE id = (SELECT tensor FROM attribution WHERE "
+             "id = 5)",
              "do not fit together");
     change(f.store, "ROLLBACK TO s");
-    verified("UPDATE attribution SET tensor_row = 9 WHERE id = 5", "attribution 5: row 9 of tensor");
+    verified("UPDATE attribution SET tensor_row = 9 WHERE id = 5",
+             "attribution 5: row 9 of tensor");
     change(f.store, "ROLLBACK TO s");
     verified("UPDATE attribution SET total = total + 0.01 WHERE id = 5",
              "attribution 5 (ig): its recorded total");
     change(f.store, "ROLLBACK TO s");
     verified("UPDATE attribution SET nan_count = 1 WHERE id = 5", "number of NaN");
     change(f.store, "ROLLBACK TO s");
-    verified("UPDATE attribution SET tensor = NULL WHERE id = 5", "attribution 5 is 'ok' but has no numbers");
+    verified("UPDATE attribution SET tensor = NULL WHERE id = 5",
+             "attribution 5 is 'ok' but has no numbers");
     change(f.store, "ROLLBACK TO s");
     /* output 2.5, baseline 0.5, l1 4: the scale is 7, and 0.05 of it 0.35. */
     verified("UPDATE attribution SET residual = -0.34 WHERE id = 5", "");
@@ -358,8 +381,8 @@ static ln_status whole_life(void *context, ln_error *err)
     if (status == LN_OK)
         status = ln_store_open(path, LN_STORE_WRITE, &store, err);
     if (status == LN_OK)
-        status = ln_store_intern(store, "experiment", "name", CELLS(TEXT_CELL("name", "e")), &id, NULL,
-                                 err);
+        status = ln_store_intern(store, "experiment", "name", CELLS(TEXT_CELL("name", "e")), &id,
+                                 NULL, err);
     if (status == LN_OK)
         status = ln_store_insert(store, "run",
                                  CELLS(TEXT_CELL("uuid", "u"), TEXT_CELL("invocation", "i"),
@@ -369,12 +392,19 @@ static ln_status whole_life(void *context, ln_error *err)
     if (status == LN_OK)
         status = ln_store_run_begin(store, id, err);
     if (status == LN_OK)
-        status = ln_store_insert(store, "explanation",
-                                 CELLS(INT_CELL("run", id), INT_CELL("seq", 0), TEXT_CELL("label", "l"),
-                                       TEXT_CELL("explainer", "x"), TEXT_CELL("status", "ok")),
-                                 &id, err);
-    ln_attribution_rows rows = {.explanation = id, .count = 2, .sample = samples, .target = targets,
-                                .kind = "feature", .space = "input", .values = tensor, .groups = -1};
+        status =
+            ln_store_insert(store, "explanation",
+                            CELLS(INT_CELL("run", id), INT_CELL("seq", 0), TEXT_CELL("label", "l"),
+                                  TEXT_CELL("explainer", "x"), TEXT_CELL("status", "ok")),
+                            &id, err);
+    ln_attribution_rows rows = {.explanation = id,
+                                .count = 2,
+                                .sample = samples,
+                                .target = targets,
+                                .kind = "feature",
+                                .space = "input",
+                                .values = tensor,
+                                .groups = -1};
     if (status == LN_OK)
         status = ln_store_put_attributions(store, &rows, &first, err);
     if (status == LN_OK)
@@ -398,15 +428,16 @@ static ln_status whole_life(void *context, ln_error *err)
     return status;
 }
 
-/* SQLite keeps some memory for the process (its page cache's first block, the mutexes): a first life
- * makes that, so that the sweep sees only what a store leaves behind. */
+/* SQLite keeps some memory for the process (its page cache's first block, the mutexes): a first
+ * life makes that, so that the sweep sees only what a store leaves behind. */
 static void no_allocation_failure_does_harm(void **state)
 {
     (void)state;
     ln_error err = {0};
     assert_ok(whole_life(NULL, &err));
     size_t n = 1;
-    /* Every one of the first, then every eleventh: they are thousands, and each is a life on disk. */
+    /* Every one of the first, then every eleventh: they are thousands, and each is a life on disk.
+     * */
     for (int survived = 0; survived < 20; n += n < 300 ? 1 : 11) {
         size_t before = ln_memory_used();
         ln_memory_fail_at(n, true);
@@ -427,12 +458,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
     const struct CMUnitTest tests[] = {
-        TEST(schema_has_the_columns_of_the_contract), TEST(schema_is_strict_wal_and_paged),
-        TEST(run_ids_are_never_used_again), TEST(deleting_a_run_takes_what_is_its_own),
-        TEST(insert_checks_names_and_keeps_types), TEST(intern_finds_what_is_there),
-        TEST(update_changes_only_running_runs), TEST(transactions_hold_together),
-        TEST(tensors_are_stored_once_and_come_back), TEST(attributions_share_a_tensor),
-        TEST(runs_are_found_by_every_name), TEST(verify_names_what_changed),
+        TEST(schema_has_the_columns_of_the_contract),
+        TEST(schema_is_strict_wal_and_paged),
+        TEST(run_ids_are_never_used_again),
+        TEST(deleting_a_run_takes_what_is_its_own),
+        TEST(insert_checks_names_and_keeps_types),
+        TEST(intern_finds_what_is_there),
+        TEST(update_changes_only_running_runs),
+        TEST(transactions_hold_together),
+        TEST(tensors_are_stored_once_and_come_back),
+        TEST(attributions_share_a_tensor),
+        TEST(runs_are_found_by_every_name),
+        TEST(verify_names_what_changed),
         cmocka_unit_test(no_allocation_failure_does_harm),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Several processes and bad days: killed writers, many writers, dead runs, full disks, read-only and
- * damaged and foreign and newer files, migrations. */
+/* Several processes and bad days: killed writers, many writers, dead runs, full disks, read-only
+ * and damaged and foreign and newer files, migrations. */
 #include "store_fixture.h"
 
 #include <errno.h>
@@ -54,7 +54,8 @@ static void verify_all(ln_store *store)
     assert_ok(ln_store_verify(store, 0, nothing_found, NULL, &checked, &err));
 }
 
-/* --- in a child: no cmocka, only an exit status --------------------------------------------------- */
+/* --- in a child: no cmocka, only an exit status
+ * --------------------------------------------------- */
 
 /* One run with one explanation and its first chunk of attributions; 0 where something failed. */
 static int64_t write_run(ln_store *store, const char *uuid, int64_t chunks, int report)
@@ -62,29 +63,35 @@ static int64_t write_run(ln_store *store, const char *uuid, int64_t chunks, int 
     ln_error err = {0};
     int64_t experiment, run, explanation, first;
     const int64_t global[8] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    bool ok = ln_store_begin(store, &err) == LN_OK &&
-              ln_store_intern(store, "experiment", "name", CELLS(TEXT_CELL("name", "many")),
-                              &experiment, NULL, &err) == LN_OK &&
-              ln_store_insert(store, "run",
-                              CELLS(TEXT_CELL("uuid", uuid), TEXT_CELL("invocation", "i"),
-                                    INT_CELL("experiment", experiment), TEXT_CELL("status", "running"),
-                                    TEXT_CELL("started_at", "2026-01-31T12:00:00.000Z")),
-                              &run, &err) == LN_OK &&
-              ln_store_run_begin(store, run, &err) == LN_OK &&
-              ln_store_insert(store, "explanation",
-                              CELLS(INT_CELL("run", run), INT_CELL("seq", 0), TEXT_CELL("label", "l"),
-                                    TEXT_CELL("explainer", "x"), TEXT_CELL("status", "ok")),
-                              &explanation, &err) == LN_OK &&
-              ln_store_commit(store, &err) == LN_OK;
+    bool ok =
+        ln_store_begin(store, &err) == LN_OK &&
+        ln_store_intern(store, "experiment", "name", CELLS(TEXT_CELL("name", "many")), &experiment,
+                        NULL, &err) == LN_OK &&
+        ln_store_insert(store, "run",
+                        CELLS(TEXT_CELL("uuid", uuid), TEXT_CELL("invocation", "i"),
+                              INT_CELL("experiment", experiment), TEXT_CELL("status", "running"),
+                              TEXT_CELL("started_at", "2026-01-31T12:00:00.000Z")),
+                        &run, &err) == LN_OK &&
+        ln_store_run_begin(store, run, &err) == LN_OK &&
+        ln_store_insert(store, "explanation",
+                        CELLS(INT_CELL("run", run), INT_CELL("seq", 0), TEXT_CELL("label", "l"),
+                              TEXT_CELL("explainer", "x"), TEXT_CELL("status", "ok")),
+                        &explanation, &err) == LN_OK &&
+        ln_store_commit(store, &err) == LN_OK;
     float numbers[8][30];
     ln_shape shape = {.rank = 2, .dims = {8, 30}};
     for (int64_t chunk = 0; ok && chunk < chunks; chunk++) {
         ln_tensor *values = NULL;
         for (int i = 0; i < 240; i++)
             numbers[i / 30][i % 30] = (float)(i + 1000 * chunk + 7 * run);
-        ln_attribution_rows rows = {.explanation = explanation, .count = 8, .first_seq = 8 * chunk,
-                                    .sample = global, .target = global, .kind = "feature",
-                                    .space = "input", .groups = -1};
+        ln_attribution_rows rows = {.explanation = explanation,
+                                    .count = 8,
+                                    .first_seq = 8 * chunk,
+                                    .sample = global,
+                                    .target = global,
+                                    .kind = "feature",
+                                    .space = "input",
+                                    .groups = -1};
         ok = ln_tensor_copy_of(LN_F32, &shape, numbers, &values, &err) == LN_OK;
         rows.values = values;
         ok = ok && ln_store_put_attributions(store, &rows, &first, &err) == LN_OK;
@@ -97,7 +104,8 @@ static int64_t write_run(ln_store *store, const char *uuid, int64_t chunks, int 
     return ok ? run : 0;
 }
 
-/* A child that writes one long run and reports every finished chunk; killed after `delay` microseconds. */
+/* A child that writes one long run and reports every finished chunk; killed after `delay`
+ * microseconds. */
 static int64_t kill_a_writer(const char *path, unsigned delay, int64_t number)
 {
     int report[2];
@@ -146,10 +154,11 @@ static void killed_writers_leave_what_they_finished(void **state)
             assert_int_equal(finished, 0);
         }
         store = open_store(path, LN_STORE_WRITE);
-        snprintf(sql, sizeof sql,
-                 "SELECT count(*) >= %lld FROM attribution a JOIN explanation e ON e.id = a.explanation "
-                 "JOIN run r ON r.id = e.run WHERE r.uuid = 'killed-%lld'",
-                 (long long)(8 * finished), (long long)i);
+        snprintf(
+            sql, sizeof sql,
+            "SELECT count(*) >= %lld FROM attribution a JOIN explanation e ON e.id = a.explanation "
+            "JOIN run r ON r.id = e.run WHERE r.uuid = 'killed-%lld'",
+            (long long)(8 * finished), (long long)i);
         assert_rows(store, sql, "1");
         assert_rows(store, "SELECT count(*) FROM run WHERE status <> 'interrupted'", "0");
         assert_rows(store, "SELECT count(*) % 8 FROM attribution", "0");
@@ -181,8 +190,8 @@ static void two_processes_write_200_runs_each(void **state)
             for (int i = 0; ok && i < 200; i++) {
                 snprintf(uuid, sizeof uuid, "%d-%d", c, i);
                 int64_t run = write_run(store, uuid, 2, -1);
-                ok = run > 0 &&
-                     ln_store_update(store, "run", run, CELLS(TEXT_CELL("status", "ok")), &err) == LN_OK;
+                ok = run > 0 && ln_store_update(store, "run", run, CELLS(TEXT_CELL("status", "ok")),
+                                                &err) == LN_OK;
             }
             ln_store_close(store);
             _exit(ok ? 0 : 1);
@@ -191,10 +200,12 @@ static void two_processes_write_200_runs_each(void **state)
     for (int c = 0; c < 2; c++)
         assert_int_equal(wait_for(children[c]), 0);
     ln_store *store = open_store(path, LN_STORE_WRITE);
-    assert_rows(store,
-                "SELECT count(*), count(DISTINCT uuid), max(id), (SELECT count(*) FROM attribution), "
-                "(SELECT count(*) FROM experiment), (SELECT count(*) FROM run WHERE status = 'ok') FROM run",
-                "400|400|400|6400|1|400");
+    assert_rows(
+        store,
+        "SELECT count(*), count(DISTINCT uuid), max(id), (SELECT count(*) FROM attribution), "
+        "(SELECT count(*) FROM experiment), (SELECT count(*) FROM run WHERE status = 'ok') FROM "
+        "run",
+        "400|400|400|6400|1|400");
     verify_all(store);
     ln_store_close(store);
     char side[300];
@@ -221,13 +232,15 @@ static void living_runs_are_left_alone(void **state)
     /* Closed without a status: as good as dead. */
     fixture_close(&f);
     reader = open_store(f.path, LN_STORE_READ);
-    assert_rows(reader, "SELECT r.status, s.status, m.status FROM run r JOIN run_summary s USING (id) "
-                        "JOIN main.run m USING (id)",
+    assert_rows(reader,
+                "SELECT r.status, s.status, m.status FROM run r JOIN run_summary s USING (id) "
+                "JOIN main.run m USING (id)",
                 "interrupted|interrupted|running");
     ln_store_close(reader);
     assert_ok(ln_store_mark_dead(other, &marked, &err));
     assert_int_equal(marked, 1);
-    assert_rows(other, "SELECT status, error FROM run", "interrupted|its process ended without a word");
+    assert_rows(other, "SELECT status, error FROM run",
+                "interrupted|its process ended without a word");
     ln_store_close(other);
 }
 
@@ -266,7 +279,8 @@ static void no_store_is_touched_that_is_none(void **state)
     ln_store_close(open_store(path, LN_STORE_WRITE)); /* an empty file becomes a store */
     remove_store(path);
     /* Somebody else's database. */
-    snprintf(text, sizeof text, "sqlite3 '%s' 'CREATE TABLE run (a); INSERT INTO run VALUES (1)'", path);
+    snprintf(text, sizeof text, "sqlite3 '%s' 'CREATE TABLE run (a); INSERT INTO run VALUES (1)'",
+             path);
     if (system("command -v sqlite3 >/dev/null") != 0 || system(text) != 0)
         return;
     fails_to_open(path, LN_STORE_WRITE, LN_ESTORE, "no store of Lunette");
@@ -328,8 +342,8 @@ static void check_read_only(const char *path)
     demand(ln_store_open(path, LN_STORE_READ, &store, &err) == LN_OK);
     ln_query *query;
     bool more;
-    demand(ln_query_new(store, "SELECT status, (SELECT count(*) FROM element) FROM run", NULL, &query,
-                        &err) == LN_OK);
+    demand(ln_query_new(store, "SELECT status, (SELECT count(*) FROM element) FROM run", NULL,
+                        &query, &err) == LN_OK);
     demand(ln_query_next(query, &more, &err) == LN_OK && more);
     demand(strcmp(ln_query_cell(query, 0).data, "interrupted") == 0);
     demand(ln_query_cell(query, 1).integer == 48);
@@ -431,11 +445,15 @@ static void migrations_go_all_the_way_or_not_at_all(void **state)
     (void)state;
     static const ln_migration first = {1, "store/schema.sql", NULL}, end = {0, NULL, NULL};
     const ln_migration same[] = {first, end};
-    const ln_migration broken[] = {first, {2, NULL, "ALTER TABLE run ADD COLUMN note TEXT"},
-                                   {3, NULL, "CREATE TABLE run (a)"}, end};
+    const ln_migration broken[] = {first,
+                                   {2, NULL, "ALTER TABLE run ADD COLUMN note TEXT"},
+                                   {3, NULL, "CREATE TABLE run (a)"},
+                                   end};
     const ln_migration missing[] = {first, {2, "store/none.sql", NULL}, end};
-    const ln_migration good[] = {first, {2, NULL, "ALTER TABLE run ADD COLUMN note TEXT"},
-                                 {3, NULL, "ALTER TABLE run RENAME COLUMN note TO remark"}, end};
+    const ln_migration good[] = {first,
+                                 {2, NULL, "ALTER TABLE run ADD COLUMN note TEXT"},
+                                 {3, NULL, "ALTER TABLE run RENAME COLUMN note TO remark"},
+                                 end};
     static const char *const schema =
         "SELECT group_concat(sql) FROM (SELECT * FROM sqlite_schema ORDER BY name)";
     fixture f;
@@ -449,13 +467,15 @@ static void migrations_go_all_the_way_or_not_at_all(void **state)
     assert_fails(ln_store_migrate(f.store, missing, &err), LN_ESTORE, "version 2 is not part");
     assert_rows(f.store, "SELECT group_concat(version) FROM schema_version", "1");
     assert_string_equal(rows_of(f.store, schema), before);
-    /* Views are made again, whatever was there: one that SQLite cannot read would stop the renaming. */
+    /* Views are made again, whatever was there: one that SQLite cannot read would stop the
+     * renaming. */
     change(f.store, "CREATE VIEW stale AS SELECT missing_function(1)");
     change(f.store, "DROP VIEW leaderboard");
     assert_ok(ln_store_migrate(f.store, good, &err));
     assert_ok(ln_store_version(f.store, &version, &err));
     assert_int_equal(version, 3);
-    assert_rows(f.store, "SELECT count(*), sum(name = 'stale') FROM sqlite_schema WHERE type = 'view'",
+    assert_rows(f.store,
+                "SELECT count(*), sum(name = 'stale') FROM sqlite_schema WHERE type = 'view'",
                 "4|0");
     assert_rows(f.store, "SELECT count(*), max(remark) FROM run", "1|-");
     assert_rows(f.store, "SELECT count(*) FROM attribution", "16");

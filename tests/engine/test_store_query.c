@@ -24,7 +24,8 @@ static int close_fixture(void **state)
 }
 
 /* Runs a statement read-only; LN_OK or its error. */
-static ln_status try_sql(ln_store *store, const char *sql, const ln_query_options *options, ln_error *err)
+static ln_status try_sql(ln_store *store, const char *sql, const ln_query_options *options,
+                         ln_error *err)
 {
     ln_query *query = NULL;
     bool more = true;
@@ -91,9 +92,10 @@ static void refuse_all(ln_store *store)
 {
     ln_error err;
     char before[256], now[256];
-    static const char *const state_sql =
-        "SELECT (SELECT count(*) FROM sqlite_schema), (SELECT count(*) FROM run), (SELECT count(*) FROM "
-        "tag), (SELECT user_version FROM pragma_user_version), (SELECT group_concat(status) FROM run)";
+    static const char *const state_sql = "SELECT (SELECT count(*) FROM sqlite_schema), (SELECT "
+                                         "count(*) FROM run), (SELECT count(*) FROM "
+                                         "tag), (SELECT user_version FROM pragma_user_version), "
+                                         "(SELECT group_concat(status) FROM run)";
     snprintf(before, sizeof before, "%s", rows_of(store, state_sql));
     for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++) {
         ln_status status = try_sql(store, forbidden[i], NULL, &err);
@@ -132,7 +134,8 @@ static void read_only_queries_of_a_writer_neither(void **state)
     assert_int_equal(try_sql(f.store, "CREATE TABLE t (a)", &write, &err), LN_OK);
     /* Defensive mode stays on. */
     assert_int_equal(try_sql(f.store, "PRAGMA writable_schema = 1", &write, &err), LN_OK);
-    assert_int_equal(try_sql(f.store, "UPDATE sqlite_master SET sql = ''", &write, &err), LN_ESTORE);
+    assert_int_equal(try_sql(f.store, "UPDATE sqlite_master SET sql = ''", &write, &err),
+                     LN_ESTORE);
     assert_int_equal(try_sql(f.store, "SELECT load_extension('x')", &write, &err), LN_ESTORE);
 }
 
@@ -140,13 +143,24 @@ static void reading_in_every_form_is_allowed(void **state)
 {
     (void)state;
     static const char *const allowed[] = {
-        "SELECT 1", "  -- a comment\n ; SELECT 1 ;; -- the end", "/* c */ VALUES (1)",
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9) SELECT sum(i) FROM n",
-        "EXPLAIN QUERY PLAN SELECT * FROM run", "EXPLAIN SELECT 1", "PRAGMA table_info(run)",
-        "PRAGMA journal_mode", "PRAGMA user_version", "PRAGMA integrity_check",
-        "SELECT * FROM pragma_table_list", "SELECT name FROM sqlite_schema", "SELECT * FROM dbstat",
-        "SELECT * FROM run_summary, json_each('[1]')", "SELECT rank() OVER (ORDER BY id) FROM run",
-        "SELECT * FROM feature_importance", "SELECT sqrt(2), printf('%d', 1), datetime('now')",
+        "SELECT 1",
+        "  -- a comment\n ; SELECT 1 ;; -- the end",
+        "/* c */ VALUES (1)",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9) SELECT sum(i) "
+        "FROM n",
+        "EXPLAIN QUERY PLAN SELECT * FROM run",
+        "EXPLAIN SELECT 1",
+        "PRAGMA table_info(run)",
+        "PRAGMA journal_mode",
+        "PRAGMA user_version",
+        "PRAGMA integrity_check",
+        "SELECT * FROM pragma_table_list",
+        "SELECT name FROM sqlite_schema",
+        "SELECT * FROM dbstat",
+        "SELECT * FROM run_summary, json_each('[1]')",
+        "SELECT rank() OVER (ORDER BY id) FROM run",
+        "SELECT * FROM feature_importance",
+        "SELECT sqrt(2), printf('%d', 1), datetime('now')",
     };
     ln_error err;
     ln_store *reader;
@@ -163,12 +177,14 @@ static void parameters_have_names_and_types(void **state)
     ln_error err = {0};
     ln_query *query;
     bool more;
-    const ln_cell cells[] = {INT_CELL("n", 7), TEXT_CELL("t", "seven"), REAL_CELL("r", 0.5),
+    const ln_cell cells[] = {INT_CELL("n", 7),
+                             TEXT_CELL("t", "seven"),
+                             REAL_CELL("r", 0.5),
                              {.column = "b", .type = LN_CELL_BLOB, .data = "\1\2", .bytes = 2},
                              {.column = "z", .type = LN_CELL_NULL}};
     ln_query_options options = {.params = cells, .param_count = 5};
-    assert_ok(ln_query_new(f.store, "SELECT :n + 1, @t, $r, hex(:b), :z IS NULL; SELECT 2", &options,
-                           &query, &err));
+    assert_ok(ln_query_new(f.store, "SELECT :n + 1, @t, $r, hex(:b), :z IS NULL; SELECT 2",
+                           &options, &query, &err));
     assert_string_equal(ln_query_rest(query), "SELECT 2");
     assert_true(ln_query_uses(query, "t"));
     assert_false(ln_query_uses(query, "x"));
@@ -196,7 +212,8 @@ static void errors_mark_the_place(void **state)
     assert_int_equal(try_sql(f.store, "SELECT id FORM run", NULL, &err), LN_ESTORE);
     assert_string_equal(err.message, "near \"run\": syntax error\n  SELECT id FORM run\n"
                                      "                 ^");
-    assert_int_equal(try_sql(f.store, "SELECT id\nFROM run\nWHERE statuss = 1", NULL, &err), LN_ESTORE);
+    assert_int_equal(try_sql(f.store, "SELECT id\nFROM run\nWHERE statuss = 1", NULL, &err),
+                     LN_ESTORE);
     assert_string_equal(err.message, "no such column: statuss\n  WHERE statuss = 1\n        ^");
     assert_int_equal(try_sql(f.store, "SELECT '\xc3\xa4\xc3\xb6', nix", NULL, &err), LN_ESTORE);
     assert_string_equal(err.message, "no such column: nix\n  SELECT '\xc3\xa4\xc3\xb6', nix\n"
@@ -219,8 +236,10 @@ static void endless_statements_are_stopped(void **state)
     clock_gettime(CLOCK_MONOTONIC, &before);
     assert_int_equal(try_sql(f.store, endless, &options, &err), LN_ESTORE);
     clock_gettime(CLOCK_MONOTONIC, &after);
-    assert_string_equal(err.message, "the statement was stopped after 0.2 seconds (the time limit)");
-    double seconds = (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) * 1e-9;
+    assert_string_equal(err.message,
+                        "the statement was stopped after 0.2 seconds (the time limit)");
+    double seconds =
+        (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) * 1e-9;
     assert_true(seconds >= 0.2 && seconds < 5);
     /* The connection is as good as before. */
     assert_rows(f.store, "SELECT count(*) FROM run", "1");
@@ -231,7 +250,8 @@ static void origins_are_known(void **state)
     (void)state;
     ln_error err = {0};
     ln_query *query;
-    assert_ok(ln_query_new(f.store, "SELECT sha256 AS x, data || '' FROM tensor", NULL, &query, &err));
+    assert_ok(
+        ln_query_new(f.store, "SELECT sha256 AS x, data || '' FROM tensor", NULL, &query, &err));
     assert_string_equal(ln_query_name(query, 0), "x");
     assert_string_equal(ln_query_origin(query, 0), "sha256");
     assert_null(ln_query_origin(query, 1));
@@ -252,9 +272,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
     const struct CMUnitTest tests[] = {
-        TEST(readers_cannot_do_more_than_read), TEST(read_only_queries_of_a_writer_neither),
-        TEST(reading_in_every_form_is_allowed), TEST(parameters_have_names_and_types),
-        TEST(errors_mark_the_place), TEST(endless_statements_are_stopped), TEST(origins_are_known),
+        TEST(readers_cannot_do_more_than_read),
+        TEST(read_only_queries_of_a_writer_neither),
+        TEST(reading_in_every_form_is_allowed),
+        TEST(parameters_have_names_and_types),
+        TEST(errors_mark_the_place),
+        TEST(endless_statements_are_stopped),
+        TEST(origins_are_known),
         TEST(interrupts_stop_a_statement),
     };
     return cmocka_run_group_tests_name("store_query", tests, NULL, NULL);

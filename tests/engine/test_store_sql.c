@@ -1,5 +1,6 @@
-/* What the store adds to SQL: tensor functions against values by hand, element and its push-down, the
- * views over shared tensors and groups, the same rows from the sqlite3 shell with the extension. */
+/* What the store adds to SQL: tensor functions against values by hand, element and its push-down,
+ * the views over shared tensors and groups, the same rows from the sqlite3 shell with the
+ * extension. */
 #include "store_fixture.h"
 
 #include <unistd.h>
@@ -20,7 +21,8 @@ static int close_fixture(void **state)
     return 0;
 }
 
-/* --- functions --------------------------------------------------------------------------------- */
+/* --- functions ---------------------------------------------------------------------------------
+ * */
 
 /* Lists of float32 as SQL literals. */
 #define F_1 "0000803f"
@@ -68,7 +70,8 @@ static const struct {
     {"tensor_pearson(x'" F_1 F_2 F_3 "', x'" F_3 F_2 F_1 "')", "-1"},
     {"tensor_pearson(x'" F_1 F_1 "', x'" F_3 F_2 "')", "-"},
     {"tensor_pearson(x'', x'')", "-"},
-    /* Ranks (0,1,2) and (0.5,0.5,2): products of (-1,0,1) and (-.5,-.5,1) = 1.5; / sqrt(2 * 1.5). */
+    /* Ranks (0,1,2) and (0.5,0.5,2): products of (-1,0,1) and (-.5,-.5,1) = 1.5; / sqrt(2 * 1.5).
+     * */
     {"tensor_spearman(x'" F_1 F_2 F_3 "', x'" F_0 F_0 F_1 "')", "0.866025404"},
     {"tensor_spearman(x'" F_M3 F_2 F_INF "', x'" F_M1 F_0 F_1 "')", "1"},
     {"tensor_spearman(x'" F_1 F_NAN "', x'" F_1 F_2 "')", "-"},
@@ -88,14 +91,18 @@ static const struct {
     {"tensor_topk_iou(x'" F_1 F_M3 F_3 "', x'" F_1 F_M3 F_3 "', 2)", "1"},
     {"tensor_topk_iou(x'" F_1 "', x'" F_1 "', 0)", "-"},
     /* Aggregates. */
-    {"(SELECT hex(tensor_mean(t)) FROM (SELECT x'" F_1 F_M3 "' AS t UNION ALL SELECT x'" F_3 F_1 "' "
-     "UNION ALL SELECT NULL))", "00000040000080BF"},
-    {"(SELECT hex(tensor_mean_abs(t)) FROM (SELECT x'" F_1 F_M3 "' AS t UNION ALL SELECT x'" F_3 F_M1
-     "'))", "0000004000000040"},
+    {"(SELECT hex(tensor_mean(t)) FROM (SELECT x'" F_1 F_M3 "' AS t UNION ALL SELECT x'" F_3 F_1
+     "' "
+     "UNION ALL SELECT NULL))",
+     "00000040000080BF"},
+    {"(SELECT hex(tensor_mean_abs(t)) FROM (SELECT x'" F_1 F_M3
+     "' AS t UNION ALL SELECT x'" F_3 F_M1 "'))",
+     "0000004000000040"},
     {"(SELECT tensor_mean(t) FROM (SELECT NULL AS t))", "-"},
     {"(SELECT tensor_mean(t) FROM (SELECT 1 AS t) WHERE 0)", "-"},
-    {"(SELECT group_concat(idx || ':' || coalesce(value, 'null')) FROM tensor_each(x'" F_1 F_NAN F_M3
-     "'))", "0:1.0,1:null,2:-3.0"},
+    {"(SELECT group_concat(idx || ':' || coalesce(value, 'null')) FROM tensor_each(x'" F_1 F_NAN
+         F_M3 "'))",
+     "0:1.0,1:null,2:-3.0"},
     {"(SELECT count(*) FROM tensor_each(NULL))", "0"},
     {"(SELECT count(*) FROM tensor_each)", "0"},
     /* The store's own numbers. */
@@ -105,7 +112,8 @@ static const struct {
     {"attribution_values(NULL)", "-"},
     {"attribution_values('x')", "-"},
     {"(SELECT group_concat(value) FROM tensor_each(tensor_values((SELECT max(groups) FROM "
-     "attribution))))", "0.0,1.0,0.0"},
+     "attribution))))",
+     "0.0,1.0,0.0"},
     {"tensor_values(999)", "-"},
 };
 
@@ -122,8 +130,9 @@ static void functions_give_values_by_hand(void **state)
 }
 
 static const char *const errors[][2] = {
-    {"tensor_sum(x'0000803f00')", "tensor_sum expects a BLOB of float32 numbers (4 bytes each) and was "
-                                  "given 5 bytes"},
+    {"tensor_sum(x'0000803f00')",
+     "tensor_sum expects a BLOB of float32 numbers (4 bytes each) and was "
+     "given 5 bytes"},
     {"tensor_sum('abc')", "was given text"},
     {"tensor_l2(1.5)", "tensor_l2 expects a BLOB"},
     {"tensor_cosine(x'" F_1 "', x'" F_1 F_2 "')", "equal length and was given 1 and 2"},
@@ -158,7 +167,8 @@ static void functions_say_what_is_wrong(void **state)
     }
 }
 
-/* --- element ----------------------------------------------------------------------------------- */
+/* --- element -----------------------------------------------------------------------------------
+ * */
 
 static void element_shows_every_number(void **state)
 {
@@ -180,7 +190,8 @@ static void element_shows_every_number(void **state)
                 "age|22|-0.5|-4\npurpose=car|tv|0|2\npurpose=tv|tv|1|3\namount|5951.5|0.25|-6");
     assert_rows(f.store, "SELECT count(*), count(DISTINCT attribution), sum(value) FROM element",
                 "48|16|13.75");
-    assert_rows(f.store, "SELECT count(*) FROM element WHERE attribution IN (1, 1, 9, 99, NULL)", "5");
+    assert_rows(f.store, "SELECT count(*) FROM element WHERE attribution IN (1, 1, 9, 99, NULL)",
+                "5");
     assert_rows(f.store, "SELECT attribution, value FROM element WHERE idx = 3",
                 "13|3\n14|-6\n15|-9\n16|-0.25");
     assert_rows(f.store, "SELECT count(*) FROM element WHERE attribution = 'x' OR idx = -1", "0");
@@ -197,21 +208,28 @@ static void element_has_coordinates(void **state)
     ln_error err = {0};
     const int64_t sample = -1, target = 0;
     const double zero = 0;
-    ln_attribution_rows rows = {.explanation = f.explanation[0], .count = 1, .sample = &sample,
-                                .target = &target, .kind = "feature", .space = "input", .groups = -1,
+    ln_attribution_rows rows = {.explanation = f.explanation[0],
+                                .count = 1,
+                                .sample = &sample,
+                                .target = &target,
+                                .kind = "feature",
+                                .space = "input",
+                                .groups = -1,
                                 .total = &zero,
                                 .values = tensor_random(TEST_SHAPE(1, 2, 3, 4), 1)};
     int64_t id;
     assert_ok(ln_store_put_attributions(f.store, &rows, &id, &err));
     ln_tensor_release((ln_tensor *)rows.values);
-    assert_rows(f.store,
-                "SELECT idx, i0, i1, i2, i3, name, raw, input FROM element WHERE attribution = 17 AND "
-                "idx IN (0, 7, 23)",
-                "0|0|0|0|-|-|-|-\n7|0|1|3|-|-|-|-\n23|1|2|3|-|-|-|-");
-    assert_rows(f.store,
-                "SELECT count(*) FROM element e WHERE attribution = 17 AND idx = i0 * 12 + i1 * 4 + i2 "
-                "AND value = tensor_get(attribution_values(17), idx)",
-                "24");
+    assert_rows(
+        f.store,
+        "SELECT idx, i0, i1, i2, i3, name, raw, input FROM element WHERE attribution = 17 AND "
+        "idx IN (0, 7, 23)",
+        "0|0|0|0|-|-|-|-\n7|0|1|3|-|-|-|-\n23|1|2|3|-|-|-|-");
+    assert_rows(
+        f.store,
+        "SELECT count(*) FROM element e WHERE attribution = 17 AND idx = i0 * 12 + i1 * 4 + i2 "
+        "AND value = tensor_get(attribution_values(17), idx)",
+        "24");
 }
 
 static void element_pushes_down(void **state)
@@ -223,9 +241,11 @@ static void element_pushes_down(void **state)
         {"SELECT value FROM element WHERE attribution IN (1, 2)", "attribution=?"},
         {"SELECT value FROM element WHERE idx = 2", "idx=?"},
         {"SELECT e.value FROM element e JOIN attribution a ON a.id = e.attribution "
-         "WHERE a.explanation = 2", "attribution=?"},
+         "WHERE a.explanation = 2",
+         "attribution=?"},
         {"SELECT idx, avg(value) FROM element e JOIN attribution a ON a.id = e.attribution JOIN "
-         "explanation x ON x.id = a.explanation WHERE x.label = 'ig' GROUP BY idx", "attribution=?"},
+         "explanation x ON x.id = a.explanation WHERE x.label = 'ig' GROUP BY idx",
+         "attribution=?"},
     };
     char sql[512];
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
@@ -263,35 +283,39 @@ static void readers_see_what_was_written_meanwhile(void **state)
 {
     (void)state;
     assert_rows(f.store, "SELECT tensor_sum(attribution_values(1))", "2");
-    change(f.store, "UPDATE tensor SET data = zeroblob(24) WHERE id = (SELECT tensor FROM attribution "
-                    "WHERE id = 1)");
+    change(f.store,
+           "UPDATE tensor SET data = zeroblob(24) WHERE id = (SELECT tensor FROM attribution "
+           "WHERE id = 1)");
     assert_rows(f.store, "SELECT tensor_sum(attribution_values(1))", "0");
     change(f.store, "UPDATE feature SET name = 'years' WHERE idx = 0");
     assert_rows(f.store, "SELECT name FROM element WHERE attribution = 1 AND idx = 0", "years");
 }
 
-/* --- views ------------------------------------------------------------------------------------- */
+/* --- views -------------------------------------------------------------------------------------
+ * */
 
 static void feature_importance_is_by_column(void **state)
 {
     (void)state;
     /* |1| + |4| + |7| + |.5| = 12.5 over 4; 1 - 4 + 7 + .5 = 4.5 over 4; ... */
-    assert_rows(f.store,
-                "SELECT run, explanation, label, explainer, idx, name, mean_abs, mean FROM "
-                "feature_importance WHERE label IN ('saliency', 'ablation') ORDER BY explanation, idx",
-                "1|1|saliency|saliency|0|age|3.125|1.125\n"
-                "1|1|saliency|saliency|1|purpose|3.75|2.75\n"
-                "1|1|saliency|saliency|2|amount|4.5625|-3.0625\n"
-                "1|3|ablation|feature_ablation|0|age+amount|4.0625|-1.9375\n"
-                "1|3|ablation|feature_ablation|1|purpose|3.75|2.75");
+    assert_rows(
+        f.store,
+        "SELECT run, explanation, label, explainer, idx, name, mean_abs, mean FROM "
+        "feature_importance WHERE label IN ('saliency', 'ablation') ORDER BY explanation, idx",
+        "1|1|saliency|saliency|0|age|3.125|1.125\n"
+        "1|1|saliency|saliency|1|purpose|3.75|2.75\n"
+        "1|1|saliency|saliency|2|amount|4.5625|-3.0625\n"
+        "1|3|ablation|feature_ablation|0|age+amount|4.0625|-1.9375\n"
+        "1|3|ablation|feature_ablation|1|purpose|3.75|2.75");
     /* Of all: sqrt(mean((a - mean)^2)), and the same by element. */
-    assert_rows(f.store,
-                "SELECT count(*), max(abs(i.std - e.std) + abs(i.mean - e.mean)) < 1e-12 FROM "
-                "feature_importance i JOIN (SELECT a.explanation, e.idx, avg(e.value) AS mean, "
-                "sqrt(avg(e.value * e.value) - avg(e.value) * avg(e.value)) AS std FROM attribution a "
-                "JOIN element e ON e.attribution = a.id GROUP BY a.explanation, e.idx) e "
-                "USING (explanation, idx)",
-                "12|1");
+    assert_rows(
+        f.store,
+        "SELECT count(*), max(abs(i.std - e.std) + abs(i.mean - e.mean)) < 1e-12 FROM "
+        "feature_importance i JOIN (SELECT a.explanation, e.idx, avg(e.value) AS mean, "
+        "sqrt(avg(e.value * e.value) - avg(e.value) * avg(e.value)) AS std FROM attribution a "
+        "JOIN element e ON e.attribution = a.id GROUP BY a.explanation, e.idx) e "
+        "USING (explanation, idx)",
+        "12|1");
     assert_rows(f.store, "SELECT name FROM feature_importance WHERE label = 'raw' ORDER BY idx",
                 "age\npurpose=car\npurpose=tv\namount");
 }
@@ -299,8 +323,9 @@ static void feature_importance_is_by_column(void **state)
 static void feature_importance_passes_nan_over(void **state)
 {
     (void)state;
-    change(f.store, "UPDATE tensor SET data = CAST(x'" F_NAN "' || substr(data, 5) AS BLOB) WHERE id = "
-                    "(SELECT tensor FROM attribution WHERE id = 1)");
+    change(f.store,
+           "UPDATE tensor SET data = CAST(x'" F_NAN "' || substr(data, 5) AS BLOB) WHERE id = "
+           "(SELECT tensor FROM attribution WHERE id = 1)");
     assert_rows(f.store, "SELECT n, mean FROM feature_importance WHERE explanation = 1",
                 "3|1.16666667\n4|2.75\n4|-3.0625");
 }
@@ -321,8 +346,9 @@ static void add_metric(const char *label, const char *scope, int64_t explanation
                        int64_t higher)
 {
     fixture_insert(f.store, "metric",
-                   CELLS(INT_CELL("run", f.run), TEXT_CELL("name", label), TEXT_CELL("label", label),
-                         TEXT_CELL("scope", scope), TEXT_CELL("status", "ok"), REAL_CELL("value", value),
+                   CELLS(INT_CELL("run", f.run), TEXT_CELL("name", label),
+                         TEXT_CELL("label", label), TEXT_CELL("scope", scope),
+                         TEXT_CELL("status", "ok"), REAL_CELL("value", value),
                          INT_CELL("higher_is_better", higher),
                          {.column = "explanation",
                           .type = explanation ? LN_CELL_INT : LN_CELL_NULL,
@@ -347,7 +373,8 @@ static void summary_and_leaderboard_rank_metrics(void **state)
                 "deletion|2|saliency|0.25");
 }
 
-/* --- the extension ----------------------------------------------------------------------------- */
+/* --- the extension -----------------------------------------------------------------------------
+ * */
 
 /* Beside the tests' folder: build/tests/test_store_sql, build/lunette_sqlite.so. */
 static bool extension_path(char *path, size_t size)
@@ -369,14 +396,17 @@ static void the_shell_sees_the_same_rows(void **state)
     (void)state;
     static const char *const statements[] = {
         "SELECT attribution, idx, i0, name, raw, input, value FROM element ORDER BY 1, 2",
-        "SELECT run, label, idx, name, round(mean_abs, 6), round(mean, 6), n FROM feature_importance",
-        "SELECT id, tensor_topk(attribution_values(id), 2), hex(attribution_values(id)) FROM attribution",
+        "SELECT run, label, idx, name, round(mean_abs, 6), round(mean, 6), n FROM "
+        "feature_importance",
+        "SELECT id, tensor_topk(attribution_values(id), 2), hex(attribution_values(id)) FROM "
+        "attribution",
         "SELECT explanation, hex(tensor_mean(attribution_values(id))) FROM attribution GROUP BY 1",
         "SELECT id, experiment, status, metrics FROM run_summary",
         "SELECT a.id, e.value FROM attribution a, tensor_each(attribution_values(a.id)) e",
     };
     char extension[1000], command[4096], got[16384];
-    if (!extension_path(extension, sizeof extension) || system("command -v sqlite3 >/dev/null") != 0) {
+    if (!extension_path(extension, sizeof extension) ||
+        system("command -v sqlite3 >/dev/null") != 0) {
         print_message("no sqlite3 shell or no lunette_sqlite.so: skipped\n");
         skip();
     }
@@ -407,12 +437,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
     const struct CMUnitTest tests[] = {
-        TEST(functions_give_values_by_hand), TEST(functions_say_what_is_wrong),
-        TEST(element_shows_every_number), TEST(element_has_coordinates), TEST(element_pushes_down),
+        TEST(functions_give_values_by_hand),
+        TEST(functions_say_what_is_wrong),
+        TEST(element_shows_every_number),
+        TEST(element_has_coordinates),
+        TEST(element_pushes_down),
         TEST(pushed_down_statements_read_only_their_attribution),
-        TEST(readers_see_what_was_written_meanwhile), TEST(feature_importance_is_by_column),
-        TEST(feature_importance_passes_nan_over), TEST(attribution_view_leads_to_run_and_sample),
-        TEST(summary_and_leaderboard_rank_metrics), TEST(the_shell_sees_the_same_rows),
+        TEST(readers_see_what_was_written_meanwhile),
+        TEST(feature_importance_is_by_column),
+        TEST(feature_importance_passes_nan_over),
+        TEST(attribution_view_leads_to_run_and_sample),
+        TEST(summary_and_leaderboard_rank_metrics),
+        TEST(the_shell_sees_the_same_rows),
     };
     return cmocka_run_group_tests_name("store_sql", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Printing rows: the six formats, alignment, wide and combining characters, what a terminal would obey,
- * NULLs, BLOBs, and numbers that read back the same. */
+/* Printing rows: the six formats, alignment, wide and combining characters, what a terminal would
+ * obey, NULLs, BLOBs, and numbers that read back the same. */
 #include "support.h"
 
 #include <stdio.h>
@@ -10,15 +10,30 @@
 #include "../../interp/table.c"
 #include "../../interp/table_cell.c"
 
-#define NULL_CELL {.type = LN_CELL_NULL}
-#define INT(number) {.type = LN_CELL_INT, .integer = (number)}
-#define REAL(number) {.type = LN_CELL_REAL, .real = (number)}
-#define TEXT(text) {.type = LN_CELL_TEXT, .data = (text), .bytes = sizeof(text) - 1}
-#define BLOB(bytes_) {.type = LN_CELL_BLOB, .data = (bytes_), .bytes = sizeof(bytes_) - 1}
+#define NULL_CELL                                                                                  \
+    {                                                                                              \
+        .type = LN_CELL_NULL                                                                       \
+    }
+#define INT(number)                                                                                \
+    {                                                                                              \
+        .type = LN_CELL_INT, .integer = (number)                                                   \
+    }
+#define REAL(number)                                                                               \
+    {                                                                                              \
+        .type = LN_CELL_REAL, .real = (number)                                                     \
+    }
+#define TEXT(text)                                                                                 \
+    {                                                                                              \
+        .type = LN_CELL_TEXT, .data = (text), .bytes = sizeof(text) - 1                            \
+    }
+#define BLOB(bytes_)                                                                               \
+    {                                                                                              \
+        .type = LN_CELL_BLOB, .data = (bytes_), .bytes = sizeof(bytes_) - 1                        \
+    }
 
 /* Prints rows of `count` columns and compares. */
-static void prints(ln_format format, const ln_table_column *columns, int count, const ln_cell *cells,
-                   int rows, const char *wanted)
+static void prints(ln_format format, const ln_table_column *columns, int count,
+                   const ln_cell *cells, int rows, const char *wanted)
 {
     ln_error err = {0};
     ln_table *table;
@@ -37,9 +52,15 @@ static void prints(ln_format format, const ln_table_column *columns, int count, 
 
 static const ln_table_column columns[] = {{"id", "id"}, {"name", "name"}, {"value", NULL}};
 static const ln_cell cells[] = {
-    INT(1), TEXT("credit"), REAL(0.5),
-    INT(-20), TEXT("a \"b\", c|d"), NULL_CELL,
-    NULL_CELL, TEXT("two\nlines\t\x1b[31m"), REAL(2),
+    INT(1),
+    TEXT("credit"),
+    REAL(0.5),
+    INT(-20),
+    TEXT("a \"b\", c|d"),
+    NULL_CELL,
+    NULL_CELL,
+    TEXT("two\nlines\t\x1b[31m"),
+    REAL(2),
 };
 
 static void table_aligns_numbers_right(void **state)
@@ -106,8 +127,11 @@ static void numbers_read_back_the_same(void **state)
 static void blobs_are_sizes_for_people_and_whole_for_programs(void **state)
 {
     (void)state;
-    static const ln_table_column some[] = {
-        {"sha256", "sha256"}, {"dtype", "dtype"}, {"shape", "shape"}, {"data", "data"}, {"f()", NULL}};
+    static const ln_table_column some[] = {{"sha256", "sha256"},
+                                           {"dtype", "dtype"},
+                                           {"shape", "shape"},
+                                           {"data", "data"},
+                                           {"f()", NULL}};
     static const ln_cell row[] = {BLOB("\x00\xab\xff"), TEXT("f32"), TEXT("[2, 3]"),
                                   BLOB("123456789012345678901234"), BLOB("12345678")};
     prints(LN_FORMAT_TABLE, some, 5, row, 1,
@@ -127,9 +151,18 @@ static void wide_characters_take_two_cells(void **state)
         const char *text; /* UTF-8 */
         int width;        /* terminal cells */
     } widths[] = {
-        {"abc", 3}, {"\xc3\xa4", 1}, {"e\xcc\x81", 1}, {"\xe6\xbc\xa2\xe5\xad\x97", 4},
-        {"\xf0\x9f\x98\x80", 2}, {"\xef\xbc\xa1", 2}, {"\xff\xfe", 2}, {"\xe6\xbc", 2}, {"", 0},
-        {"\xe2\x80\x8b", 0}, {"\xed\x95\x9c", 2}, {"\xc0\x80", 2},
+        {"abc", 3},
+        {"\xc3\xa4", 1},
+        {"e\xcc\x81", 1},
+        {"\xe6\xbc\xa2\xe5\xad\x97", 4},
+        {"\xf0\x9f\x98\x80", 2},
+        {"\xef\xbc\xa1", 2},
+        {"\xff\xfe", 2},
+        {"\xe6\xbc", 2},
+        {"", 0},
+        {"\xe2\x80\x8b", 0},
+        {"\xed\x95\x9c", 2},
+        {"\xc0\x80", 2},
     };
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         if (ln_text_width(widths[i].text, strlen(widths[i].text)) != widths[i].width)
@@ -139,6 +172,26 @@ static void wide_characters_take_two_cells(void **state)
     static const ln_cell rows[] = {TEXT("\xe6\xbc\xa2"), INT(1), TEXT("e\xcc\x81xyz"), INT(10)};
     prints(LN_FORMAT_TABLE, two, 2, rows, 2,
            "n      i\n----  --\n\xe6\xbc\xa2     1\ne\xcc\x81xyz  10\n");
+}
+
+static void terse_tables_leave_empty_columns_out(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    ln_table *table;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    static const ln_cell rows[] = {INT(1), NULL_CELL, REAL(0.5), NULL_CELL, NULL_CELL, REAL(12)};
+    assert_ok(ln_table_new(out, LN_FORMAT_TABLE, columns, 3, &table, &err));
+    ln_table_terse(table);
+    assert_ok(ln_table_row(table, rows, &err));
+    assert_ok(ln_table_row(table, rows + 3, &err));
+    assert_ok(ln_table_end(table, &err));
+    ln_table_free(table);
+    fclose(out);
+    assert_string_equal(text, "id  value\n--  -----\n 1    0.5\n     12.0\n");
+    free(text);
 }
 
 static void formats_have_names(void **state)
@@ -196,12 +249,17 @@ static void failing_allocations_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_aligns_numbers_right), cmocka_unit_test(markdown_escapes_bars),
-        cmocka_unit_test(csv_and_tsv_quote_and_escape), cmocka_unit_test(json_is_json),
+        cmocka_unit_test(table_aligns_numbers_right),
+        cmocka_unit_test(markdown_escapes_bars),
+        cmocka_unit_test(csv_and_tsv_quote_and_escape),
+        cmocka_unit_test(json_is_json),
         cmocka_unit_test(numbers_read_back_the_same),
         cmocka_unit_test(blobs_are_sizes_for_people_and_whole_for_programs),
-        cmocka_unit_test(wide_characters_take_two_cells), cmocka_unit_test(formats_have_names),
-        cmocka_unit_test(a_full_output_is_an_error), cmocka_unit_test(failing_allocations_are_told),
+        cmocka_unit_test(wide_characters_take_two_cells),
+        cmocka_unit_test(terse_tables_leave_empty_columns_out),
+        cmocka_unit_test(formats_have_names),
+        cmocka_unit_test(a_full_output_is_an_error),
+        cmocka_unit_test(failing_allocations_are_told),
     };
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #     --- stderr any                        not looked at
 #     --- status 2                          of the last command; a missing section: 0
 #
-# `lunette` is the program given, LUNETTE_DB is not set, standard input is empty.
+# `lunette` is the program given, REPO the repository, LUNETTE_DB is not set, standard input is empty.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -23,7 +23,8 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin"
 ln -s "$program" "$work/bin/lunette"
 PATH=$work/bin:$PATH
-export PATH
+REPO=$(cd "$here/../.." && pwd)
+export PATH REPO
 unset LUNETTE_DB
 passed=0 failed=0
 
