@@ -38,7 +38,7 @@ ISA_TESTS = kernels graph layers model train explainers judges
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all help setup setup-checks demo test test-build test-engine test-lua test-spec \
-        test-conformance deps-check docs-check format format-check lint asan-test install uninstall \
+        test-conformance deps-check docs-check format format-check lint asan-test fuzz install uninstall \
         clean FORCE
 
 QUIET = $(if $(filter 0,$(V)),@)
@@ -229,16 +229,28 @@ asan-test: ## the engine, Lua and spec tests under the address and undefined san
 	    $(MAKE) --no-print-directory MODE=asan B=build/asan test-$$suite || :; done; \
 	    sh tests/checks/total build/asan/counts engine lua spec
 
+# Readers of files against mutated ones; FUZZ="onnx 1000000 42" picks reader, rounds and seed.
+FUZZ ?= all 20000 0
+FUZZ_OBJECTS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/fuzz/*.c))
+$(B)/obj/tests/fuzz/%.o: EXTRA = -Itests/fuzz
+$(B)/fuzz: $(FUZZ_OBJECTS) $(B)/liblunette.a
+	$(call SAY,LINK,$@)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(FUZZ_OBJECTS) $(B)/liblunette.a $(ENGINE_LIBS) -ldl
+
+fuzz: ## mutated ONNX, npy and csv files under the sanitizers
+	@$(MAKE) --no-print-directory $(jobs) MODE=asan B=build/asan build/asan/fuzz
+	@build/asan/fuzz $(FUZZ)
+
 # ---------------------------------------------------------------- checks
 
-C_FILES = $(call find,engine interp tests/engine build-aux,*.[ch])
+C_FILES = $(call find,engine interp tests/engine tests/fuzz build-aux,*.[ch])
 
 deps-check: ## who includes whom: the rules of docs/architecture.md
 	@sh tests/checks/deps-check
 
-docs-check: all ## the pages in docs/ against the program
-	@if [ -e tests/checks/docs-check ]; then sh tests/checks/docs-check $(B)/lunette; \
-	    else echo "docs-check: no tests/checks/docs-check here"; fi
+docs-check: all ## the pages in docs/ and the tests against the words of the program
+	@sh tests/checks/registry-check $(B)/lunette
+	@sh tests/checks/docs-check $(B)/lunette
 
 format: ## lay out all C files
 	@clang-format -i $(C_FILES)

@@ -219,11 +219,8 @@ static int judge_run(lua_State *L)
 void ln_bind_explain(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"job", job_new},
-        {"job_run", job_run},
-        {"explained_evaluations", piece_evaluations},
-        {"judge", judge_run},
-        {NULL, NULL},
+        {"job", job_new},     {"job_run", job_run}, {"explained_evaluations", piece_evaluations},
+        {"judge", judge_run}, {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

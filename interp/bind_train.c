@@ -85,7 +85,7 @@ static void read_words(lua_State *L, int options, const ln_model *model, ln_trai
         out->loss_params = node_params(L, &out->loss->word);
     } else { /* what the model's end says */
         out->loss = ln_loss_find(model->task == LN_TASK_REGRESSION ? "mse"
-                                 : model->output_count == 1         ? "binary_cross_entropy"
+                                 : model->output_count == 1        ? "binary_cross_entropy"
                                                                    : "cross_entropy");
     }
     const char *optimizer = node_word(L, options, "optimizer");

@@ -273,12 +273,16 @@ int ln_core_open(lua_State *L)
     ln_bind_json(L);
     ln_bind_words(L);
     ln_bind_sandbox(L);
+    ln_bind_tensor(L);
     ln_bind_data(L);
+    ln_bind_groups(L);
+    ln_bind_network(L);
     ln_bind_model(L);
     ln_bind_train(L);
     ln_bind_explain(L);
     ln_bind_metric(L);
     ln_bind_store(L);
+    ln_bind_log(L);
     ln_bind_environment(L);
     return 1;
 }

@@ -12,12 +12,16 @@ void ln_bind_system(lua_State *L);  /* core.c: clock, files, output, progress */
 void ln_bind_json(lua_State *L);    /* json.c: json, json_parse, object, null */
 void ln_bind_words(lua_State *L);   /* bind_words.c: words, commands, nearest */
 void ln_bind_sandbox(lua_State *L); /* sandbox.c: guarded, calling, and what scripts get of Lua */
+void ln_bind_tensor(lua_State *L);
 void ln_bind_data(lua_State *L);
+void ln_bind_groups(lua_State *L);
+void ln_bind_network(lua_State *L);
 void ln_bind_model(lua_State *L);
 void ln_bind_train(lua_State *L);
 void ln_bind_explain(lua_State *L);
 void ln_bind_metric(lua_State *L);
 void ln_bind_store(lua_State *L);
+void ln_bind_log(lua_State *L);
 void ln_bind_environment(lua_State *L);
 
 #endif

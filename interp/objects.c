@@ -6,13 +6,34 @@
 #include "base/parallel.h"
 #include "interp.h"
 
-static void close_tensor(void *object) { ln_tensor_release(object); }
-static void close_dataset(void *object) { ln_dataset_release(object); }
-static void close_model(void *object) { ln_model_release(object); }
-static void close_encoding(void *object) { ln_encoding_free(object); }
-static void close_pool(void *object) { ln_pool_free(object); }
-static void close_store(void *object) { ln_store_close(object); }
-static void close_text(void *object) { ln_free(object); }
+static void close_tensor(void *object)
+{
+    ln_tensor_release(object);
+}
+static void close_dataset(void *object)
+{
+    ln_dataset_release(object);
+}
+static void close_model(void *object)
+{
+    ln_model_release(object);
+}
+static void close_encoding(void *object)
+{
+    ln_encoding_free(object);
+}
+static void close_pool(void *object)
+{
+    ln_pool_free(object);
+}
+static void close_store(void *object)
+{
+    ln_store_close(object);
+}
+static void close_text(void *object)
+{
+    ln_free(object);
+}
 
 static void close_declaration(void *object)
 {
@@ -48,7 +69,10 @@ ln_tensor **ln_new_tensor(lua_State *L)
     return (ln_tensor **)ln_box_new(L, "tensor", close_tensor);
 }
 
-ln_tensor *ln_check_tensor(lua_State *L, int index) { return ln_box_check(L, index, "tensor"); }
+ln_tensor *ln_check_tensor(lua_State *L, int index)
+{
+    return ln_box_check(L, index, "tensor");
+}
 
 ln_tensor *ln_opt_tensor(lua_State *L, int index)
 {
@@ -60,14 +84,20 @@ ln_dataset **ln_new_dataset(lua_State *L)
     return (ln_dataset **)ln_box_new(L, "data set", close_dataset);
 }
 
-ln_dataset *ln_check_dataset(lua_State *L, int index) { return ln_box_check(L, index, "data set"); }
+ln_dataset *ln_check_dataset(lua_State *L, int index)
+{
+    return ln_box_check(L, index, "data set");
+}
 
 ln_model **ln_new_model(lua_State *L)
 {
     return (ln_model **)ln_box_new(L, "model", close_model);
 }
 
-ln_model *ln_check_model(lua_State *L, int index) { return ln_box_check(L, index, "model"); }
+ln_model *ln_check_model(lua_State *L, int index)
+{
+    return ln_box_check(L, index, "model");
+}
 
 ln_encoding **ln_new_encoding(lua_State *L)
 {
@@ -89,7 +119,10 @@ ln_store **ln_new_store(lua_State *L)
     return (ln_store **)ln_box_new(L, "store", close_store);
 }
 
-ln_store *ln_check_store(lua_State *L, int index) { return ln_box_check(L, index, "store"); }
+ln_store *ln_check_store(lua_State *L, int index)
+{
+    return ln_box_check(L, index, "store");
+}
 
 /* A box that owns `size` zeroed bytes of ours. */
 static void *new_structure(lua_State *L, const char *type, ln_box_close_fn close, size_t size)
@@ -114,14 +147,20 @@ ln_bound_job *ln_new_job(lua_State *L)
     return new_structure(L, "job", close_job, sizeof(ln_bound_job));
 }
 
-ln_bound_job *ln_check_job(lua_State *L, int index) { return ln_box_check(L, index, "job"); }
+ln_bound_job *ln_check_job(lua_State *L, int index)
+{
+    return ln_box_check(L, index, "job");
+}
 
 ln_piece *ln_new_piece(lua_State *L)
 {
     return new_structure(L, "piece", close_piece, sizeof(ln_piece));
 }
 
-ln_piece *ln_check_piece(lua_State *L, int index) { return ln_box_check(L, index, "piece"); }
+ln_piece *ln_check_piece(lua_State *L, int index)
+{
+    return ln_box_check(L, index, "piece");
+}
 
 ln_metric_result *ln_new_metric_result(lua_State *L)
 {

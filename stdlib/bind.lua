@@ -475,7 +475,7 @@ function bind.run(run, shared, pool)
   if #run.explain > 0 then -- is every method defined for this model?
     local probe = core.fill("i64", { bound.count }, 0)
     for _, entry in ipairs(bound.explain) do
-      bind.job(run, bound, entry, probe, nil)
+      local _ <close> = bind.job(run, bound, entry, probe, nil)
     end
   end
   if #run.evaluate > 0 then

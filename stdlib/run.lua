@@ -113,7 +113,7 @@ local function explain(run, bound, entry, seq, targets, context)
   local store, run_id, started = context.store, context.run_id, core.clock()
   local explanation = log.explanation(store, run_id, seq, entry)
   for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end
-  local job = bind.job(run, bound, entry, targets, context.pool)
+  local job <close> = bind.job(run, bound, entry, targets, context.pool) -- its plan is large
   local evaluations, count, piece = 0, bound.count, piece_rows(entry.width)
   local target_ids = core.stored_targets(bound.model, targets)
   for first = 0, count - 1, piece do

@@ -86,7 +86,7 @@ static ln_status dense_infer(const struct ln_graph *graph, const struct ln_node 
                        (long long)in[1].dims[inputs_axis]);
     if (node->input_count > 2 && node->inputs[2] >= 0 &&
         (in[2].rank != 1 || in[2].dims[0] != outputs))
-        return ln_fail(err, LN_EINVALID, "its bias has shape %s: it must be (%lld)",
+        return ln_fail(err, LN_EINVALID, "its bias has shape %s: it must be (%lld,)",
                        ln_shape_text(&in[2], text, sizeof text), (long long)outputs);
     if (in[1].dims[0] < 1 || in[1].dims[1] < 1)
         return ln_fail(err, LN_EINVALID, "its weight has shape %s: nothing may be 0",

@@ -3,6 +3,7 @@
  *
  * Source: torch.nn.Flatten, numpy.reshape and ONNX's Reshape. */
 #include <stddef.h>
+#include <stdio.h>
 
 #include "layers/common.h"
 
@@ -77,12 +78,12 @@ static const ln_param reshape_stored[] = {
 
 static ln_status misfit(const ln_shape *in, const ln_ints *wanted, ln_error *err)
 {
-    char from[64], to[64];
-    ln_shape shape = {.rank = wanted->count};
-    for (int i = 0; i < wanted->count; i++)
-        shape.dims[i] = wanted->at[i] < 0 ? -1 : wanted->at[i];
-    ln_shape_text(&shape, to, sizeof to);
-    return ln_fail(err, LN_EINVALID, "its input has shape %s: that does not fit shape %s",
+    char from[64], to[192] = "";
+    size_t length = 0;
+    for (int i = 0; i < wanted->count && length < sizeof to; i++)
+        length += (size_t)snprintf(to + length, sizeof to - length, i ? ", %lld" : "%lld",
+                                   (long long)wanted->at[i]);
+    return ln_fail(err, LN_EINVALID, "its input has shape %s: that does not fit shape (%s)",
                    ln_shape_text(in, from, sizeof from), to);
 }
 

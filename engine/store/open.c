@@ -136,6 +136,10 @@ static ln_status check_file(const char *path, ln_store_mode mode, ln_error *err)
     }
     if (S_ISDIR(about.st_mode))
         return ln_fail(err, LN_ESTORE, "'%s' is a folder, a store is a file", path);
+    /* Also root, who may write anything, means a file without any write permission to be kept. */
+    if (mode == LN_STORE_WRITE && S_ISREG(about.st_mode) && (about.st_mode & 0222) == 0)
+        return ln_fail(err, LN_ESTORE, "the store '%s' cannot be written: the file is read-only",
+                       path);
     if (access(path, R_OK) != 0)
         return ln_fail(err, mode == LN_STORE_READ ? LN_EFILE : LN_ESTORE,
                        "the store '%s' may not be read (no permission)", path);

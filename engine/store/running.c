@@ -15,6 +15,8 @@
 
 #include "store/internal.h"
 
+#define DEAD_WORDS "its process ended without a word" /* run.error of a run that was killed */
+
 static char *running_path(const ln_store *store)
 {
     ln_text text = {0};
@@ -66,16 +68,31 @@ ln_status ln_store_run_begin(ln_store *store, int64_t run, ln_error *err)
     return status;
 }
 
-void ln_store_running_close(ln_store *store)
+/* Removes the file where nobody else holds a lock in it; closes fd. */
+static void close_last(const ln_store *store, int fd)
 {
-    if (store->running_fd < 0)
-        return;
     char *path = running_path(store);
-    if (path && lock_bytes(store->running_fd, 0, 0) && same_file(store->running_fd, path))
+    if (path && lock_bytes(fd, 0, 0) && same_file(fd, path))
         unlink(path);
     ln_free(path);
-    close(store->running_fd);
+    close(fd);
+}
+
+void ln_store_running_close(ln_store *store)
+{
+    if (store->running_fd >= 0)
+        close_last(store, store->running_fd);
     store->running_fd = -1;
+}
+
+/* What a killed process left lying. */
+static void remove_stale(const ln_store *store)
+{
+    char *path = running_path(store);
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    ln_free(path);
+    if (fd >= 0)
+        close_last(store, fd);
 }
 
 /* Whether byte `run` is locked through another open file than ours. */
@@ -116,11 +133,10 @@ static ln_status mark_all(ln_store *store, int64_t *marked, ln_error *err)
         ln_status status = next_dead(store, &run, err);
         if (status != LN_OK || run == 0)
             return status;
-        status = ln_store_number(
-            store,
-            "UPDATE run SET status = 'interrupted', "
-            "error = coalesce(error, 'its process ended without a word') WHERE id = ?1",
-            run, 0, &none, err);
+        status = ln_store_number(store,
+                                 "UPDATE run SET status = 'interrupted', "
+                                 "error = coalesce(error, '" DEAD_WORDS "') WHERE id = ?1",
+                                 run, 0, &none, err);
         if (status != LN_OK)
             return status;
         ++*marked;
@@ -130,13 +146,17 @@ static ln_status mark_all(ln_store *store, int64_t *marked, ln_error *err)
 ln_status ln_store_mark_dead(ln_store *store, int64_t *marked, ln_error *err)
 {
     int64_t run = 0;
+    bool own;
     *marked = 0;
     ln_status status = next_dead(store, &run, err);
-    if (status != LN_OK || run == 0)
-        return status;
-    bool own;
-    status = ln_store_enter(store, &own, err);
-    return status != LN_OK ? status : ln_store_leave(store, own, mark_all(store, marked, err), err);
+    if (status == LN_OK && run > 0) {
+        status = ln_store_enter(store, &own, err);
+        if (status == LN_OK)
+            status = ln_store_leave(store, own, mark_all(store, marked, err), err);
+    }
+    if (status == LN_OK && store->running_fd < 0)
+        remove_stale(store);
+    return status;
 }
 
 /* run_summary as a TEMP view, in which `run` is ours. */
@@ -158,17 +178,19 @@ ln_status ln_store_hide_dead(ln_store *store, ln_error *err)
 {
     ln_text sql = {0};
     int64_t run = 0;
-    ln_text_add(&sql, "CREATE TEMP VIEW run AS SELECT id, uuid, invocation, experiment, "
-                      "CASE WHEN id IN (0");
+    ln_text_add(&sql, "CREATE TEMP VIEW run AS WITH dead(run) AS (VALUES (0)");
     ln_status status = next_dead(store, &run, err);
     bool any = status == LN_OK && run > 0;
     while (status == LN_OK && run > 0) {
-        ln_text_format(&sql, ",%lld", (long long)run);
+        ln_text_format(&sql, ", (%lld)", (long long)run);
         status = next_dead(store, &run, err);
     }
-    ln_text_add(&sql, ") THEN 'interrupted' ELSE status END AS status, started_at, finished_at, "
-                      "seed, numerics, threads, argv, script_sha256, environment, parent_run, "
-                      "reproduces_run, error FROM main.run");
+    ln_text_add(&sql, ") SELECT id, uuid, invocation, experiment, "
+                      "CASE WHEN id IN dead THEN 'interrupted' ELSE status END AS status, "
+                      "started_at, finished_at, seed, numerics, threads, argv, script_sha256, "
+                      "environment, parent_run, reproduces_run, "
+                      "CASE WHEN id IN dead THEN coalesce(error, '" DEAD_WORDS "') ELSE error END "
+                      "AS error FROM main.run");
     if (status == LN_OK && sql.failed)
         status = ln_fail_memory(err, 0);
     if (status == LN_OK && any)

@@ -1,4 +1,5 @@
-/* lunette show RUN: one run on a page. Each section is a query that anybody can make. */
+/* lunette show RUN: one run on a page. Each section is a query that anybody can make.
+ * lunette show MODEL.onnx: a model's layers (show_model.c). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "../rows.h"
 #include "base/alloc.h"
 #include "base/error.h"
+#include "show_model.h"
 
 /* A section: nothing is printed where its query has no rows. */
 typedef struct section {
@@ -149,6 +151,12 @@ static ln_status show(ln_store *store, const ln_options *options, ln_format form
     return status;
 }
 
+static bool is_model(const char *operand)
+{
+    size_t length = strlen(operand);
+    return length > 5 && strcmp(operand + length - 5, ".onnx") == 0;
+}
+
 static int run(const ln_options *options, ln_error *err)
 {
     ln_format format;
@@ -159,6 +167,8 @@ static int run(const ln_options *options, ln_error *err)
         ln_error_hint(err, "'lunette query' gives each section as csv or json");
         status = LN_EINVALID;
     }
+    if (status == LN_OK && is_model(options->operands.at[0]))
+        return (int)ln_show_model(options->operands.at[0], format, err);
     if (status == LN_OK)
         status = ln_store_open(options->db, LN_STORE_READ, &store, err);
     if (status == LN_OK)
@@ -169,11 +179,11 @@ static int run(const ln_options *options, ln_error *err)
 
 const ln_command ln_command_show = {
     .name = "show",
-    .operands = "RUN",
+    .operands = "RUN | MODEL.onnx",
     .min_operands = 1,
     .max_operands = 1,
     .options = "db format limit",
-    .summary = "show one run: parameters, metrics, explanations, verdicts, hashes",
+    .summary = "show a run's parameters, metrics, explanations and hashes, or a model's graph",
     .details =
         "RUN is a run's number, a unique prefix of its uuid, an experiment's name (its newest\n"
         "run), last or last~1. --limit N: the N top columns of each explanation (5).",

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "store/store.h"
 #include "support.h"
@@ -271,6 +272,47 @@ static inline void change(ln_store *store, const char *sql)
     while (more)
         assert_ok(ln_query_next(query, &more, &err));
     ln_query_free(query);
+}
+
+/* --- files and processes -----------------------------------------------------------------------
+ * */
+
+static inline void remove_store(const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-running"};
+    char name[300];
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        remove(name);
+    }
+}
+
+static inline ln_store *open_store(const char *path, ln_store_mode mode)
+{
+    ln_error err = {0};
+    ln_store *store;
+    assert_ok(ln_store_open(path, mode, &store, &err));
+    return store;
+}
+
+static inline int wait_for(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static inline void nothing_found(void *context, const char *severity, const char *text)
+{
+    (void)context;
+    fail_msg("verify: %s: %s", severity, text);
+}
+
+static inline void verify_all(ln_store *store)
+{
+    ln_error err = {0};
+    int64_t checked;
+    assert_ok(ln_store_verify(store, 0, nothing_found, NULL, &checked, &err));
 }
 
 #endif

@@ -45,7 +45,10 @@ t.test("defaults of an experiment on a table", function()
   t.equal(run.model.options.encode, { numeric = "standard", categorical = "onehot", missing = "mean" })
   t.equal(run.train.batch, 32)
   t.equal(run.train.optimizer.word, "adam")
-  t.equal(run.train.loss.word, "cross_entropy")
+  t.truthy(run.train.loss == nil) -- the data tells which
+  t.equal(run.train.default_losses.classification.word, "cross_entropy")
+  t.equal(run.train.default_losses.one_output.word, "binary_cross_entropy")
+  t.equal(run.train.default_losses.regression.word, "mse")
   t.truthy(run.train.shuffle == true and run.train.patience == 0)
   t.equal({ #run.evaluate, #run.explain, #run.judge }, { 0, 0, 0 })
   t.equal(run.experiment, "credit")
@@ -87,16 +90,11 @@ t.test("networks: layers, names, nested branches", function()
   t.truthy(run.model.options.encode == nil)
 end)
 
-t.test("losses by task and outputs", function()
-  local function loss(text)
-    return check(([[return experiment "x" { data = csv "d.csv" { target = "y" }, train = { epochs = 1 },
-      %s }]]):format(text))[1].runs[1].train.loss.word
-  end
-  t.equal(loss "model = network { dense { 2 } }", "cross_entropy")
-  t.equal(loss "model = network { dense { 1 } }", "binary_cross_entropy")
-  t.equal(loss "model = network { dense { 1 }, tanh }", "binary_cross_entropy")
-  t.equal(loss "task = regression, model = network { dense { 1 } }", "mse")
-  t.equal(loss 'task = "regression", model = network { dense { 1 } }', "mse")
+t.test("a loss that is written stands", function()
+  local run = check([[return experiment "x" { data = csv "d.csv" { target = "y" },
+    model = network { dense { 1 } }, train = { epochs = 1, loss = mse } }]])[1].runs[1]
+  t.equal(run.train.loss.word, "mse")
+  t.truthy(run.train.default_losses == nil)
 end)
 
 t.test("splits: what is not given is what is left", function()

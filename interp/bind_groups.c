@@ -1,0 +1,132 @@
+/* What bind.lua computes with numbers: groups of inputs, differences of row lists, scores as
+ * probabilities of classes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "interp.h"
+
+static int by_i64(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* group_ids(i64 tensor) -> i32 tensor of the ranks 0 .. G - 1 of its distinct numbers, G */
+static int group_ids(lua_State *L)
+{
+    const ln_tensor *raw = ln_check_tensor(L, 1);
+    const int64_t count = ln_shape_count(&raw->shape);
+    const ln_shape shape = {.rank = 1, .dims = {count}};
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I32, &shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    int64_t *distinct = ln_alloc((size_t)count * sizeof *distinct);
+    if (distinct == NULL) {
+        ln_fail_memory(&err, (size_t)count * sizeof *distinct);
+        return ln_raise(L, &err);
+    }
+    memcpy(distinct, raw->data, (size_t)count * sizeof *distinct);
+    qsort(distinct, (size_t)count, sizeof *distinct, by_i64);
+    int64_t groups = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (i == 0 || distinct[i] != distinct[groups - 1]) {
+            distinct[groups++] = distinct[i];
+        }
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t *found =
+            bsearch(&ln_i64(raw)[i], distinct, (size_t)groups, sizeof *distinct, by_i64);
+        ((int32_t *)(*slot)->data)[i] = (int32_t)(found - distinct);
+    }
+    ln_free(distinct);
+    lua_pushinteger(L, groups);
+    return 2;
+}
+
+/* compose_groups(column of each input (i32), list: group of each column) -> group of each input */
+static int compose_groups(lua_State *L)
+{
+    const ln_tensor *columns = ln_check_tensor(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I32, &columns->shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t i = 0; i < columns->shape.dims[0]; i++) {
+        lua_rawgeti(L, 2, ((const int32_t *)columns->data)[i] + 1);
+        ((int32_t *)(*slot)->data)[i] = (int32_t)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+/* without(rows, taken): the rows that are not in `taken`, in order; nil when none is left. */
+static int rows_without(lua_State *L)
+{
+    const ln_tensor *rows = ln_check_tensor(L, 1);
+    const ln_tensor *taken = ln_check_tensor(L, 2);
+    const int64_t taken_count = taken->shape.dims[0];
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    const size_t bytes = (size_t)(taken_count + rows->shape.dims[0]) * sizeof(int64_t);
+    int64_t *sorted = ln_alloc(bytes);
+    if (sorted == NULL) {
+        ln_fail_memory(&err, bytes);
+        return ln_raise(L, &err);
+    }
+    memcpy(sorted, taken->data, (size_t)taken_count * sizeof *sorted);
+    qsort(sorted, (size_t)taken_count, sizeof *sorted, by_i64);
+    int64_t *left = sorted + taken_count, count = 0;
+    for (int64_t i = 0; i < rows->shape.dims[0]; i++) {
+        const int64_t row = ln_i64(rows)[i];
+        if (bsearch(&row, sorted, (size_t)taken_count, sizeof row, by_i64) == NULL) {
+            left[count++] = row;
+        }
+    }
+    const ln_shape shape = {.rank = 1, .dims = {count}};
+    const ln_status status = count ? ln_tensor_copy_of(LN_I64, &shape, left, slot, &err) : LN_OK;
+    ln_free(sorted);
+    if (status) {
+        return ln_raise(L, &err);
+    }
+    return count ? 1 : 0;
+}
+
+/* as_probabilities(scores f64 (N) or (N, C)) -> (N, C): a single column is the probability of class
+ * 1. Files of scores are probabilities as they are. */
+static int as_probabilities(lua_State *L)
+{
+    ln_tensor *scores = ln_check_tensor(L, 1);
+    const int64_t rows = scores->shape.dims[0];
+    const int64_t columns = rows ? ln_shape_count(&scores->shape) / rows : 1;
+    const ln_shape shape = {.rank = 2, .dims = {rows, columns == 1 ? 2 : columns}};
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    const ln_status status = columns == 1 ? ln_tensor_new(LN_F64, &shape, slot, &err)
+                                          : ln_tensor_reshape(scores, &shape, slot, &err);
+    if (status) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t i = 0; columns == 1 && i < rows; i++) {
+        ln_f64(*slot)[2 * i] = 1.0 - ln_f64(scores)[i];
+        ln_f64(*slot)[2 * i + 1] = ln_f64(scores)[i];
+    }
+    return 1;
+}
+
+void ln_bind_groups(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"group_ids", group_ids},
+        {"compose_groups", compose_groups},
+        {"without", rows_without},
+        {"as_probabilities", as_probabilities},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,243 @@
+/* The parts of a run that have many rows, written in one call each: columns and samples of a data set,
+ * which part each sample has in the run, predictions, the attributions of a piece. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "cells.h"
+
+/* store_features(store, data set's id, data) : its columns */
+static int store_features(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    const int64_t dataset = luaL_checkinteger(L, 2);
+    const ln_dataset *data = ln_check_dataset(L, 3);
+    ln_error err = {0};
+    for (int c = 0; c < data->column_count; c++) {
+        const ln_cell cells[] = {
+            ln_integer_cell("dataset", dataset),
+            ln_integer_cell("idx", c),
+            ln_text_cell("name", data->columns[c].name),
+            ln_text_cell("kind",
+                         data->columns[c].kind == LN_COLUMN_NUMERIC ? "numeric" : "categorical"),
+        };
+        if (ln_store_insert(store, "feature", cells, 4, NULL, &err)) {
+            return ln_raise(L, &err);
+        }
+    }
+    return 0;
+}
+
+/* The label of row `row` in a tensor of class ids (i32) or numbers (f64); NULL: not known. */
+static ln_cell label_cell(const ln_tensor *labels, int64_t row)
+{
+    if (labels == NULL) {
+        return (ln_cell){.column = "label", .type = LN_CELL_NULL};
+    }
+    return labels->dtype == LN_F64 ? ln_real_cell("label", ln_f64(labels)[row])
+                                   : ln_integer_cell("label", ((const int32_t *)labels->data)[row]);
+}
+
+/* store_new_samples(store, data set's id, count, labels or nil, data or nil): one sample a row, with
+ * its original values where there is a table. */
+static int store_new_samples(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    const int64_t dataset = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
+    const ln_tensor *labels = ln_opt_tensor(L, 4);
+    const ln_dataset *data = lua_isnoneornil(L, 5) ? NULL : ln_check_dataset(L, 5);
+    ln_error err = {0};
+    ln_status status = LN_OK;
+    for (int64_t row = 0; row < count && status == LN_OK; row++) {
+        char *raw = NULL;
+        if (data != NULL) {
+            status = ln_dataset_row_json(data, row, &raw, &err);
+        }
+        const ln_cell cells[] = {ln_integer_cell("dataset", dataset), ln_integer_cell("idx", row),
+                                 label_cell(labels, row), ln_text_cell("raw", raw)};
+        if (status == LN_OK) {
+            status = ln_store_insert(store, "sample", cells, 4, NULL, &err);
+        }
+        ln_free(raw);
+    }
+    return status ? ln_raise(L, &err) : 0;
+}
+
+/* store_samples(store, data set's id, rows) -> (rows) i64: the sample's id of each row */
+static int store_samples(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    const ln_cell param = ln_integer_cell("dataset", luaL_checkinteger(L, 2));
+    const ln_shape shape = {.rank = 1, .dims = {luaL_checkinteger(L, 3)}};
+    const ln_query_options options = {.params = &param, .param_count = 1};
+    ln_error err = {0};
+    ln_query *query = NULL;
+    ln_tensor **slot = ln_new_tensor(L);
+    ln_status status = ln_tensor_new(LN_I64, &shape, slot, &err);
+    if (status == LN_OK) {
+        status = ln_query_new(store, "SELECT idx, id FROM sample WHERE dataset = :dataset",
+                              &options, &query, &err);
+    }
+    bool more = status == LN_OK;
+    while (more && (status = ln_query_next(query, &more, &err)) == LN_OK && more) {
+        const int64_t row = ln_query_cell(query, 0).integer;
+        if (row >= 0 && row < shape.dims[0]) {
+            ln_i64(*slot)[row] = ln_query_cell(query, 1).integer;
+        }
+    }
+    ln_query_free(query);
+    return status ? ln_raise(L, &err) : 1;
+}
+
+/* store_run_samples(store, run, { samples, data, row_ids, input }): which part each sample has in
+ * the run; the rows of row_ids are the inputs, row i of tensor `input`. */
+static int store_run_samples(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    const int64_t run = luaL_checkinteger(L, 2);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    const ln_tensor *samples = ln_tensor_field(L, 3, "samples");
+    const ln_tensor *row_ids = ln_tensor_field(L, 3, "row_ids");
+    luaL_argcheck(L, samples && row_ids, 3, "samples and row_ids are needed");
+    lua_getfield(L, 3, "data");
+    const ln_dataset *data = lua_isnil(L, -1) ? NULL : ln_check_dataset(L, -1);
+    const int64_t input = ln_integer_field(L, 3, "input", -1);
+    const int64_t rows = samples->shape.dims[0];
+    static const char *const splits[] = {"train", "test", "validation"};
+    int64_t *place = lua_newuserdatauv(L, (size_t)rows * sizeof *place + 1, 0);
+    for (int64_t row = 0; row < rows; row++) {
+        place[row] = -1;
+    }
+    for (int64_t i = 0; i < row_ids->shape.dims[0]; i++) {
+        place[ln_i64(row_ids)[i]] = i;
+    }
+    ln_error err = {0};
+    for (int64_t row = 0; row < rows; row++) {
+        const int split = data && data->split ? data->split[row] : LN_SPLIT_NONE;
+        ln_cell cells[5] = {ln_integer_cell("run", run),
+                            ln_integer_cell("sample", ln_i64(samples)[row]),
+                            ln_text_cell("split", split < 0 ? NULL : splits[split])};
+        int count = 3;
+        if (input >= 0 && place[row] >= 0) {
+            cells[count++] = ln_integer_cell("input", input);
+            cells[count++] = ln_integer_cell("input_row", place[row]);
+        }
+        if (ln_store_insert(store, "run_sample", cells, count, NULL, &err)) {
+            return ln_raise(L, &err);
+        }
+    }
+    return 0;
+}
+
+/* store_predictions(store, run, { samples, rows, scores, labels, output, regression }): scores
+ * (N, classes) f64; `output` is the id of a tensor (N, outputs) or nil. */
+static int store_predictions(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    const int64_t run = luaL_checkinteger(L, 2);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    const ln_tensor *samples = ln_tensor_field(L, 3, "samples");
+    const ln_tensor *rows = ln_tensor_field(L, 3, "rows");
+    const ln_tensor *scores = ln_tensor_field(L, 3, "scores");
+    const ln_tensor *labels = ln_tensor_field(L, 3, "labels");
+    luaL_argcheck(L, samples && rows && scores, 3, "samples, rows and scores are needed");
+    const int64_t output = ln_integer_field(L, 3, "output", -1);
+    lua_getfield(L, 3, "regression");
+    const bool regression = lua_toboolean(L, -1);
+    const int64_t n = rows->shape.dims[0];
+    const int64_t columns = n ? ln_shape_count(&scores->shape) / n : 1;
+    ln_error err = {0};
+    for (int64_t i = 0; i < n; i++) {
+        const double *score = ln_f64(scores) + i * columns;
+        const ln_metric_input row = {.n = 1, .class_count = columns, .scores = score};
+        const int32_t class = regression ? 0 : ln_metric_predicted(&row, 0);
+        ln_cell cells[7] = {
+            ln_integer_cell("run", run),
+            ln_integer_cell("sample", ln_i64(samples)[ln_i64(rows)[i]]),
+            label_cell(labels, i),
+            ln_real_cell("score", score[class]),
+        };
+        int count = 4;
+        if (!regression) {
+            cells[count++] = ln_integer_cell("class", class);
+        }
+        if (output >= 0) {
+            cells[count++] = ln_integer_cell("output", output);
+            cells[count++] = ln_integer_cell("output_row", i);
+        }
+        if (ln_store_insert(store, "prediction", cells, count, NULL, &err)) {
+            return ln_raise(L, &err);
+        }
+    }
+    return 0;
+}
+
+/* One array of doubles a field of the summaries, on Lua's side. */
+static double *column(lua_State *L, const ln_piece *piece, size_t offset)
+{
+    const int64_t count = piece->explained.count;
+    double *out = lua_newuserdatauv(L, (size_t)count * sizeof *out + 1, 0);
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(&out[i], (const char *)&piece->summary[i] + offset, sizeof out[i]);
+    }
+    return out;
+}
+
+/* store_put_attributions(store, { explanation, first_seq, samples, targets, kind, space, groups },
+ * piece) -> id of the first */
+static int store_put_attributions(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    const ln_piece *piece = ln_check_piece(L, 3);
+    const int64_t count = piece->explained.count;
+    const ln_tensor *samples = ln_tensor_field(L, 2, "samples");
+    const ln_tensor *targets = ln_tensor_field(L, 2, "targets");
+    luaL_argcheck(L, samples && targets, 2, "samples and targets are needed");
+    int64_t *nan_count = lua_newuserdatauv(L, (size_t)count * sizeof *nan_count + 1, 0);
+    for (int64_t i = 0; i < count; i++) {
+        nan_count[i] = piece->summary[i].nan_count;
+    }
+    const ln_attribution_rows rows = {
+        .explanation = ln_integer_field(L, 2, "explanation", 0),
+        .count = count,
+        .first_seq = ln_integer_field(L, 2, "first_seq", 0),
+        .sample = ln_i64(samples),
+        .target = ln_i64(targets),
+        .kind = ln_text_field(L, 2, "kind"),
+        .space = ln_text_field(L, 2, "space"),
+        .values = piece->values,
+        .errors = piece->errors,
+        .groups = ln_integer_field(L, 2, "groups", -1),
+        .output = piece->explained.output,
+        .baseline_output = piece->explained.baseline_output,
+        .total = column(L, piece, offsetof(ln_summary, total)),
+        .residual = column(L, piece, offsetof(ln_summary, residual)),
+        .min = column(L, piece, offsetof(ln_summary, min)),
+        .max = column(L, piece, offsetof(ln_summary, max)),
+        .l1 = column(L, piece, offsetof(ln_summary, l1)),
+        .nan_count = nan_count,
+    };
+    ln_error err = {0};
+    int64_t first = 0;
+    if (ln_store_put_attributions(store, &rows, &first, &err)) {
+        return ln_raise(L, &err);
+    }
+    lua_pushinteger(L, first);
+    return 1;
+}
+
+void ln_bind_log(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"store_features", store_features},
+        {"store_new_samples", store_new_samples},
+        {"store_samples", store_samples},
+        {"store_run_samples", store_run_samples},
+        {"store_predictions", store_predictions},
+        {"store_put_attributions", store_put_attributions},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,132 @@
+/* One layer on its own: a graph of a single node, run forward and backward, and a naive reference in
+ * float64 whose central differences stand for its gradient. */
+#ifndef LN_TESTS_LAYERS_SUPPORT_H
+#define LN_TESTS_LAYERS_SUPPORT_H
+
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "graph/plan.h"
+#include "layers/attributes.h"
+
+enum { LAYER_MOST_INPUTS = 4, LAYER_ROWS = 5 };
+
+/* A layer with its inputs: the first `live` of them vary by row (shapes without N), the others are
+ * constants. `reference` computes the whole output from all inputs, rows first. */
+typedef struct layer_case {
+    const char *label;
+    const char *word;
+    const void *attributes;
+    int live, count;
+    ln_shape shapes[LAYER_MOST_INPUTS];
+    void (*reference)(const struct layer_case *layer, int64_t rows, const double *const *in,
+                      double *out);
+} layer_case;
+
+/* The node in a graph, and what was made for it. */
+typedef struct layer_bed {
+    const layer_case *layer;
+    ln_graph *graph;
+    int values[LAYER_MOST_INPUTS], output;
+    int64_t widths[LAYER_MOST_INPUTS], width; /* elements a row (live) or in all (constant) */
+} layer_bed;
+
+static inline double layer_number(uint64_t seed, int64_t index)
+{
+    ln_rng rng = ln_rng_make(seed, "test layers", 0, (uint64_t)index);
+    return (double)(float)ln_rng_normal(&rng);
+}
+
+static inline layer_bed layer_bed_make(const layer_case *layer)
+{
+    layer_bed bed = {.layer = layer};
+    ln_error err;
+    char name[16];
+    const char *result = "y";
+    int node;
+    assert_ok(ln_graph_new(&bed.graph, &err));
+    for (int i = 0; i < layer->count; i++) {
+        snprintf(name, sizeof name, "x%d", i);
+        if (i < layer->live) {
+            ln_shape shape = {.rank = layer->shapes[i].rank + 1, .dims = {-1}};
+            memcpy(shape.dims + 1, layer->shapes[i].dims,
+                   (size_t)layer->shapes[i].rank * sizeof(int64_t));
+            assert_ok(ln_graph_add_input(bed.graph, name, LN_F32, &shape, &bed.values[i], &err));
+        } else {
+            ln_tensor *constant = tensor_zero(LN_F32, layer->shapes[i]);
+            for (int64_t j = 0; j < ln_shape_count(&layer->shapes[i]); j++)
+                ln_f32(constant)[j] = (float)layer_number(100 + (uint64_t)i, j);
+            assert_ok(ln_graph_add_constant(bed.graph, name, constant, true, &bed.values[i], &err));
+            ln_tensor_release(constant);
+        }
+        bed.widths[i] = ln_shape_count(&layer->shapes[i]);
+    }
+    const ln_layer *found = ln_layer_find(layer->word);
+    assert_non_null(found);
+    assert_ok(ln_graph_add_node(bed.graph, found, layer->word, "node", layer->attributes,
+                                bed.values, layer->count, &result, 1, &node, &err));
+    bed.output = bed.graph->nodes[node].outputs[0];
+    assert_ok(ln_graph_add_output(bed.graph, bed.output, &err));
+    bed.width = ln_shape_row(&bed.graph->values[bed.output].shape);
+    return bed;
+}
+
+/* Everything one pass gives, for rows [first, first + rows) of the layer's fixed numbers. */
+typedef struct layer_results {
+    float *out;                         /* (rows, width) */
+    float *gradient[LAYER_MOST_INPUTS]; /* of each input: (rows, widths) or the constant's */
+} layer_results;
+
+static inline void layer_results_free(const layer_bed *bed, layer_results *results)
+{
+    ln_free(results->out);
+    for (int i = 0; i < bed->layer->count; i++)
+        ln_free(results->gradient[i]);
+}
+
+/* A plan of `planned` rows, one pass over `rows` of them. */
+static inline layer_results layer_run(const layer_bed *bed, int64_t planned, int64_t first,
+                                      int64_t rows, bool training)
+{
+    const layer_case *layer = bed->layer;
+    const ln_plan_options options = {.rows = planned,
+                                     .gradients = bed->values,
+                                     .gradient_count = layer->live,
+                                     .training = training};
+    layer_results results = {.out = ln_calloc((size_t)(rows * bed->width), sizeof(float))};
+    ln_plan *plan = NULL;
+    ln_exec *exec = NULL;
+    ln_error err;
+    assert_ok(ln_plan_new(bed->graph, &options, &plan, &err));
+    assert_ok(ln_exec_new(plan, &exec, &err));
+    ln_exec_training(exec, 7, 3, first);
+    for (int i = 0; i < layer->live; i++)
+        for (int64_t j = 0; j < rows * bed->widths[i]; j++)
+            ((float *)ln_exec_input(exec, i))[j] =
+                (float)layer_number((uint64_t)i, first * bed->widths[i] + j);
+    assert_ok(ln_exec_forward(exec, rows, &err));
+    memcpy(results.out, ln_exec_value(exec, bed->output),
+           (size_t)(rows * bed->width) * sizeof(float));
+    for (int64_t j = 0; j < rows * bed->width; j++)
+        ln_exec_seed(exec, bed->output)[j] = (float)layer_number(50, first * bed->width + j);
+    assert_ok(ln_exec_backward(exec, &err));
+    for (int i = 0; i < layer->count; i++) {
+        const bool live = i < layer->live;
+        const int64_t count = (live ? rows : 1) * bed->widths[i];
+        results.gradient[i] = ln_calloc((size_t)count, sizeof(float));
+        if (live || training)
+            memcpy(results.gradient[i],
+                   live ? ln_exec_gradient(exec, bed->values[i])
+                        : ln_exec_parameter_gradient(exec, bed->values[i]),
+                   (size_t)count * sizeof(float));
+    }
+    ln_exec_free(exec);
+    ln_plan_free(plan);
+    return results;
+}
+
+#endif
