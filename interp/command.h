@@ -30,6 +30,7 @@ typedef struct ln_options {
     bool quiet;           /* --quiet: no progress, no summaries on standard error */
     bool trace;           /* --trace: Lua tracebacks */
     bool dry_run;         /* --dry-run */
+    bool needed;          /* --needed: leave out runs that the store has already */
     bool confine;         /* --confine: files only below the script's folder ... */
     ln_texts allow;       /* --allow read=DIR: ... and these */
     const char *format;   /* --format as written, or NULL: the command's own default */

@@ -197,6 +197,7 @@ static void push_options(lua_State *L, const ln_options *options)
     set_flag(L, "quiet", options->quiet);
     set_flag(L, "trace", options->trace);
     set_flag(L, "dry_run", options->dry_run);
+    set_flag(L, "needed", options->needed);
     set_flag(L, "confine", options->confine);
     lua_pushinteger(L, options->threads);
     lua_setfield(L, -2, "threads");

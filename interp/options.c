@@ -26,6 +26,8 @@ const ln_option ln_option_rows[] = {
     {"seed", 0, LN_OPTION_SEED, AT(seed), "N", "the same as --set seed=N", false},
     {"numerics", 0, LN_OPTION_TEXT, AT(numerics), "MODE", "strict, the only one of this version",
      false},
+    {"needed", 0, LN_OPTION_FLAG, AT(needed), "",
+     "leave out runs that the store has, finished, with the same identity", false},
     {"dry-run", 0, LN_OPTION_FLAG, AT(dry_run), "", "print the plan, run nothing", false},
     {"confine", 0, LN_OPTION_FLAG, AT(confine), "",
      "read data and models only below the script's folder", false},

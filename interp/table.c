@@ -192,12 +192,14 @@ static bool is_shown(const ln_table *table, int column)
     return !table->terse || !table->empty[column];
 }
 
-static bool is_last(const ln_table *table, int column)
+/* The last column of a line with something to print; of md the last one shown. */
+static int last_column(const ln_table *table, const char *const *texts)
 {
-    while (++column < table->count)
-        if (is_shown(table, column))
-            return false;
-    return true;
+    int last = table->count - 1;
+    while (last > 0 &&
+           (!is_shown(table, last) || (table->format != LN_FORMAT_MD && texts[last][0] == '\0')))
+        last--;
+    return last;
 }
 
 static void print_padded(const ln_table *table, int column, const char *text, bool last)
@@ -213,14 +215,14 @@ static void print_padded(const ln_table *table, int column, const char *text, bo
 
 static void print_line(const ln_table *table, const char *const *texts)
 {
-    bool md = table->format == LN_FORMAT_MD;
+    bool md = table->format == LN_FORMAT_MD, first = true;
+    int last = last_column(table, texts);
     fputs(md ? "| " : "", table->out);
-    bool first = true;
-    for (int i = 0; i < table->count; i++) {
+    for (int i = 0; i <= last; i++) {
         if (!is_shown(table, i))
             continue;
         fputs(first ? "" : md ? " | " : "  ", table->out);
-        print_padded(table, i, texts[i], is_last(table, i));
+        print_padded(table, i, texts[i], i == last);
         first = false;
     }
     fputs(md ? " |\n" : "\n", table->out);

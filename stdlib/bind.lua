@@ -32,13 +32,21 @@ end
 
 -- ------------------------------------------------------------------------------------------ files
 
+-- Hashes of the files that the run now being bound reads, in order: part of its identity.
+local files
+
+local function note(file)
+  files[#files + 1] = file.sha256
+  return file
+end
+
 -- An array file: { tensor =, sha256 =, path = }.
 function bind.array(node, shared, owner, field)
-  return once(shared, "npy:" .. node.options.path, function()
+  return note(once(shared, "npy:" .. node.options.path, function()
     local tensor, sha256 = within(owner or node, field or "path", core.npy, node.options.path)
     return { tensor = tensor, sha256 = sha256, path = node.options.path,
              info = core.tensor_info(tensor) }
-  end)
+  end))
 end
 
 local function product(shape, from)
@@ -439,7 +447,26 @@ local function bind_scores(run, bound, shared)
   bound.score_file = array
 end
 
-function bind.run(run, shared, pool)
+-- What decides a run's results: its sources, its parameters, what its files hold, and the program.
+local function identity_of(run, sources)
+  local hashes, params = {}, {}
+  for i, source in ipairs(sources) do hashes[i] = source.sha256 end
+  for _, row in ipairs(require("log").params_of(run)) do
+    if not row.key:find("%.path$") then params[#params + 1] = { row.key, row.text or row.num } end
+  end
+  return core.sha256(core.json { version = core.version, sources = hashes, params = params,
+                                 files = #files > 0 and files or false })
+end
+
+-- sources: script and modules ({ sha256 = } each). The whole of a run, ready to be executed.
+function bind.run(run, shared, sources)
+  files = {}
+  local bound = bind.content(run, shared)
+  bound.identity = identity_of(run, sources)
+  return bound
+end
+
+function bind.content(run, shared)
   local bound = { run = run }
   if run.scores then
     bind_scores(run, bound, shared)
@@ -447,6 +474,7 @@ function bind.run(run, shared, pool)
   end
   local data = bind.data(run.data, run, shared)
   bound.data = data
+  if data then note(data.info) end
   if data then
     for _, name in ipairs { "train", "test", "validation" } do
       bound[name .. "_rows"] = core.dataset_rows(data.dataset, { split = name, optional = true })
@@ -459,6 +487,7 @@ function bind.run(run, shared, pool)
     return bound
   end
   bound.model, bound.info, bound.model_file = bind.model(run, data, shared, bound.train_rows)
+  if bound.model_file then note(bound.model_file) end
   if data and bound.train_rows then
     bound.train_x = core.model_encode(bound.model, data.dataset, bound.train_rows)
   end

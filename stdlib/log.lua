@@ -83,7 +83,7 @@ log.params_json = params_json
 -- -------------------------------------------------------------------------------------- the start
 
 -- The run's own row and all that describes it. Returns its id.
-function log.start(store, run, context)
+function log.start(store, run, bound, context)
   return transaction(store, function()
     local environment = core.environment()
     environment.libraries = core.json(environment.libraries)
@@ -95,7 +95,7 @@ function log.start(store, run, context)
       uuid = uuid, invocation = context.invocation, experiment = experiment, status = "running",
       started_at = core.now(), seed = run.seed, numerics = context.options.numerics or "strict",
       threads = context.options.threads, argv = core.json(context.options.argv or {}),
-      script_sha256 = context.sources[1].sha256, environment = environment_id })
+      script_sha256 = context.sources[1].sha256, identity = bound.identity, environment = environment_id })
     core.store_run_begin(store, id)
     for _, source in ipairs(context.sources) do
       core.store_intern(store, "source", "sha256",
@@ -108,6 +108,14 @@ function log.start(store, run, context)
     end
     return id
   end)
+end
+
+-- The newest finished run with this identity, or nil.
+function log.find(store, identity)
+  local rows = core.store_rows(store,
+    "SELECT max(id) AS id FROM run WHERE identity = :identity AND status = 'ok'",
+    { identity = identity })
+  return rows[1] and rows[1].id
 end
 
 -- ------------------------------------------------------------------------------------------- data

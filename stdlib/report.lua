@@ -144,6 +144,12 @@ local function judges(store, run)
   section("judges", rows, right)
 end
 
+-- A run that --needed left out.
+function report.kept(store, run)
+  local head = core.store_rows(store, HEAD, { run = run })[1]
+  core.print(("%s: run %d is in the store already\n"):format(head.experiment, head.id))
+end
+
 -- All of a finished run. With many runs only its line and metrics.
 function report.run(store, run, runs)
   local head = core.store_rows(store, HEAD, { run = run })[1]

@@ -177,7 +177,7 @@ local function execute_model(run, bound, context)
 end
 
 local function execute(run, bound, context)
-  context.run_id = log.start(context.store, run, context)
+  context.run_id = log.start(context.store, run, bound, context)
   log.data(context.store, context.run_id, bound)
   if bound.scores then
     execute_scores(run, bound, context)
@@ -196,6 +196,17 @@ local function close_failed(context, err)
     fail.text(err))
 end
 
+local function guarded(run, bound, context)
+  context.run_id = nil
+  local ok, result = xpcall(execute, fail.traced, run, bound, context)
+  core.progress()
+  if not ok then
+    if context.run_id then close_failed(context, result) end
+    error(result, 0)
+  end
+  return result
+end
+
 -- checked: what schema.check returned. options: of the command line. sources: script and modules.
 function M.main(checked, options, sources)
   local context = { options = options, sources = sources, shared = {}, invocation = core.uuid(),
@@ -204,7 +215,7 @@ function M.main(checked, options, sources)
   for e, experiment in ipairs(checked) do
     bound[e] = {}
     for r, run in ipairs(experiment.runs) do
-      bound[e][r] = bind.run(run, context.shared, context.pool)
+      bound[e][r] = bind.run(run, context.shared, context.sources)
     end
   end
   context.store = core.store(options.db, "write")
@@ -212,16 +223,14 @@ function M.main(checked, options, sources)
   for e, experiment in ipairs(checked) do
     local ids = {}
     for r, run in ipairs(experiment.runs) do
-      context.run_id = nil
-      local ok, result = xpcall(execute, fail.traced, run, bound[e][r], context)
-      core.progress()
-      if not ok then
-        if context.run_id then close_failed(context, result) end
-        error(result, 0)
+      ids[r] = options.needed and log.find(context.store, bound[e][r].identity)
+      if ids[r] then
+        if not options.quiet then report.kept(context.store, ids[r]) end
+      else
+        ids[r] = guarded(run, bound[e][r], context)
+        if not options.quiet then report.run(context.store, ids[r], #experiment.runs) end
       end
-      ids[r] = result
       bound[e][r] = false -- what the run held may go
-      if not options.quiet then report.run(context.store, result, #experiment.runs) end
     end
     local verdicts = expect.judge(experiment, ids, context)
     if #verdicts > 0 then

@@ -5,19 +5,21 @@
  *
  *     inputs x outputs   rows    AVX-512: plain  onednn     AVX2: plain  onednn
  *         30 x 64           1              79      13              69      12
- *         30 x 64          64             111      99              92      99
+ *         30 x 64          64             111     100              97      99
  *         64 x 32          64             115     101             104      99
- *        128 x 128         64             116     113             102     113
+ *        128 x 128         64             116     114             101     113
  *        512 x 512          1              49      43              44      36
- *        512 x 512         64             107     109              97     111
- *       1024 x 1024        64             105     106              85     107
- *       4096 x 1000         1              24      10              26      26
- *       4096 x 1000        64              85     101              60     103
+ *        512 x 512         64             107     111              97     111
+ *       1024 x 1024         1              42      41              39      37
+ *       1024 x 1024        64             105     106              87     105
+ *       4096 x 1000         1              24      15              26      26
+ *       4096 x 1000        64             107     108              87     107
  *
- * A single row is read from memory either way and oneDNN's call costs a microsecond more; for many
- * rows oneDNN's blocking wins once B (4 MiB at 1024 x 1024) is larger than the second cache. So:
- * onednn from 2^20 elements of B on, plain below, and plain wherever oneDNN has no fast invariant
- * product (below AVX2, other processors). The rule reads the shape of B and the instruction set,
+ * With AVX-512 the two are equal from 512 x 512 on; with AVX2 oneDNN is a tenth to a quarter faster
+ * for many rows, more where B (4 MiB at 1024 x 1024) is larger than the second cache. A call of
+ * oneDNN costs about a microsecond more, which small layers and single rows feel. So: onednn from
+ * 2^20 elements of B on, plain below, and plain wherever oneDNN has no fast invariant product (below
+ * AVX2, other processors). The rule reads the shape of B and the instruction set,
  * never the number of rows, since the two entries round differently.
  *
  * C += A^T B (the gradient of the weights) has one implementation: its depth is a microchunk of 16

@@ -54,8 +54,10 @@ static ln_status relu_backward(const ln_pass *pass, ln_error *err)
 {
     const span s = backward_span(pass);
     (void)err;
-    for (int64_t i = 0; i < s.count; i++)
-        s.to[i] = s.y[i] <= 0 ? 0 : s.dy[i];
+    for (int64_t i = 0; i < s.count; i++) {
+        const float dy = s.dy[i]; /* read always, so that the loop has no branch */
+        s.to[i] = s.y[i] <= 0 ? 0 : dy;
+    }
     return LN_OK;
 }
 

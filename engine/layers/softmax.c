@@ -150,10 +150,10 @@ static double log_one_plus_exp(double x)
 static double log_sum_exp(const float *x, int64_t count)
 {
     float greatest = x[0];
-    double sum = 0;
     for (int64_t i = 1; i < count; i++)
         greatest = x[i] > greatest ? x[i] : greatest;
-    for (int64_t i = 0; i < count; i++)
+    double sum = exp((double)x[0] - (double)greatest);
+    for (int64_t i = 1; i < count; i++)
         sum += exp((double)x[i] - (double)greatest);
     return (double)greatest + log(sum);
 }

@@ -39,7 +39,8 @@ void ln_model_release(ln_model *model);
 ln_status ln_model_rehash(ln_model *model, ln_error *err); /* after training */
 
 /* A target on a link: the number explained is offset + scale * output[index]. For a one-output
- * classifier class 1 is the output and class 0 its negative (1 - p on the probability link). */
+ * classifier class 1 is the output and class 0 its negative (1 - p where that is a probability: on
+ * the probability link, and on the raw one of a model that ends in a sigmoid). */
 typedef struct ln_target {
     int64_t index;        /* which output */
     double scale, offset; /* 1, 0 but for class 0 of a one-output classifier */

@@ -116,12 +116,15 @@ CREATE TABLE run (
     threads        INTEGER,
     argv           TEXT,                -- JSON
     script_sha256  TEXT,
+    identity       TEXT,                -- over sources, parameters, content of files and version: what
+                                        -- decides the results (and `run --needed`)
     environment    INTEGER REFERENCES environment,
     parent_run     INTEGER REFERENCES run ON DELETE SET NULL, -- the one it resumes
     reproduces_run INTEGER REFERENCES run ON DELETE SET NULL,
     error          TEXT
 ) STRICT;
 CREATE INDEX run_experiment ON run (experiment);
+CREATE INDEX run_identity ON run (identity);
 CREATE INDEX run_parent ON run (parent_run) WHERE parent_run IS NOT NULL;
 CREATE INDEX run_reproduces ON run (reproduces_run) WHERE reproduces_run IS NOT NULL;
 

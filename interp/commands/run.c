@@ -13,7 +13,7 @@ const ln_command ln_command_run = {
     .operands = "SCRIPT.lua [-- ARG ...]",
     .min_operands = 1,
     .max_operands = 1,
-    .options = "db threads set seed numerics dry-run confine allow",
+    .options = "db threads set seed numerics dry-run needed confine allow",
     .summary = "run a script; every run is logged",
     .details =
         "Loads the script, checks the whole of it, and only then starts its runs. What is "

@@ -186,6 +186,7 @@ const ln_command ln_command_show = {
     .summary = "show a run's parameters, metrics, explanations and hashes, or a model's graph",
     .details =
         "RUN is a run's number, a unique prefix of its uuid, an experiment's name (its newest\n"
-        "run), last or last~1. --limit N: the N top columns of each explanation (5).",
+        "run), last or last~1. --limit N: the N top columns of each explanation (5).\n"
+        "Of a model: its layers, with the numbers and names that `layer =` takes.",
     .run = run,
 };

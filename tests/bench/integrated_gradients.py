@@ -2,16 +2,19 @@
 """How long does integrated_gradients take, here and with Captum?
 
 The same network, rows, baseline and steps for both: relu networks of random weights, explained for
-the first class with a zero baseline, 50 Gauss-Legendre points. What is timed is the explanation
-itself (Captum's attribute(); here the elapsed_ns of the store), the best of some repetitions, and
-for Lunette also the whole process with reading, storing and printing. Captum is timed with the
-internal_batch_size that is fastest of a few. The attributions of both are compared first.
+the first class with a zero baseline, 50 Gauss-Legendre points, one thread. The attributions of both
+are compared first. Times are CPU times, best of some repetitions, so that other work on the machine
+counts little:
+  captum    attribute() alone, warm, with the internal_batch_size that is fastest of a few
+  lunette   the whole process: start, reading model and rows, explaining, storing
+  explain   Lunette's elapsed time (wall clock) of the explanation alone, as the store has it
 
     tests/bench/integrated_gradients.py build/lunette
 
 It needs Python with torch, captum, numpy and onnx.
 """
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -66,53 +69,51 @@ def save_onnx(layers, path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), path)
 
 
-def captum_seconds(model, x, threads):
-    torch.set_num_threads(threads)
-    explainer, best, result = IntegratedGradients(model), {}, None
-    for size in (None, 500, 5000, 20000):
+def captum_seconds(model, x):
+    explainer, best, result = IntegratedGradients(model), float("inf"), None
+    for size in (None, len(x), 5 * len(x), 20 * len(x)):
         for _ in range(REPETITIONS):
-            start = time.perf_counter()
+            start = time.process_time()
             result = explainer.attribute(x, target=0, n_steps=STEPS, internal_batch_size=size)
-            elapsed = time.perf_counter() - start
-            best[size] = min(best.get(size, elapsed), elapsed)
-    return min(best.values()), result.detach().numpy()
+            best = min(best, time.process_time() - start)
+    return best, result.detach().numpy()
 
 
-def lunette_seconds(program, folder, threads):
+def lunette_seconds(program, folder):
     script = os.path.join(folder, "bench.lua")
     with open(script, "w") as file:
         file.write('return experiment "bench" { model = onnx "m.onnx", inputs = npy "x.npy", target = 0,\n'
                    f'  explain = {{ integrated_gradients {{ steps = {STEPS} }} }} }}\n')
-    inner = outer = float("inf")
-    for k in range(REPETITIONS):
-        db = os.path.join(folder, f"{threads}-{k}.db")
-        start = time.perf_counter()
-        subprocess.run([program, "run", script, "--db", db, "--threads", str(threads), "--quiet"], check=True)
-        outer = min(outer, time.perf_counter() - start)
-        with sqlite3.connect(db) as store:
-            inner = min(inner, store.execute("SELECT elapsed_ns FROM explanation").fetchone()[0] * 1e-9)
-    out = os.path.join(folder, f"out-{threads}")
+    explain = whole = float("inf")
+    db = os.path.join(folder, "bench.db")
+    for _ in range(REPETITIONS):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([program, "run", script, "--db", db, "--threads", "1", "--quiet"], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        whole = min(whole, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    with sqlite3.connect(db) as store:
+        explain = store.execute("SELECT min(elapsed_ns) FROM explanation").fetchone()[0] * 1e-9
+    out = os.path.join(folder, "out")
     subprocess.run([program, "export", "last", "--db", db, "-o", out], check=True, stdout=subprocess.DEVNULL)
-    return inner, outer, np.load(os.path.join(out, "integrated_gradients.npy"))
+    return whole, explain, np.load(os.path.join(out, "integrated_gradients.npy"))
 
 
 def main():
     program = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build/lunette")
-    print(f"torch {torch.__version__}; milliseconds, best of {REPETITIONS}, {STEPS} steps")
-    print(f"{'network':16} {'rows':>5} {'threads':>7} {'captum':>8} {'lunette':>8} {'whole process':>14} {'difference':>11}")
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}; milliseconds on one thread, best of {REPETITIONS}, {STEPS} steps")
+    print(f"{'network':16} {'rows':>5} {'captum':>8} {'lunette':>8} {'explain':>8} {'difference':>11}")
     for name, rows in NETWORKS.items():
         layers, x = make([int(size) for size in name.split("-")], rows)
-        model = as_torch(layers)
         with tempfile.TemporaryDirectory() as folder:
             save_onnx(layers, os.path.join(folder, "m.onnx"))
             np.save(os.path.join(folder, "x.npy"), x)
-            for threads in (1, 2):
-                theirs, expected = captum_seconds(model, torch.from_numpy(x), threads)
-                inner, outer, ours = lunette_seconds(program, folder, threads)
-                difference = np.abs(ours - expected).max() / np.abs(expected).max()
-                assert difference < 1e-4, f"{name}: the attributions differ by {difference}"
-                print(f"{name:16} {rows:5} {threads:7} {theirs * 1e3:8.0f} {inner * 1e3:8.0f} {outer * 1e3:14.0f} "
-                      f"{difference:11.0e}")
+            theirs, expected = captum_seconds(as_torch(layers), torch.from_numpy(x))
+            whole, explain, ours = lunette_seconds(program, folder)
+            # Where a step falls on the kink of a relu, the last bit decides between two gradients.
+            difference = np.abs(ours - expected).max() / np.abs(expected).max()
+            assert difference < 1e-3, f"{name}: the attributions differ by {difference}"
+            print(f"{name:16} {rows:5} {theirs * 1e3:8.0f} {whole * 1e3:8.0f} {explain * 1e3:8.0f} {difference:11.0e}")
 
 
 if __name__ == "__main__":

@@ -182,15 +182,17 @@ static void terse_tables_leave_empty_columns_out(void **state)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    static const ln_cell rows[] = {INT(1), NULL_CELL, REAL(0.5), NULL_CELL, NULL_CELL, REAL(12)};
+    static const ln_cell rows[] = {INT(1),   NULL_CELL, REAL(0.5), NULL_CELL, NULL_CELL,
+                                   REAL(12), INT(3),    NULL_CELL, NULL_CELL};
     assert_ok(ln_table_new(out, LN_FORMAT_TABLE, columns, 3, &table, &err));
     ln_table_terse(table);
     assert_ok(ln_table_row(table, rows, &err));
     assert_ok(ln_table_row(table, rows + 3, &err));
+    assert_ok(ln_table_row(table, rows + 6, &err));
     assert_ok(ln_table_end(table, &err));
     ln_table_free(table);
     fclose(out);
-    assert_string_equal(text, "id  value\n--  -----\n 1    0.5\n     12.0\n");
+    assert_string_equal(text, "id  value\n--  -----\n 1    0.5\n     12.0\n 3\n");
     free(text);
 }
 
