@@ -8,6 +8,7 @@
 #include "explainers/explainer.h"
 #include "interp.h"
 #include "judges/judge.h"
+#include "pieces.h"
 
 /* The parameter struct of a word from the resolved options in field `params`; it is left on the
  * stack, so that it lives as long as the call (or the job, as its user value). */
@@ -87,45 +88,6 @@ static int job_new(lua_State *L)
     return 1;
 }
 
-/* The values (count, width) of a piece as a tensor whose rows have the shape given. */
-static ln_status keep_values(lua_State *L, int shape_at, ln_piece *piece, ln_error *err)
-{
-    ln_shape shape = {.rank = 2, .dims = {piece->explained.count, piece->explained.width}};
-    if (lua_istable(L, shape_at)) {
-        shape.rank = 1 + (int)lua_rawlen(L, shape_at);
-        if (shape.rank > LN_MAX_RANK) {
-            return ln_fail(err, LN_EUNSUPPORTED, "inputs of more than %d axes", LN_MAX_RANK - 1);
-        }
-        for (int axis = 1; axis < shape.rank; axis++) {
-            lua_rawgeti(L, shape_at, axis);
-            shape.dims[axis] = lua_tointeger(L, -1);
-            lua_pop(L, 1);
-        }
-    }
-    const ln_status status =
-        ln_tensor_copy_of(LN_F32, &shape, piece->explained.values, &piece->values, err);
-    if (status || piece->explained.errors == NULL) {
-        return status;
-    }
-    return ln_tensor_copy_of(LN_F32, &shape, piece->explained.errors, &piece->errors, err);
-}
-
-static ln_status summarise(ln_piece *piece, ln_error *err)
-{
-    const int64_t count = piece->explained.count, width = piece->explained.width;
-    const size_t bytes = (size_t)count * sizeof *piece->summary + 1;
-    piece->summary = ln_alloc(bytes);
-    if (piece->summary == NULL) {
-        return ln_fail_memory(err, bytes);
-    }
-    for (int64_t i = 0; i < count; i++) {
-        piece->summary[i] =
-            ln_summarise(piece->explained.values + i * width, width, piece->explained.output[i],
-                         piece->explained.baseline_output[i]);
-    }
-    return LN_OK;
-}
-
 /* job_run(job, first, count, { sum_over, columns, shape }) -> piece */
 static int job_run(lua_State *L)
 {
@@ -145,10 +107,7 @@ static int job_run(lua_State *L)
                                           ln_integer_field(L, 4, "columns", 0), &err);
     }
     if (status == LN_OK) {
-        status = summarise(piece, &err);
-    }
-    if (status == LN_OK) {
-        status = keep_values(L, 5, piece, &err);
+        status = ln_piece_finish(L, 5, piece, &err);
     }
     if (status) {
         return ln_raise(L, &err);

@@ -280,6 +280,7 @@ int ln_core_open(lua_State *L)
     ln_bind_model(L);
     ln_bind_train(L);
     ln_bind_explain(L);
+    ln_bind_precomputed(L);
     ln_bind_metric(L);
     ln_bind_store(L);
     ln_bind_log(L);

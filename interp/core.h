@@ -19,6 +19,7 @@ void ln_bind_network(lua_State *L);
 void ln_bind_model(lua_State *L);
 void ln_bind_train(lua_State *L);
 void ln_bind_explain(lua_State *L);
+void ln_bind_precomputed(lua_State *L);
 void ln_bind_metric(lua_State *L);
 void ln_bind_store(lua_State *L);
 void ln_bind_log(lua_State *L);

@@ -358,6 +358,27 @@ local function bind_groups(node, bound, shared, space)
   return core.compose_groups(info.column_of, group_of), count, "group"
 end
 
+-- Attributions from a file: a number a column of a table, or a number an input.
+local function bind_precomputed(node, bound, shared, entry)
+  local array = bind.array(node.options.values, shared, node, "values")
+  local shape, info = array.info.shape, bound.info
+  local width = product(shape, 2)
+  if shape[1] ~= bound.count then
+    fail.at(node, "values", ("expected one attribution for each of the %d inputs, found shape %s in %s")
+      :format(bound.count, shape_text(shape), array.path))
+  end
+  local columns = info.columns and #info.columns
+  entry.space = width == columns and node.options.space ~= "input" and "column" or "input"
+  if entry.space == "input" and width ~= info.width then
+    fail.at(node, "values", ("expected %s%d numbers a row, one an input, found shape %s in %s"):format(
+      columns and columns .. " numbers a row, one a column, or " or "", info.width,
+      shape_text(shape), array.path))
+  end
+  entry.sum_over = entry.space == "column" and info.column_of or nil
+  entry.width = width
+  entry.values = rows_of(array, node, "values", width)
+end
+
 local function bind_explain(run, bound, shared)
   local list = {}
   for i, node in ipairs(run.explain) do
@@ -366,7 +387,9 @@ local function bind_explain(run, bound, shared)
     local entry = { node = node, space = space, link = node.options.link or run.link,
                     shape = bound.shape }
     entry.baseline = bind_baseline(node, bound, shared)
-    if flags.takes_groups then
+    if node.word == "precomputed" then
+      bind_precomputed(node, bound, shared, entry)
+    elseif flags.takes_groups then
       entry.groups, entry.width, entry.space = bind_groups(node, bound, shared, space)
     elseif space == "column" then
       entry.sum_over = bound.info.column_of
@@ -504,7 +527,9 @@ function bind.content(run, shared)
   if #run.explain > 0 then -- is every method defined for this model?
     local probe = core.fill("i64", { bound.count }, 0)
     for _, entry in ipairs(bound.explain) do
-      local _ <close> = bind.job(run, bound, entry, probe, nil)
+      if not entry.values then
+        local _ <close> = bind.job(run, bound, entry, probe, nil)
+      end
     end
   end
   if #run.evaluate > 0 then

@@ -109,18 +109,33 @@ local function judge_means(bound, entry, explanation, context)
   if #rows > 0 then log.metrics(context.store, context.run_id, rows) end
 end
 
+-- A function of (first row, number of rows) that gives the piece: computed by the explainer's job, or
+-- cut from what the script brought (then there is no job).
+local function piece_maker(bound, entry, targets, job, context)
+  local shape = entry.space == "input" and bound.shape or nil
+  if job then
+    local sums = { sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,
+                   shape = shape }
+    return function(first, rows) return core.job_run(job, first, rows, sums) end
+  end
+  local outputs = core.forward(bound.model, entry.link, bound.x, context.pool)
+  return function(first, rows)
+    return core.precomputed { model = bound.model, link = entry.link, values = entry.values,
+      outputs = outputs, targets = targets, first = first, count = rows, shape = shape }
+  end
+end
+
 local function explain(run, bound, entry, seq, targets, context)
   local store, run_id, started = context.store, context.run_id, core.clock()
   local explanation = log.explanation(store, run_id, seq, entry)
   for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end
-  local job <close> = bind.job(run, bound, entry, targets, context.pool) -- its plan is large
+  local job <close> = not entry.values and bind.job(run, bound, entry, targets, context.pool) or nil
+  local piece_of = piece_maker(bound, entry, targets, job, context)
   local evaluations, count, piece = 0, bound.count, piece_rows(entry.width)
   local target_ids = core.stored_targets(bound.model, targets)
   for first = 0, count - 1, piece do
     local rows = math.min(piece, count - first)
-    local result = fail.within(entry.node, nil, core.job_run, job, first, rows, {
-      sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,
-      shape = entry.space == "input" and bound.shape or nil })
+    local result = fail.within(entry.node, nil, piece_of, first, rows)
     local samples = core.tensor_take(bound.samples, core.tensor_rows(bound.row_ids, first, rows))
     local first_id = log.attributions(store, explanation, entry, first,
       { samples = samples, targets = core.tensor_rows(target_ids, first, rows) }, result)

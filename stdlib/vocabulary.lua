@@ -138,6 +138,18 @@ return {
     example = 'inputs = rows { split = "test", take = 100 }',
   },
   {
+    name = "precomputed", category = "explainer", version = 1,
+    summary = "attributions made elsewhere, stored, judged and compared like our own",
+    params = {
+      { name = "values", type = "word", choices = "array", position = 1, required = true,
+        help = "npy ...: (N, ...), the rows of inputs in order; a number a column or a number an "
+          .. "input" },
+      { name = "method", type = "string", help = "what made them: kept in the parameters" },
+    },
+    cost = "one forward pass a row, for the explained number",
+    example = 'explain = { precomputed { npy "captum.npy", method = "captum IG" } }',
+  },
+  {
     name = "network", category = "model", summary = "a network, layer after layer",
     params = {
       { name = "layers", type = "words", choices = "layer", rest = true, required = true,

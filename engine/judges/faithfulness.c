@@ -1,289 +1,42 @@
-/* Faithfulness: does the model need what the attribution calls important? Deletion removes the
- * features of a row, the most important first, and watches the score of the target fall:
+/* Faithfulness: does the model need what the attribution calls important? The units of a row are
+ * replaced by the baseline, or put back, those of the greatest attribution first, and the score of
+ * the target is watched:
  *
  *   p_k = score of x with the first k units at the baseline, k = 0, step, 2 step ... n
- *   deletion = sum over k of (p_k + p_next) / 2 * (next - k) / n           lower is better
+ *   q_k = score of the baseline with the first k units of x
+ *   deletion       = sum over k of (p_k + p_next) / 2 * (next - k) / n           lower is better
+ *   insertion      = sum over k of (q_k + q_next) / 2 * (next - k) / n           higher is better
+ *   pixel_flipping = mean of p_k over the points k > 0                           lower is better
  *
  * Units (columns, groups or single inputs) are taken by the signed attribution, descending, ties by
  * the lower index; those that argue against the target come last. The score is the target's
  * probability, or with score = "output" the explained number on the experiment's link; a regression
- * has no probability and is scored by its output. The trapezoid area is over the fraction removed,
+ * has no probability and is scored by its output. The trapezoid area is over the fraction replaced,
  * from 0 to 1; the last step may be a shorter one.
  *
  * attribution (items, units) -> one value an item. Cost: ceil(n / step) + 1 forward passes a row.
- * Undefined where an attribution or a score is NaN. Source: Petsiuk, Das, Saenko 2018, section 4.2. */
-#include "judges/judge.h"
-
-#include <inttypes.h>
+ * Undefined where an attribution or a score is NaN. Sources: Petsiuk, Das, Saenko 2018, section 4.2
+ * (deletion, insertion); Bach et al. 2015 and Samek et al. 2017 (pixel flipping). */
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
-#include "base/alloc.h"
-#include "base/error.h"
-#include "explainers/common/groups.h"
-#include "explainers/common/order.h"
-#include "explainers/common/passes.h"
+#include "judges/curve.h"
 
-typedef enum score_kind { SCORE_PROBABILITY, SCORE_OUTPUT } score_kind;
-
-typedef struct deletion_params {
-    int64_t step; /* units removed at a time */
-    int score;    /* score_kind */
-} deletion_params;
-
-/* One worker's. */
-typedef struct worker {
-    ln_runner *runner;
-    float *x;       /* (rows a pass, width) */
-    float *out;     /* (rows a pass, outputs) */
-    float *current; /* (width) the row with what is removed so far */
-    int32_t *order; /* (units) */
-    int32_t *spare; /* (units) for the sort */
-    void *block;    /* what they were cut from */
-    double area;    /* of the present item, so far */
-    double before;  /* its score at the last point */
-} worker;
-
-typedef struct deletion {
-    const ln_judged *judged;
-    int64_t step;        /* units removed at a time */
-    int64_t points;      /* of the curve: rows an item */
-    int64_t outputs;     /* numbers a row of the function */
-    const float *fill;   /* baseline */
-    int64_t fill_stride; /* 0: one row for all, else width */
-    float *zeros;        /* fill where no baseline is given */
-    ln_target *targets;  /* one an item */
-    ln_groups units;     /* the inputs of each unit */
-    ln_passes passes;    /* rows a pass, items a chunk */
-    ln_function *function;
-    worker *workers;
-    int worker_count;
-    double *values; /* results */
-    const char **reasons;
-} deletion;
-
-static ln_status fail_field(ln_error *err, const char *field, ln_status status)
+static ln_status deletion(const ln_judged *judged, ln_pool *pool, double *values,
+                          const char **reasons, ln_error *err)
 {
-    if (err)
-        snprintf(err->field, sizeof err->field, "%s", field);
-    return status;
+    return ln_curve_judge(LN_CURVE_DELETION, judged, pool, values, reasons, err);
 }
 
-static ln_status check(const ln_judged *judged, ln_error *err)
+static ln_status insertion(const ln_judged *judged, ln_pool *pool, double *values,
+                           const char **reasons, ln_error *err)
 {
-    const ln_tensor *baseline = judged->baseline;
-    int64_t rows = judged->x->shape.dims[0], width = judged->model->width;
-    char text[128];
-    if (!baseline || (baseline->dtype == LN_F32 && baseline->shape.rank == 2 &&
-                      baseline->shape.dims[1] == width &&
-                      (baseline->shape.dims[0] == 1 || baseline->shape.dims[0] == rows)))
-        return LN_OK;
-    return fail_field(err, "baseline",
-                      ln_fail(err, LN_EINVALID,
-                              "the baseline has shape %s and type %s: expected (1, %" PRId64
-                              ") for all rows or (%" PRId64 ", %" PRId64 ") row by row, f32",
-                              ln_shape_text(&baseline->shape, text, sizeof text),
-                              ln_dtype_name(baseline->dtype), width, rows, width));
+    return ln_curve_judge(LN_CURVE_INSERTION, judged, pool, values, reasons, err);
 }
 
-static ln_status make_fill(deletion *task, ln_error *err)
+static ln_status pixel_flipping(const ln_judged *judged, ln_pool *pool, double *values,
+                                const char **reasons, ln_error *err)
 {
-    const ln_judged *judged = task->judged;
-    int64_t width = judged->model->width;
-    if (judged->baseline) {
-        task->fill = ln_f32(judged->baseline);
-        task->fill_stride = judged->baseline->shape.dims[0] > 1 ? width : 0;
-        return LN_OK;
-    }
-    task->zeros = ln_calloc((size_t)width, sizeof *task->zeros);
-    task->fill = task->zeros;
-    return task->zeros ? LN_OK : ln_fail_memory(err, (size_t)width * sizeof *task->zeros);
-}
-
-static ln_status make_targets(deletion *task, ln_link link, ln_error *err)
-{
-    const ln_judged *judged = task->judged;
-    task->targets = ln_calloc((size_t)judged->item_count, sizeof *task->targets);
-    if (!task->targets)
-        return ln_fail_memory(err, (size_t)judged->item_count * sizeof *task->targets);
-    for (int64_t i = 0; i < judged->item_count; i++) {
-        ln_status status =
-            ln_model_target(judged->model, link, judged->items[i].target, &task->targets[i], err);
-        if (status)
-            return fail_field(err, "target", status);
-    }
-    return LN_OK;
-}
-
-static ln_status make_worker(const deletion *task, worker *made, ln_error *err)
-{
-    const ln_judged *judged = task->judged;
-    int64_t width = judged->model->width, rows = task->passes.rows;
-    ln_carver carver = {0};
-    for (int pass = 0; pass < 2; pass++) { /* first the size, then the pointers */
-        made->x = ln_carve(&carver, rows * width, sizeof *made->x);
-        made->out = ln_carve(&carver, rows * task->outputs, sizeof *made->out);
-        made->current = ln_carve(&carver, width, sizeof *made->current);
-        made->order = ln_carve(&carver, judged->units, sizeof *made->order);
-        made->spare = ln_carve(&carver, judged->units, sizeof *made->spare);
-        if (pass > 0)
-            break;
-        made->block = ln_alloc_aligned(carver.used);
-        if (!made->block)
-            return ln_fail_memory(err, carver.used);
-        carver = (ln_carver){.base = made->block};
-    }
-    return ln_runner_new(task->function, &made->runner, err);
-}
-
-static ln_status set_up(deletion *task, ln_pool *pool, ln_error *err)
-{
-    const ln_judged *judged = task->judged;
-    const deletion_params *params = judged->params;
-    bool probability =
-        params->score == SCORE_PROBABILITY && judged->model->task == LN_TASK_CLASSIFICATION;
-    ln_link link = probability ? LN_LINK_PROBABILITY : judged->link;
-    task->step = params->step < judged->units ? params->step : judged->units;
-    ln_status status = check(judged, err);
-    if (!status)
-        status =
-            ln_groups_make(judged->unit_of, judged->model->width, judged->units, &task->units, err);
-    if (!status)
-        status = make_fill(task, err);
-    if (!status)
-        status = make_targets(task, link, err);
-    if (status)
-        return status;
-
-    task->points = (judged->units + task->step - 1) / task->step + 1;
-    task->passes = ln_passes_of(task->points, judged->item_count);
-    ln_function_options options = {.link = link, .rows = task->passes.rows};
-    status = ln_function_new(judged->model, &options, &task->function, err);
-    if (status)
-        return status;
-    task->outputs = ln_function_outputs(task->function);
-    task->worker_count = pool ? ln_pool_threads(pool) : 1;
-    task->workers = ln_calloc((size_t)task->worker_count, sizeof *task->workers);
-    if (!task->workers)
-        return ln_fail_memory(err, (size_t)task->worker_count * sizeof *task->workers);
-    for (int i = 0; i < task->worker_count && !status; i++)
-        status = make_worker(task, &task->workers[i], err);
-    return status;
-}
-
-static void tear_down(deletion *task)
-{
-    for (int i = 0; task->workers && i < task->worker_count; i++) {
-        ln_runner_free(task->workers[i].runner);
-        ln_free_aligned(task->workers[i].block);
-    }
-    ln_free(task->workers);
-    ln_function_free(task->function);
-    ln_groups_free(&task->units);
-    ln_free(task->targets);
-    ln_free(task->zeros);
-}
-
-static bool any_nan(const float *values, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (isnan(values[i]))
-            return true;
-    return false;
-}
-
-/* Units removed at point k. */
-static int64_t removed_at(const deletion *task, int64_t k)
-{
-    int64_t removed = k * task->step;
-    return removed < task->judged->units ? removed : task->judged->units;
-}
-
-/* Point k of an item's curve into `to`: point 0 is the row itself, each later one removes the next
- * units from what the one before left in ->current. */
-static void next_point(const deletion *task, worker *mine, int64_t item, int64_t k, float *to)
-{
-    const ln_judged *judged = task->judged;
-    int64_t width = judged->model->width, row = judged->items[item].row;
-    if (k == 0) {
-        memcpy(mine->current, ln_f32(judged->x) + row * width, (size_t)width * sizeof *to);
-        ln_order_by_value(judged->attribution + item * judged->units, judged->units, mine->order,
-                          mine->spare);
-    } else {
-        for (int64_t u = removed_at(task, k - 1); u < removed_at(task, k); u++)
-            ln_groups_fill(&task->units, mine->order[u], task->fill + row * task->fill_stride,
-                           mine->current);
-    }
-    memcpy(to, mine->current, (size_t)width * sizeof *to);
-}
-
-/* Adds the score of point k to the item's area; after the last point the item is judged. */
-static void take_point(const deletion *task, worker *mine, int64_t item, int64_t k, double score)
-{
-    const ln_judged *judged = task->judged;
-    if (k == 0) {
-        mine->area = 0;
-    } else {
-        int64_t units = removed_at(task, k) - removed_at(task, k - 1);
-        mine->area += (mine->before + score) / 2 * ((double)units / (double)judged->units);
-    }
-    mine->before = score;
-    if (k + 1 < task->points)
-        return;
-    if (any_nan(judged->attribution + item * judged->units, judged->units)) {
-        task->values[item] = NAN;
-        task->reasons[item] = "the attribution holds NaN, which has no place in the order";
-    } else {
-        task->values[item] = mine->area;
-        if (isnan(mine->area))
-            task->reasons[item] = "the model's score is NaN for the row or on the way";
-    }
-}
-
-/* Items of one chunk as one stream of curve points, passes filled across items. */
-static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_error *err)
-{
-    const deletion *task = context;
-    const ln_judged *judged = task->judged;
-    worker *mine = &task->workers[worker_index];
-    int64_t first = chunk * task->passes.items;
-    int64_t items = judged->item_count - first;
-    if (items > task->passes.items)
-        items = task->passes.items;
-    int64_t rows = items * task->points;
-    for (int64_t done = 0; done < rows;) {
-        int64_t count = rows - done < task->passes.rows ? rows - done : task->passes.rows;
-        for (int64_t r = 0; r < count; r++)
-            next_point(task, mine, first + (done + r) / task->points, (done + r) % task->points,
-                       mine->x + r * judged->model->width);
-        ln_status status = ln_runner_forward(mine->runner, mine->x, count, mine->out, err);
-        if (status)
-            return status;
-        for (int64_t r = 0; r < count; r++) {
-            int64_t item = first + (done + r) / task->points;
-            const ln_target *target = &task->targets[item];
-            double score = (double)mine->out[r * task->outputs + target->index];
-            take_point(task, mine, item, (done + r) % task->points,
-                       target->offset + target->scale * score);
-        }
-        done += count;
-    }
-    return LN_OK;
-}
-
-static ln_status run(const ln_judged *judged, ln_pool *pool, double *values, const char **reasons,
-                     ln_error *err)
-{
-    deletion task = {.judged = judged, .values = values, .reasons = reasons};
-    for (int64_t i = 0; i < judged->item_count; i++)
-        reasons[i] = NULL;
-    ln_status status = set_up(&task, pool, err);
-    int64_t chunks = status ? 0 : (judged->item_count + task.passes.items - 1) / task.passes.items;
-    if (chunks > 0)
-        status = ln_parallel(pool, chunks, run_chunk, &task, NULL, NULL, err);
-    tear_down(&task);
-    return status;
+    return ln_curve_judge(LN_CURVE_FLIPPING, judged, pool, values, reasons, err);
 }
 
 static const ln_param params[] = {
@@ -291,19 +44,19 @@ static const ln_param params[] = {
      .type = LN_PARAM_BASELINE,
      .offset = LN_NO_OFFSET,
      .fallback = "0",
-     .help = "what fills a removed feature, in encoded space: one for all rows or one a row"},
+     .help = "what stands for an absent feature, in encoded space: one for all rows or one a row"},
     {.name = "step",
      .type = LN_PARAM_INT,
-     .offset = offsetof(deletion_params, step),
+     .offset = offsetof(ln_curve_params, step),
      .fallback = "1",
      .min = 1,
      .max = HUGE_VAL,
-     .help = "features removed at a time"},
+     .help = "features replaced at a time"},
     {.name = "score",
      .type = LN_PARAM_CHOICE,
-     .offset = offsetof(deletion_params, score),
+     .offset = offsetof(ln_curve_params, score),
      .fallback = "\"probability\"",
-     .choices = "probability|output",
+     .choices = LN_SCORE_CHOICES,
      .help = "what is watched: the target's probability or the explained output"},
     LN_PARAM_END,
 };
@@ -318,10 +71,47 @@ const ln_judge ln_judge_deletion = {
             .source = "Petsiuk, Das and Saenko 2018, RISE: Randomized Input Sampling for "
                       "Explanation of Black-box Models, arXiv:1806.07421",
             .params = params,
-            .params_size = sizeof(deletion_params),
+            .params_size = sizeof(ln_curve_params),
         },
     .flags = LN_JUDGE_NEEDS_MODEL | LN_JUDGE_TAKES_BASELINE,
     .higher_is_better = false,
     .version = 1,
-    .run = run,
+    .run = deletion,
+};
+
+const ln_judge ln_judge_insertion = {
+    .word =
+        {
+            .name = "insertion",
+            .summary = "area under the target's score while the most important features come back",
+            .formula = "sum over k of (q_k + q_k+1) / 2n, q_k = score of the baseline with the k "
+                       "features of greatest attribution",
+            .source = "Petsiuk, Das and Saenko 2018, RISE: Randomized Input Sampling for "
+                      "Explanation of Black-box Models, arXiv:1806.07421",
+            .params = params,
+            .params_size = sizeof(ln_curve_params),
+        },
+    .flags = LN_JUDGE_NEEDS_MODEL | LN_JUDGE_TAKES_BASELINE,
+    .higher_is_better = true,
+    .version = 1,
+    .run = insertion,
+};
+
+const ln_judge ln_judge_pixel_flipping = {
+    .word =
+        {
+            .name = "pixel_flipping",
+            .summary = "mean of the target's score while the most important features go",
+            .formula = "mean over k = 1..n of p_k, p_k = score without the k features of greatest "
+                       "attribution",
+            .source = "Bach et al. 2015, On Pixel-Wise Explanations for Non-Linear Classifier "
+                      "Decisions by Layer-Wise Relevance Propagation, PLoS ONE 10(7) e0130140; "
+                      "Samek et al. 2017, arXiv:1509.06321",
+            .params = params,
+            .params_size = sizeof(ln_curve_params),
+        },
+    .flags = LN_JUDGE_NEEDS_MODEL | LN_JUDGE_TAKES_BASELINE,
+    .higher_is_better = false,
+    .version = 1,
+    .run = pixel_flipping,
 };

@@ -11,7 +11,7 @@
 
 #define LN_JUDGE_NEEDS_MODEL 1u
 #define LN_JUDGE_TAKES_BASELINE 2u
-#define LN_JUDGE_TAKES_MASK 4u
+#define LN_JUDGE_TAKES_MASK 4u /* has a parameter `mask` */
 
 typedef struct ln_judged {
     ln_model *model;          /* borrowed; may be NULL where the judge needs none */
@@ -25,7 +25,8 @@ typedef struct ln_judged {
     const double *output;     /* item_count, as the explanation stored them */
     const double *baseline_output; /* item_count, NaN where the method has none */
     const ln_tensor *baseline;     /* (1, width) or (N, width): the fill; NULL: zero */
-    const uint8_t *mask;           /* units entries, or NULL */
+    const uint8_t *mask;           /* not 0: the unit is inside; or NULL */
+    int64_t mask_stride;           /* 0: `units` entries for all rows, else units: row by row */
     const void *params;            /* the judge's parameter struct */
     uint64_t seed;                 /* the run's, for draws */
 } ln_judged;
@@ -40,6 +41,12 @@ typedef struct ln_judge {
     ln_status (*run)(const ln_judged *judged, ln_pool *pool, double *values, const char **reasons,
                      ln_error *err);
 } ln_judge;
+
+/* The mask of a row of judged->x, `units` entries. */
+static inline const uint8_t *ln_judged_mask(const ln_judged *judged, int64_t row)
+{
+    return judged->mask + row * judged->mask_stride;
+}
 
 extern const ln_judge *const ln_judges[]; /* NULL-terminated */
 const ln_judge *ln_judge_find(const char *word);

@@ -168,7 +168,7 @@ static ln_model *model_of_two_inputs(const float *weights)
     ln_error err;
     ln_graph *graph;
     ln_model *model;
-    int a, b, joined, kernel, bias, dense;
+    int a, b, joined, kernel, bias, dense; /* joined, dense: nodes; the others: values */
     const ln_axis_attributes axis = {1};
     const ln_dense_attributes units = {.units = 2, .bias = true};
     ln_shape shape_a = {2, {-1, 1}}, shape_b = {2, {-1, 3}};
@@ -182,9 +182,9 @@ static ln_model *model_of_two_inputs(const float *weights)
     assert_ok(ln_graph_add_node(graph, ln_layer_find("concat"), "Concat", "join", &axis,
                                 (int[]){a, b}, 2, (const char *const[]){"ab"}, 1, &joined, &err));
     assert_ok(ln_graph_add_node(graph, ln_layer_find("dense"), "Gemm", "dense", &units,
-                                (int[]){joined, kernel, bias}, 3, (const char *const[]){"y"}, 1,
-                                &dense, &err));
-    assert_ok(ln_graph_add_output(graph, dense, &err));
+                                (int[]){graph->nodes[joined].outputs[0], kernel, bias}, 3,
+                                (const char *const[]){"y"}, 1, &dense, &err));
+    assert_ok(ln_graph_add_output(graph, graph->nodes[dense].outputs[0], &err));
     assert_ok(ln_model_new("onnx", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &model, &err));
     ln_graph_release(graph);
     ln_tensor_release(w);
