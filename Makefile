@@ -26,7 +26,7 @@ WERROR ?= -Werror
 CC = gcc
 
 BUILD_PACKAGES = gcc libc6-dev make pkg-config liblua5.4-dev libsqlite3-dev nettle-dev libcjson-dev \
-                 libdnnl-dev
+                 libdnnl-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core
 TEST_PACKAGES = libcmocka-dev sqlite3
 CHECK_PACKAGES = clang-format cppcheck
 
@@ -66,6 +66,7 @@ ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson)
 EXTENSION_LIBS = $(call once,EXTENSION_LIBS,$(call ask,--libs nettle libcjson) -fopenmp -lpthread -lm)
 LUA_CFLAGS = $(call once,LUA_CFLAGS,$(call ask,--cflags lua5.4))
 LUA_LIBS = $(call once,LUA_LIBS,$(call ask,--libs lua5.4))
+DRAW_CFLAGS = $(call once,DRAW_CFLAGS,$(call ask,--cflags cairo pangocairo))
 CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(call ask,--libs cmocka))
 
 # ---------------------------------------------------------------- sources
@@ -113,6 +114,8 @@ $(B)/libleaf.a: $(LEAF_OBJECTS) $(B)/stamps/engine
 
 $(B)/obj/engine/store/%.o: EXTRA = -DSQLITE_CORE
 $(B)/obj/interp/%.o: EXTRA = $(LUA_CFLAGS)
+# Cairo and Pango are not linked: engine/draw/library.c opens them when something is drawn.
+$(B)/obj/engine/draw/%.o: EXTRA = $(DRAW_CFLAGS)
 $(B)/obj/engine/kernels/%_avx2.o: EXTRA = -mavx2 -mfma
 $(B)/obj/engine/kernels/%_avx512.o: EXTRA = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma
 $(B)/obj/engine/base/parallel.o: EXTRA = -fopenmp

@@ -8,6 +8,7 @@
 #include "explainers/explainer.h"
 #include "interp.h"
 #include "judges/judge.h"
+#include "judges/mask.h"
 #include "pieces.h"
 
 /* The parameter struct of a word from the resolved options in field `params`; it is left on the
@@ -36,8 +37,29 @@ static ln_item *new_items(lua_State *L, const ln_tensor *targets)
     return items;
 }
 
+/* The list in field `shape`, one row of the inputs as the user gave them; rank 0: there is none. A
+ * row that is a single number has one axis. */
+static ln_shape shape_field(lua_State *L, int table)
+{
+    ln_shape shape = {0};
+    lua_getfield(L, table, "shape");
+    const int list = lua_gettop(L);
+    const lua_Unsigned axes = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
+    luaL_argcheck(L, axes <= LN_MAX_RANK, table, "too many axes");
+    if (lua_istable(L, list) && axes == 0) {
+        shape = (ln_shape){.rank = 1, .dims = {1}};
+    }
+    for (; shape.rank < (int)axes; shape.rank++) {
+        lua_rawgeti(L, list, shape.rank + 1);
+        shape.dims[shape.rank] = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return shape;
+}
+
 /* job { explainer, model, link, x, row_ids, targets, baseline, background, groups, group_count,
- * params, seed, stream, pool } -> job */
+ * shape, params, seed, stream, pool } -> job */
 static int job_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -77,6 +99,7 @@ static int job_new(lua_State *L)
         .background = ln_tensor_field(L, 1, "background"),
         .groups = groups ? groups->data : NULL,
         .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
+        .input_shape = shape_field(L, 1),
         .params = params,
         .seed = (uint64_t)ln_integer_field(L, 1, "seed", 0),
         .stream = (uint64_t)ln_integer_field(L, 1, "stream", 0),
@@ -121,6 +144,25 @@ static int piece_evaluations(lua_State *L)
     return 1;
 }
 
+/* mask { given (1 or N, elements), element_of, width, unit_of, units } -> u8 (1 or N, units) */
+static int mask_make(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    ln_tensor *given = ln_tensor_field(L, 1, "given");
+    luaL_argcheck(L, given && given->shape.rank == 2, 1, "a mask (1 or N, elements) is needed");
+    const ln_tensor *element_of = ln_tensor_field(L, 1, "element_of");
+    const ln_tensor *unit_of = ln_tensor_field(L, 1, "unit_of");
+    ln_tensor **made = ln_new_tensor(L);
+    ln_error err = {0};
+    if (ln_mask_make(given, element_of ? element_of->data : NULL,
+                     ln_integer_field(L, 1, "width", 0), unit_of ? unit_of->data : NULL,
+                     ln_integer_field(L, 1, "units", 0), made, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
 /* judge { judge, params, model, link, x, items = piece, baseline, mask, unit_of, seed, pool }
  * -> list of values (NaN: undefined), table of reasons by place */
 static int judge_run(lua_State *L)
@@ -152,6 +194,7 @@ static int judge_run(lua_State *L)
         .baseline_output = piece->explained.baseline_output,
         .baseline = ln_tensor_field(L, 1, "baseline"),
         .mask = mask ? mask->data : NULL,
+        .mask_stride = mask && mask->shape.dims[0] > 1 ? piece->explained.width : 0,
         .params = params_field(L, 1, &judge->word),
         .seed = (uint64_t)ln_integer_field(L, 1, "seed", 0),
     };
@@ -179,7 +222,7 @@ void ln_bind_explain(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"job", job_new},     {"job_run", job_run}, {"explained_evaluations", piece_evaluations},
-        {"judge", judge_run}, {NULL, NULL},
+        {"judge", judge_run}, {"mask", mask_make},  {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -23,6 +23,8 @@ void ln_bind_precomputed(lua_State *L);
 void ln_bind_metric(lua_State *L);
 void ln_bind_store(lua_State *L);
 void ln_bind_log(lua_State *L);
+void ln_bind_draw(lua_State *L);
+void ln_bind_export(lua_State *L);
 void ln_bind_environment(lua_State *L);
 
 #endif

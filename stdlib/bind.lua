@@ -12,6 +12,7 @@
 --   labels    labels of the inputs, or nil       explain    one bound explanation a node
 local core = require "core"
 local fail = require "fail"
+local masks = require "masks"
 
 local bind = {}
 
@@ -405,7 +406,10 @@ end
 local function bind_judges(run, bound, shared)
   bound.judge = {}
   for i, node in ipairs(run.judge) do
-    bound.judge[i] = { node = node, baseline = bind_baseline(node, bound, shared), sums = {} }
+    bound.judge[i] = { node = node, baseline = bind_baseline(node, bound, shared), sums = {},
+      masks = masks.bind(node, bound, function(value)
+        return bind.array(value, shared, node, "mask")
+      end) }
   end
 end
 
@@ -419,6 +423,7 @@ function bind.job(run, bound, entry, targets, pool)
     row_ids = bound.row_ids, targets = targets, baseline = entry.baseline,
     groups = entry.groups, group_count = entry.groups and entry.width or nil,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
+    shape = bound.shape,
   })
 end
 

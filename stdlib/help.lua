@@ -30,7 +30,7 @@ local kinds = {
   bool = "true or false", string = "text", path = "path", strings = "list of texts",
   character = "one character", shape = "list of whole numbers", label = "label",
   class = "class number or name", baseline = 'number, "zero", "mean", "median", "min", "max" or npy',
-  background = "rows or npy", groups = "npy, or lists of column names",
+  background = "rows or npy", groups = "npy, or lists of column names", mask = "npy, or list of column names",
   layer = "a layer's number or name", table = "table", fields = "table", branches = "lists of layers",
   pattern = "word or label", target = "predicted, label, class or list", any = "values",
   inputs = "rows, npy or a table of npy", task = "classification or regression",
@@ -90,12 +90,14 @@ end
 
 local function title(lines, text) lines[#lines + 1] = "\n" .. text end
 
+local sample_values = { real = "0.9", int = "10", ints = "3", mask = 'npy "mask.npy"' }
+
 -- A call with what the word needs, or else with its first default.
 local function call_of(word)
   local parts = {}
   for _, param in ipairs(word.params) do
     if param.required then
-      local value = param.type == "real" and "0.9" or param.type == "int" and "10" or "{ 10 }"
+      local value = sample_values[param.type] or "{ 10 }"
       parts[#parts + 1] = param.position and value or param.name .. " = " .. value
     end
   end

@@ -326,6 +326,18 @@ function resolve.groups(raw, _, at, context)
   return groups
 end
 
+function resolve.mask(raw, _, at, context)
+  if words.is_word(raw, "array") then return resolve.node(raw, at, context) end
+  local what = 'npy "mask.npy", or a list of column names { "age", "sex" }'
+  if not words.is_table(raw) then place.expected(at, what, raw) end
+  if not context.has_data then
+    place.fail(at, "column names need a table, and there is no data",
+      'give npy "mask.npy" of the input\'s shape')
+  end
+  types.check_list(raw, what, at, 1)
+  return types.strings(raw, nil, at)
+end
+
 function resolve.layer(raw, _, at)
   if type(raw) == "string" and raw ~= "" then return raw end
   local value = type(raw) == "number" and math.tointeger(raw)

@@ -77,7 +77,8 @@ local function judge_piece(run, bound, entry, context, piece)
     local values, reasons = fail.within(node, nil, core.judge, {
       judge = node.word, params = node.options, model = bound.model, link = entry.link,
       x = bound.x, items = piece.result, baseline = judge.baseline,
-      unit_of = entry.groups or entry.sum_over, seed = run.seed, pool = context.pool })
+      unit_of = entry.groups or entry.sum_over, mask = judge.masks and judge.masks[entry],
+      seed = run.seed, pool = context.pool })
     local params = log.params_json(node)
     for i = 1, #values do
       local value = values[i]
@@ -152,9 +153,18 @@ end
 
 -- ------------------------------------------------------------------------------------------- runs
 
+-- Scores that come from a file are in that file: above this many rows the store does not repeat them.
+local SCORE_ROWS = 200000
+
 local function execute_scores(run, bound, context)
-  log.predictions(context.store, context.run_id, bound, bound.row_ids, nil, bound.scores,
-    bound.labels)
+  if bound.count <= SCORE_ROWS then
+    log.data(context.store, context.run_id, bound)
+    log.predictions(context.store, context.run_id, bound, bound.row_ids, nil, bound.scores,
+      bound.labels)
+  else
+    log.event(context.store, context.run_id, "info", ("%d scores are evaluated and not kept as "
+      .. "rows (kept up to %d): they are in %s"):format(bound.count, SCORE_ROWS, bound.score_file.path))
+  end
   log.metrics(context.store, context.run_id, evaluate(run, bound, bound.scores, bound.labels, nil))
 end
 
@@ -193,11 +203,11 @@ end
 
 local function execute(run, bound, context)
   context.run_id = log.start(context.store, run, bound, context)
-  log.data(context.store, context.run_id, bound)
   if bound.scores then
     execute_scores(run, bound, context)
-  elseif bound.model then
-    execute_model(run, bound, context)
+  else
+    log.data(context.store, context.run_id, bound)
+    if bound.model then execute_model(run, bound, context) end
   end
   log.finish(context.store, context.run_id, "ok")
   return context.run_id

@@ -333,7 +333,7 @@ words.places = {
   loss = { "a loss", "train.loss" }, optimizer = { "an optimizer", "train.optimizer" },
   schedule = { "a schedule", "train.schedule" }, data = { "a data set", "data" },
   model = { "a model", "model" }, rows = { "a choice of rows", "inputs or background" },
-  array = { "an array file", "inputs, labels, scores, baseline, background or groups" },
+  array = { "an array file", "inputs, labels, scores, baseline, background, groups or mask" },
   target = { "a target", "target" }, task = { "a task", "task" },
   expectation = { "an expectation", "expect" },
   experiment = { "an experiment", "what the script returns" },

@@ -9,7 +9,9 @@
 #include "base/parallel.h"
 #include "data/category.h"
 #include "data/dataset.h"
+#include "data/marks.h"
 #include "data/number.h"
+#include "data/suspect.h"
 #include "data/table.h"
 #include "data/target.h"
 
@@ -18,11 +20,26 @@
 
 static const char *const missing_by_default[] = {"", "NA", "NaN", "nan", "null", "?", NULL};
 
-typedef enum role { ROLE_FEATURE, ROLE_NUMERIC, ROLE_CATEGORICAL, ROLE_TARGET, ROLE_IGNORED } role;
+typedef enum role {
+    ROLE_FEATURE,
+    ROLE_NUMERIC,
+    ROLE_CATEGORICAL,
+    ROLE_TARGET, /* from here on: no features */
+    ROLE_WEIGHT,
+    ROLE_BY,
+    ROLE_SET,
+    ROLE_IGNORED
+} role;
 
 static const char *role_name(role what)
 {
-    static const char *const names[] = {"a feature", "numeric", "categorical", "the target",
+    static const char *const names[] = {"a feature",
+                                        "numeric",
+                                        "categorical",
+                                        "the target",
+                                        "the weight",
+                                        "the groups of the split",
+                                        "the parts of the split",
                                         "ignored"};
     return names[what];
 }
@@ -32,7 +49,8 @@ static const char *role_name(role what)
 /* The option that gives columns this role. */
 static const char *role_field(role what)
 {
-    static const char *const fields[] = {"path", "numeric", "categorical", "target", "ignore"};
+    static const char *const fields[] = {"path",   "numeric",  "categorical",  "target",
+                                         "weight", "split.by", "split.column", "ignore"};
     return fields[what];
 }
 
@@ -71,8 +89,13 @@ static ln_status give_roles(const ln_csv_table *table, const ln_csv_options *opt
 {
     const char *const *lists[] = {options->numeric, options->categorical, options->ignore};
     const role what[] = {ROLE_NUMERIC, ROLE_CATEGORICAL, ROLE_IGNORED};
+    const char *const single[] = {options->target, options->weight, options->by, options->set};
     int features = 0;
-    ln_status status = give_role(table, options->target, ROLE_TARGET, roles, err);
+    ln_status status = LN_OK;
+    for (int i = 0; i < 4 && status == LN_OK; i++) {
+        if (single[i])
+            status = give_role(table, single[i], ROLE_TARGET + i, roles, err);
+    }
     for (int list = 0; list < 3 && status == LN_OK; list++) {
         for (const char *const *name = lists[list]; name && *name && status == LN_OK; name++)
             status = give_role(table, *name, what[list], roles, err);
@@ -82,8 +105,9 @@ static ln_status give_roles(const ln_csv_table *table, const ln_csv_options *opt
     for (int i = 0; i < table->column_count; i++)
         features += roles[i] < ROLE_TARGET;
     if (features == 0)
-        return ln_fail(err, LN_EINVALID, "%s has no column left besides the target '%s'",
-                       table->name, ln_csv_show(options->target).text);
+        return ln_fail(err, LN_EINVALID,
+                       "%s has no column left to learn from besides the target '%s'", table->name,
+                       ln_csv_show(options->target).text);
     return LN_OK;
 }
 
@@ -103,13 +127,46 @@ static bool is_missing(const char *cell, const char *const *missing)
     return false;
 }
 
-static void mark_missing(ln_csv_table *table, int column, const char *const *missing)
+/* Cells without a value become NULL; returns how many. */
+static int64_t mark_missing(ln_csv_table *table, int column, const char *const *missing)
 {
     char **cells = table->cells[column];
+    int64_t count = 0;
     for (int64_t i = 0; i < table->rows; i++) {
-        if (is_missing(cells[i], missing))
+        if (is_missing(cells[i], missing)) {
             cells[i] = NULL;
+            count++;
+        }
     }
+    return count;
+}
+
+/* Leaves out the rows with a missing cell in a column that is used. */
+static ln_status drop_rows(ln_csv_table *table, const role *roles, ln_dataset *dataset,
+                           ln_error *err)
+{
+    bool *dropped = ln_calloc((size_t)table->rows, sizeof *dropped);
+    int64_t kept = 0;
+    if (!dropped)
+        return ln_fail_memory(err, (size_t)table->rows);
+    for (int c = 0; c < table->column_count; c++) {
+        for (int64_t i = 0; i < table->rows && roles[c] != ROLE_IGNORED; i++)
+            dropped[i] = dropped[i] || !table->cells[c][i];
+    }
+    for (int64_t i = 0; i < table->rows; i++) {
+        if (dropped[i])
+            continue;
+        for (int c = 0; c < table->column_count; c++)
+            table->cells[c][kept] = table->cells[c][i];
+        table->lines[kept++] = table->lines[i];
+    }
+    ln_free(dropped);
+    if (kept == 0)
+        return ln_fail(err, LN_EINVALID,
+                       "drop_missing leaves no row of %s: every one lacks a value", table->name);
+    dataset->dropped = table->rows - kept;
+    dataset->rows = table->rows = kept;
+    return LN_OK;
 }
 
 /* Reads the column as numbers as far as that goes; returns the first row that is none, or -1. */
@@ -131,6 +188,8 @@ static ln_status make_column(const ln_csv_table *table, int from, role what, ln_
     column->name = ln_strdup(table->names[from]);
     if (!column->name)
         return ln_fail_memory(err, strlen(table->names[from]) + 1);
+    for (int64_t i = 0; i < table->rows; i++)
+        column->missing += !cells[i];
     if (what != ROLE_CATEGORICAL) {
         column->numbers = ln_alloc((size_t)table->rows * sizeof *column->numbers);
         if (!column->numbers)
@@ -148,8 +207,43 @@ static ln_status make_column(const ln_csv_table *table, int from, role what, ln_
         column->numbers = NULL;
     }
     column->kind = LN_COLUMN_CATEGORICAL;
-    return ln_categories_make(cells, table->rows, &column->codes, &column->categories,
-                              &column->category_count, err);
+    if (what == ROLE_FEATURE && ln_column_is_dates(cells, table->rows))
+        return ln_refuse_dates(table, from, err);
+    ln_status status = ln_categories_make(cells, table->rows, &column->codes, &column->categories,
+                                          &column->category_count, err);
+    if (status == LN_OK && what == ROLE_FEATURE &&
+        ln_column_is_text(column->category_count, table->rows - column->missing))
+        status = ln_refuse_text(table, from, column->category_count, err);
+    return status;
+}
+
+/* Whatever a column is for, from its cells. */
+static ln_status use_column(const ln_csv_table *table, int from, role what,
+                            const ln_csv_options *options, ln_dataset *dataset, ln_error *err)
+{
+    ln_status status = LN_OK;
+    switch (what) {
+    case ROLE_FEATURE:
+    case ROLE_NUMERIC:
+    case ROLE_CATEGORICAL:
+        return make_column(table, from, what, &dataset->columns[dataset->column_count++], err);
+    case ROLE_TARGET:
+        return ln_csv_target(table, from, options, dataset, err);
+    case ROLE_WEIGHT:
+        status = ln_csv_weights(table, from, dataset, err);
+        break;
+    case ROLE_BY:
+        status = ln_csv_groups(table, from, dataset, err);
+        break;
+    case ROLE_SET:
+        status = ln_csv_parts(table, from, dataset, err);
+        break;
+    case ROLE_IGNORED:
+        break;
+    }
+    if (status != LN_OK)
+        ln_error_field(err, role_field(what));
+    return status;
 }
 
 static ln_status make_columns(ln_csv_table *table, const ln_csv_options *options, const role *roles,
@@ -157,17 +251,18 @@ static ln_status make_columns(ln_csv_table *table, const ln_csv_options *options
 {
     const char *const *missing = options->missing ? options->missing : missing_by_default;
     ln_status status = LN_OK;
+    int64_t count = 0;
     dataset->columns = ln_calloc((size_t)table->column_count, sizeof *dataset->columns);
     if (!dataset->columns)
         return ln_fail_memory(err, (size_t)table->column_count * sizeof *dataset->columns);
-    for (int i = 0; i < table->column_count && status == LN_OK; i++) {
+    for (int i = 0; i < table->column_count; i++) {
         if (roles[i] != ROLE_IGNORED)
-            mark_missing(table, i, missing);
-        if (roles[i] == ROLE_TARGET)
-            status = ln_csv_target(table, i, options, dataset, err);
-        else if (roles[i] != ROLE_IGNORED)
-            status =
-                make_column(table, i, roles[i], &dataset->columns[dataset->column_count++], err);
+            count += mark_missing(table, i, missing);
+    }
+    if (options->drop_missing && count > 0)
+        status = drop_rows(table, roles, dataset, err);
+    for (int i = 0; i < table->column_count && status == LN_OK; i++) {
+        status = use_column(table, i, roles[i], options, dataset, err);
         ln_free(table->cells[i]);
         table->cells[i] = NULL;
         if (status == LN_OK)

@@ -1,5 +1,6 @@
 /* A data set's life, its names, and one row as JSON. A data set is shared by counted references
- * (several runs of one experiment read it) and changed only by ln_dataset_split. */
+ * (several runs of one experiment read it) and changed only by ln_dataset_split; where runs divide it
+ * differently, each has a view: a data set with its own parts whose columns are its base's. */
 #include "data/dataset.h"
 
 #include "base/alloc.h"
@@ -20,6 +21,13 @@ void ln_dataset_release(ln_dataset *dataset)
 {
     if (!dataset || __atomic_sub_fetch(&dataset->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    ln_free(dataset->split);
+    ln_free(dataset->fold_of);
+    if (dataset->base) {
+        ln_dataset_release(dataset->base);
+        ln_free(dataset);
+        return;
+    }
     for (int i = 0; i < dataset->column_count; i++) {
         ln_column *column = &dataset->columns[i];
         ln_free(column->name);
@@ -32,10 +40,32 @@ void ln_dataset_release(ln_dataset *dataset)
     ln_free(dataset->target_name);
     ln_free(dataset->labels);
     ln_free(dataset->numbers);
-    ln_free(dataset->split);
+    ln_free(dataset->weights);
+    ln_free(dataset->groups);
+    ln_free(dataset->group_name);
+    ln_free(dataset->given);
     ln_free(dataset->name);
     ln_free(dataset->path);
     ln_free(dataset);
+}
+
+ln_status ln_dataset_view(ln_dataset *base, ln_dataset **out, ln_error *err)
+{
+    ln_dataset *view = ln_alloc(sizeof *view);
+    int8_t *split = ln_alloc((size_t)base->rows);
+    if (!view || !split) {
+        ln_free(view);
+        ln_free(split);
+        return ln_fail_memory(err, (size_t)base->rows + sizeof *view);
+    }
+    *view = *base;
+    view->references = 1;
+    view->split = split;
+    memset(split, LN_SPLIT_NONE, (size_t)base->rows);
+    view->fold_of = NULL;
+    view->base = ln_dataset_retain(base->base ? base->base : base);
+    *out = view;
+    return LN_OK;
 }
 
 int ln_dataset_find_column(const ln_dataset *dataset, const char *name)

@@ -16,6 +16,7 @@ typedef struct ln_column {
     int32_t *codes;         /* categorical: index into categories, -1 where missing */
     char **categories;      /* sorted by bytes */
     int32_t category_count; /* of all rows, whatever their split */
+    int64_t missing;        /* rows without a value */
 } ln_column;
 
 typedef enum ln_split {
@@ -32,6 +33,7 @@ struct ln_dataset {
     char *path;                      /* as opened */
     uint8_t sha256[LN_SHA256_BYTES]; /* of the file's bytes */
     int64_t rows;
+    int64_t dropped;     /* rows of the file left out by drop_missing */
     int column_count;    /* features, without target, split and weight columns */
     ln_column *columns;  /* in the file's order */
     bool classification; /* the target is classes, else numbers */
@@ -40,7 +42,14 @@ struct ln_dataset {
     char **classes;      /* class names by id */
     int32_t *labels;     /* rows class ids; NULL for regression */
     double *numbers;     /* rows target numbers; NULL for classification */
-    int8_t *split;       /* rows of ln_split */
+    double *weights;     /* rows weights from 0, not all 0; NULL: no weight column */
+    int32_t *groups;     /* rows with equal numbers stay in one part of a split; NULL: each alone */
+    char *group_name;    /* the groups' column, or NULL */
+    int32_t group_count; /* numbers are 0 .. group_count - 1 */
+    int8_t *given;       /* rows of ln_split as a column of the file says; NULL: splits are drawn */
+    int8_t *split;       /* rows of ln_split: how this data set, or view, is divided */
+    int32_t *fold_of;    /* rows: the fold in which a row is tested; NULL without folds */
+    ln_dataset *base;    /* a view: whose columns and labels it shows; else NULL */
 };
 
 typedef struct ln_csv_options {
@@ -51,6 +60,11 @@ typedef struct ln_csv_options {
     const char *const *numeric;     /* columns forced to be numeric, NULL-terminated or NULL */
     const char *const *categorical; /* columns forced to be categorical */
     const char *const *ignore;      /* columns left out */
+    bool drop_missing;              /* rows with a missing value in a column that is used are left
+                                       out (ln_dataset.dropped counts them) */
+    const char *weight;             /* column of the rows' weights, or NULL */
+    const char *by;                 /* column whose equal values stay in one part, or NULL */
+    const char *set;                /* column that says each row's part, or NULL */
     const char *const *missing;     /* texts that mean missing (compared without spaces around);
                                         NULL: "", "NA", "NaN", "nan", "null", "?" */
     int task;                       /* -1: by the target's values: texts are classes; so are whole
@@ -65,7 +79,9 @@ typedef struct ln_csv_options {
  * a number (decimal point, no locale, no hex), else categorical. Errors name the line of the file
  * and the column: a short or long row, text in a column forced numeric, a name that occurs twice, a
  * missing column (with the nearest name), a class that does not occur, a label that is missing, an
- * open quote, no rows, invalid UTF-8 or NUL bytes. Caller releases *out. */
+ * open quote, no rows, invalid UTF-8 or NUL bytes. Columns of dates, and of texts that differ in
+ * nearly every row, are errors that say what to write; listed in `categorical` they are read. A file
+ * compressed by gzip is read as what it holds. Caller releases *out. */
 ln_status ln_csv_read(const char *path, const ln_csv_options *options, ln_dataset **out,
                       ln_error *err);
 ln_status ln_csv_parse(const char *name, const char *data, size_t bytes,
@@ -75,13 +91,22 @@ void ln_dataset_release(ln_dataset *dataset);
 int ln_dataset_find_column(const ln_dataset *dataset, const char *name); /* or -1 */
 int ln_dataset_find_class(const ln_dataset *dataset, const char *name);  /* or -1 */
 
+/* A data set that shares the columns of `base` and is divided on its own. Caller releases *out. */
+ln_status ln_dataset_view(ln_dataset *base, ln_dataset **out, ln_error *err);
+
 typedef struct ln_split_options {
     double train, test, validation; /* shares (sum 1 within 1e-9) or counts (whole numbers >= 2,
                                        sum = rows); 0: none. NAN for train or test: what the
                                        others leave; for both: test is 0.25 */
     bool stratify;                  /* classes keep their shares (largest remainders) */
     uint64_t seed;                  /* drawn by (seed, "split", 0) */
+    int folds;        /* 0: no folds; else 2 or more: test is one of so many parts, and
+                                       train and test are not looked at. Validation is a share or
+                                       number of all rows, drawn from those outside the fold */
+    int fold, repeat; /* which fold, from 0, of which draw: (seed, "fold", repeat) */
 } ln_split_options;
+/* Divides the rows. With `groups` the parts are made of whole groups, in sizes as near to what is
+ * asked as that allows; with `given` the options are not looked at. */
 ln_status ln_dataset_split(ln_dataset *dataset, const ln_split_options *options, ln_error *err);
 
 /* Row ids in ascending order of those in `split` (LN_SPLIT_NONE: all). `take` > 0 keeps the first

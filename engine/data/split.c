@@ -1,4 +1,4 @@
-/* Dividing the rows among train, test and validation, and choosing rows.
+/* Dividing the rows among train, test and validation.
  *
  * Sizes: the shares times the number of rows, rounded by largest remainders so that they add up
  * (Hamilton's method). Stratified, every class is shared out the same way while the splits keep
@@ -8,14 +8,14 @@
  * shuffled and dealt out in order. Cost: n log n. */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/rng.h"
 #include "data/dataset.h"
+#include "data/parts.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SPLITS 3
+#define SPLITS LN_PARTS
 
 static const char *const split_names[SPLITS] = {"train", "test", "validation"};
 
@@ -77,9 +77,11 @@ static ln_status complete(const ln_split_options *options, int64_t rows, double 
 }
 
 /* Rows of each split: counts as they are, shares by largest remainders. */
-static ln_status split_sizes(const ln_split_options *options, int64_t rows, int64_t sizes[SPLITS],
-                             double shares[SPLITS], ln_error *err)
+static ln_status split_sizes(const ln_split_options *options, int64_t rows, ln_part_sizes *out,
+                             ln_error *err)
 {
+    int64_t *sizes = out->rows;
+    double *shares = out->shares;
     double asked[SPLITS] = {options->train, options->test, options->validation};
     bool counts;
     ln_status status = complete(options, rows, asked, &counts, err);
@@ -156,28 +158,29 @@ static ln_status share_out(const int64_t *counts, int64_t classes, const int64_t
 }
 
 /* Rows sorted by class (one class for all when not stratified), shuffled in each, dealt out. */
-static ln_status deal(ln_dataset *dataset, const ln_split_options *options,
-                      const int64_t sizes[SPLITS], const double shares[SPLITS], ln_error *err)
+ln_status ln_parts_deal(ln_dataset *dataset, const int64_t *rows, int64_t count, bool stratify,
+                        const ln_part_sizes *sizes, ln_rng rng, ln_error *err)
 {
-    int64_t classes = options->stratify ? dataset->class_count : 1, rows = dataset->rows;
+    int64_t classes = stratify ? dataset->class_count : 1;
     int64_t *counts = ln_calloc((size_t)classes, sizeof *counts);
     int64_t *next = ln_calloc((size_t)classes, sizeof *next);
     int64_t *share = ln_alloc((size_t)classes * SPLITS * sizeof *share);
-    int64_t *order = ln_alloc((size_t)rows * sizeof *order);
-    ln_rng rng = ln_rng_make(options->seed, "split", 0, 0);
+    int64_t *order = ln_alloc((size_t)count * sizeof *order);
     ln_status status = LN_OK;
 
     if (!counts || !next || !share || !order) {
-        status = ln_fail_memory(err, (size_t)rows * sizeof *order);
+        status = ln_fail_memory(err, (size_t)count * sizeof *order);
         goto out;
     }
-    for (int64_t i = 0; i < rows; i++)
-        counts[options->stratify ? dataset->labels[i] : 0]++;
+    for (int64_t i = 0; i < count; i++)
+        counts[stratify ? dataset->labels[rows ? rows[i] : i] : 0]++;
     for (int64_t c = 1; c < classes; c++)
         next[c] = next[c - 1] + counts[c - 1];
-    for (int64_t i = 0; i < rows; i++)
-        order[next[options->stratify ? dataset->labels[i] : 0]++] = i;
-    status = share_out(counts, classes, sizes, shares, share, err);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t id = rows ? rows[i] : i;
+        order[next[stratify ? dataset->labels[id] : 0]++] = id;
+    }
+    status = share_out(counts, classes, sizes->rows, sizes->shares, share, err);
     if (status != LN_OK)
         goto out;
     int64_t *row = order;
@@ -196,15 +199,51 @@ out:
     return status;
 }
 
+/* Parts of whole groups, near the sizes. */
+static ln_status deal_groups(ln_dataset *dataset, const ln_part_sizes *sizes, ln_rng rng,
+                             ln_error *err)
+{
+    double wanted[SPLITS];
+    int32_t *part = ln_alloc((size_t)dataset->rows * sizeof *part);
+    if (!part)
+        return ln_fail_memory(err, (size_t)dataset->rows * sizeof *part);
+    for (int s = 0; s < SPLITS; s++)
+        wanted[s] = (double)sizes->rows[s];
+    const ln_group_fill fill = {wanted, SPLITS, NULL, 0, rng};
+    ln_status status = ln_groups_fill(dataset, &fill, part, err);
+    for (int64_t i = 0; i < dataset->rows && status == LN_OK; i++)
+        dataset->split[i] = (int8_t)part[i];
+    ln_free(part);
+    return status;
+}
+
 ln_status ln_dataset_split(ln_dataset *dataset, const ln_split_options *options, ln_error *err)
 {
-    int64_t sizes[SPLITS];
-    double shares[SPLITS];
+    ln_part_sizes sizes;
+    if (!options->folds || dataset->given) {
+        ln_free(dataset->fold_of); /* of an earlier division */
+        dataset->fold_of = NULL;
+    }
+    if (dataset->given) {
+        memcpy(dataset->split, dataset->given, (size_t)dataset->rows);
+        return LN_OK;
+    }
     if (options->stratify && !dataset->labels)
         return ln_fail(err, LN_EINVALID,
                        "a stratified split needs classes; the target of %s is numbers: set "
                        "stratify = false",
                        dataset->name);
-    ln_status status = split_sizes(options, dataset->rows, sizes, shares, err);
-    return status == LN_OK ? deal(dataset, options, sizes, shares, err) : status;
+    if (options->stratify && dataset->groups)
+        return ln_fail(err, LN_EINVALID,
+                       "a split by groups (column '%s') cannot be stratified: leave `stratify` out",
+                       dataset->group_name);
+    if (options->folds)
+        return ln_folds_draw(dataset, options, err);
+    ln_status status = split_sizes(options, dataset->rows, &sizes, err);
+    if (status != LN_OK)
+        return status;
+    ln_rng rng = ln_rng_make(options->seed, "split", 0, 0);
+    return dataset->groups
+               ? deal_groups(dataset, &sizes, rng, err)
+               : ln_parts_deal(dataset, NULL, dataset->rows, options->stratify, &sizes, rng, err);
 }

@@ -17,8 +17,9 @@
 #define LN_TAKES_BASELINE 2u /* has a parameter `baseline` */
 #define LN_TAKES_GROUPS 4u   /* one value a group (perturbation); columns are the default groups */
 #define LN_TAKES_BACKGROUND 8u /* has a parameter `background` */
-#define LN_COMPLETE 16u /* promises total = output - baseline_output (residual is recorded) */
-#define LN_RANDOM 32u   /* draws: has `stream` */
+#define LN_COMPLETE 16u   /* promises total = output - baseline_output (residual is recorded) */
+#define LN_RANDOM 32u     /* draws: has `stream` */
+#define LN_HAS_ERRORS 64u /* estimates: gives standard errors */
 
 /* How a table column's encoded inputs become one value in space "column": summed. */
 
@@ -39,6 +40,8 @@ typedef struct ln_request {
     const int32_t *groups;       /* width entries 0 .. group_count - 1, or NULL: every input alone;
                                     read by LN_TAKES_GROUPS only */
     int64_t group_count;         /* width when groups is NULL */
+    ln_shape input_shape;        /* of one row as the user gave it, `width` numbers in all; rank 0:
+                                    columns of a table, which have no axes */
     const void *params;          /* the explainer's parameter struct */
     uint64_t seed, stream;       /* of draws */
 } ln_request;

@@ -8,7 +8,9 @@
     X(input_x_gradient)                                                                            \
     X(integrated_gradients)                                                                        \
     X(guided_backprop)                                                                             \
-    X(feature_ablation)
+    X(feature_ablation)                                                                            \
+    X(occlusion)                                                                                   \
+    X(random_attribution)
 
 #define DECLARE(name) extern const ln_explainer ln_explainer_##name;
 EXPLAINERS(DECLARE)

@@ -244,13 +244,13 @@ static ln_status make_explanation(const ln_job *job, int64_t count, ln_explanati
                                   ln_error *err)
 {
     size_t items = (size_t)count, numbers = items * (size_t)job->width;
-    bool random = (job->explainer->flags & LN_RANDOM) != 0;
+    bool errors = (job->explainer->flags & LN_HAS_ERRORS) != 0;
     *out = (ln_explanation){.count = count, .width = job->width};
     out->values = ln_calloc(numbers, sizeof *out->values);
-    out->errors = random ? ln_calloc(numbers, sizeof *out->errors) : NULL;
+    out->errors = errors ? ln_calloc(numbers, sizeof *out->errors) : NULL;
     out->output = ln_calloc(items, sizeof *out->output);
     out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
-    if (!out->values || (random && !out->errors) || !out->output || !out->baseline_output) {
+    if (!out->values || (errors && !out->errors) || !out->output || !out->baseline_output) {
         ln_explanation_free(out);
         return ln_fail_memory(err, numbers * sizeof *out->values);
     }

@@ -3,7 +3,16 @@
 
 #include <string.h>
 
-#define JUDGES(X) X(deletion)
+#define JUDGES(X)                                                                                  \
+    X(deletion)                                                                                    \
+    X(insertion)                                                                                   \
+    X(pixel_flipping)                                                                              \
+    X(sparseness)                                                                                  \
+    X(complexity)                                                                                  \
+    X(completeness)                                                                                \
+    X(relevance_mass)                                                                              \
+    X(relevance_rank)                                                                              \
+    X(pointing_game)
 
 #define DECLARE(name) extern const ln_judge ln_judge_##name;
 JUDGES(DECLARE)

@@ -5,8 +5,8 @@ compare with.
     python3 tests/reference/explainers_reference.py        needs torch, captum, numpy, mpmath
 
 Attributions come from Captum in float64 on float32 weights and rows; its trapezoid is multiplied by
-n / (n - 1), since its weights do not sum to one. Quadratures come from mpmath with 40 digits. The
-deletion curves are written out here in numpy. A model is one file of its weights, layer by layer
+n / (n - 1), since its weights do not sum to one. Quadratures come from mpmath with 40 digits. What
+judges say is written out here in numpy. A model is one file of its weights, layer by layer
 (weight (out, in), bias), flattened; the test knows the sizes.
 """
 import os
@@ -17,7 +17,7 @@ import mpmath
 import numpy as np
 import torch
 from captum.attr import (FeatureAblation, GuidedBackprop, InputXGradient, IntegratedGradients,
-                         Saliency)
+                         Occlusion, Saliency)
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "explainers")
 SIZES = {"relu": [6, 8, 5, 3], "tanh": [5, 7, 4, 3], "mixed": [6, 9, 7, 5, 2]}
@@ -27,6 +27,8 @@ ACTIVATIONS = {
     "mixed": [torch.nn.ELU, torch.nn.ReLU, lambda: torch.nn.LeakyReLU(0.01)],
 }
 GROUPS = {"relu": [2, 0, 1, 1, 0, 2], "tanh": [0, 1, 1, 0, 2], "mixed": [0, 0, 1, 1, 2, 2]}
+SHAPES = {"relu": (1, 2, 3), "tanh": (1, 1, 5), "mixed": (1, 3, 2)}  # of a row, for occlusion
+MASKS = {"relu": [1, 0, 0, 1, 0, 1], "tanh": [0, 1, 1, 0, 0], "mixed": [0, 0, 0, 0, 1, 0]}
 ROWS = 9
 
 
@@ -81,32 +83,74 @@ def attributions(name, net, x, baseline, baselines, target):
         "ig-one": ig.attribute(x, baseline, target=target, n_steps=1),
         "ig-long": ig.attribute(x, baseline, target=target, n_steps=150),
     }
+    slide = Occlusion(net)
+    cases["occlusion"] = slide.attribute(x, (2,), target=target)
+    cases["occlusion-stride"] = slide.attribute(x, (3,), (2,), baselines, target=target)
+    shape = (-1,) + SHAPES[name]
+    window = tuple(min(2, dim) for dim in SHAPES[name])
+    grid = Occlusion(torch.nn.Sequential(torch.nn.Flatten(), net)).attribute(
+        x.reshape(shape), window, (1, 1, 2), baseline.reshape(shape), target=target)
+    cases["occlusion-grid"] = grid.reshape(x.shape)
     for method in ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle"):
         cases["ig-" + method] = ig.attribute(x, baseline, target=target, n_steps=20, method=method)
     return {case: values.detach().numpy() for case, values in cases.items()}
 
 
-def deletion(score, x, attribution, fill, step, unit_of):
-    """Area under the score of each row over the fraction of units removed."""
-    areas = []
-    for i in range(len(x)):
-        units = attribution.shape[1]
-        order = sorted(range(units), key=lambda u: (-attribution[i, u], u))
-        row, removed, points, at = x[i].copy(), 0, [], []
-        while True:
-            points.append(score(row, i))
-            at.append(removed / units)
-            if removed == units:
-                break
-            for unit in order[removed:removed + step]:
-                row[unit_of == unit] = fill[unit_of == unit]
-            removed = min(removed + step, units)
-        areas.append(sum((points[k] + points[k + 1]) / 2 * (at[k + 1] - at[k])
-                         for k in range(len(at) - 1)))
-    return areas
+def curve(score, i, start, end, attribution, step, unit_of):
+    """Fractions replaced and scores of row i on its way from start to end."""
+    units = attribution.shape[1]
+    order = sorted(range(units), key=lambda u: (-attribution[i, u], u))
+    row, replaced, points, at = start.copy(), 0, [], []
+    while True:
+        points.append(score(row, i))
+        at.append(replaced / units)
+        if replaced == units:
+            return at, points
+        for unit in order[replaced:replaced + step]:
+            row[unit_of == unit] = end[unit_of == unit]
+        replaced = min(replaced + step, units)
 
 
-def deletions(name, net, x, baseline, target, values):
+def area(at, points):
+    return sum((points[k] + points[k + 1]) / 2 * (at[k + 1] - at[k]) for k in range(len(at) - 1))
+
+
+def save_curves(name, case, score, x, attribution, fill, step, unit_of):
+    """Deletion, insertion and pixel flipping of every row."""
+    rows = range(len(x))
+    going = [curve(score, i, x[i], fill, attribution, step, unit_of) for i in rows]
+    coming = [curve(score, i, fill, x[i], attribution, step, unit_of) for i in rows]
+    save("%s.deletion%s" % (name, case), [area(*one) for one in going])
+    save("%s.insertion%s" % (name, case), [area(*one) for one in coming])
+    save("%s.pixel_flipping%s" % (name, case), [np.mean(points[1:]) for _, points in going])
+
+
+def save_of_sizes(name, net, x, baseline, target, values):
+    """What is said of the sizes alone, and of the sum."""
+    mask = np.array(MASKS[name], bool)
+    size = np.abs(values["input_x_gradient"].astype(np.float32)).astype(np.float64)
+    n = size.shape[1]
+    gini, entropy, mass, rank, hit = [], [], [], [], []
+    for row in size:
+        gini.append(np.abs(row[:, None] - row[None]).sum() / (2 * n * row.sum()))
+        share = row / row.sum()
+        entropy.append(-sum(p * np.log(p) for p in share if p > 0))
+        mass.append(row[mask].sum() / row.sum())
+        order = sorted(range(n), key=lambda u: (-row[u], u))
+        rank.append(np.mean([mask[u] for u in order[:mask.sum()]]))
+        hit.append(float(mask[order[0]]))
+    save(name + ".sparseness", gini)
+    save(name + ".complexity", entropy)
+    save(name + ".relevance_mass", mass)
+    save(name + ".relevance_rank", rank)
+    save(name + ".pointing_game", hit)
+    rows = np.arange(len(x))
+    gain = (net(x)[rows, target] - net(baseline)[0, target]).detach().numpy()
+    sums = values["ig-riemann_left"].astype(np.float32).astype(np.float64).sum(1)
+    save(name + ".completeness", np.abs(sums - gain))
+
+
+def save_judges(name, net, x, baseline, target, values):
     def output(row, i):
         return net(torch.from_numpy(row)[None])[0, target[i]].item()
 
@@ -120,10 +164,10 @@ def deletions(name, net, x, baseline, target, values):
     grouped = values["feature_ablation-groups"].astype(np.float32)
     by_group = np.stack([grouped[:, GROUPS[name].index(g)] for g in range(groups.max() + 1)], 1)
     fill = baseline.numpy()[0]
-    save(name + ".deletion", deletion(probability, rows, single, zero, 1, alone))
-    save(name + ".deletion-step4", deletion(probability, rows, single, fill, 4, alone))
-    save(name + ".deletion-output", deletion(output, rows, single, fill, 1, alone))
-    save(name + ".deletion-groups", deletion(probability, rows, by_group, fill, 1, groups))
+    save_curves(name, "", probability, rows, single, zero, 1, alone)
+    save_curves(name, "-step4", probability, rows, single, fill, 4, alone)
+    save_curves(name, "-output", output, rows, single, fill, 1, alone)
+    save_curves(name, "-groups", probability, rows, by_group, fill, 1, groups)
     save(name + ".groups-attribution", by_group, np.float32)
 
 
@@ -166,7 +210,8 @@ def main():
         values = attributions(name, net, x, baseline, baselines, target)
         for case, array in values.items():
             save(name + "." + case, array)
-        deletions(name, net, x, baseline, target, values)
+        save_judges(name, net, x, baseline, target, values)
+        save_of_sizes(name, net, x, baseline, target, values)
     print("captum", captum.__version__, "torch", torch.__version__, "numpy", np.__version__)
 
 

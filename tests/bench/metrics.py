@@ -1,0 +1,56 @@
+"""Metrics on 1e6 and 1e7 scores against scikit-learn's functions, in one alternating run.
+
+    python tests/bench/metrics.py build/lunette [ROUNDS]
+
+Needs numpy and scikit-learn. Lunette is timed as a whole process with all its binary metrics and curves, less the same
+process with accuracy alone (start-up, reading the arrays, writing the store); scikit-learn's functions are called in
+this process, with the arrays in memory. Prints seconds (median) and the ratio."""
+import os, statistics, subprocess, sys, tempfile, time
+import numpy as np
+from sklearn import metrics as sk
+
+binary = os.path.abspath(sys.argv[1])
+rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+words = [w.split("\t")[0] for w in subprocess.run([binary, "list", "metrics", "--format", "tsv"], capture_output=True, text=True).stdout.splitlines()[1:]]
+peers = {
+    "accuracy": lambda y, s, p: sk.accuracy_score(y, p), "precision": lambda y, s, p: sk.precision_score(y, p),
+    "recall": lambda y, s, p: sk.recall_score(y, p), "f1": lambda y, s, p: sk.f1_score(y, p),
+    "balanced_accuracy": lambda y, s, p: sk.balanced_accuracy_score(y, p), "mcc": lambda y, s, p: sk.matthews_corrcoef(y, p),
+    "cohen_kappa": lambda y, s, p: sk.cohen_kappa_score(y, p), "roc_auc": lambda y, s, p: sk.roc_auc_score(y, s),
+    "average_precision": lambda y, s, p: sk.average_precision_score(y, s), "log_loss": lambda y, s, p: sk.log_loss(y, s),
+    "brier": lambda y, s, p: sk.brier_score_loss(y, s), "confusion_matrix": lambda y, s, p: sk.confusion_matrix(y, p),
+    "roc_curve": lambda y, s, p: sk.roc_curve(y, s), "pr_curve": lambda y, s, p: sk.precision_recall_curve(y, s),
+}
+both = [w for w in words if w in peers]
+print("both have:", ", ".join(both))
+
+
+def ours(folder, list_of_words):
+    with open(os.path.join(folder, "s.lua"), "w") as f:
+        f.write('return experiment "m" { scores = npy "s.npy", labels = npy "y.npy", evaluate = { %s } }' % ", ".join(list_of_words))
+    db = os.path.join(folder, "t.db")
+    if os.path.exists(db):
+        os.remove(db)
+    start = time.perf_counter()
+    subprocess.run([binary, "run", "s.lua", "--db", "t.db", "--quiet"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+for n in (10**6, 10**7):
+    rng = np.random.default_rng(0)
+    s = rng.random(n)
+    y = (rng.random(n) < s).astype(np.int32)
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(os.path.join(folder, "s.npy"), s)
+        np.save(os.path.join(folder, "y.npy"), y)
+        a, b, c = [], [], []
+        for _ in range(rounds):
+            a.append(ours(folder, both))
+            b.append(ours(folder, ["accuracy"]))
+            start = time.perf_counter()
+            p = (s >= 0.5).astype(np.int32)
+            for w in both:
+                peers[w](y, s, p)
+            c.append(time.perf_counter() - start)
+        mine, theirs = statistics.median(a) - statistics.median(b), statistics.median(c)
+        print(f"n = {n:>9,}: lunette {mine:6.2f} s (process {statistics.median(a):.2f} s), scikit-learn {theirs:6.2f} s, ratio {theirs / mine:.1f}")
