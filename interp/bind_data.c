@@ -31,6 +31,14 @@ static const char *const *text_list(lua_State *L, int options, const char *field
     return room;
 }
 
+static bool flag(lua_State *L, int options, const char *field)
+{
+    lua_getfield(L, options, field);
+    const bool set = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return set;
+}
+
 enum { LIST_MOST = 4096 };
 
 /* csv(path, options) -> data set */
@@ -48,6 +56,10 @@ static int dataset_csv(lua_State *L)
         .numeric = text_list(L, 2, "numeric", room + LIST_MOST, LIST_MOST),
         .categorical = text_list(L, 2, "categorical", room + 2 * LIST_MOST, LIST_MOST),
         .ignore = text_list(L, 2, "ignore", room + 3 * LIST_MOST, LIST_MOST),
+        .weight = ln_text_field(L, 2, "weight"),
+        .by = ln_text_field(L, 2, "by"),
+        .set = ln_text_field(L, 2, "set"),
+        .drop_missing = flag(L, 2, "drop_missing"),
         .missing = text_list(L, 2, "missing", room + 4 * LIST_MOST, LIST_MOST),
         .task = task == NULL ? -1 : strcmp(task, "regression") == 0,
         .separator = separator ? separator[0] : '\0',
@@ -61,7 +73,8 @@ static int dataset_csv(lua_State *L)
     return 1;
 }
 
-/* dataset_split(data, { train, test, validation, stratify, seed }) */
+/* dataset_split(data, { train, test, validation, stratify, seed, folds, fold, repeat }) -> a view of
+ * the data set, divided so */
 static int dataset_split(lua_State *L)
 {
     ln_dataset *data = ln_check_dataset(L, 1);
@@ -70,18 +83,22 @@ static int dataset_split(lua_State *L)
         .train = ln_number_field(L, 2, "train", NAN), /* NAN: what the others leave */
         .test = ln_number_field(L, 2, "test", NAN),
         .validation = ln_number_field(L, 2, "validation", 0.0),
-        .stratify = data->classification,
+        .stratify = data->classification && !data->groups,
         .seed = (uint64_t)ln_integer_field(L, 2, "seed", 0),
+        .folds = (int)ln_integer_field(L, 2, "folds", 0),
+        .fold = (int)ln_integer_field(L, 2, "fold", 0),
+        .repeat = (int)ln_integer_field(L, 2, "repeat", 0),
     };
     if (lua_getfield(L, 2, "stratify") == LUA_TBOOLEAN) {
         options.stratify = lua_toboolean(L, -1);
     }
     lua_pop(L, 1);
     ln_error err = {0};
-    if (ln_dataset_split(data, &options, &err)) {
+    ln_dataset **slot = ln_new_dataset(L);
+    if (ln_dataset_view(data, slot, &err) || ln_dataset_split(*slot, &options, &err)) {
         return ln_raise(L, &err);
     }
-    return 0;
+    return 1;
 }
 
 /* dataset_rows(data, { split, take, sample, class, seed, optional }) -> row ids, or nil when
@@ -137,6 +154,25 @@ static int dataset_labels(lua_State *L)
     return 1;
 }
 
+/* dataset_weights(data, rows) -> (N) f64, or nil where rows have no weights */
+static int dataset_weights(lua_State *L)
+{
+    const ln_dataset *data = ln_check_dataset(L, 1);
+    const ln_tensor *rows = ln_check_tensor(L, 2);
+    ln_error err = {0};
+    if (data->weights == NULL) {
+        return 0;
+    }
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_F64, &rows->shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t i = 0; i < rows->shape.dims[0]; i++) {
+        ln_f64(*slot)[i] = data->weights[ln_i64(rows)[i]];
+    }
+    return 1;
+}
+
 static int dataset_class(lua_State *L)
 {
     lua_pushinteger(L, ln_dataset_find_class(ln_check_dataset(L, 1), luaL_checkstring(L, 2)));
@@ -154,7 +190,9 @@ static ln_status identity_hex(const ln_dataset *data, char hex[LN_SHA256_HEX], l
     for (int c = 0; c < data->column_count; c++) {
         ln_hash_text(hash, data->columns[c].name);
         ln_hash_i64(hash, data->columns[c].kind);
+        ln_hash_i64(hash, data->columns[c].missing);
     }
+    ln_hash_i64(hash, data->rows);
     ln_hash_text(hash, data->target_name);
     for (int c = 0; c < data->class_count; c++) {
         ln_hash_text(hash, data->classes[c]);
@@ -195,12 +233,28 @@ static int dataset_info(lua_State *L)
     lua_setfield(L, -2, "identity");
     lua_pushinteger(L, data->rows);
     lua_setfield(L, -2, "rows");
+    lua_pushinteger(L, data->dropped);
+    lua_setfield(L, -2, "dropped");
     lua_pushboolean(L, data->classification);
     lua_setfield(L, -2, "classification");
     lua_pushstring(L, data->target_name);
     lua_setfield(L, -2, "target");
     push_texts(L, data->classes, data->class_count);
     lua_setfield(L, -2, "classes");
+    return 1;
+}
+
+/* dataset_text_column(data) -> number of columns, the name of the first that holds no numbers or nil */
+static int dataset_text_column(lua_State *L)
+{
+    const ln_dataset *data = ln_check_dataset(L, 1);
+    lua_pushinteger(L, data->column_count);
+    for (int c = 0; c < data->column_count; c++) {
+        if (data->columns[c].kind != LN_COLUMN_NUMERIC) {
+            lua_pushstring(L, data->columns[c].name);
+            return 2;
+        }
+    }
     return 1;
 }
 
@@ -211,8 +265,10 @@ void ln_bind_data(lua_State *L)
         {"dataset_split", dataset_split},
         {"dataset_rows", dataset_rows},
         {"dataset_labels", dataset_labels},
+        {"dataset_weights", dataset_weights},
         {"dataset_class", dataset_class},
         {"dataset_info", dataset_info},
+        {"dataset_text_column", dataset_text_column},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

@@ -115,10 +115,16 @@ static int store_run_samples(lua_State *L)
     ln_error err = {0};
     for (int64_t row = 0; row < rows; row++) {
         const int split = data && data->split ? data->split[row] : LN_SPLIT_NONE;
-        ln_cell cells[5] = {ln_integer_cell("run", run),
+        ln_cell cells[7] = {ln_integer_cell("run", run),
                             ln_integer_cell("sample", ln_i64(samples)[row]),
                             ln_text_cell("split", split < 0 ? NULL : splits[split])};
         int count = 3;
+        if (data && data->fold_of) {
+            cells[count++] = ln_integer_cell("fold", data->fold_of[row]);
+        }
+        if (data && data->weights) {
+            cells[count++] = ln_real_cell("weight", data->weights[row]);
+        }
         if (input >= 0 && place[row] >= 0) {
             cells[count++] = ln_integer_cell("input", input);
             cells[count++] = ln_integer_cell("input_row", place[row]);

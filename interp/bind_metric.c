@@ -66,8 +66,63 @@ static void set_number(lua_State *L, const char *field, double number)
     }
 }
 
-/* metric(word, options, { scores, labels, weights }) -> { value, lower, upper, n, status, reason,
- * matrix } */
+/* The interval that options.ci asks for, none where it is absent. */
+static void add_interval(lua_State *L, const ln_metric *metric, const ln_metric_input *input,
+                         const void *params, ln_metric_result *result)
+{
+    const double level = ln_number_field(L, 2, "ci", 0);
+    if (level == 0) {
+        return;
+    }
+    const ln_interval_options options = {
+        .level = level,
+        .resamples = ln_integer_field(L, 2, "resamples", 1000),
+        .seed = (uint64_t)ln_integer_field(L, 3, "seed", 0),
+    };
+    lua_getfield(L, 3, "pool");
+    ln_pool *pool = ln_opt_pool(L, -1);
+    ln_error err = {0};
+    if (ln_metric_interval(metric, input, params, &options, pool, result, &err)) {
+        ln_raise(L, &err);
+    }
+    lua_pop(L, 1);
+}
+
+/* A list of numbers as a field of the table on top; NaN is left out. */
+static void set_numbers(lua_State *L, const char *field, const double *numbers, int64_t count)
+{
+    lua_createtable(L, (int)count, 0);
+    for (int64_t i = 0; i < count; i++) {
+        if (!isnan(numbers[i])) {
+            lua_pushnumber(L, numbers[i]);
+            lua_rawseti(L, -2, i + 1);
+        }
+    }
+    lua_setfield(L, -2, field);
+}
+
+/* Of a curve: field `series` of the table on top. */
+static void set_series(lua_State *L, const ln_metric_result *result)
+{
+    lua_createtable(L, result->series_count, 0);
+    for (int i = 0; i < result->series_count; i++) {
+        const ln_metric_series *series = &result->series[i];
+        lua_createtable(L, 0, 5);
+        lua_pushstring(L, series->name);
+        lua_setfield(L, -2, "name");
+        lua_pushinteger(L, series->count);
+        lua_setfield(L, -2, "count");
+        set_numbers(L, "x", series->x, series->count);
+        set_numbers(L, "y", series->y, series->count);
+        set_numbers(L, "threshold", series->threshold, series->count);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "series");
+}
+
+/* metric(word, options, { scores, labels, weights, seed, pool }) -> { value, lower, upper, n, status,
+ * reason, matrix, series = { { name, count, x, y, threshold } } }; options.ci and options.resamples
+ * ask for an interval. */
 static int metric_compute(lua_State *L)
 {
     void *params = NULL;
@@ -79,6 +134,7 @@ static int metric_compute(lua_State *L)
     if (ln_metric_compute(metric, &input, params, result, &err)) {
         return ln_raise(L, &err);
     }
+    add_interval(L, metric, &input, params, result);
     lua_createtable(L, 0, 8);
     set_number(L, "value", result->value);
     set_number(L, "lower", result->lower);
@@ -95,6 +151,9 @@ static int metric_compute(lua_State *L)
         ln_tensor **slot = ln_new_tensor(L);
         *slot = ln_tensor_retain(result->matrix);
         lua_setfield(L, -2, "matrix");
+    }
+    if (result->series) {
+        set_series(L, result);
     }
     return 1;
 }

@@ -100,14 +100,17 @@ static ln_status declare_list(lua_State *L, int list, ln_declaration *declaratio
     return LN_OK;
 }
 
-/* The shape of one row: the encoding's width, or the script's `input`. */
+/* The shape of one row: the script's `input`, or the data's shape where columns are pixels; else the
+ * encoding's width. */
 static ln_shape row_shape(lua_State *L, int spec, const ln_encoding *encoding)
 {
-    if (encoding != NULL) {
+    ln_shape shape = {0};
+    const int kind = lua_getfield(L, spec, "input");
+    if (kind == LUA_TNIL && encoding != NULL) {
+        lua_pop(L, 1);
         return (ln_shape){.rank = 1, .dims = {encoding->width}};
     }
-    ln_shape shape = {0};
-    if (lua_getfield(L, spec, "input") == LUA_TNUMBER) {
+    if (kind == LUA_TNUMBER) {
         shape.rank = 1;
         shape.dims[0] = lua_tointeger(L, -1);
     } else {

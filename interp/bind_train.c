@@ -100,7 +100,7 @@ static void read_words(lua_State *L, int options, const ln_model *model, ln_trai
     }
 }
 
-/* { x, labels } in field `field`: false when it is absent. */
+/* { x, labels, weights } in field `field`: false when it is absent. */
 static bool read_set(lua_State *L, int table, const char *field, ln_train_set *out)
 {
     if (lua_getfield(L, table, field) != LUA_TTABLE) {
@@ -108,7 +108,9 @@ static bool read_set(lua_State *L, int table, const char *field, ln_train_set *o
         return false;
     }
     const ln_tensor *labels = ln_tensor_field(L, lua_gettop(L), "labels");
-    *out = (ln_train_set){.x = ln_tensor_field(L, lua_gettop(L), "x")};
+    const ln_tensor *weights = ln_tensor_field(L, lua_gettop(L), "weights");
+    *out = (ln_train_set){.x = ln_tensor_field(L, lua_gettop(L), "x"),
+                          .weights = weights ? ln_f64(weights) : NULL};
     luaL_argcheck(L, out->x && labels, table, "x and labels are needed");
     if (labels->dtype == LN_F64) {
         out->numbers = ln_f64(labels);
@@ -151,7 +153,8 @@ static const double *read_class_weights(lua_State *L, int options, const ln_mode
     return weights;
 }
 
-/* train(model, { options, seed, pool, train = { x, labels }, validation, each = function }) */
+/* train(model, { options, seed, pool, train = { x, labels }, validation, each = function }); without
+ * `each` nothing is trained: what would be refused is raised. */
 static int train(lua_State *L)
 {
     ln_model *model = ln_check_model(L, 1);
@@ -182,8 +185,11 @@ static int train(lua_State *L)
     read_words(L, at, model, &options);
     options.class_weights = read_class_weights(L, at, model, &set);
     ln_error err = {0};
-    const ln_status status = ln_train(model, &options, &set, validated ? &validation : NULL, pool,
-                                      hear_epoch, &self, &err);
+    const ln_train_set *watched = validated ? &validation : NULL;
+    const bool check = lua_isnil(L, self.callback); /* nobody listens: only the checks */
+    const ln_status status =
+        check ? ln_train_check(model, &options, &set, watched, &err)
+              : ln_train(model, &options, &set, watched, pool, hear_epoch, &self, &err);
     if (self.error != LUA_NOREF) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, self.error);
         luaL_unref(L, LUA_REGISTRYINDEX, self.error);

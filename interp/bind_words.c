@@ -48,9 +48,8 @@ static const char *type_name(ln_param_type type)
         [LN_PARAM_BOOL] = "bool",         [LN_PARAM_CHOICE] = "choice",
         [LN_PARAM_STRING] = "string",     [LN_PARAM_INTS] = "ints",
         [LN_PARAM_BASELINE] = "baseline", [LN_PARAM_BACKGROUND] = "background",
-        [LN_PARAM_GROUPS] = "groups",     [LN_PARAM_MASK] = "mask",
-        [LN_PARAM_LAYER] = "layer",       [LN_PARAM_WORD] = "word",
-        [LN_PARAM_TABLE] = "table",
+        [LN_PARAM_GROUPS] = "groups",     [LN_PARAM_LAYER] = "layer",
+        [LN_PARAM_WORD] = "word",         [LN_PARAM_TABLE] = "table",
     };
     return names[type];
 }
@@ -162,15 +161,19 @@ static void push_explainers(lua_State *L)
 static void push_metrics(lua_State *L)
 {
     static const flag_name names[] = {
-        {LN_METRIC_SCORES, "scores"},         {LN_METRIC_BINARY, "binary"},
-        {LN_METRIC_MULTICLASS, "multiclass"}, {LN_METRIC_REGRESSION, "regression"},
-        {LN_METRIC_MATRIX, "matrix"},         {0, NULL},
+        {LN_METRIC_SCORES, "scores"},
+        {LN_METRIC_BINARY, "binary"},
+        {LN_METRIC_MULTICLASS, "multiclass"},
+        {LN_METRIC_REGRESSION, "regression"},
+        {LN_METRIC_MATRIX, "matrix"},
+        {LN_METRIC_CURVE, "curve"},
+        {0, NULL},
     };
     for (int i = 0; ln_metrics[i]; i++) {
         const ln_metric *metric = ln_metrics[i];
         push_word(L, &metric->word);
         push_flags(L, metric->flags, names);
-        if (!(metric->flags & LN_METRIC_MATRIX))
+        if (!(metric->flags & (LN_METRIC_NO_VALUE | LN_METRIC_NEUTRAL)))
             set_flag(L, "higher_is_better", metric->higher_is_better);
         lua_rawseti(L, -2, i + 1);
     }

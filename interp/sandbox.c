@@ -136,9 +136,11 @@ static int core_guarded(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, "lunette.trace");
     lua_pushcfunction(L, keep_trace);
     lua_insert(L, 1);
+    const bool outermost = lua_gethook(L) != stop_hook; /* a model in Lua may be asked from Lua */
     lua_sethook(L, stop_hook, LUA_MASKCOUNT, HOOK_COUNT);
     int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
-    lua_sethook(L, NULL, 0, 0);
+    if (outermost)
+        lua_sethook(L, NULL, 0, 0);
     ln_error err = {.status = LN_OK};
     if (ln_check_interrupt(&err))
         return ln_raise(L, &err);

@@ -79,17 +79,43 @@ end
 
 -- ------------------------------------------------------------------------------------------- data
 
+-- The file of `data`, read once for all runs, however each divides its rows.
+local function read_csv(node, run, shared)
+  local options = node.options
+  local split = options.split or {}
+  local read = {
+    target = options.target, positive = options.positive, classes = options.classes,
+    numeric = options.numeric, categorical = options.categorical, ignore = options.ignore,
+    missing = options.missing, drop_missing = options.drop_missing, separator = options.separator,
+    weight = options.weight, by = split.by, set = split.column, task = run.task,
+  }
+  return once(shared, "csv:" .. key_of { options.path, read }, function()
+    local data = within(node, nil, core.csv, options.path, read)
+    return { dataset = data, info = core.dataset_info(data) }
+  end)
+end
+
+-- Columns that are pixels: numbers all of them, as many as the shape has.
+local function check_shape(node, dataset)
+  local shape = node.options.shape
+  if not shape then return end
+  local count, text = core.dataset_text_column(dataset)
+  if text then
+    fail.at(node, "shape", ("columns with a shape are pixels, and '%s' does not hold numbers"):format(
+      text), ('leave it out: ignore = { "%s" }'):format(text))
+  elseif count ~= product(shape) then
+    fail.at(node, "shape", ("%s has %d pixels, and there are %d columns beside the target"):format(
+      shape_text(shape), product(shape), count))
+  end
+end
+
 function bind.data(node, run, shared)
   if not node then return nil end
-  local options = node.options
-  return once(shared, "data:" .. key_of { options, run.task or "" }, function()
-    local data = within(node, nil, core.csv, options.path, {
-      target = options.target, positive = options.positive, classes = options.classes,
-      numeric = options.numeric, categorical = options.categorical, ignore = options.ignore,
-      missing = options.missing, separator = options.separator, task = run.task,
-    })
-    within(node, "split", core.dataset_split, data, options.split or {})
-    return { dataset = data, info = core.dataset_info(data), node = node }
+  local file = read_csv(node, run, shared)
+  return once(shared, "data:" .. key_of { node.options, run.task or "" }, function()
+    local view = within(node, "split", core.dataset_split, file.dataset, node.options.split or {})
+    check_shape(node, view)
+    return { dataset = view, info = file.info, node = node }
   end)
 end
 
@@ -128,12 +154,16 @@ local function make_model(run, data, shared, train_rows)
       { head = options.head, task = run.task })
     return model, file
   end
+  if data and not train_rows then
+    fail.at(data.node, "split.train", "the training split is empty, and a network's encoding is fitted on it")
+  end
   local made = {
     layers = options.layers, seed = run.seed, task = run.task or "classification",
   }
   if data then
     if not data.info.classification then made.task = "regression" end
     made.data, made.rows, made.encode = data.dataset, train_rows, options.encode
+    made.input = data.node.options.shape
   else
     made.input = options.input
   end
@@ -167,9 +197,14 @@ function bind.model(run, data, shared, train_rows)
     model, file = make_model(run, data, shared, train_rows)
   end
   local info = bind.model_info(model)
+  if data and data.node.options.shape then info.columns = nil end -- pixels: an array
   if #info.inputs > 1 then
     fail.at(node, nil, ("the model has %d inputs (%s); models with one input are supported"):format(
       #info.inputs, table.concat(info.inputs, ", ")))
+  end
+  if data and info.task == "classification" and #data.info.classes < 2 then
+    fail.at(data.node, "target", ("column '%s' holds one class only: %s"):format(data.info.target,
+      data.info.classes[1]), "two classes or more are needed")
   end
   if data and info.task == "classification" and #data.info.classes ~= info.classes then
     fail.at(node, "layers", ("the network ends in %d outputs, which stand for %d classes, but '%s' "
@@ -205,8 +240,12 @@ local function bind_inputs(run, bound, shared)
     bound.shape = { table.unpack(array.info.shape, 2) }
     bound.input_file = array
   elseif bound.data then
+    bound.shape = bound.data.node.options.shape
     bound.row_ids = node and selection(bound.data, node, run) or bound.test_rows
-    if bound.model then bound.x = core.model_encode(bound.model, bound.data.dataset, bound.row_ids) end
+    if bound.model then
+      bound.x = within(bound.data.node, nil, core.model_encode, bound.model, bound.data.dataset,
+        bound.row_ids)
+    end
   end
   if bound.row_ids then
     bound.count = core.tensor_info(bound.row_ids).shape[1]
@@ -216,7 +255,19 @@ local function bind_inputs(run, bound, shared)
   end
 end
 
-local function label_tensor(run, bound, shared)
+local function check_labels(tensor, n, classes, node, path)
+  local ids = core.tensor_reshape(tensor, { n })
+  for i = 0, n - 1 do
+    local id = core.tensor_at(ids, i)
+    if id < 0 or id >= classes then
+      fail.at(node, "path", ("row %d has label %d, but there are %d classes (0 to %d): %s"):format(
+        i, id, classes, classes - 1, path))
+    end
+  end
+end
+
+-- classes: their number, or nil for a regression.
+local function label_tensor(run, bound, shared, classes)
   if run.labels then
     local array = bind.array(run.labels, shared)
     local tensor = within(run.labels, "path", core.tensor_convert, array.tensor,
@@ -226,6 +277,7 @@ local function label_tensor(run, bound, shared)
       fail.at(run.labels, "path", ("expected one label a row, %d, found shape %s in %s"):format(
         bound.count, shape_text(array.info.shape), array.path))
     end
+    if classes then check_labels(tensor, n, classes, run.labels, array.path) end
     return core.tensor_reshape(tensor, { n })
   elseif bound.data then
     return core.dataset_labels(bound.data.dataset, bound.row_ids)
@@ -430,7 +482,7 @@ end
 -- Metrics against the task and the number of classes, which only data and model tell.
 local function check_metrics(run, classes)
   for _, node in ipairs(run.evaluate) do
-    within(node, nil, core.metric_check, node.word, node.options, classes)
+    if not node.own then within(node, nil, core.metric_check, node.word, node.options, classes) end
   end
 end
 
@@ -464,10 +516,15 @@ end
 local function bind_scores(run, bound, shared)
   local array = bind.array(run.scores, shared)
   local shape = array.info.shape
+  if #shape ~= 1 and #shape ~= 2 or shape[1] == 0 then
+    fail.at(run.scores, "path", ("expected (N,) or (N, classes), found shape %s in %s"):format(
+      shape_text(shape), array.path))
+  end
   local scores = within(run.scores, "path", core.tensor_convert, array.tensor, "f64")
   bound.count = shape[1]
-  bound.labels = label_tensor(run, bound, shared)
   local columns = product(shape, 2)
+  bound.labels = label_tensor(run, bound, shared,
+    run.task ~= "regression" and math.max(columns, 2) or nil)
   if run.task ~= "regression" then scores = within(run.scores, "path", core.as_probabilities, scores) end
   bound.scores = scores
   check_metrics(run, run.task == "regression" and 0 or math.max(columns, 2))
@@ -517,13 +574,15 @@ function bind.content(run, shared)
   bound.model, bound.info, bound.model_file = bind.model(run, data, shared, bound.train_rows)
   if bound.model_file then note(bound.model_file) end
   if data and bound.train_rows then
-    bound.train_x = core.model_encode(bound.model, data.dataset, bound.train_rows)
+    bound.train_x = within(data.node, nil, core.model_encode, bound.model, data.dataset,
+      bound.train_rows)
   end
   bind_inputs(run, bound, shared)
   if not bound.x then
     fail.at(run, "inputs", "there is nothing to run the model on: give data or inputs = npy \"x.npy\"")
   end
-  bound.labels = label_tensor(run, bound, shared)
+  bound.labels = label_tensor(run, bound, shared,
+    bound.info.task == "classification" and bound.info.classes or nil)
   if run.target.kind ~= "predicted" or #run.explain > 0 then
     bound.target = bind_target(run, bound)
   end
@@ -545,6 +604,9 @@ function bind.content(run, shared)
       fail.at(run, "evaluate", "metrics read the test split, and it is empty",
         "give split = { train = 0.75, test = 0.25 }")
     end
+    if data then -- raises here what would stop the run later: a missing value, a number too large
+      within(data.node, nil, core.model_encode, bound.model, data.dataset, bound.test_rows)
+    end
   end
   check_metrics(run, bound.info.classes)
   if run.train then
@@ -553,6 +615,8 @@ function bind.content(run, shared)
     end
     bind_train(run, bound)
   end
+  -- Encoded rows are made again when their run comes: a hundred runs are bound before the first starts.
+  if data then bound.train_x, bound.x = nil, nil end
   return bound
 end
 

@@ -46,6 +46,10 @@ function command.check(options)
   return 0
 end
 
+function command.export_pictures(options)
+  return require("pictures").export(options)
+end
+
 function command.list(options)
   return require("help").list(options)
 end

@@ -34,7 +34,8 @@ local kinds = {
   layer = "a layer's number or name", table = "table", fields = "table", branches = "lists of layers",
   pattern = "word or label", target = "predicted, label, class or list", any = "values",
   inputs = "rows, npy or a table of npy", task = "classification or regression",
-  class_weights = '"balanced" or a table', experiment_name = "text",
+  class_weights = '"balanced" or a table', experiment_name = "text", own_name = "name",
+  ["function"] = "function",
 }
 
 local function type_text(param)
@@ -75,7 +76,8 @@ local function synopsis(word)
   for _, param in ipairs(word.params) do
     if param.rest then
       parts[#parts + 1] = "..."
-    elseif param.position == 1 and (param.type == "path" or param.type == "experiment_name") then
+    elseif param.position == 1 and (param.type == "path" or param.type == "experiment_name"
+      or param.type == "own_name") then
       first = ('"%s"'):format(param.type == "path" and "file" or "name")
     elseif param.position then
       parts[#parts + 1] = param.name
@@ -225,7 +227,7 @@ end
 -- ----------------------------------------------------------------------------------- lists
 
 local plurals = { "explainers", "metrics", "judges", "layers", "losses", "optimizers", "schedules",
-                  "words", "commands" }
+                  "pictures", "words", "commands" }
 local singular = { losses = "loss" }
 
 -- Rows of a list: { word, category, summary ... } and the names of their columns.

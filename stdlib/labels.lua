@@ -9,7 +9,9 @@ local labels = {}
 local function value_text(one)
   local value = one.value
   if words.is_word(value) then return value.word.name end
-  if type(value) == "table" then return tostring(one.index) end -- a table counts by its position
+  if type(value) == "table" or type(value) == "function" then
+    return tostring(one.index) -- tables and functions count by their position
+  end
   if type(value) == "number" then return core.json(value) end
   return (tostring(value):gsub("[^%w_.-]", "_"))
 end

@@ -3,6 +3,7 @@
 -- of docs/store.md.
 local core = require "core"
 local bind = require "bind"
+local callback = require "callback"
 
 local log = {}
 
@@ -23,11 +24,14 @@ end
 local function flatten(rows, key, value)
   local kind = type(value)
   if kind == "table" and value.word then
-    rows[#rows + 1] = { key = key, type = "word", text = value.word }
+    rows[#rows + 1] = { key = key, type = "word", text = value.own or value.word }
     local names = {}
     for name in pairs(value.options or {}) do names[#names + 1] = tostring(name) end
     table.sort(names)
-    for _, name in ipairs(names) do flatten(rows, key .. "." .. name, value.options[name]) end
+    for _, name in ipairs(names) do
+      local inside = name == "layers" and key or key .. "." .. name -- model[1].units, as --set has it
+      flatten(rows, inside, value.options[name])
+    end
   elseif kind == "table" and #value > 0 and type(value[1]) ~= "table" then
     rows[#rows + 1] = { key = key, type = "list", text = core.json(value) }
   elseif kind == "table" then
@@ -36,8 +40,9 @@ local function flatten(rows, key, value)
     table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
     for _, name in ipairs(names) do
       local child = value[name]
-      local label = type(child) == "table" and child.label or tostring(name)
-      flatten(rows, key .. "." .. label, child)
+      local label = type(child) == "table" and child.label
+      flatten(rows, label and key .. "." .. label or type(name) == "number"
+        and ("%s[%d]"):format(key, name) or key .. "." .. name, child)
     end
   elseif kind == "number" then
     rows[#rows + 1] = { key = key, type = math.type(value) == "integer" and "integer" or "real",
@@ -46,11 +51,13 @@ local function flatten(rows, key, value)
     rows[#rows + 1] = { key = key, type = "boolean", num = value and 1 or 0, text = tostring(value) }
   elseif kind == "string" then
     rows[#rows + 1] = { key = key, type = "text", text = value }
+  elseif kind == "function" then
+    rows[#rows + 1] = { key = key, type = "function", text = callback.text(value) }
   end
 end
 
 local described = { "seed", "link", "task", "data", "model", "train", "inputs", "labels", "scores",
-                    "target", "evaluate", "explain", "judge" }
+                    "target", "evaluate", "explain", "judge", "pictures" }
 
 function log.params_of(run)
   local rows = {}
@@ -62,9 +69,10 @@ end
 
 -- A word's resolved options as the store's params: nested words become {"word":..,..their options}.
 function log.plain(value)
+  if type(value) == "function" then return callback.text(value) end
   if type(value) ~= "table" then return value end
   if value.word then
-    local out = { word = value.word }
+    local out = { word = value.own or value.word }
     for name, option in pairs(value.options or {}) do out[name] = log.plain(option) end
     return out
   end
@@ -129,6 +137,7 @@ local function dataset_row(store, bound)
     return core.store_intern(store, "dataset", "sha256", {
       sha256 = info.identity, name = info.name, path = info.path, rows = info.rows,
       meta = core.json { file_sha256 = info.sha256, target = info.target,
+                         dropped = info.dropped > 0 and info.dropped or nil,
                          classes = info.classification and info.classes or nil } })
   end
   local file = bound.input_file or bound.score_file
@@ -212,18 +221,26 @@ function log.metrics(store, run_id, rows)
         row.tensor = core.store_put_tensor(store, row.matrix)
         row.matrix = nil
       end
-      log.metric(store, run_id, row)
+      local series = row.series
+      row.series = nil
+      local id = log.metric(store, run_id, row)
+      for _, line in ipairs(series or {}) do
+        for i = 1, line.count do
+          core.store_insert(store, "curve", { metric = id, series = line.name, seq = i - 1,
+            x = line.x[i], y = line.y[i], threshold = line.threshold[i] })
+        end
+      end
     end
   end)
 end
 
 -- Loss by epoch: a metric without a value whose curve has one point an epoch.
-function log.training(store, run_id, epochs)
+function log.training(store, run_id, epochs, rows)
   transaction(store, function()
     local last = epochs[#epochs]
     local id = log.metric(store, run_id, {
       name = "loss", label = "loss", scope = "model", split = "train", value = last and last.loss,
-      n = #epochs, higher_is_better = 0, status = "ok", params = "{}" })
+      n = rows, higher_is_better = 0, status = "ok", params = "{}" })
     for seq, epoch in ipairs(epochs) do
       core.store_insert(store, "curve", { metric = id, series = "train", seq = seq - 1,
                                           x = epoch.epoch, y = epoch.loss })

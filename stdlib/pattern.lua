@@ -58,7 +58,7 @@ local function by_word(raw, list, run, at, context)
   written.as = nil
   local found, others = {}, {}
   for _, node in ipairs(run[list[2]]) do
-    if node.word == raw.word.name then
+    if (node.own or node.word) == raw.word.name then
       others[#others + 1] = node.label
       if (not as or as == node.label) and included(written, node.options) then
         found[#found + 1] = node.label

@@ -11,7 +11,7 @@ local function number(value)
   if math.type(value) == "integer" then return tostring(value) end
   local size = math.abs(value)
   if size == 0 or (size >= 1e-3 and size < 1e5) then return ("%.4f"):format(value) end
-  return ("%.3g"):format(value)
+  return (size >= 1e5 and "%.6g" or "%.3g"):format(value)
 end
 
 local function width(text) return utf8.len(text) or #text end
@@ -42,7 +42,8 @@ end
 local HEAD = [[
 SELECT r.id, x.name AS experiment, r.status, r.seed,
 (julianday(r.finished_at) - julianday(r.started_at)) * 86400.0 AS seconds,
-m.format, m.parameters, m.name AS model, d.name AS data, d.rows AS data_rows
+m.format, m.parameters, m.name AS model, d.name AS data, d.rows AS data_rows,
+json_extract(d.meta, '$.dropped') AS dropped
 FROM run r JOIN experiment x ON x.id = r.experiment
 LEFT JOIN run_model rm ON rm.run = r.id LEFT JOIN model m ON m.id = rm.model
 LEFT JOIN run_sample s ON s.run = r.id LEFT JOIN sample sa ON sa.id = s.sample
@@ -63,7 +64,8 @@ local function matrix(store, tensor)
 end
 
 local METRICS = [[
-SELECT label, value, lower, upper, split, n, status, reason, tensor FROM metric
+SELECT label, value, lower, upper, split, n, status, reason, tensor,
+(SELECT count(*) FROM curve c WHERE c.metric = metric.id) AS points FROM metric
 WHERE run = :run AND scope = 'model' AND split IS NOT 'train' ORDER BY id]]
 
 local function metrics(store, run)
@@ -71,7 +73,10 @@ local function metrics(store, run)
   for _, row in ipairs(core.store_rows(store, METRICS, { run = run })) do
     local note = row.lower and ("[%s, %s]"):format(number(row.lower), number(row.upper))
     if row.tensor then note = matrix(store, row.tensor) .. " (a line a true class)" end
-    rows[#rows + 1] = { row.label, row.tensor and "" or number(row.value), note or row.reason or "" }
+    local drawn = row.points > 0
+    if drawn then note = ("%d points in the table curve"):format(row.points) end
+    rows[#rows + 1] = { row.label, (row.tensor or drawn) and "" or number(row.value),
+                        note or row.reason or "" }
     where = where or (row.split or "all") .. " rows" .. (row.n and ", n = " .. row.n or "")
   end
   section(("metrics (%s)"):format(where or ""), rows, { false, true, false })
@@ -150,35 +155,118 @@ function report.kept(store, run)
   core.print(("%s: run %d is in the store already\n"):format(head.experiment, head.id))
 end
 
--- All of a finished run. With many runs only its line and metrics.
-function report.run(store, run, runs)
+-- The values that tell this run from the others of its experiment: " (seed 1, train.epochs = 3)".
+local function swept_text(swept)
+  local names, parts = {}, {}
+  for name in pairs(swept or {}) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local value = swept[name]
+    parts[i] = ("%s = %s"):format(name, type(value) == "table" and (value.word or core.json(value))
+      or tostring(value))
+  end
+  return #parts > 0 and " (" .. table.concat(parts, ", ") .. ")" or ""
+end
+
+-- All of a finished run; of one among several its metrics and judges. `description` is the checked
+-- run, for what was swept.
+function report.run(store, run, description, runs)
   local head = core.store_rows(store, HEAD, { run = run })[1]
-  core.print(("%s: run %d, %s, %.1f s\n"):format(head.experiment, head.id, head.status,
-    head.seconds or 0))
+  core.print(("%s: run %d%s, %s, %.1f s\n"):format(head.experiment, head.id,
+    swept_text(description.swept), head.status, head.seconds or 0))
   local rows = {}
-  if head.data then rows[#rows + 1] = { "data", ("%s, %d rows"):format(head.data, head.data_rows) } end
+  if head.data then
+    local text = ("%s, %d rows"):format(head.data, head.data_rows)
+    if head.dropped then text = text .. (" (%d left out, which lack a value)"):format(head.dropped) end
+    rows[#rows + 1] = { "data", text }
+  end
   if head.format then
     rows[#rows + 1] = { "model", ("%s, %d parameters"):format(head.format, head.parameters or 0) }
   end
   core.print(table_text(rows, {}, "  "))
   metrics(store, run)
-  if runs == 1 then
-    explanations(store, run)
-    judges(store, run)
+  if runs == 1 then explanations(store, run) end
+  judges(store, run)
+  if runs > 1 then core.print("\n") end
+end
+
+-- ------------------------------------------------------------------------- over several runs
+
+-- Runs that differ only in these are draws of one thing.
+local draws = { seed = true, ["data.split.fold"] = true, ["data.split.repeat"] = true,
+                ["data.split.seed"] = true }
+
+-- Runs of equal settings, whatever their seed and fold: { title =, ids = { ... } } in order.
+local function alike(runs, ids)
+  local groups, by = {}, {}
+  for r, run in ipairs(runs) do
+    local texts = {}
+    for name, value in pairs(run.swept) do
+      if not draws[name] then texts[#texts + 1] = ("%s = %s"):format(name, tostring(value)) end
+    end
+    table.sort(texts)
+    local title = table.concat(texts, ", ")
+    if not by[title] then
+      by[title] = { title = title, ids = {} }
+      groups[#groups + 1] = by[title]
+    end
+    table.insert(by[title].ids, ids[r])
+  end
+  return groups
+end
+
+local SINGLE = [[
+SELECT label, value FROM metric WHERE run = :run AND scope = 'model' AND split IS NOT 'train'
+AND class IS NULL AND slice IS NULL AND value IS NOT NULL ORDER BY id]]
+
+-- Mean and standard deviation (n - 1) of each metric over the runs.
+local function spread(store, ids)
+  local order, values = {}, {}
+  for _, id in ipairs(ids) do
+    for _, row in ipairs(core.store_rows(store, SINGLE, { run = id })) do
+      if not values[row.label] then
+        values[row.label] = {}
+        order[#order + 1] = row.label
+      end
+      table.insert(values[row.label], row.value)
+    end
+  end
+  local rows = {}
+  for i, label in ipairs(order) do
+    local list, sum, squares = values[label], 0, 0
+    for _, value in ipairs(list) do sum = sum + value end
+    local mean = sum / #list
+    for _, value in ipairs(list) do squares = squares + (value - mean) ^ 2 end
+    rows[i] = { label, number(mean), #list > 1 and number(math.sqrt(squares / (#list - 1))) or "-",
+                tostring(#list) }
+  end
+  return rows
+end
+
+-- What the runs of one experiment have in common, where there are several.
+function report.several(store, runs, ids)
+  for _, group in ipairs(alike(runs, ids)) do
+    local rows = #group.ids > 1 and spread(store, group.ids) or {}
+    if #rows > 0 then
+      table.insert(rows, 1, { "", "mean", "deviation", "runs" })
+      section(("metrics over %d runs%s"):format(#group.ids,
+        group.title ~= "" and " with " .. group.title or ""), rows, { false, true, true, true })
+    end
   end
 end
 
-function report.expectations(verdicts)
-  local rows = {}
-  for i, verdict in ipairs(verdicts) do
-    rows[i] = { verdict.held and "held" or "NOT HELD", verdict.text, verdict.detail or "" }
+function report.expectations(verdicts, quiet)
+  core.print(quiet and "" or "\n", "expectations\n")
+  for _, verdict in ipairs(verdicts) do
+    core.print(("  %-8s  %s\n"):format(verdict.held and "held" or "NOT HELD", verdict.text))
+    if verdict.detail then core.print((" "):rep(12), verdict.detail, "\n") end
   end
-  section("expectations", rows, {})
 end
 
 function report.closing(store, ids)
-  core.print(("\nstored in %s: lunette show %s --db %s\n"):format(core.store_path(store),
-    #ids == 1 and tostring(ids[1]) or "last", core.store_path(store)))
+  local path = core.store_path(store)
+  core.print(("\nstored in %s: lunette show %s%s\n"):format(path,
+    #ids == 1 and tostring(ids[1]) or "last", path == "lunette.db" and "" or " --db " .. path))
 end
 
 return report

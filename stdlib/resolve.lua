@@ -1,6 +1,7 @@
 -- From raw values to nodes: every option of a word checked and filled in. A node is
 --   { word, category, path, script, line, options, flags, ... }
 -- Of several mistakes in one word the first in the script is told.
+local callback = require "callback"
 local fail = require "fail"
 local place = require "place"
 local suggest = require "suggest"
@@ -150,6 +151,26 @@ end
 
 -- ---------------------------------------------------------------------------------- words
 
+-- A part of the script's own goes by its own name. One name means one thing in the whole script: the
+-- same function of the same place may have been made several times (by a loop).
+local function own_part(node, word, at, context)
+  local options = node.options
+  node.own, node.word = word.name, options.name
+  node.higher_is_better = options.higher_is_better
+  local origin = word.name
+  for _, param in ipairs(word.params) do
+    if param.type == "function" then origin = origin .. callback.text(options[param.name]) end
+  end
+  context.own = context.own or {}
+  local other = context.own[node.word]
+  if other and other.origin ~= origin then
+    place.fail(place.child(at, 1, "name"), ("the name '%s' is taken by %s %s"):format(node.word,
+      words.places[other.category][1], other.line and "of line " .. other.line or "of the script"),
+      "give each part of your own a name of its own")
+  end
+  context.own[node.word] = other or { origin = origin, category = word.category, line = node.line }
+end
+
 -- A checked word as a node.
 function resolve.node(raw, at, context)
   local word = raw.word
@@ -158,6 +179,7 @@ function resolve.node(raw, at, context)
                  line = raw.line or place.line(at), flags = word.flags, version = word.version,
                  higher_is_better = word.higher_is_better }
   node.options = options_of(raw, word, inside, context)
+  if word.own then own_part(node, word, inside, context) end
   return node
 end
 

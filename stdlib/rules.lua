@@ -2,6 +2,7 @@
 -- needs, what training needs. Each rule takes the run with its fields resolved, and the place of the
 -- experiment for messages.
 local fail = require "fail"
+local labels = require "labels"
 local place = require "place"
 local resolve = require "resolve"
 local words = require "words"
@@ -9,6 +10,7 @@ local words = require "words"
 local rules = {}
 
 local function is_tabular(run) return run.data ~= nil end
+local function has_columns(run) return run.data ~= nil and not run.data.options.shape end
 
 function rules.sources(run, at)
   local function absent(field, message, hint)
@@ -113,9 +115,39 @@ function rules.train(run, at, context)
       train.loss.word, task, run.task))
   end
   local split = run.data.options.split
-  if train.patience > 0 and split.validation == 0 then
+  if train.patience > 0 and split.validation == 0 and not split.column then
     place.fail(place.child(here, "patience"), "early stopping watches the validation rows, and "
       .. "there are none", "add validation = 0.1 to the split of data")
+  end
+end
+
+-- Which ways to divide rows go together.
+local function split_fields(split, at)
+  local function apart(field, others, why)
+    for _, name in ipairs(others) do
+      if split[name] and split[name] ~= 0 then
+        place.fail(place.child(at, name), ("'%s' and '%s' do not go together"):format(field, name),
+          why)
+      end
+    end
+  end
+  if split.column then
+    apart("column", { "train", "test", "validation", "stratify", "folds", "repeats", "by" },
+      "the column says the part of every row")
+  elseif split.folds then
+    apart("folds", { "train", "test" },
+      ("each fold is the test part of one run: 1/%d of the rows"):format(split.folds))
+    if split.validation < 1 and split.validation >= 1 - 1 / split.folds then
+      place.fail(place.child(at, "validation"), ("%s of the rows leave none to train on beside a fold")
+        :format(fail.shown(split.validation)))
+    end
+  elseif split.repeats then
+    place.fail(place.child(at, "repeats"), "repeats are of folds, and there are none",
+      "folds = 5, repeats = " .. split.repeats)
+  end
+  if split.by and split.stratify then
+    place.fail(place.child(at, "stratify"), "'by' and 'stratify' do not go together",
+      "rows of one group stay together, whatever their classes")
   end
 end
 
@@ -124,6 +156,8 @@ function rules.split(data)
   local split = data.options.split
   local at = { path = fail.join(data.path, "split"), script = data.script, line = data.line,
                word = data.word, keys = { "split" } }
+  split_fields(split, at)
+  if split.column or split.folds then return end
   local counts = (split.train or 0) > 1 or (split.test or 0) > 1 or split.validation > 1
   if counts then
     for _, name in ipairs { "train", "test" } do
@@ -160,16 +194,25 @@ end
 function rules.explain(run)
   for _, node in ipairs(run.explain) do
     local options = node.options
-    if options.space and not is_tabular(run) then
+    if options.space and not has_columns(run) then
       fail.at(node, "space", "a model on arrays has no columns: its inputs are its features",
         "leave space out")
     end
-    if is_tabular(run) then options.space = options.space or "column" end
+    if has_columns(run) then options.space = options.space or "column" end
     options.link = options.link or run.link
   end
 end
 
+local function interval(node)
+  local options = node.options
+  if options.resamples and not options.ci then
+    fail.at(node, "resamples", "resamples make an interval, and none is asked for", "add ci = 0.95")
+  end
+  if options.ci then options.resamples = options.resamples or 1000 end
+end
+
 function rules.metrics(run)
+  for _, node in ipairs(run.evaluate) do interval(node) end
   local task = run.task
     or (run.train and run.train.loss and words.find(run.train.loss.word, "loss").task)
   if not task then return end
@@ -179,6 +222,25 @@ function rules.metrics(run)
       or task == "classification" and (flags.binary or flags.multiclass)
     if not fits then
       fail.at(node, nil, ("%s is not defined for %s"):format(node.word, task))
+    end
+  end
+end
+
+-- Labels of pictures name their files; what a picture shows has to be in the run.
+function rules.pictures(run, nodes)
+  run.pictures = nodes or {}
+  for _, node in ipairs(run.pictures) do node.swept_values = {} end
+  labels.assign(run.pictures)
+  for _, node in ipairs(run.pictures) do
+    node.options.as, node.swept_values = nil, nil
+    local of_explanations = node.word == "heat_map_grid" or node.word == "importance_bar"
+    if of_explanations and #run.explain == 0 then
+      fail.at(node, nil, ("%s draws explanations, and explain is empty"):format(node.word))
+    elseif node.word == "heat_map_grid" and run.data and not run.data.options.shape then
+      fail.at(node, nil, "heat_map_grid draws images, and the data are a table",
+        "use importance_bar, or give the data a shape = { 1, 8, 8 }")
+    elseif not of_explanations and not (run.data or run.labels) then
+      fail.at(node, nil, ("%s needs labels"):format(node.word), 'add labels = npy "labels.npy"')
     end
   end
 end

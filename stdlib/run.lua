@@ -5,6 +5,8 @@ local core = require "core"
 local fail = require "fail"
 local bind = require "bind"
 local log = require "log"
+local own = require "own"
+local pictures = require "pictures"
 local expect = require "expect"
 local report = require "report"
 
@@ -22,6 +24,18 @@ local function training_key(run)
   return "trained:" .. core.json(log.plain { run.data, run.model, run.train, run.seed, run.task or "" })
 end
 
+-- Trains, telling `each` of every epoch; without it what training would refuse is raised.
+local function train_model(run, bound, pool, each)
+  local function set(rows)
+    return rows and { x = core.model_encode(bound.model, bound.data.dataset, rows),
+                      labels = core.dataset_labels(bound.data.dataset, rows),
+                      weights = core.dataset_weights(bound.data.dataset, rows) }
+  end
+  fail.within({ path = "train", line = run.train.line or run.line, script = run.script }, nil,
+    core.train, bound.model, { options = run.train, seed = run.seed, pool = pool, each = each,
+      train = set(bound.train_rows), validation = set(bound.validation_rows) })
+end
+
 local function train(run, bound, context)
   local shared, key = context.shared, training_key(run)
   if shared[key] then
@@ -30,18 +44,10 @@ local function train(run, bound, context)
   end
   local epochs = {}
   local total = run.train.epochs
-  local function set(rows)
-    return rows and { x = core.model_encode(bound.model, bound.data.dataset, rows),
-                      labels = core.dataset_labels(bound.data.dataset, rows) }
-  end
-  fail.within({ path = "train", line = run.train.line or run.line, script = run.script }, nil,
-    core.train, bound.model, {
-      options = run.train, seed = run.seed, pool = context.pool,
-      train = set(bound.train_rows), validation = set(bound.validation_rows),
-      each = function(epoch)
-        epochs[#epochs + 1] = epoch
-        core.progress(epoch.epoch, total, ("%s: training, loss %.4f"):format(run.experiment, epoch.loss))
-      end })
+  train_model(run, bound, context.pool, function(epoch)
+    epochs[#epochs + 1] = epoch
+    core.progress(epoch.epoch, total, ("%s: training, loss %.4f"):format(run.experiment, epoch.loss))
+  end)
   core.progress()
   shared[key] = { model = bound.model, epochs = epochs }
   return epochs
@@ -52,15 +58,18 @@ end
 local function metric_row(node, result)
   return { name = node.word, label = node.label, params = log.params_json(node), scope = "model",
            value = result.value, lower = result.lower, upper = result.upper, n = result.n,
-           higher_is_better = node.higher_is_better and 1 or 0, status = result.status,
-           reason = result.reason, matrix = result.matrix }
+           higher_is_better = node.higher_is_better ~= nil and (node.higher_is_better and 1 or 0) or nil,
+           status = result.status, reason = result.reason, matrix = result.matrix,
+           series = result.series }
 end
 
-local function evaluate(run, bound, scores, labels, split)
+local function evaluate(run, scores, labels, split, context, weights)
   local rows = {}
   for i, node in ipairs(run.evaluate) do
-    local result = fail.within(node, nil, core.metric, node.word, node.options,
-      { scores = scores, labels = labels })
+    local input = { scores = scores, labels = labels, weights = weights, seed = run.seed,
+                    pool = context.pool }
+    local result = node.own and own.metric(node, input)
+      or fail.within(node, nil, core.metric, node.word, node.options, input)
     rows[i] = metric_row(node, result)
     rows[i].split = split
   end
@@ -165,14 +174,14 @@ local function execute_scores(run, bound, context)
     log.event(context.store, context.run_id, "info", ("%d scores are evaluated and not kept as "
       .. "rows (kept up to %d): they are in %s"):format(bound.count, SCORE_ROWS, bound.score_file.path))
   end
-  log.metrics(context.store, context.run_id, evaluate(run, bound, bound.scores, bound.labels, nil))
+  log.metrics(context.store, context.run_id, evaluate(run, bound.scores, bound.labels, nil, context))
 end
 
 local function execute_model(run, bound, context)
   local store, run_id, pool = context.store, context.run_id, context.pool
   if run.train then
     local epochs = train(run, bound, context)
-    log.training(store, run_id, epochs)
+    log.training(store, run_id, epochs, core.tensor_info(bound.train_rows).count)
   end
   log.model(store, run_id, bound)
   local raw = core.forward(bound.model, "raw", bound.x, pool)
@@ -190,9 +199,10 @@ local function execute_model(run, bound, context)
           core.scores(bound.model, rest_x, pool), core.dataset_labels(data, rest))
       end
       log.metrics(store, run_id,
-        evaluate(run, bound, test_scores, core.dataset_labels(data, rows), "test"))
+        evaluate(run, test_scores, core.dataset_labels(data, rows), "test", context,
+          core.dataset_weights(data, rows)))
     else
-      log.metrics(store, run_id, evaluate(run, bound, scores, bound.labels, nil))
+      log.metrics(store, run_id, evaluate(run, scores, bound.labels, nil, context))
     end
   end
   if #run.explain > 0 then
@@ -206,9 +216,13 @@ local function execute(run, bound, context)
   if bound.scores then
     execute_scores(run, bound, context)
   else
+    if bound.model and bound.data then
+      bound.x = core.model_encode(bound.model, bound.data.dataset, bound.row_ids)
+    end
     log.data(context.store, context.run_id, bound)
     if bound.model then execute_model(run, bound, context) end
   end
+  pictures.draw(context.store, context.run_id, run.pictures)
   log.finish(context.store, context.run_id, "ok")
   return context.run_id
 end
@@ -241,6 +255,7 @@ function M.main(checked, options, sources)
     bound[e] = {}
     for r, run in ipairs(experiment.runs) do
       bound[e][r] = bind.run(run, context.shared, context.sources)
+      if run.train then train_model(run, bound[e][r]) end -- only its checks
     end
   end
   context.store = core.store(options.db, "write")
@@ -253,14 +268,15 @@ function M.main(checked, options, sources)
         if not options.quiet then report.kept(context.store, ids[r]) end
       else
         ids[r] = guarded(run, bound[e][r], context)
-        if not options.quiet then report.run(context.store, ids[r], #experiment.runs) end
+        if not options.quiet then report.run(context.store, ids[r], run, #experiment.runs) end
       end
       bound[e][r] = false -- what the run held may go
     end
+    if not options.quiet then report.several(context.store, experiment.runs, ids) end
     local verdicts = expect.judge(experiment, ids, context)
     if #verdicts > 0 then
       log.expectations(context.store, context, experiment.name, verdicts)
-      report.expectations(verdicts)
+      report.expectations(verdicts, options.quiet)
       for _, verdict in ipairs(verdicts) do
         if not verdict.held then status = 3 end
       end

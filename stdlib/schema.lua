@@ -116,6 +116,7 @@ local function check_run(raw, swept, at, context)
                            "scores" } do
     run[field] = options[field]
   end
+  rules.pictures(run, options.pictures)
   run.target = options.target or { kind = "predicted" }
   rules.sources(run, at)
   rules.model(run, at)
@@ -126,8 +127,8 @@ local function check_run(raw, swept, at, context)
   if run.model and run.model.word == "network" then
     rules.layers(run.model.options.layers, {})
     if run.data and not run.model.options.encode then
-      run.model.options.encode = resolve.fields({ kind = "table", named = {}, list = {} },
-        context.encode, at, context)
+      run.model.options.encode = resolve.fields({ kind = "table", list = {},
+        named = { numeric = run.data.options.shape and "none" or nil } }, context.encode, at, context)
     end
   end
   if run.data and run.model and not run.inputs then
@@ -136,6 +137,29 @@ local function check_run(raw, swept, at, context)
   run.given = nil
   run.swept = sweeps.record(swept)
   return run
+end
+
+-- The runs of one combination: one, or with folds one a fold, repeats changing slowest. Each is
+-- resolved on its own, since binding fills runs in.
+local function check_folds(one, root, context)
+  local function resolved()
+    local run = check_run(one.raw, one.swept, root, context)
+    return run, run.data and run.data.options.split or {}
+  end
+  local first, split = resolved()
+  if not split.folds then return { first } end
+  split.repeats = split.repeats or 1
+  local runs = {}
+  for number = 0, split.repeats - 1 do
+    for fold = 0, split.folds - 1 do
+      local run, own = resolved()
+      own.repeats, own["repeat"], own.fold = split.repeats, number, fold
+      run.swept["data.split.fold"] = fold
+      if split.repeats > 1 then run.swept["data.split.repeat"] = number end
+      runs[#runs + 1] = run
+    end
+  end
+  return runs
 end
 
 local function check_expect(raw, run, at, context)
@@ -190,8 +214,9 @@ local function check_experiment(raw, context, script)
         :format(field))
     end
   end
-  for i, one in ipairs(sweeps.expand(raw, apart, "")) do
-    experiment.runs[i] = check_run(one.raw, one.swept, root, context)
+  for _, one in ipairs(sweeps.expand(raw, apart, "")) do
+    local runs = check_folds(one, root, context)
+    table.move(runs, 1, #runs, #experiment.runs + 1, experiment.runs)
   end
   experiment.name = experiment.runs[1].experiment
   experiment.expect = check_expect(raw, experiment.runs[1], root, context)

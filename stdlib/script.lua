@@ -16,7 +16,7 @@ end
 -- What a script's error means to its author. Errors of words are tables already; those of Lua are
 -- texts that begin with the place. A script can raise a table of its own making: nothing is asked of
 -- it but plain fields, and it does not choose the exit status.
-local function script_error(path, err, trace)
+function script.failure(path, err, trace)
   local failure = { script = path, traceback = trace }
   if type(err) == "table" and type(rawget(err, "message")) == "string" then
     for _, key in ipairs { "script", "line", "field", "message", "hint", "traceback" } do
@@ -24,7 +24,7 @@ local function script_error(path, err, trace)
       if type(value) == "string" or math.type(value) == "integer" then failure[key] = value end
     end
     failure.status = rawget(err, "status") == 4 and 4 or 2
-    fail.raise(failure)
+    return failure
   end
   if type(err) ~= "string" then
     failure.message = "the script raised an error that is no text: a " .. type(err)
@@ -36,8 +36,10 @@ local function script_error(path, err, trace)
       failure.message = err
     end
   end
-  fail.raise(failure)
+  return failure
 end
+
+local function script_error(...) fail.raise(script.failure(...)) end
 
 local function compile(path, text, environment)
   local body = text:gsub("^\xEF\xBB\xBF", "")

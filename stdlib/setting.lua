@@ -76,7 +76,7 @@ end
 local function base_labels(list)
   local taken, result = {}, {}
   local function default(i, item)
-    local base, number = item.word.name, 1
+    local base, number = words.name_of(item), 1
     local label = base
     while taken[label] do
       number = number + 1

@@ -113,7 +113,8 @@ function sweeps.record(swept)
   local record = {}
   for _, one in ipairs(swept) do
     if one.path ~= "" then
-      record[one.path] = type(one.value) == "table" and words.text(one.value) or one.value
+      local plain = type(one.value) ~= "table" and type(one.value) ~= "function"
+      record[one.path] = plain and one.value or words.text(one.value)
     end
   end
   return record

@@ -181,6 +181,27 @@ function types.label(raw, _, at)
   return raw
 end
 
+-- The name of a part of the script's own, which no word of the language has.
+function types.own_name(raw, _, at)
+  if type(raw) ~= "string" or not raw:find("^[%a_][%w_-]*$") then
+    expected(at, "a name of letters, digits, _ and -", raw)
+  end
+  local word = words.find(raw)
+  if word or raw == "prediction" then
+    place.fail(at, ("the name '%s' is taken%s"):format(raw,
+      word and ": it is " .. words.kind_text(word) .. " of the language" or ""),
+      "give it a name of its own")
+  end
+  return raw
+end
+
+types["function"] = function(raw, _, at)
+  if type(raw) ~= "function" then
+    expected(at, "a function", raw, "write: function(...) ... end")
+  end
+  return raw
+end
+
 function types.experiment_name(raw, _, at)
   if type(raw) ~= "string" or raw == "" or raw:find("%c") then
     expected(at, "the experiment's name, a text", raw)

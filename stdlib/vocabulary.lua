@@ -13,6 +13,14 @@ local split_fields = {
     help = "the classes keep their shares in each part; default: true where the target is classes" },
   { name = "seed", type = "int", default = "0", min = 0,
     help = "of the draw; not the experiment's seed, so that sweeping that one keeps the split" },
+  { name = "folds", type = "int", min = 2, max = 1000,
+    help = "cross-validation: so many runs, each of which tests on another fold of the rows" },
+  { name = "repeats", type = "int", min = 1, max = 1000,
+    help = "how often the folds are drawn anew; default 1" },
+  { name = "by", type = "string",
+    help = "a column: rows with the same value stay in the same part" },
+  { name = "column", type = "string",
+    help = "a column that says each row's part: train, test or validation" },
 }
 
 local encode_fields = {
@@ -43,6 +51,13 @@ local train_fields = {
     help = "by how much the loss must fall to count as better" },
   { name = "shuffle", type = "bool", default = "true", help = "a new order each epoch" },
 }
+
+-- A part that the script brings has a name first, and then what it is made of.
+local function own_params(what, params)
+  table.insert(params, 1, { name = "name", type = "own_name", position = 1, required = true,
+    help = ("the %s's name: its label, and what the store calls it"):format(what) })
+  return params
+end
 
 local metric_or_judge = { { "metric", "evaluate" }, { "judge", "judge" } }
 
@@ -85,6 +100,8 @@ return {
       { name = "evaluate", type = "words", choices = "metric", help = "metrics of the model" },
       { name = "explain", type = "words", choices = "explainer", help = "explainers" },
       { name = "judge", type = "words", choices = "judge", help = "judges of the explanations" },
+      { name = "pictures", type = "words", choices = "picture",
+        help = "heat maps and charts, drawn as PNG and SVG when a run is done" },
       { name = "expect", type = "words", choices = "expectation",
         help = "what must hold (else exit status 3)" },
     },
@@ -106,12 +123,19 @@ return {
       { name = "classes", type = "strings", help = "the classes in order; default: sorted" },
       { name = "split", type = "fields", fields = split_fields, filled = true,
         help = "how rows are divided" },
+      { name = "weight", type = "string",
+        help = "a column of numbers from 0: how much each row counts in training and metrics" },
       { name = "numeric", type = "strings", help = "columns that are numbers, whatever they look like" },
       { name = "categorical", type = "strings", help = "columns that are categories" },
       { name = "ignore", type = "strings", help = "columns to leave out" },
       { name = "missing", type = "strings",
         help = 'texts that mean "missing"; default: empty, NA, NaN, nan, null, ?' },
+      { name = "drop_missing", type = "bool", default = "false",
+        help = "rows with a missing value are left out" },
       { name = "separator", type = "character", default = '","', help = "one character" },
+      { name = "shape", type = "shape",
+        help = "of one row, where the columns are its pixels: { 1, 8, 8 }; they are read as numbers, "
+          .. "and the model sees an array" },
     },
     example = [[data = csv "german_credit.csv" {
   target = "class", positive = "bad", split = { train = 0.7, test = 0.3 },
@@ -148,6 +172,67 @@ return {
     },
     cost = "one forward pass a row, for the explained number",
     example = 'explain = { precomputed { npy "captum.npy", method = "captum IG" } }',
+  },
+  {
+    name = "metric", category = "metric", own = true,
+    summary = "a metric of your own, computed by a function of the script",
+    flags = { scores = true, binary = true, multiclass = true, regression = true },
+    params = own_params("metric", {
+      { name = "higher_is_better", type = "bool", required = true,
+        help = "which way it is read by comparisons" },
+      { name = "compute", type = "function", required = true,
+        help = "function(labels, scores, weights) that returns a number, or nil and a reason; lists "
+          .. "with one entry a row" },
+    }),
+    example = [[evaluate = { metric "cost" { higher_is_better = false, compute = function(labels, scores)
+  local cost = 0
+  for i, label in ipairs(labels) do
+    if label == 1 and scores[i][2] < 0.5 then cost = cost + 5 end
+    if label == 0 and scores[i][2] >= 0.5 then cost = cost + 1 end
+  end
+  return cost / #labels
+end } }]],
+  },
+  {
+    name = "judge", category = "judge", own = true, version = 1,
+    summary = "a judge of your own, computed by a function of the script",
+    params = own_params("judge", {
+      { name = "higher_is_better", type = "bool", required = true,
+        help = "which way it is read by comparisons" },
+      { name = "compute", type = "function", required = true,
+        help = "function(x, attribution, info) that returns a number, or nil and a reason; called "
+          .. "once a row" },
+    }),
+    cost = "what the function asks of the model",
+    example = [[judge = { judge "largest" { higher_is_better = true, compute = function(x, attribution)
+  local most, sum = 0, 0
+  for _, value in ipairs(attribution) do
+    most, sum = math.max(most, math.abs(value)), sum + math.abs(value)
+  end
+  if sum == 0 then return nil, "all zero" end
+  return most / sum
+end } }]],
+  },
+  {
+    name = "explainer", category = "explainer", own = true, version = 1, flags = { random = true },
+    summary = "an explainer of your own, computed by a function of the script",
+    params = own_params("explainer", {
+      { name = "run", type = "function", required = true,
+        help = "function(model, x, target) that returns a number an encoded input, or a number a "
+          .. "column; called once a row" },
+    }),
+    cost = "what the function asks of the model",
+    example = [[explain = { explainer "nudge" { run = function(model, x, target)
+  local rows = { x }
+  for i = 1, #x do
+    rows[i + 1] = table.move(x, 1, #x, 1, {})
+    rows[i + 1][i] = x[i] + 0.1
+  end
+  local value = model.explained(rows, target)
+  local result = {}
+  for i = 1, #x do result[i] = (value[i + 1] - value[1]) / 0.1 end
+  return result
+end } }]],
   },
   {
     name = "network", category = "model", summary = "a network, layer after layer",

@@ -50,7 +50,16 @@ local common = {
     end
     add(word, label)
   end,
-  metric = function(word) add(word, label) end,
+  metric = function(word)
+    if not word.flags.matrix and not word.flags.curve and not word.own then
+      add(word, { name = "ci", type = "real", min = 0, max = 1, above_min = true, below_max = true,
+        help = "level of a confidence interval (0.95), stored as lower and upper: the percentile "
+          .. "bootstrap over rows; roc_auc of two classes: DeLong's" })
+      add(word, { name = "resamples", type = "int", min = 1, max = 1000000,
+        help = "of that bootstrap (1000 where ci is given)" })
+    end
+    add(word, label)
+  end,
   judge = function(word) add(word, label) end,
   layer = function(word)
     add(word, { name = "name", type = "string",
@@ -101,6 +110,7 @@ local function gather()
   if by_name then return end
   by_name, ordered = {}, {}
   for _, word in ipairs(vocabulary) do finish(word, word.category) end
+  for _, word in ipairs(require "plot/words") do finish(word, word.category) end
   for _, category in ipairs(categories) do
     for _, word in ipairs(core.words(category)) do finish(word, category) end
   end
@@ -233,6 +243,12 @@ local function written_names(raw)
   return ordered_names
 end
 
+-- What a word goes by: a part of the script's own by the name that it was given.
+function words.name_of(raw)
+  local name = raw.named.name or raw.list[1]
+  return raw.word.own and type(name) == "string" and name or raw.word.name
+end
+
 -- A raw value as a script writes it: `integrated_gradients { steps = 64 }`.
 function words.text(raw)
   if type(raw) ~= "table" then return fail.shown(raw) end
@@ -243,6 +259,9 @@ function words.text(raw)
   end
   local body = #parts > 0 and "{ " .. table.concat(parts, ", ") .. " }" or "{}"
   if raw.kind == "table" then return body end
+  if raw.word.own and words.name_of(raw) ~= raw.word.name then
+    return raw.word.name .. " " .. fail.shown(words.name_of(raw))
+  end
   if #parts == 0 then return raw.word.name end
   if #parts == 1 and #raw.list == 1 and type(raw.list[1]) == "string" then
     return raw.word.name .. " " .. parts[1]
@@ -335,7 +354,7 @@ words.places = {
   model = { "a model", "model" }, rows = { "a choice of rows", "inputs or background" },
   array = { "an array file", "inputs, labels, scores, baseline, background, groups or mask" },
   target = { "a target", "target" }, task = { "a task", "task" },
-  expectation = { "an expectation", "expect" },
+  expectation = { "an expectation", "expect" }, picture = { "a picture", "pictures" },
   experiment = { "an experiment", "what the script returns" },
   sweep = { "a sweep", "the place of an option's value" },
 }

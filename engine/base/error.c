@@ -54,19 +54,18 @@ static void format_bytes(char *buffer, size_t size, size_t bytes)
     snprintf(buffer, size, unit == 0 ? "%.0f %s" : "%.1f %s", amount, units[unit]);
 }
 
+/* wanted = 0: a library does not tell how much it was. */
 ln_status ln_fail_memory(ln_error *err, size_t wanted)
 {
-    char want[32], used[32], limit[32];
-    format_bytes(want, sizeof want, wanted);
+    char want[64] = "", used[32], allowed[64] = "", amount[32];
+    format_bytes(amount, sizeof amount, wanted);
+    if (wanted > 0)
+        snprintf(want, sizeof want, "%s more are needed, ", amount);
     format_bytes(used, sizeof used, ln_memory_used());
-    size_t allowed = ln_memory_limit_get();
-    if (allowed == 0)
-        return ln_fail(err, LN_ENOMEM, "out of memory: %s more are needed, %s are in use", want,
-                       used);
-    format_bytes(limit, sizeof limit, allowed);
-    return ln_fail(err, LN_ENOMEM,
-                   "out of memory: %s more are needed, %s are in use, --memory allows %s", want,
-                   used, limit);
+    format_bytes(amount, sizeof amount, ln_memory_limit_get());
+    if (ln_memory_limit_get() > 0)
+        snprintf(allowed, sizeof allowed, ", --memory allows %s", amount);
+    return ln_fail(err, LN_ENOMEM, "out of memory: %s%s are in use%s", want, used, allowed);
 }
 
 void ln_error_hint(ln_error *err, const char *format, ...)
@@ -150,7 +149,9 @@ const char *ln_nearest_word(const char *word, const char *const *words)
 
 void ln_error_field(ln_error *err, const char *field)
 {
-    if (err != NULL && err->status != LN_OK && err->field[0] == '\0') {
+    const bool about_input = err != NULL && (err->status == LN_EINVALID || err->status == LN_EFILE ||
+                                             err->status == LN_EUNSUPPORTED);
+    if (about_input && err->field[0] == '\0') {
         snprintf(err->field, sizeof err->field, "%s", field);
     }
 }

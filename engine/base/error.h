@@ -14,7 +14,7 @@ ln_status ln_fail_memory(ln_error *err, size_t wanted);
 /* Adds a hint ("did you mean 'saliency'?") to an error already filled. */
 void ln_error_hint(ln_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Names the script's field that an error already filled is about, unless one is named. */
+/* Names the script's field that an error about its input is about, unless one is named. */
 void ln_error_field(ln_error *err, const char *field);
 
 /* Puts `context: ` before the message of an error already filled ("layer 'fc1' (Gemm): ..."). */

@@ -106,7 +106,7 @@ static ln_status give_roles(const ln_csv_table *table, const ln_csv_options *opt
         features += roles[i] < ROLE_TARGET;
     if (features == 0)
         return ln_fail(err, LN_EINVALID,
-                       "%s has no column left to learn from besides the target '%s'", table->name,
+                       "%s has no column left besides the target '%s'", table->name,
                        ln_csv_show(options->target).text);
     return LN_OK;
 }

@@ -1,6 +1,7 @@
 /* What a graph is, apart from its names: the identity hashes structure, attributes and weights, so
  * that two files with other value names are the same model. Attributes are read through the layer's
  * descriptors (params and stored), never as raw bytes: padding has no meaning. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -32,8 +33,9 @@ static void hash_attributes(ln_hash *hash, const ln_param *params, const char *a
             ln_hash_i64(hash, *(const bool *)at);
         } else if (param->type == LN_PARAM_CHOICE) {
             ln_hash_i64(hash, *(const int *)at);
-        } else if (param->type == LN_PARAM_INTS) {
+        } else {
             const ln_ints *ints = at;
+            assert(param->type == LN_PARAM_INTS);
             ln_hash_i64(hash, ints->count);
             for (int i = 0; i < ints->count; i++)
                 ln_hash_i64(hash, ints->at[i]);
@@ -124,6 +126,7 @@ static void add_attribute(ln_text *text, const ln_param *param, const void *at)
         ln_text_json_string(text, choice, strcspn(choice, "|"));
     } else {
         const ln_ints *ints = at;
+        assert(param->type == LN_PARAM_INTS);
         ln_text_add(text, "[");
         for (int i = 0; i < ints->count; i++) {
             ln_text_add(text, i ? "," : "");
@@ -133,38 +136,52 @@ static void add_attribute(ln_text *text, const ln_param *param, const void *at)
     }
 }
 
-static int add_attributes(ln_text *text, const ln_param *params, const char *attributes, int count)
+/* Of the parameters in `params`, the one that follows `last` in the alphabet before `next` does. */
+static const ln_param *earlier(const ln_param *params, const char *last, const ln_param *next)
 {
-    for (const ln_param *param = params; param && param->name; param++) {
-        if (param->offset == LN_NO_OFFSET)
-            continue;
-        ln_text_add(text, count++ ? "," : "");
-        add_string(text, param->name);
-        ln_text_add(text, ":");
-        add_attribute(text, param, attributes + param->offset);
-    }
-    return count;
+    for (const ln_param *param = params; param && param->name; param++)
+        if (param->offset != LN_NO_OFFSET && strcmp(param->name, last) > 0 &&
+            (!next || strcmp(param->name, next->name) < 0))
+            next = param;
+    return next;
 }
 
-/* Elements of the constants among `values`, each once. */
-static int64_t parameter_count(const ln_graph *graph, const int *values, int count)
+static void add_attributes(ln_text *text, const ln_node *node)
 {
+    const ln_layer *layer = node->layer;
+    const char *last = "";
+    for (;;) {
+        const ln_param *param =
+            earlier(layer->stored, last, earlier(layer->word.params, last, NULL));
+        if (!param)
+            return;
+        ln_text_add(text, *last ? "," : "");
+        add_string(text, param->name);
+        ln_text_add(text, ":");
+        add_attribute(text, param, (const char *)node->attributes + param->offset);
+        last = param->name;
+    }
+}
+
+/* Elements of the constants among a node's inputs, each once: `counted` has a value's last node. */
+static int64_t parameter_count(const ln_graph *graph, int node, int *counted)
+{
+    const int *inputs = graph->nodes[node].inputs;
     int64_t sum = 0;
-    for (int i = 0; i < count; i++) {
-        bool seen = values[i] < 0 || !graph->values[values[i]].constant;
-        for (int j = 0; j < i && !seen; j++)
-            seen = values[j] == values[i];
-        if (!seen)
-            sum += ln_shape_count(&graph->values[values[i]].shape);
+    for (int i = 0; i < graph->nodes[node].input_count; i++) {
+        if (inputs[i] < 0 || !graph->values[inputs[i]].constant || counted[inputs[i]] == node + 1)
+            continue;
+        counted[inputs[i]] = node + 1;
+        sum += ln_shape_count(&graph->values[inputs[i]].shape);
     }
     return sum;
 }
 
-static void add_node(ln_text *text, const ln_graph *graph, const ln_node *node)
+static void add_node(ln_text *text, const ln_graph *graph, int index, int *counted)
 {
+    const ln_node *node = &graph->nodes[index];
     ln_text_add(text, "{\"attributes\":{");
-    int count = add_attributes(text, node->layer->word.params, node->attributes, 0);
-    add_attributes(text, node->layer->stored, node->attributes, count);
+    add_attributes(text, node);
     ln_text_add(text, "},\"inputs\":");
     add_names(text, graph, node->inputs, node->input_count);
     ln_text_add(text, ",\"layer\":");
@@ -172,42 +189,53 @@ static void add_node(ln_text *text, const ln_graph *graph, const ln_node *node)
     ln_text_add(text, ",\"name\":");
     add_string(text, node->name);
     ln_text_add(text, ",\"operator\":");
-    add_string(text, node->operator);
+    add_string(text, node->operator_name);
     ln_text_add(text, ",\"outputs\":");
     add_names(text, graph, node->outputs, node->output_count);
     ln_text_add(text, ",\"parameters\":");
-    ln_text_json_number(text, (double)parameter_count(graph, node->inputs, node->input_count));
+    ln_text_json_number(text, (double)parameter_count(graph, index, counted));
     ln_text_add(text, ",\"shape\":");
     add_shape(text, &graph->values[node->outputs[0]].shape);
     ln_text_add(text, "}");
+}
+
+static void add_inputs(ln_text *text, const ln_graph *graph)
+{
+    ln_text_add(text, "[");
+    for (int i = 0; i < graph->input_count; i++) {
+        const ln_value *value = &graph->values[graph->inputs[i]];
+        ln_text_add(text, i ? ",{\"name\":" : "{\"name\":");
+        add_string(text, value->name);
+        ln_text_add(text, ",\"shape\":");
+        add_shape(text, &value->shape);
+        ln_text_add(text, "}");
+    }
+    ln_text_add(text, "]");
 }
 
 ln_status ln_graph_json(const ln_graph *graph, char **out, ln_error *err)
 {
     ln_text text = {0};
     int64_t parameters = 0;
-    ln_text_add(&text, "{\"inputs\":[");
-    for (int i = 0; i < graph->input_count; i++) {
-        const ln_value *value = &graph->values[graph->inputs[i]];
-        ln_text_add(&text, i ? ",{\"name\":" : "{\"name\":");
-        add_string(&text, value->name);
-        ln_text_add(&text, ",\"shape\":");
-        add_shape(&text, &value->shape);
-        ln_text_add(&text, "}");
-    }
-    ln_text_add(&text, "],\"nodes\":[");
-    for (int i = 0; i < graph->node_count; i++) {
-        ln_text_add(&text, i ? "," : "");
-        add_node(&text, graph, &graph->nodes[i]);
-    }
-    ln_text_add(&text, "],\"outputs\":");
-    add_names(&text, graph, graph->outputs, graph->output_count);
+    int *counted = ln_calloc((size_t)graph->value_count, sizeof *counted);
+    if (!counted)
+        return ln_fail_memory(err, (size_t)graph->value_count * sizeof *counted);
     for (int i = 0; i < graph->value_count; i++)
         if (graph->values[i].constant)
             parameters += ln_shape_count(&graph->values[i].shape);
+    ln_text_add(&text, "{\"inputs\":");
+    add_inputs(&text, graph);
+    ln_text_add(&text, ",\"nodes\":[");
+    for (int i = 0; i < graph->node_count; i++) {
+        ln_text_add(&text, i ? "," : "");
+        add_node(&text, graph, i, counted);
+    }
+    ln_text_add(&text, "],\"outputs\":");
+    add_names(&text, graph, graph->outputs, graph->output_count);
     ln_text_add(&text, ",\"parameters\":");
     ln_text_json_number(&text, (double)parameters);
     ln_text_add(&text, "}");
+    ln_free(counted);
     if (text.failed) {
         ln_text_free(&text);
         return ln_fail_memory(err, 0);

@@ -1,5 +1,6 @@
 /* An execution: one arena with a place for every value and gradient, and two passes a node
  * (backward, parameters) whose pointers are set once. The loops below allocate nothing. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -13,13 +14,13 @@ typedef struct node_passes {
 } node_passes;
 
 struct ln_exec {
-    const ln_plan *plan; /* borrowed */
-    int64_t rows;        /* of the last forward */
-    uint64_t seed, number;
-    int64_t first_row;
-    char *arena;         /* plan->bytes, 64-aligned */
-    node_passes *nodes;  /* one a node of the graph */
-    void **pointers;     /* what the passes' arrays point into */
+    const ln_plan *plan;   /* borrowed */
+    int64_t rows;          /* of the last forward */
+    uint64_t seed, number; /* for the passes, as ln_exec_training was told */
+    int64_t first_row;     /* the same */
+    char *arena;           /* plan->bytes, 64-aligned */
+    node_passes *nodes;    /* one a node of the graph; of those that do not run, zeroed */
+    void **pointers;       /* what the passes' arrays point into */
 };
 
 static void *at(const ln_exec *exec, size_t offset)
@@ -88,7 +89,8 @@ ln_status ln_exec_new(const ln_plan *plan, ln_exec **out, ln_error *err)
     memset(exec->arena, 0, plan->bytes);
     void **pointers = exec->pointers;
     for (int i = 0; i < graph->node_count; i++)
-        pointers = bind_passes(exec, i, pointers);
+        if (plan->nodes[i].run)
+            pointers = bind_passes(exec, i, pointers);
     *out = exec;
     return LN_OK;
 }
@@ -125,7 +127,7 @@ static void set_pass(const ln_exec *exec, ln_pass *pass)
 
 static ln_status name_node(const ln_node *node, ln_status status, ln_error *err)
 {
-    ln_error_prefix(err, "%s '%s'", node->operator, node->name);
+    ln_error_prefix(err, "%s '%s'", node->operator_name, node->name);
     return status;
 }
 
@@ -133,6 +135,7 @@ ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err)
 {
     const ln_plan *plan = exec->plan;
     const ln_graph *graph = plan->graph;
+    assert(rows >= 0 && rows <= plan->rows);
     exec->rows = rows;
     for (int i = 0; i < graph->value_count && plan->backward; i++)
         if (plan->wanted[i])
@@ -142,7 +145,7 @@ ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err)
         memset(exec->arena + plan->parameters_at, 0, plan->parameters_bytes);
     for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
-        if (!plan->nodes[i].run || graph->values[node->outputs[0]].fixed)
+        if (!plan->nodes[i].run || ln_node_is_fixed(graph, node))
             continue;
         set_pass(exec, &exec->nodes[i].pass);
         ln_status status = node->layer->forward(&exec->nodes[i].pass, err);

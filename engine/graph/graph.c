@@ -1,9 +1,9 @@
-/* Building and finding: a graph is two growing arrays, values and nodes. A node can only name
+/* Building: a graph is two growing arrays, values and nodes. A node can only name
  * values that exist, so the order in which nodes are added is an order in which they can run, and a
- * cycle cannot be written down. Its identity and its JSON are in describe.c. */
+ * cycle cannot be written down. Finding is in find.c, identity and JSON are in describe.c. */
 #include "graph/graph.h"
 
-#include <stdlib.h>
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -28,7 +28,7 @@ ln_graph *ln_graph_retain(ln_graph *graph)
 static void free_node(ln_node *node)
 {
     ln_free(node->name);
-    ln_free(node->operator);
+    ln_free(node->operator_name);
     ln_free(node->inputs);
     ln_free(node->outputs);
     ln_free(node->attributes);
@@ -44,6 +44,8 @@ void ln_graph_release(ln_graph *graph)
     }
     for (int i = 0; i < graph->node_count; i++)
         free_node(&graph->nodes[i]);
+    ln_name_index_free(&graph->value_names);
+    ln_name_index_free(&graph->node_names);
     ln_free(graph->values);
     ln_free(graph->nodes);
     ln_free(graph->inputs);
@@ -51,16 +53,27 @@ void ln_graph_release(ln_graph *graph)
     ln_free(graph);
 }
 
-/* Room for one more in an array of `count`: capacities are powers of two. */
-static ln_status grow(void **array, int count, size_t size, ln_error *err)
+/* The array of `count` entries with room for one more: capacities are powers of two. NULL: out of
+ * memory, and the array is as it was. */
+static void *with_room(void *array, int count, size_t size, ln_error *err)
 {
-    if (count & (count - 1))
-        return LN_OK;
+    if (array && (count & (count - 1)))
+        return array;
     size_t bytes = (count ? (size_t)count * 2 : 1) * size;
-    void *larger = ln_realloc(*array, bytes);
+    void *larger = ln_realloc(array, bytes);
     if (!larger)
-        return ln_fail_memory(err, bytes);
-    *array = larger;
+        ln_fail_memory(err, bytes);
+    return larger;
+}
+
+/* Appends a value id to one of the graph's two lists. */
+static ln_status append(int **list, int *count, int value, ln_error *err)
+{
+    int *larger = with_room(*list, *count, sizeof value, err);
+    if (!larger)
+        return LN_ENOMEM;
+    *list = larger;
+    larger[(*count)++] = value;
     return LN_OK;
 }
 
@@ -70,14 +83,40 @@ static ln_status add_value(ln_graph *graph, const char *name, ln_value value, in
 {
     if (ln_graph_find_value(graph, name) >= 0)
         return ln_fail(err, LN_EINVALID, "two values of the graph are named '%s'", name);
-    ln_status status = grow((void **)&graph->values, graph->value_count, sizeof value, err);
-    if (status)
-        return status;
+    ln_value *values = with_room(graph->values, graph->value_count, sizeof value, err);
+    if (!values)
+        return LN_ENOMEM;
+    graph->values = values;
     value.name = ln_strdup(name);
     if (!value.name)
         return ln_fail_memory(err, strlen(name) + 1);
+    ln_status status = ln_name_index_add(&graph->value_names, value.name, err);
+    if (status) {
+        ln_free(value.name);
+        return status;
+    }
     *out = graph->value_count;
-    graph->values[graph->value_count++] = value;
+    values[graph->value_count++] = value;
+    return LN_OK;
+}
+
+/* Takes back the value that was added last; it retains nothing. */
+static void remove_last_value(ln_graph *graph)
+{
+    ln_name_index_remove_last(&graph->value_names);
+    ln_free(graph->values[--graph->value_count].name);
+}
+
+static ln_status check_size(const ln_shape *shape, ln_error *err)
+{
+    char text[64];
+    int64_t count = 1;
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dims[i] >= 0 &&
+            (__builtin_mul_overflow(count, shape->dims[i], &count) || count > LN_MOST_NUMBERS))
+            return ln_fail(err, LN_EUNSUPPORTED,
+                           "its shape %s is too large: at most %lld numbers a row are possible",
+                           ln_shape_text(shape, text, sizeof text), (long long)LN_MOST_NUMBERS);
     return LN_OK;
 }
 
@@ -94,11 +133,17 @@ ln_status ln_graph_add_input(ln_graph *graph, const char *name, ln_dtype dtype,
             return ln_fail(err, LN_EUNSUPPORTED,
                            "input '%s' has shape %s: every dimension but the first must be known",
                            name, ln_shape_text(shape, text, sizeof text));
-    ln_status status = grow((void **)&graph->inputs, graph->input_count, sizeof(int), err);
-    if (!status)
-        status = add_value(graph, name, value, out, err);
-    if (!status)
-        graph->inputs[graph->input_count++] = *out;
+    ln_status status = check_size(&value.shape, err);
+    if (status) {
+        ln_error_prefix(err, "input '%s'", name);
+        return status;
+    }
+    status = add_value(graph, name, value, out, err);
+    if (status)
+        return status;
+    status = append(&graph->inputs, &graph->input_count, *out, err);
+    if (status)
+        remove_last_value(graph);
     return status;
 }
 
@@ -120,16 +165,15 @@ ln_status ln_graph_add_constant(ln_graph *graph, const char *name, ln_tensor *co
 
 ln_status ln_graph_add_output(ln_graph *graph, int value, ln_error *err)
 {
-    ln_status status = grow((void **)&graph->outputs, graph->output_count, sizeof(int), err);
-    if (!status)
-        graph->outputs[graph->output_count++] = value;
-    return status;
+    assert(value >= 0 && value < graph->value_count);
+    return append(&graph->outputs, &graph->output_count, value, err);
 }
 
 /* What must hold of the inputs whatever the layer is; their shapes go to `shapes`. */
 static ln_status check_inputs(const ln_graph *graph, const ln_layer *layer, const int *inputs,
                               int count, ln_shape *shapes, bool *fixed, ln_error *err)
 {
+    char text[64];
     if (count < layer->min_inputs || (layer->max_inputs >= 0 && count > layer->max_inputs)) {
         const char *most = layer->max_inputs < 0 ? " or more" : "";
         return ln_fail(err, LN_EINVALID, "it has %d inputs; '%s' takes %d%s", count,
@@ -138,23 +182,28 @@ static ln_status check_inputs(const ln_graph *graph, const ln_layer *layer, cons
     }
     *fixed = true;
     for (int i = 0; i < count; i++) {
-        if (inputs[i] < 0) {
-            shapes[i] = (ln_shape){0};
+        assert(inputs[i] < graph->value_count);
+        if (inputs[i] < 0 && (i < layer->min_inputs || layer->max_inputs < 0))
+            return ln_fail(err, LN_EINVALID, "its input %d is missing", i);
+        shapes[i] = (ln_shape){0};
+        if (inputs[i] < 0)
             continue;
-        }
         const ln_value *value = &graph->values[inputs[i]];
         if (value->dtype != LN_F32)
             return ln_fail(err, LN_EUNSUPPORTED,
                            "its input '%s' holds %s numbers; layers compute in f32", value->name,
                            ln_dtype_name(value->dtype));
+        if (ln_shape_count(&value->shape) == 0)
+            return ln_fail(err, LN_EINVALID, "its input '%s' has shape %s: nothing may be 0",
+                           value->name, ln_shape_text(&value->shape, text, sizeof text));
         *fixed = *fixed && value->fixed;
         shapes[i] = value->shape;
     }
     return LN_OK;
 }
 
-static ln_status fill_node(ln_node *node, const ln_layer *layer, const char *operator,
-                           const char * name, const void *attributes, const int *inputs,
+static ln_status fill_node(ln_node *node, const ln_layer *layer, const char *operator_name,
+                           const char *name, const void *attributes, const int *inputs,
                            int input_count, int output_count, ln_error *err)
 {
     const size_t size = layer->word.params_size;
@@ -162,12 +211,12 @@ static ln_status fill_node(ln_node *node, const ln_layer *layer, const char *ope
     node->input_count = input_count;
     node->output_count = output_count;
     node->name = ln_strdup(name);
-    node->operator= ln_strdup(operator);
+    node->operator_name = ln_strdup(operator_name);
     node->inputs = ln_alloc((size_t)input_count * sizeof(int));
     node->outputs = ln_calloc((size_t)output_count, sizeof(int));
     node->attributes = size ? ln_calloc(1, size) : NULL;
-    if (!node->name ||
-        !node->operator|| !node->inputs || !node->outputs ||(size && !node->attributes))
+    if (!node->name || !node->operator_name || !node->inputs || !node->outputs ||
+        (size && !node->attributes))
         return ln_fail_memory(err, size);
     if (input_count)
         memcpy(node->inputs, inputs, (size_t)input_count * sizeof(int));
@@ -180,10 +229,11 @@ static ln_status fill_node(ln_node *node, const ln_layer *layer, const char *ope
 static ln_status add_results(ln_graph *graph, ln_node *node, const ln_shape *in, bool fixed,
                              const char *const *outputs, ln_error *err)
 {
-    ln_shape shapes[LN_MAX_RANK] = {{0}};
+    ln_shape shapes[LN_MOST_OUTPUTS] = {{0}};
     char text[64];
-    if (node->output_count < 1 || node->output_count > LN_MAX_RANK)
-        return ln_fail(err, LN_EUNSUPPORTED, "it has %d outputs", node->output_count);
+    if (node->output_count < 1 || node->output_count > LN_MOST_OUTPUTS)
+        return ln_fail(err, LN_EUNSUPPORTED, "it has %d outputs: 1 to %d are possible",
+                       node->output_count, LN_MOST_OUTPUTS);
     ln_status status = node->layer->infer(graph, node, in, shapes, err);
     for (int i = 0; i < node->output_count && !status; i++) {
         ln_value value = {.kind = LN_VALUE_RESULT,
@@ -195,13 +245,25 @@ static ln_status add_results(ln_graph *graph, ln_node *node, const ln_shape *in,
             return ln_fail(err, LN_EUNSUPPORTED,
                            "its result has shape %s: the rows must stay the first dimension",
                            ln_shape_text(&shapes[i], text, sizeof text));
-        status = add_value(graph, outputs[i], value, &node->outputs[i], err);
+        status = check_size(&shapes[i], err);
+        if (!status)
+            status = add_value(graph, outputs[i], value, &node->outputs[i], err);
     }
     return status;
 }
 
+static ln_status reserve_node(ln_graph *graph, ln_error *err)
+{
+    ln_node *nodes = with_room(graph->nodes, graph->node_count, sizeof *nodes, err);
+    if (!nodes)
+        return LN_ENOMEM;
+    graph->nodes = nodes;
+    return LN_OK;
+}
+
+/* All that can fail of adding a node; `node` is the caller's to free where it does. */
 static ln_status add_node(ln_graph *graph, ln_node *node, const char *const *outputs,
-                          const ln_layer *layer, const char *operator, const char * name,
+                          const ln_layer *layer, const char *operator_name, const char *name,
                           const void *attributes, const int *inputs, int input_count,
                           int output_count, ln_error *err)
 {
@@ -212,32 +274,33 @@ static ln_status add_node(ln_graph *graph, ln_node *node, const char *const *out
         return ln_fail_memory(err, (size_t)input_count * sizeof *shapes);
     ln_status status = check_inputs(graph, layer, inputs, input_count, shapes, &fixed, err);
     if (!status)
-        status = fill_node(node, layer, operator, name, attributes, inputs, input_count,
+        status = fill_node(node, layer, operator_name, name, attributes, inputs, input_count,
                            output_count, err);
     if (!status && ln_graph_find_node(graph, name) >= 0)
         status = ln_fail(err, LN_EINVALID, "two nodes of the graph have this name");
     if (!status)
-        status = grow((void **)&graph->nodes, graph->node_count, sizeof *node, err);
+        status = reserve_node(graph, err);
     if (!status)
         status = add_results(graph, node, shapes, fixed, outputs, err);
+    if (!status)
+        status = ln_name_index_add(&graph->node_names, node->name, err);
     ln_free(shapes);
-    if (status)
-        while (graph->value_count > values)
-            ln_free(graph->values[--graph->value_count].name);
+    while (status && graph->value_count > values)
+        remove_last_value(graph);
     return status;
 }
 
-ln_status ln_graph_add_node(ln_graph *graph, const ln_layer *layer, const char *operator,
-                            const char * name, const void *attributes, const int *inputs,
+ln_status ln_graph_add_node(ln_graph *graph, const ln_layer *layer, const char *operator_name,
+                            const char *name, const void *attributes, const int *inputs,
                             int input_count, const char *const *outputs, int output_count, int *out,
                             ln_error *err)
 {
     ln_node node = {0};
-    ln_status status = add_node(graph, &node, outputs, layer, operator, name, attributes, inputs,
-                                input_count, output_count, err);
+    ln_status status = add_node(graph, &node, outputs, layer, operator_name, name, attributes,
+                                inputs, input_count, output_count, err);
     if (status) {
         free_node(&node);
-        ln_error_prefix(err, "%s '%s'", operator, name);
+        ln_error_prefix(err, "%s '%s'", operator_name, name);
         return status;
     }
     if (out)
@@ -246,98 +309,52 @@ ln_status ln_graph_add_node(ln_graph *graph, const ln_layer *layer, const char *
     return LN_OK;
 }
 
-ln_status ln_graph_copy(const ln_graph *graph, ln_graph **out, ln_error *err)
+static ln_status copy_values(const ln_graph *graph, ln_graph *copy, ln_error *err)
 {
-    ln_graph *copy = NULL;
+    ln_status status = LN_OK;
     int id;
-    ln_status status = ln_graph_new(&copy, err);
-    /* Values keep their ids, so they are added as they stand, nodes after them. */
     for (int i = 0; i < graph->value_count && !status; i++) {
         status = add_value(copy, graph->values[i].name, graph->values[i], &id, err);
         if (!status && graph->values[i].constant)
             ln_tensor_retain(graph->values[i].constant);
     }
-    for (int i = 0; i < graph->node_count && !status; i++) {
-        const ln_node *from = &graph->nodes[i];
-        status = grow((void **)&copy->nodes, copy->node_count, sizeof *from, err);
-        if (status)
-            break;
-        ln_node *node = &copy->nodes[copy->node_count++];
-        *node = (ln_node){0};
-        status = fill_node(node, from->layer, from->operator, from->name, from->attributes,
+    return status;
+}
+
+static ln_status copy_node(const ln_node *from, ln_graph *copy, ln_error *err)
+{
+    ln_node node = {0};
+    ln_status status = reserve_node(copy, err);
+    if (!status)
+        status = fill_node(&node, from->layer, from->operator_name, from->name, from->attributes,
                            from->inputs, from->input_count, from->output_count, err);
-        if (!status)
-            memcpy(node->outputs, from->outputs, (size_t)from->output_count * sizeof(int));
+    if (!status)
+        status = ln_name_index_add(&copy->node_names, node.name, err);
+    if (status) {
+        free_node(&node);
+        return status;
     }
-    for (int i = 0; i < graph->input_count && !status; i++) {
-        status = grow((void **)&copy->inputs, copy->input_count, sizeof(int), err);
-        if (!status)
-            copy->inputs[copy->input_count++] = graph->inputs[i];
-    }
+    memcpy(node.outputs, from->outputs, (size_t)from->output_count * sizeof(int));
+    copy->nodes[copy->node_count++] = node;
+    return LN_OK;
+}
+
+ln_status ln_graph_copy(const ln_graph *graph, ln_graph **out, ln_error *err)
+{
+    ln_graph *copy = NULL;
+    ln_status status = ln_graph_new(&copy, err);
+    /* Ids stay what they are, since everything is added in its order. */
+    if (!status)
+        status = copy_values(graph, copy, err);
+    for (int i = 0; i < graph->node_count && !status; i++)
+        status = copy_node(&graph->nodes[i], copy, err);
+    for (int i = 0; i < graph->input_count && !status; i++)
+        status = append(&copy->inputs, &copy->input_count, graph->inputs[i], err);
     for (int i = 0; i < graph->output_count && !status; i++)
-        status = ln_graph_add_output(copy, graph->outputs[i], err);
+        status = append(&copy->outputs, &copy->output_count, graph->outputs[i], err);
     if (status)
         ln_graph_release(copy);
     else
         *out = copy;
     return status;
-}
-
-int ln_graph_find_value(const ln_graph *graph, const char *name)
-{
-    for (int i = 0; i < graph->value_count; i++)
-        if (strcmp(graph->values[i].name, name) == 0)
-            return i;
-    return -1;
-}
-
-int ln_graph_find_node(const ln_graph *graph, const char *name)
-{
-    for (int i = 0; i < graph->node_count; i++)
-        if (strcmp(graph->nodes[i].name, name) == 0)
-            return i;
-    return -1;
-}
-
-/* The hint of a name that is not there: the nearest node's or value's. */
-static void hint_nearest(const ln_graph *graph, const char *name, ln_error *err)
-{
-    const size_t room = (size_t)graph->node_count + (size_t)graph->value_count + 1;
-    const char **words = ln_calloc(room, sizeof *words);
-    int count = 0;
-    if (!words)
-        return; /* the error says enough without it */
-    for (int i = 0; i < graph->node_count; i++)
-        words[count++] = graph->nodes[i].name;
-    for (int i = 0; i < graph->value_count; i++)
-        if (graph->values[i].kind != LN_VALUE_CONSTANT)
-            words[count++] = graph->values[i].name;
-    const char *nearest = ln_nearest_word(name, words);
-    if (nearest)
-        ln_error_hint(err, "did you mean '%s'?", nearest);
-    ln_free(words);
-}
-
-ln_status ln_graph_find_layer(const ln_graph *graph, const char *name_or_number, int *value,
-                              ln_error *err)
-{
-    char *end;
-    int found = ln_graph_find_node(graph, name_or_number);
-    if (found < 0) {
-        long number = strtol(name_or_number, &end, 10);
-        if (end != name_or_number && *end == '\0') {
-            if (number < 0 || number >= graph->node_count)
-                return ln_fail(err, LN_EINVALID,
-                               "there is no layer %ld: the network's layers are 0 to %d", number,
-                               graph->node_count - 1);
-            found = (int)number;
-        }
-    }
-    *value =
-        found >= 0 ? graph->nodes[found].outputs[0] : ln_graph_find_value(graph, name_or_number);
-    if (*value >= 0 && graph->values[*value].kind != LN_VALUE_CONSTANT)
-        return LN_OK;
-    ln_fail(err, LN_EINVALID, "the network has no layer and no value named '%s'", name_or_number);
-    hint_nearest(graph, name_or_number, err);
-    return LN_EINVALID;
 }

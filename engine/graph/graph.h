@@ -5,6 +5,7 @@
 #ifndef LN_GRAPH_H
 #define LN_GRAPH_H
 
+#include "graph/name_index.h"
 #include "layers/layer.h"
 #include "lunette.h"
 #include "tensor/tensor.h"
@@ -12,8 +13,7 @@
 typedef enum ln_value_kind { LN_VALUE_INPUT, LN_VALUE_CONSTANT, LN_VALUE_RESULT } ln_value_kind;
 
 typedef struct ln_value {
-    char *name;         /* unique in the graph: ONNX's value name, or made from the layer's */
-    uint32_t name_hash; /* of the name, so that most others are told apart without reading them */
+    char *name; /* unique in the graph: ONNX's value name, or made from the layer's */
     ln_value_kind kind;
     ln_dtype dtype;
     ln_shape shape;      /* -1: bound by a plan */
@@ -26,19 +26,27 @@ typedef struct ln_value {
 typedef struct ln_node {
     char *name; /* unique: ONNX's node name, the script's `name =`, or word + number */
     const ln_layer *layer;
-    char *operator; /* how the user knows it: "Gemm" (ONNX) or "dense" (a script) */
-    int input_count, output_count;
-    int *inputs, *outputs; /* value ids; an absent optional input is -1 */
-    void *attributes;      /* layer->word.params_size bytes, owned; NULL where that is 0 */
+    char *operator_name; /* how the user knows it: "Gemm" (ONNX) or "dense" (a script) */
+    int input_count;     /* entries of inputs */
+    int output_count;    /* entries of outputs: 1 to LN_MOST_OUTPUTS */
+    int *inputs;         /* value ids; an absent optional input is -1 */
+    int *outputs;        /* value ids */
+    void *attributes;    /* layer->word.params_size bytes, owned; NULL where that is 0 */
 } ln_node;
+
+#define LN_MOST_OUTPUTS 8 /* of one node */
+
+/* Numbers of one value a row (of a constant one: in all), so that no size in bytes overflows. */
+#define LN_MOST_NUMBERS ((int64_t)1 << 40)
 
 struct ln_graph {
     int references;                                         /* changed atomically */
-    int value_count, node_count, input_count, output_count; /* used entries of the arrays below */
-    int value_room, node_room, input_room, output_room;     /* allocated entries */
+    int value_count, node_count, input_count, output_count; /* entries of the arrays below */
     ln_value *values;
-    ln_node *nodes;        /* in an order in which everything is made before it is used */
-    int *inputs, *outputs; /* value ids */
+    ln_node *nodes;            /* in an order in which everything is made before it is used */
+    int *inputs, *outputs;     /* value ids */
+    ln_name_index value_names; /* a value's id is its name's number */
+    ln_name_index node_names;  /* a node's index is its name's number */
 };
 
 ln_status ln_graph_new(ln_graph **out, ln_error *err); /* caller releases */
@@ -49,7 +57,8 @@ ln_status ln_graph_copy(const ln_graph *graph, ln_graph **out, ln_error *err);
 
 /* Building. Ids go to *out. Names must be unique (LN_EINVALID). `constant` is retained. The first
  * dimension of an input is the rows', whatever number stands there; all others must be known. Every
- * result that is not fixed has the rows first, too (LN_EUNSUPPORTED otherwise). */
+ * result that is not fixed has the rows first, too (LN_EUNSUPPORTED otherwise). What fails leaves
+ * the graph as it was. */
 ln_status ln_graph_add_input(ln_graph *graph, const char *name, ln_dtype dtype,
                              const ln_shape *shape, int *out, ln_error *err);
 ln_status ln_graph_add_constant(ln_graph *graph, const char *name, ln_tensor *constant,
@@ -57,24 +66,25 @@ ln_status ln_graph_add_constant(ln_graph *graph, const char *name, ln_tensor *co
 /* `attributes` is copied (NULL: zeroed). `outputs` names the results (`output_count` of them).
  * Infers their shapes through layer->infer; errors name operator and node. `out` (may be NULL) is
  * the node's index; the ids of its results stand in graph->nodes[*out].outputs. */
-ln_status ln_graph_add_node(ln_graph *graph, const ln_layer *layer, const char *operator,
-                            const char * name, const void *attributes, const int *inputs,
+ln_status ln_graph_add_node(ln_graph *graph, const ln_layer *layer, const char *operator_name,
+                            const char *name, const void *attributes, const int *inputs,
                             int input_count, const char *const *outputs, int output_count, int *out,
                             ln_error *err);
 ln_status ln_graph_add_output(ln_graph *graph, int value, ln_error *err);
 
 int ln_graph_find_value(const ln_graph *graph, const char *name); /* id or -1 */
 int ln_graph_find_node(const ln_graph *graph, const char *name);  /* index or -1 */
-/* What `layer =` of a script means: a node's number, a node's name (its first output) or a value's
- * name. The value's id; LN_EINVALID with the nearest name as a hint. */
+/* What `layer =` of a script means: a node's name (its first output), else a node's number, else a
+ * value's name. The value's id; LN_EINVALID with the nearest name as a hint where there is none, and
+ * where it is a constant or made from constants alone. */
 ln_status ln_graph_find_layer(const ln_graph *graph, const char *name_or_number, int *value,
                               ln_error *err);
 /* Over structure, attributes and weights: the model's identity. */
 ln_status ln_graph_sha256(const ln_graph *graph, uint8_t digest[LN_SHA256_BYTES], ln_error *err);
-/* The structure (no weights) as canonical JSON, for the store and `lunette show`:
- * {"inputs":[{"name","shape"}],"nodes":[{"name","layer","operator","inputs":[..],"outputs":[..],
- * "shape":[..],"parameters":n,"attributes":{..}}],"outputs":[...],"parameters":n}; null stands for
- * the rows and for an absent input. Caller frees with ln_free. */
+/* The structure (no weights) as canonical JSON, keys in order, for the store and `lunette show`:
+ * {"inputs":[{"name","shape"}],"nodes":[{"attributes":{..},"inputs":[..],"layer","name","operator",
+ * "outputs":[..],"parameters":n,"shape":[..]}],"outputs":[..],"parameters":n}; null stands for the
+ * rows and for an absent input. Caller frees with ln_free. */
 ln_status ln_graph_json(const ln_graph *graph, char **out, ln_error *err);
 
 #endif

@@ -1,7 +1,6 @@
 /* Planning, once a (graph, rows, what is wanted).
  *
- * A node runs when a wanted value depends on it. Results made from constants alone are computed here
- * and never again. A value carries a gradient when a wanted value depends on it and it depends on a
+ * A node runs when a wanted value depends on it. A value carries a gradient when a wanted value depends on it and it depends on a
  * value whose gradient is asked for, or, in training, on a trainable constant; a node passes
  * gradients back when one of its results carries.
  *
@@ -16,16 +15,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "graph/plan_internal.h"
-
-void ln_plan_constants(const ln_plan *plan, const ln_node *node, const void **out)
-{
-    for (int i = 0; i < node->input_count; i++) {
-        const int id = node->inputs[i];
-        out[i] = NULL;
-        if (id >= 0 && plan->graph->values[id].fixed)
-            out[i] = plan->fixed[id] ? plan->fixed[id]->data : plan->graph->values[id].constant->data;
-    }
-}
 
 static ln_shape bind_shape(ln_shape shape, int64_t rows)
 {
@@ -86,11 +75,6 @@ static void bind_steps(ln_plan *plan)
     }
 }
 
-static bool node_is_fixed(const ln_graph *graph, const ln_node *node)
-{
-    return graph->values[node->outputs[0]].fixed;
-}
-
 /* Which values and nodes wanted values depend on. */
 static void mark_needed(ln_plan *plan, const ln_plan_options *options, bool *needed)
 {
@@ -107,6 +91,16 @@ static void mark_needed(ln_plan *plan, const ln_plan_options *options, bool *nee
             if (node->inputs[j] >= 0)
                 needed[node->inputs[j]] = true;
     }
+}
+
+static ln_status refuse_training(const ln_graph *graph, const ln_node *node, int weights,
+                                 ln_error *err)
+{
+    return ln_fail(err, LN_EUNSUPPORTED, "%s '%s' %s '%s': such a network cannot be trained",
+                   node->operator_name, node->name,
+                   ln_node_is_fixed(graph, node) ? "makes a new constant of the weights"
+                                                 : "has no gradient for the weights",
+                   graph->values[weights].name);
 }
 
 /* Which values carry gradients, which nodes pass them on and which have parameters to train. */
@@ -127,12 +121,9 @@ static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, co
                 continue;
             planned->back = planned->back || plan->carries[id];
             if (options->training && graph->values[id].trainable) {
-                if (node_is_fixed(graph, node))
-                    return ln_fail(err, LN_EUNSUPPORTED,
-                                   "%s '%s' makes a new constant of the weights '%s': such a "
-                                   "network cannot be trained",
-                                   node->operator, node->name, graph->values[id].name);
-                planned->train = node->layer->backward_parameters != NULL;
+                if (ln_node_is_fixed(graph, node) || !node->layer->backward_parameters)
+                    return refuse_training(graph, node, id, err);
+                planned->train = true;
             }
         }
         for (int j = 0; j < node->output_count && (planned->back || planned->train); j++)
@@ -147,21 +138,28 @@ static ln_status assign_rules(ln_plan *plan, const ln_composite *composite, ln_e
     int position = 0;
     for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
-        const bool linear = (node->layer->flags & LN_LAYER_LINEAR) && !node_is_fixed(graph, node);
+        const bool linear =
+            (node->layer->flags & LN_LAYER_LINEAR) && !ln_node_is_fixed(graph, node);
         const int own = linear ? position++ : -1;
         if (!composite || !plan->nodes[i].back)
             continue;
-        ln_status status = composite->assign(composite, graph, node, own, &plan->nodes[i].rule, err);
-        if (status)
+        ln_status status =
+            composite->assign(composite, graph, node, own, &plan->nodes[i].rule, err);
+        if (status) {
+            ln_error_prefix(err, "%s '%s'", node->operator_name, node->name);
             return status;
+        }
     }
     return LN_OK;
 }
 
+/* The next place in an arena. One that would be too large for any memory stays so: it is refused
+ * when it is to be made. */
 static size_t take(size_t *used, size_t bytes)
 {
-    size_t at = *used;
-    *used += (bytes + 63) / 64 * 64;
+    const size_t at = *used;
+    if (__builtin_add_overflow(at, (bytes + 63) / 64 * 64, used))
+        *used = SIZE_MAX;
     return at;
 }
 
@@ -183,7 +181,7 @@ static void place_gradients(ln_plan *plan, const ln_plan_options *options)
                 plan->nodes[i].aside[j] = aside_at + take(&end, value_bytes(plan, node->inputs[j]));
         most = end > most ? end : most;
     }
-    plan->bytes += most;
+    take(&plan->bytes, most);
     for (int i = 0; i < graph->value_count; i++)
         if (plan->carries[i] || plan->wanted[i])
             plan->grad_at[i] = take(&plan->bytes, value_bytes(plan, i));
@@ -191,11 +189,6 @@ static void place_gradients(ln_plan *plan, const ln_plan_options *options)
         if (plan->grad_at[options->gradients[i]] == LN_NOWHERE)
             plan->grad_at[options->gradients[i]] =
                 take(&plan->bytes, value_bytes(plan, options->gradients[i]));
-    for (int i = 0; i < graph->node_count; i++)
-        for (int j = 0; j < graph->nodes[i].output_count && plan->nodes[i].back; j++)
-            if (plan->grad_at[graph->nodes[i].outputs[j]] == LN_NOWHERE)
-                plan->grad_at[graph->nodes[i].outputs[j]] =
-                    take(&plan->bytes, value_bytes(plan, graph->nodes[i].outputs[j]));
 }
 
 /* Of the readers of a value the last in the graph writes, the others add. */
@@ -245,77 +238,6 @@ static void place_parameters(ln_plan *plan)
     plan->parameters_bytes = plan->bytes - plan->parameters_at;
 }
 
-static ln_status prepare_node(const ln_plan *plan, ln_planned *planned, ln_error *err)
-{
-    const ln_node *node = planned->step.node;
-    if (!node->layer->prepare)
-        return LN_OK;
-    const void **constants = ln_calloc((size_t)node->input_count, sizeof *constants);
-    if (!constants)
-        return ln_fail_memory(err, (size_t)node->input_count * sizeof *constants);
-    ln_plan_constants(plan, node, constants);
-    ln_status status = node->layer->prepare(&planned->step, constants, err);
-    ln_free(constants);
-    return status;
-}
-
-/* Runs a node whose inputs are constants; its results become plan->fixed. */
-static ln_status compute_fixed(ln_plan *plan, ln_planned *planned, ln_error *err)
-{
-    const ln_node *node = planned->step.node;
-    void *out[LN_MAX_RANK];
-    void *scratch = ln_alloc_aligned(planned->step.scratch_bytes + 1);
-    const void **in = ln_calloc((size_t)node->input_count, sizeof *in);
-    ln_status status = LN_OK;
-    if (!scratch || !in)
-        status = ln_fail_memory(err, planned->step.scratch_bytes);
-    for (int i = 0; i < node->output_count && !status; i++) {
-        ln_tensor **result = &plan->fixed[node->outputs[i]];
-        ln_tensor_release(*result);
-        *result = NULL;
-        status = ln_tensor_new(LN_F32, &planned->step.out_shape[i], result, err);
-        if (!status)
-            out[i] = (*result)->data;
-    }
-    if (!status) {
-        ln_plan_constants(plan, node, in);
-        const ln_pass pass = {.step = &planned->step,
-                              .rows = planned->step.rows,
-                              .in = in,
-                              .out = out,
-                              .scratch = scratch};
-        status = node->layer->forward(&pass, err);
-    }
-    ln_free(in);
-    ln_free_aligned(scratch);
-    return status;
-}
-
-/* Prepares every node that runs; fixed ones are computed on the way, since later ones read them. */
-static ln_status prepare_nodes(ln_plan *plan, ln_error *err)
-{
-    const ln_graph *graph = plan->graph;
-    for (int i = 0; i < graph->node_count; i++) {
-        ln_planned *planned = &plan->nodes[i];
-        const bool fixed = node_is_fixed(graph, &graph->nodes[i]);
-        if (!planned->run)
-            continue;
-        planned->step.gradient = planned->back;
-        planned->step.training = plan->training && !fixed;
-        if (fixed)
-            planned->step.rows =
-                planned->step.out_shape[0].rank > 0 ? planned->step.out_shape[0].dims[0] : 1;
-        ln_status status = prepare_node(plan, planned, err);
-        if (!status && fixed)
-            status = compute_fixed(plan, planned, err);
-        if (status) {
-            ln_error_prefix(err, "%s '%s'", graph->nodes[i].operator, graph->nodes[i].name);
-            return status;
-        }
-    }
-    return LN_OK;
-}
-
 static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *marks,
                            ln_error *err)
 {
@@ -334,7 +256,7 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
         place_gradients(plan, options);
         place_parameters(plan);
     }
-    status = prepare_nodes(plan, err);
+    status = ln_plan_prepare(plan, err);
     for (int i = 0; i < plan->graph->node_count && !status; i++)
         if (plan->nodes[i].run && plan->nodes[i].step.scratch_bytes > scratch)
             scratch = plan->nodes[i].step.scratch_bytes;
@@ -342,8 +264,7 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
     return status;
 }
 
-ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan **out,
-                      ln_error *err)
+ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan **out, ln_error *err)
 {
     ln_plan *plan = ln_calloc(1, sizeof *plan);
     bool *marks = ln_calloc((size_t)graph->value_count, sizeof *marks);
@@ -386,11 +307,6 @@ void ln_plan_free(ln_plan *plan)
     ln_free(plan->grad_at);
     ln_graph_release(plan->graph);
     ln_free(plan);
-}
-
-ln_status ln_plan_refresh(ln_plan *plan, ln_error *err)
-{
-    return prepare_nodes(plan, err);
 }
 
 int64_t ln_plan_rows(const ln_plan *plan)

@@ -1,4 +1,4 @@
-/* Inside graph/: what plan.c decides and exec.c runs. */
+/* Inside graph/: what plan.c decides, prepare.c makes and exec.c runs. */
 #ifndef LN_PLAN_INTERNAL_H
 #define LN_PLAN_INTERNAL_H
 
@@ -25,20 +25,29 @@ struct ln_plan {
     int64_t rows;
     bool backward; /* ln_exec_backward may be called */
     bool training;
-    ln_shape *shapes;    /* one a value, concrete */
-    ln_shape *operands;  /* shapes of all nodes' inputs and outputs, what steps point into */
-    ln_send *sends;      /* what ln_planned.send points into */
+    ln_shape *shapes;   /* one a value, concrete */
+    ln_shape *operands; /* shapes of all nodes' inputs and outputs, what steps point into */
+    ln_send *sends;     /* what ln_planned.send points into */
     size_t *asides;
-    ln_planned *nodes;   /* one a node of the graph, in its order */
-    ln_tensor **fixed;   /* one a value: results made from constants alone, else NULL */
-    bool *wanted;        /* one a value: seeds are its */
-    bool *carries;       /* one a value: gradients pass through it */
-    size_t *value_at;    /* one a value: offset in the arena, LN_NOWHERE: a constant or not needed */
-    size_t *grad_at;     /* one a value: offset of its gradient */
+    ln_planned *nodes; /* one a node of the graph, in its order */
+    ln_tensor **fixed; /* one a value: results made from constants alone, else NULL */
+    bool *wanted;      /* one a value: seeds are its */
+    bool *carries;     /* one a value: gradients pass through it */
+    size_t *value_at;  /* one a value: offset in the arena, LN_NOWHERE: a constant or not needed */
+    size_t *grad_at;   /* one a value: offset of its gradient */
     size_t parameters_at, parameters_bytes; /* gradients of trainable constants */
     size_t scratch_at;
     size_t bytes; /* of the arena of an execution */
 };
+
+/* Whether a plan computes the node once. */
+static inline bool ln_node_is_fixed(const ln_graph *graph, const ln_node *node)
+{
+    return graph->values[node->outputs[0]].fixed;
+}
+
+/* Prepares every node that runs and computes those that are fixed. */
+ln_status ln_plan_prepare(ln_plan *plan, ln_error *err);
 
 /* The constants' data among a node's inputs, NULL for the others (room for input_count). */
 void ln_plan_constants(const ln_plan *plan, const ln_node *node, const void **out);

@@ -20,7 +20,7 @@ typedef struct ln_composite {
     const void *context;
     /* The rule for this node, NULL for the plain gradient. `position` counts nodes with
      * LN_LAYER_LINEAR from 0; -1 for others. A layer for which the method is not defined is an
-     * error (LN_EUNSUPPORTED, naming operator and node). */
+     * error (LN_EUNSUPPORTED); the plan puts operator and node before its words. */
     ln_status (*assign)(const struct ln_composite *composite, const ln_graph *graph,
                         const ln_node *node, int position, const ln_rule **out, ln_error *err);
 } ln_composite;

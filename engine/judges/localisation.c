@@ -65,9 +65,10 @@ static ln_status localise(const ln_judged *judged, ln_pool *pool, ln_verdict_fn 
                           double *values, const char **reasons, ln_error *err)
 {
     if (!judged->mask) {
+        ln_fail(err, LN_EINVALID, "there is no mask to compare the attribution with");
         if (err)
             snprintf(err->field, sizeof err->field, "mask");
-        return ln_fail(err, LN_EINVALID, "there is no mask to compare the attribution with");
+        return LN_EINVALID;
     }
     return ln_judge_by_magnitude(judged, pool, verdict, values, reasons, err);
 }

@@ -34,6 +34,24 @@ static double quantile(const double *sorted, int64_t count, double q)
     return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
+void ln_bootstrap_ends(double *values, int64_t count, double level, double *lower, double *upper)
+{
+    qsort(values, (size_t)count, sizeof *values, ascending);
+    *lower = quantile(values, count, (1 - level) / 2);
+    *upper = quantile(values, count, (1 + level) / 2);
+}
+
+ln_status ln_bootstrap_check(double level, int64_t resamples, ln_error *err)
+{
+    if (!(level > 0 && level < 1))
+        return ln_fail(err, LN_EINVALID,
+                       "the level of an interval lies between 0 and 1 (0.95), found %g", level);
+    if (resamples < 1 || resamples > 10000000)
+        return ln_fail(err, LN_EINVALID, "an interval takes 1 to 10000000 resamples, found %lld",
+                       (long long)resamples);
+    return LN_OK;
+}
+
 static double resampled_mean(const double *values, int64_t n, const ln_bootstrap_options *options,
                              int64_t resample)
 {
@@ -52,14 +70,7 @@ static ln_status resolve(const ln_bootstrap_options *given, ln_bootstrap_options
         out->level = LN_BOOTSTRAP_LEVEL;
     if (out->resamples == 0)
         out->resamples = LN_BOOTSTRAP_RESAMPLES;
-    if (!(out->level > 0 && out->level < 1))
-        return ln_fail(err, LN_EINVALID,
-                       "the level of an interval lies between 0 and 1 (0.95), found %g",
-                       out->level);
-    if (out->resamples < 1 || out->resamples > 10000000)
-        return ln_fail(err, LN_EINVALID, "an interval takes 1 to 10000000 resamples, found %lld",
-                       (long long)out->resamples);
-    return LN_OK;
+    return ln_bootstrap_check(out->level, out->resamples, err);
 }
 
 /* `values` holds out->n finite numbers. */
@@ -78,11 +89,8 @@ static ln_status interval(const double *values, const ln_bootstrap_options *opti
         means[r] = resampled_mean(values, out->n, options, r);
         status = ln_check_interrupt(err);
     }
-    if (!status) {
-        qsort(means, (size_t)options->resamples, sizeof *means, ascending);
-        out->lower = quantile(means, options->resamples, (1 - options->level) / 2);
-        out->upper = quantile(means, options->resamples, (1 + options->level) / 2);
-    }
+    if (!status)
+        ln_bootstrap_ends(means, options->resamples, options->level, &out->lower, &out->upper);
     ln_free(means);
     return status;
 }

@@ -1,5 +1,5 @@
 /* Intervals of a mean by the percentile bootstrap, for values one a sample: of one series, or of
- * the differences of two series over the same samples. */
+ * the differences of two series over the same samples. Intervals of metrics: metric.h. */
 #ifndef LN_METRICS_BOOTSTRAP_H
 #define LN_METRICS_BOOTSTRAP_H
 
@@ -28,5 +28,10 @@ ln_status ln_bootstrap_mean(const double *values, int64_t n, const ln_bootstrap_
 /* Of the mean of a[i] - b[i]; a sample counts where both have a value. */
 ln_status ln_bootstrap_paired(const double *a, const double *b, int64_t n,
                               const ln_bootstrap_options *options, ln_interval *out, ln_error *err);
+/* What an interval reports of its resamples: sorts the count >= 1 values (finite) in place; the ends
+ * are the (1 - level) / 2 and the (1 + level) / 2 quantile, interpolated linearly. */
+void ln_bootstrap_ends(double *values, int64_t count, double level, double *lower, double *upper);
+/* LN_EINVALID where level or resamples are out of range. */
+ln_status ln_bootstrap_check(double level, int64_t resamples, ln_error *err);
 
 #endif

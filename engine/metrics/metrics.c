@@ -11,15 +11,32 @@
 
 #define METRICS(X)                                                                                 \
     X(accuracy)                                                                                    \
+    X(average_precision)                                                                           \
+    X(balanced_accuracy)                                                                           \
+    X(brier)                                                                                       \
+    X(calibration_curve)                                                                           \
+    X(cohen_kappa)                                                                                 \
     X(confusion_matrix)                                                                            \
+    X(expected_calibration_error)                                                                  \
     X(f1)                                                                                          \
+    X(gain)                                                                                        \
+    X(gain_curve)                                                                                  \
     X(ks)                                                                                          \
+    X(ks_curve)                                                                                    \
+    X(ks_threshold)                                                                                \
     X(lift)                                                                                        \
+    X(lift_curve)                                                                                  \
     X(log_loss)                                                                                    \
+    X(mae)                                                                                         \
+    X(mcc)                                                                                         \
     X(mse)                                                                                         \
+    X(pr_curve)                                                                                    \
     X(precision)                                                                                   \
+    X(r2)                                                                                          \
     X(recall)                                                                                      \
-    X(roc_auc)
+    X(rmse)                                                                                        \
+    X(roc_auc)                                                                                     \
+    X(roc_curve)
 
 #define X(name) extern const ln_metric ln_metric_##name;
 METRICS(X)
@@ -130,11 +147,8 @@ ln_status ln_metric_compute(const ln_metric *metric, const ln_metric_input *inpu
 void ln_metric_result_free(ln_metric_result *result)
 {
     ln_tensor_release(result->matrix);
-    for (int i = 0; i < result->series_count; i++) {
+    for (int i = 0; i < result->series_count; i++)
         ln_free(result->series[i].x);
-        ln_free(result->series[i].y);
-        ln_free(result->series[i].threshold);
-    }
     ln_free(result->series);
     result->matrix = NULL;
     result->series = NULL;
@@ -146,14 +160,39 @@ const char *ln_metric_status(const ln_metric_result *result)
     return result->defined ? "ok" : "undefined";
 }
 
-int32_t ln_metric_predicted(const ln_metric_input *input, int64_t row)
+ln_status ln_metric_series_make(ln_metric_result *result, int count, ln_error *err)
+{
+    result->series = ln_calloc((size_t)count, sizeof *result->series);
+    if (!result->series)
+        return ln_fail_memory(err, (size_t)count * sizeof *result->series);
+    result->series_count = count;
+    return LN_OK;
+}
+
+ln_status ln_metric_points_make(ln_metric_series *series, int64_t points, ln_error *err)
+{
+    series->x = ln_calloc((size_t)points, 3 * sizeof(double));
+    if (!series->x)
+        return ln_fail_memory(err, (size_t)points * 3 * sizeof(double));
+    series->count = points;
+    series->y = series->x + points;
+    series->threshold = series->y + points;
+    return LN_OK;
+}
+
+int32_t ln_metric_predicted_at(const ln_metric_input *input, int64_t row, double threshold)
 {
     const double *scores = input->scores + row * input->class_count;
     if (input->class_count == 2)
-        return scores[1] >= LN_METRIC_THRESHOLD;
+        return scores[1] >= threshold;
     int32_t best = 0;
     for (int32_t c = 1; c < input->class_count; c++)
         if (scores[c] > scores[best])
             best = c;
     return best;
+}
+
+int32_t ln_metric_predicted(const ln_metric_input *input, int64_t row)
+{
+    return ln_metric_predicted_at(input, row, LN_METRIC_THRESHOLD);
 }

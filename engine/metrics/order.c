@@ -1,4 +1,4 @@
-/* Sorting scores: a least-significant-digit radix sort of (key, row) pairs. A float64's bits, with
+/* Sorting scores: a least-significant-digit radix sort of (key, tag) pairs. A float64's bits, with
  * the sign bit flipped for positive numbers and all bits for negative ones, order as the numbers
  * do; complementing them once more gives the descending order. Six passes over 11 bits each, of
  * which those in which all keys agree are skipped (probabilities share most of their exponent).
@@ -15,12 +15,7 @@
 #define DIGIT_BITS 11
 #define DIGITS (1 << DIGIT_BITS)
 
-typedef struct pair {
-    uint64_t key; /* ascending keys are descending scores */
-    int64_t row;
-} pair;
-
-static uint64_t key_of(double score)
+uint64_t ln_order_key(double score)
 {
     double plain = score + 0.0; /* -0 becomes 0 */
     uint64_t bits;
@@ -29,8 +24,17 @@ static uint64_t key_of(double score)
     return ~bits;
 }
 
+double ln_order_score(uint64_t key)
+{
+    uint64_t bits = ~key;
+    bits ^= bits >> 63 ? (uint64_t)1 << 63 : UINT64_MAX;
+    double score;
+    memcpy(&score, &bits, sizeof score);
+    return score;
+}
+
 /* One pass from `from` to `to`; false when all digits agree and nothing was moved. */
-static bool pass(const pair *from, pair *to, int64_t n, int shift)
+static bool pass(const ln_pair *from, ln_pair *to, int64_t n, int shift)
 {
     int64_t start[DIGITS] = {0};
     for (int64_t i = 0; i < n; i++)
@@ -48,26 +52,31 @@ static bool pass(const pair *from, pair *to, int64_t n, int shift)
     return true;
 }
 
+ln_pair *ln_order_sort(ln_pair *pairs, ln_pair *scratch, int64_t n)
+{
+    for (int shift = 0; shift < 64 && n > 1; shift += DIGIT_BITS) {
+        if (pass(pairs, scratch, n, shift)) {
+            ln_pair *swap = pairs;
+            pairs = scratch;
+            scratch = swap;
+        }
+    }
+    return pairs;
+}
+
 ln_status ln_order_descending(const double *scores, int64_t n, int64_t stride, int64_t *order,
                               ln_error *err)
 {
     if (n <= 0)
         return LN_OK;
-    pair *pairs = ln_calloc((size_t)n, 2 * sizeof *pairs);
+    ln_pair *pairs = ln_calloc((size_t)n, 2 * sizeof *pairs);
     if (!pairs)
         return ln_fail_memory(err, (size_t)n * 2 * sizeof *pairs);
-    pair *from = pairs, *to = pairs + n;
     for (int64_t i = 0; i < n; i++)
-        from[i] = (pair){key_of(scores[i * stride]), i};
-    for (int shift = 0; shift < 64; shift += DIGIT_BITS) {
-        if (pass(from, to, n, shift)) {
-            pair *swap = from;
-            from = to;
-            to = swap;
-        }
-    }
+        pairs[i] = (ln_pair){ln_order_key(scores[i * stride]), i};
+    const ln_pair *sorted = ln_order_sort(pairs, pairs + n, n);
     for (int64_t i = 0; i < n; i++)
-        order[i] = from[i].row;
+        order[i] = sorted[i].tag;
     ln_free(pairs);
     return LN_OK;
 }

@@ -4,6 +4,18 @@
 
 #include "lunette.h"
 
+/* What is sorted: 16 bytes that move together, so that nothing has to be looked up afterwards. */
+typedef struct ln_pair {
+    uint64_t key; /* ascending keys are descending scores, equal keys equal scores */
+    int64_t tag;  /* the caller's: the row, and what else is wanted in its place */
+} ln_pair;
+
+uint64_t ln_order_key(double score); /* of a number that is not NaN; 0 and -0 are equal */
+double ln_order_score(uint64_t key);
+/* Sorts by key, equal ones in the order given; `scratch` has room for n as well. Returns the one of
+ * the two that holds the result. */
+ln_pair *ln_order_sort(ln_pair *pairs, ln_pair *scratch, int64_t n);
+
 /* order[0 .. n-1]: the rows, highest score first, equal scores (0 and -0 are equal) in row order.
  * Row r's score is scores[r * stride]; none may be NaN. */
 ln_status ln_order_descending(const double *scores, int64_t n, int64_t stride, int64_t *order,

@@ -1,116 +1,133 @@
-/* Metrics of the order of scores: roc_auc, ks, lift. Rows are sorted by score once; equal scores
- * form one block, which is one threshold. With P and Q the weight of the positive and the negative
- * rows, and TP, FP what lies in the blocks down to a threshold:
+/* Metrics of the order of scores: roc_auc, average_precision, ks, ks_threshold. Rows are sorted by
+ * score once; equal scores form one block, which is one threshold. With P and Q the weight of the
+ * positive and the negative rows, and TP, FP what lies in the blocks down to a threshold:
  *
  *     roc_auc = sum over blocks of q (TP above the block + p / 2) / (P Q), p and q being the
  *               block's own weights: the share of pairs that are in the right order, ties half
- *     ks      = max over thresholds of |TP / P - FP / Q|
- *     lift    = (TP in the top share / weight of the top share) / (P / (P + Q))
+ *     average_precision = sum over blocks of p / P * TP / (TP + FP): the precision at each
+ *               threshold, weighted by the recall gained there (no interpolation)
+ *     ks      = max over thresholds of |TP / P - FP / Q|;  ks_threshold is the score at which it is
+ *               reached, the highest one where there are several
  *
- * The top share is at * (P + Q) of weight; of the block at the cut the needed part counts in
- * proportion. With one class all three are undefined ("one class only"). For more than two classes
- * roc_auc is one against the rest for each class, and their mean.
+ * With one class all are undefined ("one class only"). For more than two classes roc_auc and
+ * average_precision are one against the rest for each class, and their mean.
  *
- * Without weights every sum is a count below 2^53 (or half of one): ties are exact. Cost: one radix
- * sort, O(n) a class. Sources: Fawcett 2006, "An introduction to ROC analysis"; scikit-learn
- * roc_auc_score; scipy ks_2samp. */
+ * Without weights every sum of roc_auc and ks is a count below 2^53 (or half of one): ties are
+ * exact. Cost: one radix sort, O(n) a class. Sources: Fawcett 2006, "An introduction to ROC
+ * analysis"; scikit-learn roc_auc_score, average_precision_score; scipy ks_2samp. */
 #include <math.h>
 #include <stddef.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "metrics/metric.h"
-#include "metrics/order.h"
+#include "metrics/delong.h"
+#include "metrics/ranking.h"
 
-/* Rows from the highest score down, and which class is the positive one. */
-typedef struct ranking {
-    const ln_metric_input *input;
-    const double *scores;        /* of the positive class, every class_count-th */
-    int64_t *order;              /* n rows, owned */
-    int32_t positive;            /* class id */
-    double positives, negatives; /* weights */
-} ranking;
-
-/* Rows [begin, end) of the order have one score. */
-typedef struct block {
-    int64_t begin, end;
-    double positives, negatives; /* weights within */
-} block;
-
-static double weight_of(const ln_metric_input *input, int64_t row)
+ln_pair *ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair *room)
 {
-    return input->weights ? input->weights[row] : 1;
+    const double *scores = input->scores + positive;
+    for (int64_t row = 0; row < input->n; row++)
+        room[row] = (ln_pair){ln_order_key(scores[row * input->class_count]),
+                              2 * row + (input->labels[row] == positive)};
+    return ln_order_sort(room, room + input->n, input->n);
 }
 
-static ln_status rank(const ln_metric_input *input, int32_t positive, ranking *out, ln_error *err)
+ln_status ln_ranking_make(const ln_metric_input *input, int32_t positive, ln_ranking *out,
+                          ln_error *err)
 {
-    *out = (ranking){.input = input, .scores = input->scores + positive, .positive = positive};
+    *out = (ln_ranking){.input = input};
     for (int64_t row = 0; row < input->n; row++) {
         double *sum = input->labels[row] == positive ? &out->positives : &out->negatives;
-        *sum += weight_of(input, row);
+        *sum += ln_metric_weight(input, row);
     }
-    if (!(out->positives > 0 && out->negatives > 0))
-        return LN_OK; /* one class only: the callers look at the two sums first */
-    out->order = ln_calloc((size_t)input->n, sizeof *out->order);
-    if (!out->order)
-        return ln_fail_memory(err, (size_t)input->n * sizeof *out->order);
-    ln_status status =
-        ln_order_descending(out->scores, input->n, input->class_count, out->order, err);
-    if (status)
-        ln_free(out->order);
-    return status;
-}
-
-/* The block after `at` (a zeroed one: the first); false at the end. */
-static bool next_block(const ranking *rows, block *at)
-{
-    const ln_metric_input *input = rows->input;
-    if (at->end == input->n)
-        return false;
-    *at = (block){.begin = at->end, .end = at->end};
-    double score = rows->scores[rows->order[at->begin] * input->class_count];
-    while (at->end < input->n) {
-        int64_t row = rows->order[at->end];
-        if (rows->scores[row * input->class_count] != score)
-            break;
-        double *sum = input->labels[row] == rows->positive ? &at->positives : &at->negatives;
-        *sum += weight_of(input, row);
-        at->end++;
-    }
-    return true;
-}
-
-static bool one_class(const ranking *rows)
-{
-    return !(rows->positives > 0 && rows->negatives > 0);
-}
-
-/* The area of one class against the rest; NaN where one of the sides is empty. */
-static ln_status area(const ln_metric_input *input, int32_t positive, double *out, double *weight,
-                      ln_error *err)
-{
-    ranking rows;
-    ln_status status = rank(input, positive, &rows, err);
-    if (status)
-        return status;
-    *out = NAN;
-    *weight = rows.positives;
-    if (one_class(&rows))
+    if (ln_ranking_one_class(out))
         return LN_OK;
-    double above = 0, sum = 0; /* positives above the block; twice the pairs won */
-    for (block at = {0}; next_block(&rows, &at); above += at.positives)
-        sum += at.negatives * (2 * above + at.positives);
-    ln_free(rows.order);
-    *out = sum / (2 * rows.positives * rows.negatives);
+    if (input->order) {
+        out->order = input->order + positive * input->n;
+        return LN_OK;
+    }
+    out->owned = ln_calloc((size_t)input->n, 2 * sizeof *out->owned);
+    if (!out->owned)
+        return ln_fail_memory(err, (size_t)input->n * 2 * sizeof *out->owned);
+    out->order = ln_ranking_sort(input, positive, out->owned);
     return LN_OK;
 }
 
-static ln_status roc_auc(const ln_metric_input *input, const void *params, ln_metric_result *result,
-                         ln_error *err)
+void ln_ranking_free(ln_ranking *ranking)
+{
+    ln_free(ranking->owned);
+    ranking->owned = NULL;
+    ranking->order = NULL;
+}
+
+bool ln_ranking_one_class(const ln_ranking *ranking)
+{
+    return !(ranking->positives > 0 && ranking->negatives > 0);
+}
+
+bool ln_ranking_next(const ln_ranking *ranking, ln_block *at)
+{
+    const ln_metric_input *input = ranking->input;
+    const bool plain = !input->weights && !input->times;
+    int64_t end = at->end;
+    if (end == input->n)
+        return false;
+    const uint64_t key = ranking->order[end].key;
+    double sums[2] = {0, 0}; /* of the negatives, of the positives */
+    for (; end < input->n && ranking->order[end].key == key; end++) {
+        int64_t tag = ranking->order[end].tag;
+        sums[tag & 1] += plain ? 1 : ln_metric_weight(input, tag >> 1);
+    }
+    *at = (ln_block){.begin = at->end,
+                     .end = end,
+                     .score = ln_order_score(key),
+                     .positives = sums[1],
+                     .negatives = sums[0]};
+    return true;
+}
+
+/* Twice the share of pairs in the right order would be counts over counts: the division is last. */
+static double area(const ln_ranking *rows)
+{
+    double above = 0, sum = 0; /* positives above the block; twice the pairs won */
+    for (ln_block at = {0}; ln_ranking_next(rows, &at); above += at.positives)
+        sum += at.negatives * (2 * above + at.positives);
+    return sum / (2 * rows->positives * rows->negatives);
+}
+
+static double precision_over_recall(const ln_ranking *rows)
+{
+    double hit = 0, taken = 0, sum = 0;
+    for (ln_block at = {0}; ln_ranking_next(rows, &at);) {
+        hit += at.positives;
+        taken += at.positives + at.negatives;
+        if (at.positives > 0)
+            sum += at.positives * (hit / taken);
+    }
+    return sum / rows->positives;
+}
+
+typedef double (*measure)(const ln_ranking *rows);
+
+/* One class against the rest; NaN where one of the sides is empty. */
+static ln_status of_class(const ln_metric_input *input, int32_t positive, measure of, double *out,
+                          double *weight, ln_error *err)
+{
+    ln_ranking rows;
+    ln_status status = ln_ranking_make(input, positive, &rows, err);
+    *weight = rows.positives;
+    *out = status || ln_ranking_one_class(&rows) ? NAN : of(&rows);
+    ln_ranking_free(&rows);
+    return status;
+}
+
+/* Of class 1 of two; of more, the mean over all classes. */
+static ln_status one_or_all(const ln_metric_input *input, measure of, const void *params,
+                            ln_metric_result *result, ln_error *err)
 {
     double value, weight;
     if (input->class_count == 2) {
-        ln_status status = area(input, 1, &value, &weight, err);
+        ln_status status = of_class(input, 1, of, &value, &weight, err);
         if (status)
             return status;
         result->value = value;
@@ -120,7 +137,7 @@ static ln_status roc_auc(const ln_metric_input *input, const void *params, ln_me
     double sum = 0, total = 0;
     int64_t present = 0, missing = -1;
     for (int32_t c = 0; c < input->class_count; c++) {
-        ln_status status = area(input, c, &value, &weight, err);
+        ln_status status = of_class(input, c, of, &value, &weight, err);
         if (status)
             return status;
         if (weight > 0)
@@ -140,51 +157,62 @@ static ln_status roc_auc(const ln_metric_input *input, const void *params, ln_me
     return LN_OK;
 }
 
+static ln_status roc_auc(const ln_metric_input *input, const void *params, ln_metric_result *result,
+                         ln_error *err)
+{
+    return one_or_all(input, area, params, result, err);
+}
+
+static ln_status average_precision(const ln_metric_input *input, const void *params,
+                                   ln_metric_result *result, ln_error *err)
+{
+    return one_or_all(input, precision_over_recall, params, result, err);
+}
+
+/* The greatest distance of the two rates and the score where it is first reached from above. */
+static ln_status greatest(const ln_metric_input *input, double *distance, double *score,
+                          ln_metric_result *result, ln_error *err)
+{
+    ln_ranking rows;
+    ln_status status = ln_ranking_make(input, 1, &rows, err);
+    if (status || ln_ranking_one_class(&rows)) {
+        ln_ranking_free(&rows);
+        return status ? status : ln_metric_undefined(result, "one class only");
+    }
+    double hit = 0, wrong = 0;
+    *distance = -1;
+    for (ln_block at = {0}; ln_ranking_next(&rows, &at);) {
+        if (!(at.positives + at.negatives > 0))
+            continue;
+        hit += at.positives;
+        wrong += at.negatives;
+        /* |TP / P - FP / Q| times P Q: counts, so that ties are seen as such. Below the last block
+         * lies nothing: there it is 0, whatever the sums of weights round to. */
+        double here = at.end == input->n ? 0 : fabs(hit * rows.negatives - wrong * rows.positives);
+        if (here > *distance) {
+            *distance = here;
+            *score = at.score;
+        }
+    }
+    *distance /= rows.positives * rows.negatives;
+    ln_ranking_free(&rows);
+    return LN_OK;
+}
+
 static ln_status ks(const ln_metric_input *input, const void *params, ln_metric_result *result,
                     ln_error *err)
 {
     (void)params;
-    ranking rows;
-    ln_status status = rank(input, 1, &rows, err);
-    if (status)
-        return status;
-    if (one_class(&rows))
-        return ln_metric_undefined(result, "one class only");
-    double hit = 0, wrong = 0, best = 0;
-    for (block at = {0}; next_block(&rows, &at);) {
-        hit += at.positives;
-        wrong += at.negatives;
-        double distance = fabs(hit / rows.positives - wrong / rows.negatives);
-        if (at.end < input->n && distance > best)
-            best = distance;
-    }
-    ln_free(rows.order);
-    result->value = best;
-    return LN_OK;
+    double score;
+    return greatest(input, &result->value, &score, result, err);
 }
 
-static ln_status lift(const ln_metric_input *input, const void *params, ln_metric_result *result,
-                      ln_error *err)
+static ln_status ks_threshold(const ln_metric_input *input, const void *params,
+                              ln_metric_result *result, ln_error *err)
 {
-    ranking rows;
-    ln_status status = rank(input, 1, &rows, err);
-    if (status)
-        return status;
-    if (one_class(&rows))
-        return ln_metric_undefined(result, "one class only");
-    double total = rows.positives + rows.negatives;
-    double wanted = ((const ln_share_params *)params)->at * total, taken = 0, hit = 0;
-    for (block at = {0}; taken < wanted && next_block(&rows, &at);) {
-        double size = at.positives + at.negatives;
-        if (!(size > 0))
-            continue;
-        double part = fmin(1, (wanted - taken) / size);
-        hit += part * at.positives;
-        taken += size;
-    }
-    ln_free(rows.order);
-    result->value = hit / wanted / (rows.positives / total);
-    return LN_OK;
+    (void)params;
+    double distance;
+    return greatest(input, &distance, &result->value, result, err);
 }
 
 static const ln_param auc_params[] = {
@@ -197,18 +225,7 @@ static const ln_param auc_params[] = {
              "classes' rows"},
     LN_PARAM_END};
 static const ln_param no_params[] = {LN_PARAM_END};
-static const ln_param lift_params[] = {{.name = "at",
-                                        .type = LN_PARAM_REAL,
-                                        .offset = offsetof(ln_share_params, at),
-                                        .fallback = "0.1",
-                                        .min = 0,
-                                        .max = 1,
-                                        .above_min = true,
-                                        .position = 1,
-                                        .help = "share of the rows, highest scores first"},
-                                       LN_PARAM_END};
 static const ln_auc_params auc_defaults = {LN_AUC_MACRO};
-static const ln_share_params lift_defaults = {0.1};
 
 const ln_metric ln_metric_roc_auc = {
     .word = {.name = "roc_auc",
@@ -217,11 +234,12 @@ const ln_metric ln_metric_roc_auc = {
              .source = "Fawcett 2006; scikit-learn roc_auc_score",
              .params = auc_params,
              .params_size = sizeof(ln_auc_params)},
-    .flags = LN_METRIC_SCORES | LN_METRIC_BINARY | LN_METRIC_MULTICLASS,
+    .flags = LN_METRIC_SCORES | LN_METRIC_RANKING | LN_METRIC_BINARY | LN_METRIC_MULTICLASS,
     .higher_is_better = true,
     .scope = "model",
     .defaults = &auc_defaults,
     .compute = roc_auc,
+    .interval = ln_delong_interval,
 };
 
 const ln_metric ln_metric_ks = {
@@ -230,22 +248,34 @@ const ln_metric ln_metric_ks = {
              .formula = "max over thresholds of |TPR - FPR|",
              .source = "Kolmogorov-Smirnov statistic; scipy ks_2samp",
              .params = no_params},
-    .flags = LN_METRIC_SCORES | LN_METRIC_BINARY,
+    .flags = LN_METRIC_SCORES | LN_METRIC_RANKING | LN_METRIC_BINARY,
     .higher_is_better = true,
     .scope = "model",
     .compute = ks,
 };
 
-const ln_metric ln_metric_lift = {
-    .word = {.name = "lift",
-             .summary = "Positive rate among the highest scores over that of all rows",
-             .formula = "(positives in the top share / size of the top share) / base rate",
-             .source = "marketing and credit scoring; ties at the cut count in proportion",
-             .params = lift_params,
-             .params_size = sizeof(ln_share_params)},
-    .flags = LN_METRIC_SCORES | LN_METRIC_BINARY,
+const ln_metric ln_metric_ks_threshold = {
+    .word = {.name = "ks_threshold",
+             .summary =
+                 "The score at which the two classes are furthest apart (where ks is reached)",
+             .formula = "argmax over thresholds of |TPR - FPR|, the highest score among equals",
+             .source = "Kolmogorov-Smirnov statistic; Youden 1950",
+             .params = no_params},
+    .flags = LN_METRIC_SCORES | LN_METRIC_RANKING | LN_METRIC_BINARY | LN_METRIC_NEUTRAL,
+    .scope = "model",
+    .compute = ks_threshold,
+};
+
+const ln_metric ln_metric_average_precision = {
+    .word = {.name = "average_precision",
+             .summary = "Mean of the precision over the thresholds, by the recall gained at each",
+             .formula = "sum over thresholds of (R_i - R_{i-1}) P_i",
+             .source = "Davis and Goadrich 2006; scikit-learn average_precision_score",
+             .params = auc_params,
+             .params_size = sizeof(ln_auc_params)},
+    .flags = LN_METRIC_SCORES | LN_METRIC_RANKING | LN_METRIC_BINARY | LN_METRIC_MULTICLASS,
     .higher_is_better = true,
     .scope = "model",
-    .defaults = &lift_defaults,
-    .compute = lift,
+    .defaults = &auc_defaults,
+    .compute = average_precision,
 };

@@ -12,64 +12,23 @@
  * 0 in a mean, and the remark says so; alone it is undefined.
  *
  * Cost: one pass over the rows. Source: scikit-learn's metrics of the same names. */
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "metrics/metric.h"
-
-/* Weights by class; all arrays are class_count long. */
-typedef struct tally {
-    double *hit, *predicted, *actual;
-    bool *occurs; /* among the labels or the predictions, whatever the weight */
-    double total; /* of all rows */
-} tally;
-
-static double weight_of(const ln_metric_input *input, int64_t row)
-{
-    return input->weights ? input->weights[row] : 1;
-}
-
-static void tally_free(tally *counts)
-{
-    ln_free(counts->hit);
-    ln_free(counts->occurs);
-}
-
-static ln_status tally_make(const ln_metric_input *input, tally *out, ln_error *err)
-{
-    size_t classes = (size_t)input->class_count;
-    *out = (tally){.hit = ln_calloc(classes, 3 * sizeof(double)),
-                   .occurs = ln_calloc(classes, sizeof(bool))};
-    if (!out->hit || !out->occurs) {
-        tally_free(out);
-        return ln_fail_memory(err, classes * (3 * sizeof(double) + sizeof(bool)));
-    }
-    out->predicted = out->hit + classes;
-    out->actual = out->predicted + classes;
-    for (int64_t row = 0; row < input->n; row++) {
-        int32_t is = input->labels[row], said = ln_metric_predicted(input, row);
-        double weight = weight_of(input, row);
-        out->actual[is] += weight;
-        out->predicted[said] += weight;
-        if (is == said)
-            out->hit[is] += weight;
-        out->total += weight;
-        out->occurs[is] = out->occurs[said] = true;
-    }
-    return LN_OK;
-}
+#include "metrics/tally.h"
 
 static ln_status accuracy(const ln_metric_input *input, const void *params,
                           ln_metric_result *result, ln_error *err)
 {
-    (void)params;
     (void)err;
+    double threshold = ((const ln_threshold_params *)params)->threshold;
     double hit = 0, total = 0;
     for (int64_t row = 0; row < input->n; row++) {
-        double weight = weight_of(input, row);
-        if (input->labels[row] == ln_metric_predicted(input, row))
+        double weight = ln_metric_weight(input, row);
+        if (input->labels[row] == ln_metric_predicted_at(input, row, threshold))
             hit += weight;
         total += weight;
     }
@@ -79,23 +38,23 @@ static ln_status accuracy(const ln_metric_input *input, const void *params,
 
 /* precision, recall and f1 differ in the denominator, the factor and the words. */
 typedef struct kind {
-    double factor;                                         /* of the hits */
-    double (*denominator)(const tally *counts, int64_t c); /* of class c */
-    const char *binary;                                    /* why class 1 alone is undefined */
-    const char *averaged;                                  /* "nothing is predicted as" class c */
+    double factor;                                            /* of the hits */
+    double (*denominator)(const ln_tally *counts, int64_t c); /* of class c */
+    const char *binary;                                       /* why class 1 alone is undefined */
+    const char *averaged; /* "nothing is predicted as" class c */
 } kind;
 
-static double predicted_as(const tally *counts, int64_t c)
+static double predicted_as(const ln_tally *counts, int64_t c)
 {
     return counts->predicted[c];
 }
 
-static double labelled_as(const tally *counts, int64_t c)
+static double labelled_as(const ln_tally *counts, int64_t c)
 {
     return counts->actual[c];
 }
 
-static double either(const tally *counts, int64_t c)
+static double either(const ln_tally *counts, int64_t c)
 {
     return counts->predicted[c] + counts->actual[c];
 }
@@ -107,7 +66,7 @@ static const kind kind_f1 = {2, either, "no row is of class 1 and none is predic
                              "no row is, and none is predicted as,"};
 
 /* "macro" and "weighted": a mean over the classes that occur. */
-static void mean_over_classes(const ln_metric_input *input, const kind *of, const tally *counts,
+static void mean_over_classes(const ln_metric_input *input, const kind *of, const ln_tally *counts,
                               bool weighted, ln_metric_result *result)
 {
     double sum = 0, weight = 0;
@@ -136,8 +95,9 @@ static void mean_over_classes(const ln_metric_input *input, const kind *of, cons
 static ln_status averaged(const ln_metric_input *input, const kind *of, const void *params,
                           ln_metric_result *result, ln_error *err)
 {
-    tally counts;
-    ln_status status = tally_make(input, &counts, err);
+    double threshold = ((const ln_average_params *)params)->threshold;
+    ln_tally counts;
+    ln_status status = ln_tally_make(input, threshold, &counts, err);
     if (status)
         return status;
     int average = ((const ln_average_params *)params)->average;
@@ -157,7 +117,7 @@ static ln_status averaged(const ln_metric_input *input, const kind *of, const vo
     } else {
         mean_over_classes(input, of, &counts, average == LN_AVERAGE_WEIGHTED, result);
     }
-    tally_free(&counts);
+    ln_tally_free(&counts);
     return LN_OK;
 }
 
@@ -182,15 +142,15 @@ static ln_status f1(const ln_metric_input *input, const void *params, ln_metric_
 static ln_status confusion_matrix(const ln_metric_input *input, const void *params,
                                   ln_metric_result *result, ln_error *err)
 {
-    (void)params;
+    double threshold = ((const ln_threshold_params *)params)->threshold;
     ln_shape shape = {.rank = 2, .dims = {input->class_count, input->class_count}};
     ln_status status = ln_tensor_new(LN_F64, &shape, &result->matrix, err);
     if (status)
         return status;
     double *matrix = ln_f64(result->matrix);
     for (int64_t row = 0; row < input->n; row++)
-        matrix[input->labels[row] * input->class_count + ln_metric_predicted(input, row)] +=
-            weight_of(input, row);
+        matrix[input->labels[row] * input->class_count +
+               ln_metric_predicted_at(input, row, threshold)] += ln_metric_weight(input, row);
     return LN_OK;
 }
 
@@ -198,15 +158,15 @@ static ln_status confusion_matrix(const ln_metric_input *input, const void *para
 static ln_status check_average(const ln_metric *metric, int64_t class_count, const void *params,
                                ln_error *err)
 {
-    if (class_count > 2 && ((const ln_average_params *)params)->average == LN_AVERAGE_BINARY)
+    const ln_average_params *given = params;
+    if (class_count > 2 && given->average == LN_AVERAGE_BINARY)
         return ln_fail(err, LN_EINVALID,
                        "%s with average = \"binary\" (the default) is of two classes, found %lld: "
                        "choose average = \"macro\", \"micro\" or \"weighted\"",
                        metric->word.name, (long long)class_count);
-    return LN_OK;
+    ln_threshold_params threshold = {given->threshold};
+    return ln_threshold_check(metric, class_count, &threshold, err);
 }
-
-#define CLASSES (LN_METRIC_BINARY | LN_METRIC_MULTICLASS)
 
 static const ln_param average_params[] = {
     {.name = "average",
@@ -216,19 +176,28 @@ static const ln_param average_params[] = {
      .choices = LN_AVERAGE_CHOICES,
      .help = "binary: of class 1; macro: mean over classes; micro: all classes pooled; weighted: "
              "mean by the classes' rows"},
+    {.name = "threshold",
+     .type = LN_PARAM_REAL,
+     .offset = offsetof(ln_average_params, threshold),
+     .fallback = "0.5",
+     .min = -HUGE_VAL,
+     .max = HUGE_VAL,
+     .help = "class 1 of two is predicted where its score is at least this"},
     LN_PARAM_END};
-static const ln_param no_params[] = {LN_PARAM_END};
-static const ln_average_params average_defaults = {LN_AVERAGE_BINARY};
+static const ln_average_params average_defaults = {LN_AVERAGE_BINARY, LN_METRIC_THRESHOLD};
 
 const ln_metric ln_metric_accuracy = {
     .word = {.name = "accuracy",
              .summary = "Share of the rows whose class is predicted",
              .formula = "sum of w over rows with predicted = label / sum of w",
              .source = "scikit-learn accuracy_score",
-             .params = no_params},
-    .flags = CLASSES,
+             .params = ln_threshold_param,
+             .params_size = sizeof(ln_threshold_params)},
+    .flags = LN_METRIC_CLASSES,
     .higher_is_better = true,
     .scope = "model",
+    .defaults = &ln_threshold_defaults,
+    .check = ln_threshold_check,
     .compute = accuracy,
 };
 
@@ -239,7 +208,7 @@ const ln_metric ln_metric_precision = {
              .source = "scikit-learn precision_score",
              .params = average_params,
              .params_size = sizeof(ln_average_params)},
-    .flags = CLASSES,
+    .flags = LN_METRIC_CLASSES,
     .higher_is_better = true,
     .scope = "model",
     .defaults = &average_defaults,
@@ -254,7 +223,7 @@ const ln_metric ln_metric_recall = {
              .source = "scikit-learn recall_score",
              .params = average_params,
              .params_size = sizeof(ln_average_params)},
-    .flags = CLASSES,
+    .flags = LN_METRIC_CLASSES,
     .higher_is_better = true,
     .scope = "model",
     .defaults = &average_defaults,
@@ -269,7 +238,7 @@ const ln_metric ln_metric_f1 = {
              .source = "scikit-learn f1_score",
              .params = average_params,
              .params_size = sizeof(ln_average_params)},
-    .flags = CLASSES,
+    .flags = LN_METRIC_CLASSES,
     .higher_is_better = true,
     .scope = "model",
     .defaults = &average_defaults,
@@ -282,8 +251,11 @@ const ln_metric ln_metric_confusion_matrix = {
              .summary = "Weight of the rows by true class (rows) and predicted class (columns)",
              .formula = "C[i][j] = sum of w over rows of class i predicted as j",
              .source = "scikit-learn confusion_matrix",
-             .params = no_params},
-    .flags = CLASSES | LN_METRIC_MATRIX,
+             .params = ln_threshold_param,
+             .params_size = sizeof(ln_threshold_params)},
+    .flags = LN_METRIC_CLASSES | LN_METRIC_MATRIX,
     .scope = "model",
+    .defaults = &ln_threshold_defaults,
+    .check = ln_threshold_check,
     .compute = confusion_matrix,
 };

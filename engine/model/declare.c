@@ -64,12 +64,12 @@ static ln_status declare_parameter(ln_declaration *declaration, const char *name
 }
 
 /* Takes "<operator> '<name>': " off the front of a message that will name the layer otherwise. */
-static void remove_prefix(ln_error *err, const char *operator, const char * name)
+static void remove_prefix(ln_error *err, const char *operator_name, const char *name)
 {
     char prefix[256];
     if (!err)
         return;
-    const int length = snprintf(prefix, sizeof prefix, "%s '%s': ", operator, name);
+    const int length = snprintf(prefix, sizeof prefix, "%s '%s': ", operator_name, name);
     if (length < (int)sizeof prefix && strncmp(err->message, prefix, (size_t)length) == 0)
         memmove(err->message, err->message + length, strlen(err->message + length) + 1);
 }

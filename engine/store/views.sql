@@ -20,6 +20,7 @@ SELECT r.id, r.uuid, x.name AS experiment, r.status, r.started_at, r.finished_at
            (SELECT '"' || replace(replace(m.label, '\', '\\'), '"', '\"') || '":' || m.value AS pair
             FROM metric m
             WHERE m.run = r.id AND m.scope = 'model' AND m.class IS NULL AND m.slice IS NULL
+                  AND m.split IS NOT 'train'
                   AND abs(m.value) <= 1.7e308
             ORDER BY m.id)) AS metrics,
        r.numerics, r.threads, v.isa, v.host, r.invocation, r.script_sha256, r.parent_run,
@@ -62,5 +63,5 @@ FROM metric m
 JOIN run r ON r.id = m.run
 JOIN experiment x ON x.id = r.experiment
 LEFT JOIN explanation e ON e.id = m.explanation
-WHERE m.scope IN ('model', 'explanation') AND m.value IS NOT NULL
+WHERE m.scope IN ('model', 'explanation') AND m.value IS NOT NULL AND m.split IS NOT 'train'
       AND m.higher_is_better IS NOT NULL;

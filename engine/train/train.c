@@ -257,16 +257,35 @@ static ln_recipe resolve(const ln_train_options *options)
                                                        : options->schedule->defaults};
 }
 
+static ln_status check_all(const ln_model *model, const ln_recipe *recipe,
+                           const ln_train_set *train, const ln_train_set *validation, ln_error *err)
+{
+    ln_status status = check_options(model, recipe, validation != NULL, err);
+    if (status == LN_OK)
+        status = check_set(model, recipe->options, train, "training", err);
+    if (status == LN_OK && validation)
+        status = check_set(model, recipe->options, validation, "validation", err);
+    return status;
+}
+
+ln_status ln_train_check(ln_model *model, const ln_train_options *options,
+                         const ln_train_set *train, const ln_train_set *validation, ln_error *err)
+{
+    const ln_recipe recipe = resolve(options);
+    ln_trainer trainer = {0};
+    ln_status status = check_all(model, &recipe, train, validation, err);
+    if (status == LN_OK) /* what is trained, and up to which layer */
+        status = ln_trainer_init(&trainer, model, &recipe, 1, NULL, err);
+    ln_trainer_free(&trainer);
+    return status;
+}
+
 ln_status ln_train(ln_model *model, const ln_train_options *options, const ln_train_set *train,
                    const ln_train_set *validation, ln_pool *pool, ln_epoch_fn each, void *context,
                    ln_error *err)
 {
     const ln_recipe recipe = resolve(options);
-    ln_status status = check_options(model, &recipe, validation != NULL, err);
-    if (status == LN_OK)
-        status = check_set(model, options, train, "training", err);
-    if (status == LN_OK && validation)
-        status = check_set(model, options, validation, "validation", err);
+    ln_status status = check_all(model, &recipe, train, validation, err);
     if (status != LN_OK)
         return status;
 

@@ -99,6 +99,9 @@ typedef struct ln_train_set {
     const double *numbers; /* one a row */
     const double *weights; /* a row, not below 0; or NULL */
 } ln_train_set;
+/* What ln_train would refuse before its first step; nothing is changed. */
+ln_status ln_train_check(ln_model *model, const ln_train_options *options,
+                         const ln_train_set *train, const ln_train_set *validation, ln_error *err);
 ln_status ln_train(ln_model *model, const ln_train_options *options, const ln_train_set *train,
                    const ln_train_set *validation, ln_pool *pool, ln_epoch_fn each, void *context,
                    ln_error *err);

@@ -14,6 +14,7 @@
 
 #include "../command.h"
 #include "../exported.h"
+#include "../host.h"
 #include "../rows.h"
 #include "base/alloc.h"
 #include "base/error.h"
@@ -259,8 +260,10 @@ static int run(const ln_options *options, ln_error *err)
     const char *format = options->format ? options->format : "npy";
     if (!e.dir || !e.dir[0])
         return ln_usage(options, err, "'lunette export' needs -o DIR, where the files go");
+    if (strcmp(format, "png") == 0)
+        return ln_host_main(options, "command", "export_pictures", err);
     if (strcmp(format, "npy") != 0 && strcmp(format, "csv") != 0)
-        return ln_usage(options, err, "--format: expected npy or csv, found '%.60s'", format);
+        return ln_usage(options, err, "--format: expected npy, csv or png, found '%.60s'", format);
     e.csv = strcmp(format, "csv") == 0;
     ln_status status = ln_store_open(options->db, LN_STORE_READ, &e.store, err);
     if (status == LN_OK)
@@ -278,9 +281,11 @@ const ln_command ln_command_export = {
     .min_operands = 1,
     .max_operands = 1,
     .options = "db output format",
-    .summary = "write a run's attributions and predictions as npy or csv",
+    .summary = "write a run's attributions and predictions as npy, csv or png",
     .details = "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, "
                "outputs)\n"
-               "and index.csv, which says which explainer, parameters and rows each file holds.",
+               "and index.csv, which says which explainer, parameters and rows each file holds. With\n"
+               "--format png: LABEL.ROW.png, a heat map of each sample, where attributions are images,\n"
+               "else LABEL.png, bars of the strongest columns.",
     .run = run,
 };

@@ -34,8 +34,6 @@ static const section sections[] = {
      "UNION ALL SELECT 'resumes', parent_run FROM run WHERE id = :run AND parent_run IS NOT NULL "
      "UNION ALL SELECT 'reproduces', reproduces_run FROM run WHERE id = :run AND reproduces_run "
      "IS NOT NULL"},
-    {"parameters",
-     "SELECT key, coalesce(text, num) AS value FROM param WHERE run = :run ORDER BY key"},
     {"metrics",
      "SELECT m.label AS metric, m.split, m.class, m.slice, e.label AS explanation, "
      "round(m.value, 6) AS value, round(m.lower, 6) AS lower, round(m.upper, 6) AS upper, m.n, "
@@ -58,6 +56,8 @@ static const section sections[] = {
      "told' END AS verdict, detail FROM expectation WHERE invocation = (SELECT invocation FROM run "
      "WHERE id = :run) AND experiment = (SELECT experiment FROM run WHERE id = :run) AND "
      "(run IS NULL OR run = :run) ORDER BY seq"},
+    {"parameters",
+     "SELECT key, coalesce(text, num) AS value FROM param WHERE run = :run ORDER BY key"},
     {"sources",
      "SELECT r.role, coalesce(r.path, s.path) AS path, r.sha256 FROM run_source r "
      "JOIN source s ON s.sha256 = r.sha256 WHERE r.run = :run ORDER BY r.role DESC, path"},

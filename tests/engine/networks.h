@@ -119,6 +119,7 @@ static inline void set_parameter(const ln_word *word, parameters *into, const ch
     double real = strtod(literal, NULL);
     bool truth = strcmp(literal, "true") == 0;
     int choice;
+    ln_ints whole_numbers = {0};
     switch (param->type) {
     case LN_PARAM_INT:
         memcpy(at, &whole, sizeof whole);
@@ -134,18 +135,24 @@ static inline void set_parameter(const ln_word *word, parameters *into, const ch
         assert_true(choice >= 0);
         memcpy(at, &choice, sizeof choice);
         break;
+    case LN_PARAM_INTS: /* "2" or "1,2,2" */
+        for (char *next = (char *)literal - 1; next[0] != '\0' || next < literal;)
+            whole_numbers.at[whole_numbers.count++] = strtoll(next + 1, &next, 10);
+        memcpy(at, &whole_numbers, sizeof whole_numbers);
+        break;
     default:
         fail_msg("%s of %s is not in the parameter struct", name, word->name);
     }
 }
 
-/* Every default of the descriptor, then "name=literal" pairs separated by blanks. */
+/* Every default of the descriptor, then "name=literal" pairs separated by blanks. What is required
+ * and not given is left out, which is no value that a script can give. */
 static inline parameters parameters_of(const ln_word *word, const char *given)
 {
     parameters made = {0};
     assert_true(word->params_size <= sizeof made.bytes);
     for (const ln_param *param = word->params; param->name; param++)
-        if (param->offset != LN_NO_OFFSET)
+        if (param->offset != LN_NO_OFFSET && strcmp(param->fallback, LN_REQUIRED) != 0)
             set_parameter(word, &made, param->name, param->fallback);
     char text[256], *rest = NULL;
     snprintf(text, sizeof text, "%s", given);
@@ -159,6 +166,33 @@ static inline parameters parameters_of(const ln_word *word, const char *given)
 
 /* ---------------------------------------------------------------- jobs */
 
+/* The parameters that a word cannot do without, for loops over all of them. */
+static inline const char *required_by(const ln_explainer *explainer)
+{
+    return strcmp(explainer->word.name, "occlusion") == 0 ? "window=1" : "";
+}
+
+/* Rows that have no numbers in a data set are their own. */
+static const int64_t own_numbers[] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
+    20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39,
+    40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59,
+};
+
+/* What a test does not care about: an input of one axis, every input alone, rows by their place. */
+static inline ln_request completed(ln_request request)
+{
+    if (!request.groups)
+        request.group_count = request.model->width;
+    if (request.input_shape.rank == 0)
+        request.input_shape = TEST_SHAPE(request.model->width);
+    if (!request.row_ids) {
+        assert_true(request.x->shape.dims[0] <= (int64_t)(sizeof own_numbers / sizeof(int64_t)));
+        request.row_ids = own_numbers;
+    }
+    return request;
+}
+
 /* One job from start to end: all items of the request. The caller frees the result. */
 static inline ln_explanation explain(const char *word, const char *given, ln_request request,
                                      ln_pool *pool)
@@ -167,9 +201,8 @@ static inline ln_explanation explain(const char *word, const char *given, ln_req
     const ln_explainer *explainer = ln_explainer_find(word);
     assert_non_null(explainer);
     parameters params = parameters_of(&explainer->word, given);
+    request = completed(request);
     request.params = params.bytes;
-    if (!request.groups)
-        request.group_count = request.model->width;
     ln_job *job = NULL;
     ln_explanation out = {0};
     assert_ok(ln_job_new(explainer, &request, pool, &job, &err));

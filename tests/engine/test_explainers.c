@@ -297,7 +297,7 @@ static void outputs_are_recorded(void **state)
                                   .items = items,
                                   .item_count = REFERENCE_ROWS,
                                   .baseline = own ? rows : one};
-            ln_explanation got = explain((*entry)->word.name, "", request, NULL);
+            ln_explanation got = explain((*entry)->word.name, required_by(*entry), request, NULL);
             for (int i = 0; i < REFERENCE_ROWS; i++) {
                 int64_t row = items[i].row, target = items[i].target;
                 double base = complete ? ln_f64(at_base)[(own ? row : 0) * 3 + target] : NAN;
@@ -333,6 +333,10 @@ static const task tasks[] = {
     {"integrated_gradients", "steps=70", false, true},
     {"feature_ablation", "", false, false},
     {"feature_ablation", "", true, true},
+    {"occlusion", "window=2", false, false},
+    {"occlusion", "window=3 stride=2", false, true},
+    {"random_attribution", "", false, false},
+    {"random_attribution", "", true, false},
 };
 #define TASKS (sizeof tasks / sizeof tasks[0])
 
@@ -416,6 +420,7 @@ static void bits_do_not_depend_on_batches(void **state)
             }
         const ln_explainer *explainer = ln_explainer_find(tasks[t].word);
         parameters params = parameters_of(&explainer->word, tasks[t].given);
+        request = completed(request);
         request.params = params.bytes;
         ln_job *job = NULL;
         int64_t evaluations = 0;

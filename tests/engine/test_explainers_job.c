@@ -12,8 +12,9 @@
 static void words_are_found_by_name(void **state)
 {
     (void)state;
-    static const char *const wanted[] = {"saliency", "input_x_gradient", "integrated_gradients",
-                                         "guided_backprop", "feature_ablation"};
+    static const char *const wanted[] = {
+        "saliency",         "input_x_gradient", "integrated_gradients", "guided_backprop",
+        "feature_ablation", "occlusion",        "random_attribution"};
     size_t count = 0;
     for (const ln_explainer *const *entry = ln_explainers; *entry; entry++, count++) {
         const ln_word *word = &(*entry)->word;
@@ -342,6 +343,8 @@ static void evaluations_are_counted(void **state)
         {"integrated_gradients", "steps=10 multiply_by_inputs=false", false, false, 9 * 22},
         {"feature_ablation", "", false, false, 9 * 7},
         {"feature_ablation", "", true, true, 9 * 4},
+        {"occlusion", "window=3 stride=2", false, false, 9 * 4},
+        {"random_attribution", "", false, true, 9},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ln_request request = {.model = model,
@@ -408,9 +411,9 @@ static void undefined_rows_stay_alone(void **state)
         items[i] = (ln_item){.row = i, .target = i % 3};
     for (const ln_explainer *const *entry = ln_explainers; *entry; entry++) {
         ln_request request = {.model = model, .x = x, .items = items, .item_count = REFERENCE_ROWS};
-        ln_explanation clean = explain((*entry)->word.name, "", request, NULL);
+        ln_explanation clean = explain((*entry)->word.name, required_by(*entry), request, NULL);
         request.x = spoilt;
-        ln_explanation got = explain((*entry)->word.name, "", request, NULL);
+        ln_explanation got = explain((*entry)->word.name, required_by(*entry), request, NULL);
         for (int i = 0; i < REFERENCE_ROWS; i++)
             if (i != 3)
                 assert_same_bits(got.values + i * 6, clean.values + i * 6, 6 * sizeof(float));
@@ -454,13 +457,12 @@ static void every_failing_allocation_is_survived(void **state)
     for (const ln_explainer *const *entry = ln_explainers; *entry; entry++)
         for (int own = 0; own < 2; own++) {
             sweep it = {.explainer = *entry,
-                        .request = {.model = model,
-                                    .x = x,
-                                    .items = items,
-                                    .item_count = 2,
-                                    .baseline = own ? base : NULL,
-                                    .group_count = 6},
-                        .params = parameters_of(&(*entry)->word, "")};
+                        .request = completed((ln_request){.model = model,
+                                                          .x = x,
+                                                          .items = items,
+                                                          .item_count = 2,
+                                                          .baseline = own ? base : NULL}),
+                        .params = parameters_of(&(*entry)->word, required_by(*entry))};
             sweep_allocation_failures(whole_job, &it);
         }
     ln_tensor_release(x);

@@ -1,147 +1,15 @@
-/* Metrics: against scikit-learn's stored numbers (reference/metrics), against
- * what can be counted by hand, and for what is undefined. */
+/* Metrics: against what can be counted by hand, and for what is undefined. */
 #include "support.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "metrics/metric.h"
 #include "metrics/order.h"
-#include "tensor/npy.h"
 
 static ln_error err;
-
-/* The parameters of a metric as one struct, chosen by the metric's own descriptor. */
-typedef union params {
-    ln_average_params average;
-    ln_auc_params auc;
-    ln_share_params share;
-} params;
-
-static params params_of(const ln_metric *metric, const char *average, const char *at)
-{
-    params out = {0};
-    if (metric->word.params_size)
-        memcpy(&out, metric->defaults, metric->word.params_size);
-    if (strcmp(average, "-") != 0) {
-        const char *choices = metric->word.params[0].choices;
-        out.average.average = ln_choice_index(choices, average, strlen(average));
-        assert_true(out.average.average >= 0);
-    }
-    if (strcmp(at, "-") != 0)
-        out.share.at = strtod(at, NULL);
-    return out;
-}
-
-/* ---------------------------------------------------------------- stored references */
-
-/* A set's files, converted to what the metrics take. */
-typedef struct set {
-    ln_tensor *scores, *labels, *numbers, *weights;
-    ln_metric_input input;
-} set;
-
-static ln_tensor *set_file(const char *name, const char *part, ln_dtype dtype)
-{
-    char path[128];
-    snprintf(path, sizeof path, "reference/metrics/%s-%s.npy", name, part);
-    ln_tensor *read, *out;
-    assert_ok(ln_npy_read(test_file(path), &read, NULL, &err));
-    assert_ok(ln_tensor_convert(read, dtype, &out, &err));
-    ln_tensor_release(read);
-    return out;
-}
-
-static set set_read(const char *name, bool regression, bool weighted)
-{
-    set out = {.scores = set_file(name, "scores", LN_F64)};
-    out.input = (ln_metric_input){.n = out.scores->shape.dims[0], .scores = ln_f64(out.scores)};
-    if (regression) {
-        out.numbers = set_file(name, "numbers", LN_F64);
-        out.input.outputs = out.scores->shape.dims[1];
-        out.input.numbers = ln_f64(out.numbers);
-    } else {
-        out.labels = set_file(name, "labels", LN_I32);
-        out.input.class_count = out.scores->shape.dims[1];
-        out.input.labels = out.labels->data;
-    }
-    if (weighted) {
-        out.weights = set_file(name, "weights", LN_F64);
-        out.input.weights = ln_f64(out.weights);
-    }
-    return out;
-}
-
-static void set_free(set *s)
-{
-    ln_tensor_release(s->scores);
-    ln_tensor_release(s->labels);
-    ln_tensor_release(s->numbers);
-    ln_tensor_release(s->weights);
-}
-
-static void scikit_learn_agrees(void **state)
-{
-    (void)state;
-    FILE *file = fopen(test_file("reference/metrics/expected.txt"), "r");
-    assert_non_null(file);
-    char name[32], word[32], average[16], at[16], wanted[40];
-    int weighted, lines = 0;
-    while (fscanf(file, "%31s %d %31s %15s %15s %39s", name, &weighted, word, average, at,
-                  wanted) == 6) {
-        const ln_metric *metric = ln_metric_find(word);
-        assert_non_null(metric);
-        set s = set_read(name, strcmp(word, "mse") == 0, weighted);
-        params p = params_of(metric, average, at);
-        ln_metric_result result;
-        assert_ok(ln_metric_compute(metric, &s.input, &p, &result, &err));
-        bool undefined = strcmp(wanted, "undefined") == 0;
-        double value = strtod(wanted, NULL);
-        if (result.defined == undefined ||
-            (!undefined && !(fabs(result.value - value) <= 1e-12 * fabs(value))))
-            fail_msg("%s (weighted %d) %s %s %s: got %.17g (%s), expected %s", name, weighted, word,
-                     average, at, result.value, result.reason, wanted);
-        assert_int_equal(result.n, s.input.n);
-        assert_true(undefined ? isnan(result.value) && result.reason[0] : true);
-        ln_metric_result_free(&result);
-        set_free(&s);
-        lines++;
-    }
-    fclose(file);
-    assert_int_equal(lines, 282);
-}
-
-static void confusion_matrices_agree(void **state)
-{
-    (void)state;
-    FILE *file = fopen(test_file("reference/metrics/matrices.txt"), "r");
-    assert_non_null(file);
-    char name[32];
-    int weighted, lines = 0;
-    while (fscanf(file, "%31s %d", name, &weighted) == 2) {
-        set s = set_read(name, false, weighted);
-        int64_t classes = s.input.class_count;
-        ln_metric_result result;
-        assert_ok(
-            ln_metric_compute(ln_metric_find("confusion_matrix"), &s.input, NULL, &result, &err));
-        assert_string_equal(ln_metric_status(&result), "ok");
-        assert_true(isnan(result.value));
-        ln_shape shape = TEST_SHAPE(classes, classes);
-        assert_true(ln_shape_equal(&result.matrix->shape, &shape));
-        double wanted[36];
-        for (int64_t i = 0; i < classes * classes; i++)
-            assert_int_equal(fscanf(file, "%lf", &wanted[i]), 1);
-        assert_near_f64(ln_f64(result.matrix), wanted, (size_t)(classes * classes), 0, 1e-13);
-        ln_metric_result_free(&result);
-        set_free(&s);
-        lines++;
-    }
-    fclose(file);
-    assert_int_equal(lines, 16);
-}
 
 /* ---------------------------------------------------------------- by hand */
 
@@ -200,6 +68,24 @@ static void values_by_hand(void **state)
     ln_share_params quarter = {0.25};
     assert_near_f64((double[]){value_of("lift", &input, &quarter)}, (double[]){1.25 / 1.5 / 0.5}, 1,
                     1e-15, 0);
+    /* The same two rows hold 1.5 of the three positives. */
+    assert_near_f64((double[]){value_of("gain", &input, &third)}, (double[]){0.5}, 1, 1e-15, 0);
+    assert_true(value_of("ks_threshold", &input, NULL) == 0.9); /* 1/3 there and at 0.5 and 0.2 */
+    /* Precision 1, 2/3 and 3/5 where 0.9, 0.5 and 0.2 add a positive each. */
+    assert_near_f64((double[]){value_of("average_precision", &input, NULL)},
+                    (double[]){(1 + 2.0 / 3 + 3.0 / 5) / 3}, 1, 1e-16, 0);
+    /* TP 2, FP 1, FN 1, TN 2. */
+    assert_true(value_of("balanced_accuracy", &input, NULL) == 2.0 / 3);
+    assert_true(value_of("mcc", &input, NULL) == (2.0 * 2 - 1) / 9);
+    assert_near_f64((double[]){value_of("cohen_kappa", &input, NULL)}, (double[]){1.0 / 3}, 1,
+                    1e-16, 0);
+    double squares = 0.16 + 0.25 + 0.01 + 0.01 + 0.25 + 0.64;
+    assert_near_f64((double[]){value_of("brier", &input, NULL)}, (double[]){squares / 6}, 1, 1e-16,
+                    0);
+    /* Two bins, 0.5 in the lower one: 0.4, 0.5, 0.1, 0.5, 0.2 with two positives, and 0.9. */
+    ln_bins_params two = {2};
+    assert_near_f64((double[]){value_of("expected_calibration_error", &input, &two)},
+                    (double[]){(fabs(2 - 1.7) + fabs(1 - 0.9)) / 6}, 1, 1e-16, 0);
     double loss = -(log(0.6) + log(0.5) + log(0.9) + log(0.9) + log(0.5) + log(0.2)) / 6;
     assert_near_f64((double[]){value_of("log_loss", &input, NULL)}, &loss, 1, 0, 1e-15);
 
@@ -207,6 +93,11 @@ static void values_by_hand(void **state)
     double weights[] = {5, 1, 2};
     ln_metric_input numbers = {.n = 3, .scores = guess, .numbers = truth, .weights = weights};
     assert_true(value_of("mse", &numbers, NULL) == 6.0 / 8);
+    assert_true(value_of("rmse", &numbers, NULL) == sqrt(6.0 / 8));
+    assert_true(value_of("mae", &numbers, NULL) == 4.0 / 8);
+    /* The mean is 15/8; 5 (7/8)^2 + (17/8)^2 + 2 (9/8)^2 = 696/64. */
+    assert_near_f64((double[]){value_of("r2", &numbers, NULL)}, (double[]){1 - 6.0 * 64 / 696}, 1,
+                    1e-15, 0);
 }
 
 static void certain_wrong_answers_cost_a_finite_loss(void **state)
@@ -239,6 +130,14 @@ static void undefined_metrics_say_why(void **state)
     assert_undefined("roc_auc", &negatives, NULL, "one class only");
     assert_undefined("ks", &negatives, NULL, "one class only");
     assert_undefined("lift", &negatives, NULL, "one class only");
+    assert_undefined("gain", &negatives, NULL, "one class only");
+    assert_undefined("ks_threshold", &negatives, NULL, "one class only");
+    assert_undefined("average_precision", &negatives, NULL, "one class only");
+    assert_undefined("roc_curve", &negatives, NULL, "one class only");
+    assert_undefined("ks_curve", &negatives, NULL, "one class only");
+    assert_undefined("mcc", &negatives, NULL, "one class only");
+    assert_undefined("cohen_kappa", &negatives, NULL, "one class only, and it alone is predicted");
+    assert_true(value_of("balanced_accuracy", &negatives, NULL) == 1);
     assert_undefined("recall", &negatives, NULL, "no row is of class 1");
     assert_undefined("f1", &negatives, NULL, "no row is of class 1 and none is predicted as it");
     ln_metric_input positives = binary(3, scores, all);
@@ -247,6 +146,8 @@ static void undefined_metrics_say_why(void **state)
     assert_true(value_of("recall", &positives, NULL) == 0);
 
     ln_metric_input input = binary(3, scores, mixed);
+    assert_undefined("mcc", &input, NULL, "all rows are predicted as one class");
+    assert_true(value_of("cohen_kappa", &input, NULL) == 0);
     input.weights = (double[]){0, 1, 2}; /* the only negative has no weight */
     assert_undefined("roc_auc", &input, NULL, "one class only");
     input.weights = (double[]){0, 0, 0};
@@ -258,18 +159,26 @@ static void undefined_metrics_say_why(void **state)
     assert_undefined("accuracy", &bad, NULL, "a score is no finite number");
     bad = binary(3, (double[]){0.1, 0.5, 1.5}, mixed);
     assert_undefined("log_loss", &bad, NULL, "the score 1.5 of row 2 is no probability");
+    assert_undefined("brier", &bad, NULL, "the score 1.5 of row 2 is no probability");
+    assert_undefined("calibration_curve", &bad, NULL, "the score 1.5 of row 2 is no probability");
     assert_true(value_of("roc_auc", &bad, NULL) == 1);
     ln_metric_input lost = {.n = 1, .scores = (double[]){1}, .numbers = (double[]){NAN}};
     assert_undefined("mse", &lost, NULL, "a true value is missing or not finite");
     lost = (ln_metric_input){.n = 1, .scores = (double[]){1e200}, .numbers = (double[]){0}};
-    assert_undefined("mse", &lost, NULL, "the squares are too large for a float64");
+    assert_undefined("mse", &lost, NULL, "the errors are too large for a float64");
+    assert_undefined("r2", &lost, NULL, "the true values are all equal");
+    lost = (ln_metric_input){
+        .n = 2, .outputs = 2, .scores = (double[]){1, 2, 3, 4}, .numbers = (double[]){1, 5, 2, 5}};
+    assert_undefined("r2", &lost, NULL, "the true values of output 1 are all equal");
+    lost.weights = (double[]){1, 0}; /* a row without weight makes no variance */
+    assert_undefined("r2", &lost, NULL, "the true values of output 0 are all equal");
 }
 
 static void averages_remark_on_empty_classes(void **state)
 {
     (void)state;
     ln_metric_input input = binary(3, (double[]){0.1, 0.4, 0.2}, (int32_t[]){0, 1, 0});
-    ln_average_params macro = {LN_AVERAGE_MACRO};
+    ln_average_params macro = {LN_AVERAGE_MACRO, 0.5};
     ln_metric_result result;
     assert_ok(ln_metric_compute(ln_metric_find("precision"), &input, &macro, &result, &err));
     assert_true(result.defined && result.value == 1.0 / 3);
@@ -289,7 +198,7 @@ static void averages_remark_on_empty_classes(void **state)
 static void wrong_uses_are_refused(void **state)
 {
     (void)state;
-    ln_average_params binary_average = {LN_AVERAGE_BINARY}, macro = {LN_AVERAGE_MACRO};
+    ln_average_params binary_average = {LN_AVERAGE_BINARY, 0.5}, macro = {LN_AVERAGE_MACRO, 0.5};
     assert_fails(ln_metric_check(ln_metric_find("f1"), 3, NULL, &err), LN_EINVALID,
                  "choose average = \"macro\"");
     assert_fails(ln_metric_check(ln_metric_find("recall"), 4, &binary_average, &err), LN_EINVALID,
@@ -303,6 +212,16 @@ static void wrong_uses_are_refused(void **state)
     assert_fails(ln_metric_check(ln_metric_find("accuracy"), 1, NULL, &err), LN_EINVALID,
                  "found 1");
 
+    ln_threshold_params early = {0.3};
+    assert_ok(ln_metric_check(ln_metric_find("mcc"), 2, &early, &err));
+    assert_fails(ln_metric_check(ln_metric_find("mcc"), 3, &early, &err), LN_EINVALID,
+                 "threshold is for two classes, found 3");
+    macro.threshold = 0.3;
+    assert_fails(ln_metric_check(ln_metric_find("f1"), 3, &macro, &err), LN_EINVALID,
+                 "leave f1's threshold out");
+    assert_fails(ln_metric_check(ln_metric_find("ks_curve"), 3, NULL, &err), LN_EINVALID,
+                 "two classes");
+
     ln_metric_result result;
     ln_metric_input input = binary(2, (double[]){0.1, 0.9}, (int32_t[]){0, 2});
     assert_fails(ln_metric_compute(ln_metric_find("accuracy"), &input, NULL, &result, &err),
@@ -314,6 +233,38 @@ static void wrong_uses_are_refused(void **state)
     input.weights = (double[]){1, -2};
     assert_fails(ln_metric_compute(ln_metric_find("accuracy"), &input, NULL, &result, &err),
                  LN_EINVALID, "the weight of row 1 is -2");
+}
+
+static void intervals_say_what_they_lack(void **state)
+{
+    (void)state;
+    ln_metric_input input = binary(3, (double[]){0.1, 0.4, 0.2}, (int32_t[]){0, 1, 0});
+    ln_interval_options options = {.level = 0.95, .resamples = 200, .seed = 1};
+    const ln_metric *metric = ln_metric_find("ks");
+    ln_metric_result result;
+    /* Of the resamples (2/3)^3 are likely to lack the positive and (1/3)^3 the negatives. */
+    assert_ok(ln_metric_compute(metric, &input, NULL, &result, &err));
+    assert_ok(ln_metric_interval(metric, &input, NULL, &options, NULL, &result, &err));
+    assert_true(result.value == 1 && result.lower == 1 && result.upper == 1);
+    assert_string_equal(result.reason,
+                        "64 of 200 resamples are undefined and left out of the interval");
+    ln_metric_result_free(&result);
+    /* DeLong needs two rows of each class: the bootstrap takes over. */
+    metric = ln_metric_find("roc_auc");
+    assert_ok(ln_metric_compute(metric, &input, NULL, &result, &err));
+    assert_ok(ln_metric_interval(metric, &input, NULL, &options, NULL, &result, &err));
+    assert_true(result.lower == 1 && result.upper == 1 && result.reason[0]);
+    ln_metric_result_free(&result);
+    /* What is undefined has no interval, nor has a curve. */
+    input.labels = (int32_t[]){0, 0, 0};
+    assert_ok(ln_metric_compute(metric, &input, NULL, &result, &err));
+    assert_ok(ln_metric_interval(metric, &input, NULL, &options, NULL, &result, &err));
+    assert_true(isnan(result.lower) && isnan(result.upper));
+    assert_string_equal(result.reason, "one class only");
+    ln_metric_result_free(&result);
+    options.level = 1;
+    assert_fails(ln_metric_interval(metric, &input, NULL, &options, NULL, &result, &err),
+                 LN_EINVALID, "between 0 and 1");
 }
 
 /* ---------------------------------------------------------------- the table, order, memory */
@@ -374,14 +325,24 @@ static void many_scores_are_ranked_exactly(void **state)
     ln_tensor_release(labels);
 }
 
+/* All metrics of the task and their intervals. */
 static ln_status compute_all(void *context, ln_error *error)
 {
     const ln_metric_input *input = context;
+    const ln_interval_options options = {.level = 0.9, .resamples = 3};
+    unsigned task = input->class_count == 0   ? LN_METRIC_REGRESSION
+                    : input->class_count == 2 ? LN_METRIC_BINARY
+                                              : LN_METRIC_MULTICLASS;
     for (int i = 0; ln_metrics[i]; i++) {
-        if (strcmp(ln_metrics[i]->word.name, "mse") == 0)
+        if (!(ln_metrics[i]->flags & task))
             continue;
+        ln_average_params macro = {LN_AVERAGE_MACRO, 0.5};
+        const void *params = ln_metrics[i]->word.params_size == sizeof macro ? &macro : NULL;
         ln_metric_result result;
-        ln_status status = ln_metric_compute(ln_metrics[i], input, NULL, &result, error);
+        ln_status status = ln_metric_compute(ln_metrics[i], input, params, &result, error);
+        if (!status)
+            status =
+                ln_metric_interval(ln_metrics[i], input, params, &options, NULL, &result, error);
         ln_metric_result_free(&result);
         if (status)
             return status;
@@ -392,21 +353,28 @@ static ln_status compute_all(void *context, ln_error *error)
 static void failing_allocations_leave_nothing(void **state)
 {
     (void)state;
-    ln_metric_input input = binary(3, (double[]){0.1, 0.4, 0.7}, (int32_t[]){0, 1, 1});
+    ln_metric_input input =
+        binary(5, (double[]){0.1, 0.4, 0.7, 0.2, 0.9}, (int32_t[]){0, 1, 1, 0, 1});
     sweep_allocation_failures(compute_all, &input);
+    double scores[] = {0.2, 0.4, 0.4, 0.3, 0.3, 0.4, 0.5, 0.5, 0};
+    ln_metric_input three = {
+        .n = 3, .class_count = 3, .scores = scores, .labels = (int32_t[]){1, 2, 0}};
+    sweep_allocation_failures(compute_all, &three);
+    ln_metric_input numbers = {
+        .n = 9, .scores = scores, .numbers = (double[]){1, 2, 3, 4, 5, 6, 7, 8, 9}};
+    sweep_allocation_failures(compute_all, &numbers);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scikit_learn_agrees),
-        cmocka_unit_test(confusion_matrices_agree),
         cmocka_unit_test(values_by_hand),
         cmocka_unit_test(certain_wrong_answers_cost_a_finite_loss),
         cmocka_unit_test(equal_scores_predict_the_lowest_class),
         cmocka_unit_test(undefined_metrics_say_why),
         cmocka_unit_test(averages_remark_on_empty_classes),
         cmocka_unit_test(wrong_uses_are_refused),
+        cmocka_unit_test(intervals_say_what_they_lack),
         cmocka_unit_test(the_table_is_in_order_and_whole),
         cmocka_unit_test(order_is_stable_and_complete),
         cmocka_unit_test(many_scores_are_ranked_exactly),

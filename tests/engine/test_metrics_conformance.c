@@ -57,6 +57,7 @@ static int check_case(const cJSON *set, const cJSON *entry, const ln_metric_inpu
     union {
         ln_average_params average;
         ln_share_params share;
+        ln_bins_params bins;
     } params = {0};
     if (metric->word.params_size)
         memcpy(&params, metric->defaults, metric->word.params_size);

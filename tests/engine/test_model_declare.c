@@ -32,7 +32,7 @@ static void names_and_shapes(void **state)
     assert_string_equal(graph->nodes[0].name, "dense_0");
     assert_string_equal(graph->nodes[1].name, "relu_1");
     assert_string_equal(graph->nodes[2].name, "head");
-    assert_string_equal(graph->nodes[2].operator, "dense");
+    assert_string_equal(graph->nodes[2].operator_name, "dense");
     assert_string_equal(graph->values[graph->inputs[0]].name, "input");
     const struct {
         const char *name;

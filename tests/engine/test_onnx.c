@@ -131,8 +131,8 @@ static void names_are_those_of_the_file(void **state)
     assert_ok(ln_graph_find_layer(graph, "plus", &value, &err));
     assert_int_equal(value, y);
     assert_true(ln_graph_find_value(graph, "w") >= 0 && ln_graph_find_value(graph, "b") >= 0);
-    assert_string_equal(graph->nodes[0].operator, "MatMul");
-    assert_string_equal(graph->nodes[1].operator, "Add");
+    assert_string_equal(graph->nodes[0].operator_name, "MatMul");
+    assert_string_equal(graph->nodes[1].operator_name, "Add");
     assert_int_equal(graph->node_count, 2);
     ln_graph_release(graph);
 

@@ -55,6 +55,39 @@ t.test("defaults of an experiment on a table", function()
   t.equal(run.script, "s.lua")
 end)
 
+t.test("folds are runs: sweeps outside, then repeats, then folds", function()
+  local runs = check([[
+return experiment "cv" {
+  data = csv "d.csv" { target = "class", split = { folds = 3, repeats = 2, validation = 0.1 } },
+  model = network { dense { 2 } },
+  train = { epochs = sweep { 4, 5 } },
+}]])[1].runs
+  t.equal(#runs, 12)
+  for i, run in ipairs(runs) do
+    local split, at = run.data.options.split, i - 1
+    t.equal({ split["repeat"], split.fold, run.train.epochs }, { at // 3 % 2, at % 3, 4 + at // 6 })
+    t.equal(run.swept, { ["data.split.fold"] = at % 3, ["data.split.repeat"] = at // 3 % 2,
+                         ["train.epochs"] = 4 + at // 6 })
+    t.truthy(split.train == nil and split.test == nil)
+  end
+  t.truthy(runs[1].data ~= runs[2].data) -- binding fills runs in: they share nothing
+  local single = check([[
+return experiment "cv" { data = csv "d.csv" { target = "class", split = { folds = 2 } } }]])[1].runs
+  t.equal(#single, 2)
+  t.equal(single[2].swept, { ["data.split.fold"] = 1 })
+  t.equal(single[2].data.options.split.repeats, 1)
+end)
+
+t.test("early stopping takes a validation part of the file's own", function()
+  local run = check([[
+return experiment "x" {
+  data = csv "d.csv" { target = "class", split = { column = "set" } },
+  model = network { dense { 2 } }, train = { epochs = 2, patience = 1 },
+}]])[1].runs[1]
+  t.equal(run.data.options.split.column, "set")
+  t.truthy(run.data.options.split.train == nil)
+end)
+
 t.test("nodes: options with defaults, path, line, flags", function()
   local run = check('return experiment "x" {\n inputs = npy "/abs/x.npy",\n model = onnx "m.onnx",\n'
     .. ' explain = { saliency,\n integrated_gradients { steps = 8.0 } } }')[1].runs[1]

@@ -1,0 +1,29 @@
+-- Functions of a script that the program calls: on the main thread, under the sandbox's guard. What
+-- they raise ends the run, told with the script's line.
+local core = require "core"
+local fail = require "fail"
+local script = require "script"
+
+local callback = {}
+
+-- Where a function was written, as the store's parameters keep it: "function (credit.lua:12)".
+function callback.text(f)
+  local info = debug.getinfo(f, "S")
+  if info.source:sub(1, 1) ~= "@" then return "function (of Lua)" end
+  return ("function (%s:%d)"):format(info.source:match("[^/@]+$"), info.linedefined)
+end
+
+-- Calls it for option `field` of `node`; its results. math.random starts from (seed, row), so that
+-- what a function draws does not depend on what was called before.
+function callback.call(node, field, seed, row, f, ...)
+  math.randomseed(seed, row)
+  local results = table.pack(core.guarded(f, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local err = script.failure(node.script, results[2], results[3])
+  err.status, err.kind = 1, "callback"
+  err.field = fail.join(node.path, field)
+  if not err.line then err.line = debug.getinfo(f, "S").linedefined end
+  error(err, 0)
+end
+
+return callback

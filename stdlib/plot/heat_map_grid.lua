@@ -1,0 +1,258 @@
+-- A grid of heat maps: a row a sample, a column an explanation, the inputs themselves in the first.
+-- Colour images and feature maps are summed over their channels. Signed maps are centred at 0, maps
+-- without negative numbers (saliency) use the one-sided colours, unless `colours` says otherwise. A
+-- map's darkest colour is its own greatest |value| (written beneath it), or with scale = "shared" that
+-- of its explanation over the samples drawn.
+local core = require "core"
+local figure = require "plot/figure"
+
+local CELL, GAP, HEAD, LEFT = 112, 14, 92, 132
+local BAR = 96
+
+local EXPLANATIONS = [[SELECT id, label FROM explanation WHERE run = :run ORDER BY seq]]
+local SAMPLES = [[
+SELECT s.idx, s.label, p.class, p.score, r.input, r.input_row, d.meta FROM run_sample r
+JOIN sample s ON s.id = r.sample JOIN dataset d ON d.id = s.dataset
+LEFT JOIN prediction p ON p.run = r.run AND p.sample = r.sample
+WHERE r.run = :run AND r.input IS NOT NULL ORDER BY r.input_row]]
+
+local grid = {}
+
+local function slice(shape, from)
+  return { table.unpack(shape, from) }
+end
+
+local function product(shape)
+  local n = 1
+  for _, dim in ipairs(shape) do n = n * dim end
+  return n
+end
+
+-- A row of a tensor (N, *shape), as (*shape).
+local function row_of(tensor, row)
+  local shape = core.tensor_info(tensor).shape
+  return core.tensor_reshape(core.tensor_rows(tensor, row, 1), slice(shape, 2))
+end
+
+-- Whether rows of this shape can be drawn: (N, H, W) or (N, C, H, W).
+function grid.drawable(shape) return #shape == 3 or #shape == 4 end
+
+-- The attributions of an explanation by row of the data set: { [row] = map }, or nil where they are
+-- no pictures. Of several targets a sample the first is taken.
+function grid.maps(store, explanation)
+  local values, rows, targets = core.store_explanation(store, explanation)
+  if not values then return nil end
+  local shape = core.tensor_info(values).shape
+  if shape[1] ~= #rows then -- (samples, targets, *shape)
+    shape = { #rows, table.unpack(shape, 3) }
+    if product(shape) ~= product(core.tensor_info(values).shape) then return nil end
+    values = core.tensor_reshape(values, shape)
+  end
+  if not grid.drawable(shape) then return nil end
+  local maps = { list = {} }
+  for i, row in ipairs(rows) do
+    local map = { values = row_of(values, i - 1), row = row, target = targets[i] }
+    map.low, map.high, map.most, map.nan = core.heat_range(map.values, true)
+    maps.list[i] = map
+    maps[row] = maps[row] or map
+  end
+  return maps
+end
+
+-- The explained samples with their images, by row of the data set.
+function grid.samples(store, run)
+  local list, tensors = {}, {}
+  local low, high = math.huge, -math.huge
+  for i, row in ipairs(core.store_rows(store, SAMPLES, { run = run })) do
+    tensors[row.input] = tensors[row.input] or core.store_get_tensor(store, row.input)
+    local tensor = tensors[row.input]
+    local info = core.tensor_info(tensor)
+    if not grid.drawable(info.shape) then return nil end
+    tensor = core.tensor_convert(tensor, "f32")
+    tensors[row.input] = tensor
+    row.image = row_of(tensor, row.input_row)
+    local l, h = core.heat_range(row.image, false)
+    low, high = math.min(low, l), math.max(high, h)
+    row.classes = row.meta and core.json_parse(row.meta).classes or nil
+    list[i], list[row.idx + 0.5] = row, row -- by place, and by row of the data set
+  end
+  return list, low, high
+end
+
+function grid.sample(samples, row) return samples[row + 0.5] end
+
+local function class_name(sample, class)
+  if class == nil then return nil end
+  local names = sample.classes
+  if type(names) == "table" and math.type(class) == "integer" and names[class + 1] then
+    return tostring(names[class + 1])
+  end
+  return math.type(class) == "integer" and ("class %d"):format(class) or figure.number(class)
+end
+
+-- What stands beside a row: which sample, what it is, what the model says.
+function grid.caption(sample)
+  local lines = { ("row %d"):format(sample.idx) }
+  local label, predicted = class_name(sample, sample.label), class_name(sample, sample.class)
+  if label then lines[#lines + 1] = "true: " .. label end
+  if predicted then
+    lines[#lines + 1] = ("predicted: %s"):format(predicted)
+    if sample.score then lines[#lines + 1] = ("p = %.3f"):format(sample.score) end
+  elseif sample.score then
+    lines[#lines + 1] = ("predicted: %s"):format(figure.number(sample.score))
+  end
+  return lines
+end
+
+-- signed or absolute, for all maps of an explanation.
+function grid.colours(list, wanted)
+  if wanted == "signed" or wanted == "absolute" then return wanted end
+  local any = false
+  for _, map in ipairs(list) do
+    if map.low < 0 then return "signed" end
+    any = any or map.high > 0
+  end
+  return any and "absolute" or "signed"
+end
+
+-- One map in a square of `size`, keeping the image's proportions, with a thin frame.
+function grid.draw(canvas, x, y, size, map, style)
+  local shape = core.tensor_info(map).shape
+  local rows, columns = shape[#shape - 1], shape[#shape]
+  local scale = size / math.max(rows, columns)
+  local place = { x = x + (size - columns * scale) / 2, y = y + (size - rows * scale) / 2,
+                  width = columns * scale, height = rows * scale }
+  for key, value in pairs(style) do place[key] = value end
+  if style.image then core.draw_image(canvas, map, place) else core.draw_heat(canvas, map, place) end
+  core.draw_rectangle(canvas, place.x, place.y, place.width, place.height,
+    { stroke = "#b3b3b3", width = 0.75 })
+end
+
+local function bar(canvas, x, y, kind, text)
+  core.draw_colours(canvas, { x = x, y = y, width = 12, height = BAR, map = kind })
+  core.draw_rectangle(canvas, x, y, 12, BAR, { stroke = "#b3b3b3", width = 0.75 })
+  local marks = kind == "signed" and { "+max", "0", "\u{2212}max" } or { "max", "", "0" }
+  for i, mark in ipairs(marks) do
+    figure.text(canvas, x + 18, y + (i - 1) * BAR / 2, mark,
+      { size = 10.5, y = (i - 1) / 2, colour = figure.ink })
+  end
+  figure.text(canvas, x, y + BAR + 8, text, { size = 10.5, colour = figure.soft })
+end
+
+local function note(map, limit, shared)
+  local text = shared and "" or ("max %s"):format(figure.minus(figure.number(limit)))
+  if map.most == 0 and map.nan == 0 then return "all 0" end
+  if map.nan > 0 then text = text .. (text == "" and "" or ", ") .. ("%d NaN"):format(map.nan) end
+  return text
+end
+
+local function columns_of(context, chosen)
+  local columns, nan = {}, false
+  for _, one in ipairs(core.store_rows(context.store, EXPLANATIONS, { run = context.run })) do
+    local maps = grid.maps(context.store, one.id)
+    if maps then
+      local list, most = {}, 0
+      for _, sample in ipairs(chosen) do
+        local map = maps[sample.idx]
+        if map then
+          list[#list + 1] = map
+          most = math.max(most, map.most)
+          nan = nan or map.nan > 0
+        end
+      end
+      columns[#columns + 1] = { label = one.label, maps = maps, most = most,
+                                kind = grid.colours(list, context.options.colours) }
+    end
+  end
+  return columns, nan
+end
+
+local function header(canvas, x, text, below)
+  figure.text(canvas, x + CELL / 2, HEAD - 14, text, figure.fitting(canvas, text,
+    { size = 11.5, bold = true, x = 0.5, y = 0.5, colour = figure.ink }, CELL + GAP - 4, 9))
+  if below then
+    figure.text(canvas, x + CELL / 2, HEAD - 7, below,
+      { size = 9.5, x = 0.5, y = 0.3, colour = figure.soft, most = CELL + GAP - 4 })
+  end
+end
+
+local function draw_row(canvas, y, sample, columns, context, low, high)
+  local shared = context.options.scale == "shared"
+  local lines = grid.caption(sample)
+  figure.text(canvas, LEFT - 14, y + CELL / 2, table.concat(lines, "\n"),
+    { size = 11, x = 1, y = 0.5, colour = figure.ink, most = LEFT - 30 })
+  grid.draw(canvas, LEFT, y, CELL, sample.image, { image = true, low = low, high = high })
+  for i, column in ipairs(columns) do
+    local x = LEFT + i * (CELL + GAP)
+    local map = column.maps[sample.idx]
+    if map then
+      local limit = shared and column.most or map.most
+      grid.draw(canvas, x, y, CELL, map.values, { limit = limit, map = column.kind, low = low,
+        high = high, overlay = context.options.overlay and sample.image or nil })
+      figure.text(canvas, x + CELL / 2, y + CELL + 2, note(map, limit, shared),
+        { size = 9.5, x = 0.5, colour = figure.soft, most = CELL })
+    end
+  end
+end
+
+-- The samples to draw: the first ones, or in turn one of each true class, sorted.
+local function choice(samples, options)
+  local chosen, round, first = {}, {}, {}
+  for i, sample in ipairs(samples) do
+    local class = math.type(sample.label) == "integer" and sample.label or 0
+    round[class] = (round[class] or 0) + 1
+    first[i] = { sample = sample, place = i, class = class,
+                 round = options.by_class and round[class] or 1 }
+  end
+  local function key(one) return options.by_class and one.class or 0 end
+  table.sort(first, function(a, b)
+    if a.round ~= b.round then return a.round < b.round end
+    if key(a) ~= key(b) then return key(a) < key(b) end
+    return a.place < b.place
+  end)
+  for i = 1, math.min(options.samples, #first) do chosen[i] = first[i].sample end
+  return chosen
+end
+
+function grid.chart(context)
+  local samples, low, high = grid.samples(context.store, context.run)
+  if not samples or #samples == 0 then
+    return figure.message(context.title, "There are no inputs of shape (H, W) or (C, H, W) to draw.")
+  end
+  local chosen = choice(samples, context.options)
+  local columns, nan = columns_of(context, chosen)
+  if #columns == 0 then
+    return figure.message(context.title, "The run has no explanations that are pictures.")
+  end
+  local kinds, both = {}, {}
+  for _, column in ipairs(columns) do
+    if not kinds[column.kind] then
+      kinds[column.kind] = true
+      both[#both + 1] = column.kind
+    end
+  end
+  local legend = LEFT + (#columns + 1) * (CELL + GAP) + 16
+  local width, line = legend + 92, CELL + GAP + 8
+  local canvas = figure.new(width, math.max(HEAD + #chosen * line + 12,
+    HEAD + #both * (BAR + 60) + 40))
+  figure.title(canvas, context.title, context.options.scale == "shared"
+    and "attribution of each pixel; each column has one scale"
+    or "attribution of each pixel; each map has its own scale", 24, width - 48)
+  header(canvas, LEFT, "input")
+  for i, column in ipairs(columns) do
+    header(canvas, LEFT + i * (CELL + GAP), column.label, context.options.scale == "shared"
+      and ("max %s"):format(figure.number(column.most)) or nil)
+  end
+  for i, sample in ipairs(chosen) do
+    draw_row(canvas, HEAD + (i - 1) * line, sample, columns, context, low, high)
+  end
+  for i, kind in ipairs(both) do bar(canvas, legend, HEAD + (i - 1) * (BAR + 50), kind, kind) end
+  if nan then
+    local y = HEAD + #both * (BAR + 50)
+    core.draw_rectangle(canvas, legend, y, 12, 12, { fill = "#9e9e9e" })
+    figure.text(canvas, legend + 18, y + 6, "not a\nnumber", { size = 10.5, y = 0.5 })
+  end
+  return canvas
+end
+
+return grid

@@ -1,0 +1,75 @@
+-- Mean absolute attribution by column (input, group, pixel) of each explanation: a panel an explainer,
+-- greatest first, each with its own scale since methods differ in units. A short line marks the
+-- standard error of the mean.
+local core = require "core"
+local figure = require "plot/figure"
+
+local ROW, HEAD, GAP, PANEL = 20, 96, 24, 380
+local BLUE = figure.colours[1]
+
+local EXPLANATIONS = [[SELECT id, label, explainer FROM explanation WHERE run = :run ORDER BY seq]]
+local IMPORTANCE = [[SELECT idx, name, mean_abs, std, n FROM explanation_importance(:explanation)
+ORDER BY mean_abs DESC, idx LIMIT :top]]
+
+local function name_of(row) return row.name or ("input %d"):format(row.idx) end
+
+local function panel(canvas, x, y, label, rows, top)
+  figure.text(canvas, x, y, label, { size = 13, bold = true, colour = figure.ink, most = PANEL })
+  local name_width = 60
+  for _, row in ipairs(rows) do
+    local width = core.draw_measure(canvas, name_of(row), { size = 11 })
+    name_width = math.max(name_width, width)
+  end
+  name_width = math.min(name_width, 170)
+  local most = 0
+  for _, row in ipairs(rows) do most = math.max(most, row.mean_abs or 0) end
+  local box = { x = x + name_width + 10, y = y + 24, width = PANEL - name_width - 64,
+                height = ROW * top }
+  local _, high = figure.limits(0, most > 0 and most or 1, 5)
+  local ticks = figure.ticks(0, high, math.max(2, box.width // 60))
+  local names = {}
+  for i, row in ipairs(rows) do names[i] = { at = top - i + 0.5, text = name_of(row) } end
+  local px = figure.axes(canvas, box, { low = 0, high = high, ticks = ticks },
+    { low = 0, high = top, ticks = names, no_grid = true, most = name_width })
+  for i, row in ipairs(rows) do
+    local at = box.y + (i - 1) * ROW
+    local right = px(row.mean_abs or 0)
+    core.draw_rectangle(canvas, box.x, at + 3, math.max(0, right - box.x), ROW - 6, { fill = BLUE })
+    figure.text(canvas, right + 6, at + ROW / 2, figure.minus(figure.number(row.mean_abs or 0)),
+      { size = 10.5, y = 0.5, colour = figure.soft })
+  end
+  if #rows == 0 then
+    figure.text(canvas, box.x + 10, box.y + 10, "no numbers", { size = 12, colour = figure.soft })
+  elseif most == 0 then
+    figure.text(canvas, box.x + box.width / 2, box.y + box.height / 2,
+      "every attribution is 0", { size = 12, x = 0.5, y = 0.5, colour = figure.soft })
+  end
+end
+
+return function(context)
+  local explanations, top = {}, 1
+  for _, one in ipairs(core.store_rows(context.store, EXPLANATIONS, { run = context.run })) do
+    if not context.only or context.only == one.id then
+      one.rows = core.store_rows(context.store, IMPORTANCE,
+        { explanation = one.id, top = context.options.top })
+      top = math.max(top, #one.rows)
+      explanations[#explanations + 1] = one
+    end
+  end
+  if #explanations == 0 then
+    return figure.message(context.title, "The run has no explanations to draw.")
+  end
+  local columns = math.min(#explanations, #explanations == 4 and 2 or 3)
+  local lines = (#explanations + columns - 1) // columns
+  local height = 24 + ROW * top + 30
+  local width = 24 + columns * (PANEL + GAP)
+  local canvas = figure.new(width, HEAD - 20 + lines * (height + 12))
+  figure.title(canvas, context.title, ("mean |attribution| over the explained samples, the %d "
+    .. "greatest; each panel has its own scale"):format(top), 24, width - 48)
+  for i, one in ipairs(explanations) do
+    local column, line = (i - 1) % columns, (i - 1) // columns
+    panel(canvas, 24 + column * (PANEL + GAP), HEAD - 24 + line * (height + 12), one.label, one.rows,
+      top)
+  end
+  return canvas
+end

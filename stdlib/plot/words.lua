@@ -1,0 +1,40 @@
+-- The words of `pictures`, in the shape of vocabulary.lua.
+local label = { name = "as", type = "label",
+  help = "its label, the name of its files: letters, digits, _ . and - (default: the word)" }
+local title = { name = "title", type = "string",
+  help = "above the picture (default: the experiment's name and what is shown)" }
+
+local function picture(name, summary, params)
+  params[#params + 1] = title
+  params[#params + 1] = label
+  return { name = name, category = "picture", summary = summary, params = params,
+           example = ("pictures = { %s }"):format(name) }
+end
+
+return {
+  picture("heat_map_grid", "attributions of images: a row a sample, a column an explanation", {
+    { name = "samples", type = "int", default = "8", min = 1, max = 100,
+      help = "how many of the explained samples, from the first" },
+    { name = "by_class", type = "bool", default = "false",
+      help = "one sample of each true class after the other" },
+    { name = "scale", type = "choice", choices = "map|shared", default = '"map"',
+      help = "the darkest colour is each map's own greatest |value|, or that of its column" },
+    { name = "colours", type = "choice", choices = "auto|signed|absolute", default = '"auto"',
+      help = "two colours around 0, or one from 0; auto: absolute where nothing is negative" },
+    { name = "overlay", type = "bool", default = "false",
+      help = "whether a map lies on its input" },
+  }),
+  picture("importance_bar", "mean |attribution| by column: bars, a panel an explanation", {
+    { name = "top", type = "int", default = "15", min = 1, max = 200,
+      help = "how many columns, the greatest first" },
+  }),
+  picture("roc_chart", "true against false positive rate, of two classes", {}),
+  picture("pr_chart", "precision against recall, of two classes", {}),
+  picture("ks_chart", "shares of both classes below each score, and where they are furthest apart", {}),
+  picture("lift_chart", "how much richer in positives the first x % by score are than all", {}),
+  picture("gain_chart", "which share of all positives the first x % by score hold", {}),
+  picture("calibration_chart", "how often what is said with probability p is true", {
+    { name = "bins", type = "int", default = "10", min = 2, max = 50, help = "of equal width" },
+  }),
+  picture("confusion_chart", "counts of true against predicted classes", {}),
+}
