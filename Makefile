@@ -26,7 +26,7 @@ WERROR ?= -Werror
 CC = gcc
 
 BUILD_PACKAGES = gcc libc6-dev make pkg-config liblua5.4-dev libsqlite3-dev nettle-dev libcjson-dev \
-                 libdnnl-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core
+                 libdnnl-dev zlib1g-dev libzip-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core
 TEST_PACKAGES = libcmocka-dev sqlite3
 CHECK_PACKAGES = clang-format cppcheck
 
@@ -61,8 +61,8 @@ ALL_LDFLAGS = $(if $(filter asan,$(MODE)),-fsanitize=address$(,)undefined) -Wl,-
 found = $(if $(filter missing,$(1)),$(error a library that Lunette needs is missing: run 'make setup' first),$(1))
 ask = $(call found,$(shell pkg-config $(1) 2>/dev/null || echo missing))
 once = $(eval $(1) := $(2))$($(1))
-ENGINE_CFLAGS = $(call once,ENGINE_CFLAGS,$(call ask,--cflags sqlite3 nettle libcjson))
-ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson) -ldnnl -fopenmp -lpthread -lm)
+ENGINE_CFLAGS = $(call once,ENGINE_CFLAGS,$(call ask,--cflags sqlite3 nettle libcjson zlib libzip))
+ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson zlib libzip) -ldnnl -fopenmp -lpthread -lm)
 EXTENSION_LIBS = $(call once,EXTENSION_LIBS,$(call ask,--libs nettle libcjson) -fopenmp -lpthread -lm)
 LUA_CFLAGS = $(call once,LUA_CFLAGS,$(call ask,--cflags lua5.4))
 LUA_LIBS = $(call once,LUA_LIBS,$(call ask,--libs lua5.4))

@@ -1,6 +1,6 @@
 /* Canvases for the stdlib's charts and heat maps. Colours are texts "#rrggbb" or "#rrggbbaa"; a pen
  * is { fill, stroke, width, dash = { on, off }, sharp }, a text's style { size, bold, colour, x, y,
- * turn, most }. */
+ * turn, most, middle }. */
 #include <math.h>
 #include <string.h>
 
@@ -127,6 +127,7 @@ static ln_type check_type(lua_State *L, int index)
         .y = ln_number_field(L, index, "y", 0.0),
         .turn = ln_number_field(L, index, "turn", 0.0),
         .most = ln_number_field(L, index, "most", 0.0),
+        .middle = flag_field(L, index, "middle"),
     };
     if (type.colour.a == 0) {
         type.colour = (ln_colour){0.15, 0.15, 0.15, 1};
@@ -251,9 +252,12 @@ static int heat_range(lua_State *L)
 static void draw_pixels(lua_State *L, ln_canvas *canvas, int place, const uint8_t *rgba,
                         int64_t rows, int64_t columns)
 {
-    ln_canvas_cells(canvas, rgba, rows, columns, ln_number_field(L, place, "x", 0),
-                    ln_number_field(L, place, "y", 0), ln_number_field(L, place, "width", 0),
-                    ln_number_field(L, place, "height", 0));
+    ln_error err = {0};
+    if (ln_canvas_cells(canvas, rgba, rows, columns, ln_number_field(L, place, "x", 0),
+                        ln_number_field(L, place, "y", 0), ln_number_field(L, place, "width", 0),
+                        ln_number_field(L, place, "height", 0), &err)) {
+        ln_raise(L, &err);
+    }
 }
 
 /* draw_heat(canvas, values, { x, y, width, height, limit, map, overlay, low, high }) */
@@ -347,7 +351,8 @@ static int draw_save(lua_State *L)
     ln_text file = {0};
     uint8_t digest[LN_SHA256_BYTES];
     char hex[LN_SHA256_HEX];
-    ln_status status = svg ? ln_canvas_svg(canvas, &file, &err) : ln_canvas_png(canvas, &file, &err);
+    ln_status status =
+        svg ? ln_canvas_svg(canvas, &file, &err) : ln_canvas_png(canvas, &file, &err);
     if (status == LN_OK) {
         status = ln_file_write(path, file.data, file.length, &err);
     }

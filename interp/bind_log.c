@@ -162,10 +162,10 @@ static int store_predictions(lua_State *L)
             ln_integer_cell("run", run),
             ln_integer_cell("sample", ln_i64(samples)[ln_i64(rows)[i]]),
             label_cell(labels, i),
-            ln_real_cell("score", score[class]),
+            ln_real_cell("score", score[class]), /* not a number: NULL, and no class is made up */
         };
         int count = 4;
-        if (!regression) {
+        if (!regression && !isnan(score[class])) {
             cells[count++] = ln_integer_cell("class", class);
         }
         if (output >= 0) {
@@ -190,22 +190,55 @@ static double *column(lua_State *L, const ln_piece *piece, size_t offset)
     return out;
 }
 
-/* store_put_attributions(store, { explanation, first_seq, samples, targets, kind, space, groups },
- * piece) -> id of the first */
+/* Fills the reasons of attributions that are not defined, from field `reasons` (texts by place from 1,
+ * which the table keeps), and their statuses; the arrays are left on the stack. */
+static void read_reasons(lua_State *L, int64_t count, ln_attribution_rows *rows)
+{
+    lua_getfield(L, 2, "reasons");
+    if (!lua_istable(L, -1)) {
+        return;
+    }
+    const int list = lua_gettop(L);
+    const char **reason = lua_newuserdatauv(L, (size_t)count * sizeof *reason + 1, 0);
+    const char **status = lua_newuserdatauv(L, (size_t)count * sizeof *status + 1, 0);
+    for (int64_t i = 0; i < count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        reason[i] = lua_tostring(L, -1);
+        status[i] = reason[i] ? "undefined" : "ok";
+        lua_pop(L, 1);
+    }
+    rows->reason = reason;
+    rows->status = status;
+}
+
+/* store_put_attributions(store, { explanation, first_seq, samples, targets, kind, space, groups,
+ * reasons }, piece) -> id of the first */
 static int store_put_attributions(lua_State *L)
 {
     ln_store *store = ln_check_store(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
-    const ln_piece *piece = ln_check_piece(L, 3);
+    ln_piece *piece = ln_check_piece(L, 3);
     const int64_t count = piece->explained.count;
     const ln_tensor *samples = ln_tensor_field(L, 2, "samples");
     const ln_tensor *targets = ln_tensor_field(L, 2, "targets");
     luaL_argcheck(L, samples && targets, 2, "samples and targets are needed");
     int64_t *nan_count = lua_newuserdatauv(L, (size_t)count * sizeof *nan_count + 1, 0);
+    const char **status = lua_newuserdatauv(L, (size_t)count * sizeof *status + 1, 0);
+    const char **reason = lua_newuserdatauv(L, (size_t)count * sizeof *reason + 1, 0);
+    luaL_checkstack(L, (int)count + 8, NULL); /* the reasons' texts stay there */
     for (int64_t i = 0; i < count; i++) {
-        nan_count[i] = piece->summary[i].nan_count;
+        ln_summary *summary = &piece->summary[i];
+        nan_count[i] = summary->nan_count;
+        status[i] = summary->nan_count ? "undefined" : NULL;
+        reason[i] = summary->nan_count
+                        ? lua_pushfstring(L, "%d of %d values are not numbers",
+                                          (int)summary->nan_count, (int)piece->explained.width)
+                        : NULL;
+        if (summary->nan_count == piece->explained.width) {
+            summary->min = summary->max = summary->l1 = NAN; /* of no number: NULL */
+        }
     }
-    const ln_attribution_rows rows = {
+    ln_attribution_rows rows = {
         .explanation = ln_integer_field(L, 2, "explanation", 0),
         .count = count,
         .first_seq = ln_integer_field(L, 2, "first_seq", 0),
@@ -224,7 +257,10 @@ static int store_put_attributions(lua_State *L)
         .max = column(L, piece, offsetof(ln_summary, max)),
         .l1 = column(L, piece, offsetof(ln_summary, l1)),
         .nan_count = nan_count,
+        .status = status,
+        .reason = reason,
     };
+    read_reasons(L, count, &rows);
     ln_error err = {0};
     int64_t first = 0;
     if (ln_store_put_attributions(store, &rows, &first, &err)) {

@@ -109,11 +109,19 @@ static int model_info(lua_State *L)
         lua_rawseti(L, -2, i + 1);
     }
     lua_setfield(L, info, "inputs");
+    lua_pushboolean(L, model->callback.run != NULL);
+    lua_setfield(L, info, "no_gradients");
     char *json = NULL;
-    if (ln_graph_json(model->graph, &json, &err)) {
+    if (model->callback.run) { /* its graph is only what follows the function */
+        lua_pushfstring(L,
+                        "{\"inputs\":[{\"name\":\"input\",\"shape\":[null,%I]}],"
+                        "\"nodes\":[],\"outputs\":[\"output\"],\"parameters\":0}",
+                        (lua_Integer)model->width);
+    } else if (ln_graph_json(model->graph, &json, &err)) {
         return ln_raise(L, &err);
+    } else {
+        lua_pushstring(L, ln_guard(L, json));
     }
-    lua_pushstring(L, ln_guard(L, json));
     lua_setfield(L, info, "graph_json");
     lua_settop(L, info);
     if (model->encoding) {

@@ -127,6 +127,35 @@ static ln_shape row_shape(lua_State *L, int spec, const ln_encoding *encoding)
     return shape;
 }
 
+/* Fits the encoding of fields data, rows and encode; without data there is none. */
+void ln_fit_encoding(lua_State *L, int spec, ln_encoding **out)
+{
+    if (lua_getfield(L, spec, "data") == LUA_TNIL) {
+        lua_pop(L, 1);
+        return;
+    }
+    const int top = lua_gettop(L) - 1;
+    const ln_dataset *data = ln_check_dataset(L, -1);
+    const ln_tensor *rows = ln_tensor_field(L, spec, "rows");
+    luaL_argcheck(L, rows != NULL, spec, "rows are needed");
+    lua_getfield(L, spec, "encode");
+    const int encode = lua_gettop(L);
+    ln_encoding_options options = {0};
+    if (lua_istable(L, encode)) {
+        options.numeric =
+            (ln_numeric_encoding)ln_choice_field(L, encode, "numeric", LN_NUMERIC_CHOICES);
+        options.categorical = (ln_categorical_encoding)ln_choice_field(L, encode, "categorical",
+                                                                       LN_CATEGORICAL_CHOICES);
+        options.missing =
+            (ln_missing_encoding)ln_choice_field(L, encode, "missing", LN_MISSING_CHOICES);
+    }
+    ln_error err = {0};
+    if (ln_encoding_fit(data, ln_i64(rows), rows->shape.dims[0], &options, out, &err)) {
+        ln_raise(L, &err);
+    }
+    lua_settop(L, top);
+}
+
 /* model_network { layers, seed, task, data, rows, encode, input } -> model */
 static int model_network(lua_State *L)
 {
@@ -136,25 +165,7 @@ static int model_network(lua_State *L)
     ln_model **slot = ln_new_model(L);
     ln_encoding **encoding = ln_new_encoding(L);
     ln_declaration *declaration = ln_new_declaration(L);
-    if (lua_getfield(L, 1, "data") != LUA_TNIL) {
-        const ln_dataset *data = ln_check_dataset(L, -1);
-        lua_getfield(L, 1, "rows");
-        const ln_tensor *rows = ln_check_tensor(L, -1);
-        lua_getfield(L, 1, "encode");
-        const int encode = lua_gettop(L);
-        ln_encoding_options options = {0};
-        if (lua_istable(L, encode)) {
-            options.numeric =
-                (ln_numeric_encoding)ln_choice_field(L, encode, "numeric", LN_NUMERIC_CHOICES);
-            options.categorical = (ln_categorical_encoding)ln_choice_field(L, encode, "categorical",
-                                                                           LN_CATEGORICAL_CHOICES);
-            options.missing =
-                (ln_missing_encoding)ln_choice_field(L, encode, "missing", LN_MISSING_CHOICES);
-        }
-        if (ln_encoding_fit(data, ln_i64(rows), rows->shape.dims[0], &options, encoding, &err)) {
-            return ln_raise(L, &err);
-        }
-    }
+    ln_fit_encoding(L, 1, encoding);
     const ln_shape shape = row_shape(L, 1, *encoding);
     lua_getfield(L, 1, "seed");
     const uint64_t seed = (uint64_t)lua_tointeger(L, -1);

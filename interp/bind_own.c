@@ -93,6 +93,12 @@ static int own_set_row(lua_State *L)
     return 0;
 }
 
+static int own_piece_count(lua_State *L)
+{
+    lua_pushinteger(L, ln_check_piece(L, 1)->explained.count);
+    return 1;
+}
+
 /* piece_item(piece, i) -> { row, target, output, baseline_output, attribution } of item i from 1; a
  * number that is not defined is absent */
 static int own_piece_item(lua_State *L)
@@ -238,7 +244,10 @@ static int own_ask_outputs(lua_State *L)
     }
     float *out = lua_newuserdatauv(L, (size_t)(count * outputs) * sizeof *out + 1, 0);
     ln_error err = {0};
-    if (ln_runner_forward(ask->runner, x, count, out, &err)) {
+    lua_State *before = ln_blackbox_enter(ask->model, L);
+    const ln_status status = ln_runner_forward(ask->runner, x, count, out, &err);
+    ln_blackbox_enter(ask->model, before);
+    if (status) {
         return ln_raise(L, &err);
     }
     ask->evaluations += count;
@@ -273,8 +282,8 @@ static bool read_targets(lua_State *L, int index, const asker *ask, int64_t coun
     return true;
 }
 
-/* ask_explained(asker, rows, target | targets) -> the explained number of each row
- * | nil, what is wrong; with a gradient asker also the list of gradients */
+/* ask_explained(asker, rows, target | targets, gradient) -> the explained number of each row, or its
+ * gradient (a list; the asker was made for it) | nil, what is wrong with the arguments */
 static int own_ask_explained(lua_State *L)
 {
     asker *ask = ln_box_check(L, 1, "asker");
@@ -293,9 +302,11 @@ static int own_ask_explained(lua_State *L)
     const int64_t numbers = count * (gradient ? width : outputs);
     float *out = lua_newuserdatauv(L, (size_t)numbers * sizeof *out + 1, 0);
     ln_error err = {0};
+    lua_State *before = ln_blackbox_enter(ask->model, L);
     const ln_status status =
         gradient ? ln_runner_gradient(ask->runner, x, targets, count, NULL, out, &err)
                  : ln_runner_forward(ask->runner, x, count, out, &err);
+    ln_blackbox_enter(ask->model, before);
     if (status) {
         return ln_raise(L, &err);
     }
@@ -358,6 +369,7 @@ void ln_bind_own(lua_State *L)
         {"lists", own_lists},
         {"row_list", own_row_list},
         {"set_row", own_set_row},
+        {"piece_count", own_piece_count},
         {"piece_item", own_piece_item},
         {"asker", own_asker},
         {"ask_outputs", own_ask_outputs},

@@ -6,7 +6,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "interp.h"
+#include "tensor/idx.h"
 #include "tensor/npy.h"
+#include "tensor/npz.h"
 
 static ln_dtype check_dtype(lua_State *L, int index)
 {
@@ -126,6 +128,54 @@ static int tensor_npy(lua_State *L)
     if (ln_npy_read(path, slot, sha256, &err)) {
         return ln_raise(L, &err);
     }
+    ln_sha256_hex(sha256, hex);
+    lua_pushstring(L, hex);
+    return 2;
+}
+
+/* npz(path, key or nil) -> tensor, sha256 of the file */
+static int tensor_npz(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1), *key = luaL_optstring(L, 2, NULL);
+    uint8_t sha256[LN_SHA256_BYTES];
+    char hex[LN_SHA256_HEX];
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_npz_read(path, key, slot, sha256, &err)) {
+        ln_error_field(&err, "path"); /* unless the engine named the key */
+        return ln_raise(L, &err);
+    }
+    ln_sha256_hex(sha256, hex);
+    lua_pushstring(L, hex);
+    return 2;
+}
+
+/* idx(path, scale or nil) -> tensor, f32 where it is scaled; sha256 of the file */
+static int tensor_idx(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    const bool scaled = !lua_isnoneornil(L, 2);
+    const double scale = luaL_optnumber(L, 2, 1.0);
+    uint8_t sha256[LN_SHA256_BYTES];
+    char hex[LN_SHA256_HEX];
+    ln_error err = {0};
+    ln_tensor **raw = ln_new_tensor(L), **slot = ln_new_tensor(L), *numbers = NULL;
+    if (ln_idx_read(path, raw, sha256, &err)) {
+        ln_error_field(&err, "path");
+        return ln_raise(L, &err);
+    }
+    if (!scaled) {
+        *slot = ln_tensor_retain(*raw);
+    } else if (ln_tensor_convert(*raw, LN_F64, &numbers, &err) ||
+               ln_tensor_new(LN_F32, &numbers->shape, slot, &err)) {
+        ln_tensor_release(numbers);
+        return ln_raise(L, &err);
+    }
+    const int64_t count = scaled ? ln_shape_count(&numbers->shape) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        ln_f32(*slot)[i] = (float)(ln_f64(numbers)[i] * scale);
+    }
+    ln_tensor_release(numbers);
     ln_sha256_hex(sha256, hex);
     lua_pushstring(L, hex);
     return 2;
@@ -280,6 +330,8 @@ void ln_bind_tensor(lua_State *L)
         {"fill", tensor_fill},
         {"range", tensor_range},
         {"npy", tensor_npy},
+        {"npz", tensor_npz},
+        {"idx", tensor_idx},
         {"tensor_info", tensor_info},
         {"tensor_convert", tensor_convert},
         {"tensor_reshape", tensor_reshape},

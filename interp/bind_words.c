@@ -48,8 +48,9 @@ static const char *type_name(ln_param_type type)
         [LN_PARAM_BOOL] = "bool",         [LN_PARAM_CHOICE] = "choice",
         [LN_PARAM_STRING] = "string",     [LN_PARAM_INTS] = "ints",
         [LN_PARAM_BASELINE] = "baseline", [LN_PARAM_BACKGROUND] = "background",
-        [LN_PARAM_GROUPS] = "groups",     [LN_PARAM_LAYER] = "layer",
-        [LN_PARAM_WORD] = "word",         [LN_PARAM_TABLE] = "table",
+        [LN_PARAM_GROUPS] = "groups",     [LN_PARAM_MASK] = "mask",
+        [LN_PARAM_LAYER] = "layer",       [LN_PARAM_WORD] = "word",
+        [LN_PARAM_TABLE] = "table",
     };
     return names[type];
 }

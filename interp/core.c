@@ -283,6 +283,7 @@ int ln_core_open(lua_State *L)
     ln_bind_precomputed(L);
     ln_bind_metric(L);
     ln_bind_own(L);
+    ln_bind_blackbox(L);
     ln_bind_store(L);
     ln_bind_log(L);
     ln_bind_draw(L);

@@ -21,6 +21,7 @@ void ln_bind_train(lua_State *L);
 void ln_bind_explain(lua_State *L);
 void ln_bind_precomputed(lua_State *L);
 void ln_bind_metric(lua_State *L);
+void ln_bind_blackbox(lua_State *L);
 void ln_bind_own(lua_State *L); /* bind_own.c: what a script's own parts are given */
 void ln_bind_store(lua_State *L);
 void ln_bind_log(lua_State *L);

@@ -55,6 +55,14 @@ ln_piece *ln_new_piece(lua_State *L);
 ln_piece *ln_check_piece(lua_State *L, int index);
 ln_metric_result *ln_new_metric_result(lua_State *L);
 
+/* bind_network.c: fits the encoding that fields data, rows and encode of a table ask for; *out stays
+ * empty without data. Raises. */
+void ln_fit_encoding(lua_State *L, int spec, ln_encoding **out);
+
+/* bind_blackbox.c: a black box's function runs on this state from now on (a coroutine may be the one
+ * that asks); returns the state before. NULL for other models. */
+lua_State *ln_blackbox_enter(const ln_model *model, lua_State *L);
+
 /* Frees a text made by ln_alloc when the box it pushes is collected; returns the text. To be called
  * first thing after the text was made: it may raise only for want of memory, and then frees it. */
 char *ln_guard(lua_State *L, char *text);

@@ -38,8 +38,21 @@ static void set_text(lua_State *L, const char *key, const char *text)
     }
 }
 
+static const char callback_key = 'c'; /* its address: the error of a callback, in the registry */
+
+void ln_keep_callback_error(lua_State *L)
+{
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &callback_key);
+}
+
 void ln_push_error(lua_State *L, const ln_error *err)
 {
+    if (err->status == LN_ECALLBACK) {
+        if (lua_rawgetp(L, LUA_REGISTRYINDEX, &callback_key) != LUA_TNIL) {
+            return;
+        }
+        lua_pop(L, 1);
+    }
     lua_createtable(L, 0, 5);
     lua_pushinteger(L, ln_exit_status(err->status));
     lua_setfield(L, -2, "status");

@@ -18,6 +18,10 @@
 /* Raises it: does not return. Written `return ln_raise(L, &err)`. */
 int ln_raise(lua_State *L, const ln_error *err);
 
+/* Keeps the Lua error on top of the stack (and pops it) for the ln_raise of the LN_ECALLBACK that a
+ * callback returns in its place. May raise only for want of memory. */
+void ln_keep_callback_error(lua_State *L);
+
 /* Pushes the error value without raising it. */
 void ln_push_error(lua_State *L, const ln_error *err);
 

@@ -13,6 +13,8 @@
 local core = require "core"
 local fail = require "fail"
 local masks = require "masks"
+local callback = require "callback"
+local own = require "own"
 
 local bind = {}
 
@@ -33,6 +35,9 @@ end
 
 -- ------------------------------------------------------------------------------------------ files
 
+-- Of the script and its modules: what stands for a function in the identity of a model.
+local source_hash = ""
+
 -- Hashes of the files that the run now being bound reads, in order: part of its identity.
 local files
 
@@ -41,12 +46,23 @@ local function note(file)
   return file
 end
 
--- An array file: { tensor =, sha256 =, path = }.
+local function read_array(node, owner, field)
+  local options, tensor, sha256 = node.options
+  if node.word == "npz" then
+    tensor, sha256 = within(owner or node, field, core.npz, options.path, options.key)
+    if options.key then sha256 = core.sha256(sha256 .. ":" .. options.key) end
+  elseif node.word == "idx" then
+    tensor, sha256 = within(owner or node, field, core.idx, options.path, options.scale)
+  else
+    tensor, sha256 = within(owner or node, field or "path", core.npy, options.path)
+  end
+  return { tensor = tensor, sha256 = sha256, path = options.path, info = core.tensor_info(tensor) }
+end
+
+-- An array file: { tensor =, sha256 =, path =, info = }.
 function bind.array(node, shared, owner, field)
-  return note(once(shared, "npy:" .. node.options.path, function()
-    local tensor, sha256 = within(owner or node, field or "path", core.npy, node.options.path)
-    return { tensor = tensor, sha256 = sha256, path = node.options.path,
-             info = core.tensor_info(tensor) }
+  return note(once(shared, "array:" .. key_of { node.word, node.options }, function()
+    return read_array(node, owner, field)
   end))
 end
 
@@ -157,6 +173,16 @@ local function make_model(run, data, shared, train_rows)
   if data and not train_rows then
     fail.at(data.node, "split.train", "the training split is empty, and a network's encoding is fitted on it")
   end
+  if node.word == "blackbox" then
+    local probabilities = options.returns == "probability"
+    local class = data and data.info.classification
+      or not data and (options.outputs > 1 or probabilities)
+    return within(node, "inputs", core.model_blackbox, {
+      inputs = options.inputs, outputs = options.outputs, probabilities = probabilities,
+      task = not data and run.task or class and "classification" or "regression",
+      call = own.blackbox(node), identity = source_hash .. callback.text(options.predict),
+      data = data and data.dataset, rows = train_rows, encode = options.encode })
+  end
   local made = {
     layers = options.layers, seed = run.seed, task = run.task or "classification",
   }
@@ -207,15 +233,18 @@ function bind.model(run, data, shared, train_rows)
       data.info.classes[1]), "two classes or more are needed")
   end
   if data and info.task == "classification" and #data.info.classes ~= info.classes then
-    fail.at(node, "layers", ("the network ends in %d outputs, which stand for %d classes, but '%s' "
-      .. "has %d: %s"):format(info.outputs, info.classes, data.info.target, #data.info.classes,
-      table.concat(data.info.classes, ", ")),
-      #data.info.classes == 2 and "end the network in dense { 2 } or dense { 1 }"
+    local box = node.word == "blackbox"
+    fail.at(node, box and "outputs" or "layers", ("the %s in %d outputs, which stand for %d classes, "
+      .. "but '%s' has %d: %s"):format(box and "blackbox answers" or "network ends", info.outputs,
+      info.classes, data.info.target, #data.info.classes, table.concat(data.info.classes, ", ")),
+      box and ("outputs = %d"):format(#data.info.classes) or #data.info.classes == 2 and "end the network in dense { 2 } or dense { 1 }"
         or ("end the network in dense { %d }"):format(#data.info.classes))
   end
   if data and info.task == "regression" and info.outputs ~= 1 then
-    fail.at(node, "layers", ("the network ends in %d outputs, a regression needs one"):format(
-      info.outputs), "end the network in dense { 1 }")
+    local box = node.word == "blackbox"
+    fail.at(node, box and "outputs" or "layers", ("the %s in %d outputs, a regression needs one")
+      :format(box and "blackbox answers" or "network ends", info.outputs),
+      box and "outputs = 1" or "end the network in dense { 1 }")
   end
   return model, info, file
 end
@@ -233,7 +262,7 @@ local function bind_inputs(run, bound, shared)
       end
     end
   end
-  if node and node.word == "npy" then
+  if node and node.category == "array" then
     local array = bind.array(node, shared)
     bound.x = rows_of(array, node, "path", bound.info and bound.info.width)
     bound.row_ids = core.range(array.info.shape[1])
@@ -365,7 +394,7 @@ local function bind_groups(node, bound, shared, space)
     end
     return nil, info.width, space
   end
-  if value.word == "npy" then
+  if value.category == "array" then
     local array = bind.array(value, shared, node, "groups")
     local n = product(array.info.shape)
     if n ~= info.width then
@@ -388,6 +417,7 @@ local function bind_groups(node, bound, shared, space)
   local place, group_of, count = {}, {}, 0
   for i, name in ipairs(info.columns) do place[name] = i end
   for g, names in ipairs(value) do
+    if #names == 0 then fail.at(node, ("groups[%d]"):format(g), "a group has no columns") end
     for j, name in ipairs(names) do
       local column = place[name]
       if not column then
@@ -546,6 +576,9 @@ end
 -- sources: script and modules ({ sha256 = } each). The whole of a run, ready to be executed.
 function bind.run(run, shared, sources)
   files = {}
+  local hashes = {}
+  for i, source in ipairs(sources) do hashes[i] = source.sha256 end
+  source_hash = table.concat(hashes, " ")
   local bound = bind.content(run, shared)
   bound.identity = identity_of(run, sources)
   return bound
@@ -569,6 +602,13 @@ function bind.content(run, shared)
     if data and (#run.evaluate > 0 or #run.explain > 0) then
       fail.at(run, "model", "evaluate and explain need a model")
     end
+    if not data then
+      fail.at(run, nil, "there is nothing to do: give a model, or data, or scores with labels")
+    end
+    bind_inputs(run, bound, shared) -- the data set and its splits are stored
+    if not bound.row_ids then
+      fail.at(run, "inputs", "the test split is empty", 'choose others: inputs = rows { split = "train" }')
+    end
     return bound
   end
   bound.model, bound.info, bound.model_file = bind.model(run, data, shared, bound.train_rows)
@@ -591,7 +631,9 @@ function bind.content(run, shared)
   if #run.explain > 0 then -- is every method defined for this model?
     local probe = core.fill("i64", { bound.count }, 0)
     for _, entry in ipairs(bound.explain) do
-      if not entry.values then
+      if entry.node.own then
+        within(entry.node, "link", own.check, bound, entry)
+      elseif not entry.values then
         local _ <close> = bind.job(run, bound, entry, probe, nil)
       end
     end

@@ -14,9 +14,9 @@ function callback.text(f)
 end
 
 -- Calls it for option `field` of `node`; its results. math.random starts from (seed, row), so that
--- what a function draws does not depend on what was called before.
+-- what a function draws does not depend on what was called before (without a seed it goes on).
 function callback.call(node, field, seed, row, f, ...)
-  math.randomseed(seed, row)
+  if seed then math.randomseed(seed, row) end
   local results = table.pack(core.guarded(f, ...))
   if results[1] then return table.unpack(results, 2, results.n) end
   local err = script.failure(node.script, results[2], results[3])

@@ -30,9 +30,11 @@ local function suffix(swept)
   return text
 end
 
--- nodes: of one list; node.swept_values is what sweeps.expand gave. Sets node.label.
-function labels.assign(nodes)
+-- nodes: of one list; node.swept_values is what sweeps.expand gave. Sets node.label. others: nodes
+-- that have their labels and share the list, or nil.
+function labels.assign(nodes, others)
   local taken = {}
+  for _, node in ipairs(others or {}) do taken[node.label] = node end
   for _, node in ipairs(nodes) do
     local given = node.options.as
     if given then

@@ -273,7 +273,7 @@ function log.attributions(store, explanation, entry, first, items, result)
   return transaction(store, function()
     return core.store_put_attributions(store, {
       explanation = explanation, first_seq = first, samples = items.samples, targets = items.targets,
-      kind = "feature", space = entry.space,
+      kind = "feature", space = entry.space, reasons = items.reasons,
       groups = entry.space == "group" and entry.groups_tensor or nil }, result)
   end)
 end
@@ -285,9 +285,13 @@ function log.explained(store, explanation, evaluations, elapsed_ns)
   end)
 end
 
-function log.failed_explanation(store, explanation, reason)
+-- Explanations of a run that ends before its time: what they have is kept.
+function log.close_explanations(store, run_id, status)
   transaction(store, function()
-    core.store_update(store, "explanation", explanation, { status = "failed", reason = reason })
+    for _, row in ipairs(core.store_rows(store,
+      "SELECT id FROM explanation WHERE run = :run AND status = 'running'", { run = run_id })) do
+      core.store_update(store, "explanation", row.id, { status = status, reason = "the run ended" })
+    end
   end)
 end
 

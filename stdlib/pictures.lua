@@ -38,10 +38,10 @@ end
 -- Draws all pictures of a run and writes their rows. nodes: of the script's list.
 function pictures.draw(store, run, nodes)
   if #nodes == 0 then return end
-  local folder, rows = core.absolute(pictures.folder(store, run)), {}
+  local folder, rows, shared = core.absolute(pictures.folder(store, run)), {}, {}
   core.folder_make(folder)
   for _, node in ipairs(nodes) do
-    local context = { store = store, run = run, options = node.options,
+    local context = { store = store, run = run, options = node.options, shared = shared,
                       title = node.options.title or title_of(store, run, names[node.word]) }
     local canvas <close> = fail.within(node, nil, chart_of(node.word), context)
     for _, format in ipairs { "png", "svg" } do
@@ -71,11 +71,11 @@ local function single(label, map, sample, low, high, experiment)
   local caption = sample and table.concat(grid.caption(sample), ", ") or ("row %d"):format(map.row)
   figure.title(canvas, ("%s: %s"):format(experiment, label), caption, 24, sample and 832 or 472)
   if sample then
-    grid.draw(canvas, x, 76, size, sample.image, { image = true, low = low, high = high })
+    grid.draw(canvas, x, 76, size, size, sample.image, { image = true, low = low, high = high })
     figure.text(canvas, x + size / 2, 446, "input", { size = 12, x = 0.5 })
     x = x + size + 24
   end
-  grid.draw(canvas, x, 76, size, map.values, { limit = map.most, map = kind })
+  grid.draw(canvas, x, 76, size, size, map.values, { limit = map.most, map = kind })
   local text = ("target %d"):format(map.target)
   if map.target < 0 then text = "attribution" end
   if map.most == 0 then text = text .. ", all 0" end
@@ -126,7 +126,7 @@ function pictures.export(options)
     elseif values then
       local path = ("%s/%s.png"):format(options.output, plain(one.label))
       local canvas <close> = require "plot/importance_bar" { store = store, run = run, only = one.id,
-        options = { top = 30 }, title = ("%s: %s"):format(experiment, one.label) }
+        shared = {}, options = { top = 30 }, title = ("%s: %s"):format(experiment, one.label) }
       core.draw_save(canvas, path, "png")
       say(path)
     end

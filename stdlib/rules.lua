@@ -46,6 +46,17 @@ function rules.sources(run, at)
   end
 end
 
+-- Controls are explained and judged after the explanations that they stand beside.
+function rules.control(run, at)
+  local here = place.child(at, "control")
+  if #run.control > 0 and #run.explain == 0 then
+    place.fail(here, "a control stands beside explanations, and explain is empty")
+  elseif #run.control > 0 and #run.judge == 0 then
+    place.fail(here, "a control is compared by judges, and judge is empty", "judge = { deletion }")
+  end
+  table.move(run.control, 1, #run.control, #run.explain + 1, run.explain)
+end
+
 function rules.model(run, at)
   local model = run.model
   local function wrong(field, message, hint) place.fail(place.child(at, field), message, hint) end
@@ -58,6 +69,7 @@ function rules.model(run, at)
     end
     return
   end
+  if model.word == "blackbox" then rules.blackbox(run, model) end
   if model.word == "onnx" and run.data then
     wrong("model", "an ONNX model reads arrays, and data = csv is a table",
       'give inputs = npy "x.npy" in place of data')
@@ -86,6 +98,23 @@ function rules.model(run, at)
   end
   if run.target.kind == "label" and not run.data and not run.labels then
     wrong("target", "'label' needs labels", 'add data, or labels = npy "labels.npy"')
+  end
+end
+
+-- A black box answers, and that is all: it has no gradients.
+function rules.blackbox(run, model)
+  if not is_tabular(run) and not model.options.inputs then
+    fail.at(model, nil, "the blackbox needs 'inputs', the numbers of one row: there is no data to tell "
+      .. "them", "inputs = 10")
+  elseif not is_tabular(run) and model.options.encode then
+    fail.at(model, "encode", "a model on arrays has no encoding: its inputs are its features",
+      "leave it out")
+  end
+  for _, node in ipairs(run.explain) do
+    if node.flags.needs_gradient then
+      fail.at(node, nil, ("%s needs gradients, and a blackbox has none"):format(node.word),
+        "feature_ablation and occlusion ask only for outputs")
+    end
   end
 end
 

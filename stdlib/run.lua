@@ -31,8 +31,7 @@ local function train_model(run, bound, pool, each)
                       labels = core.dataset_labels(bound.data.dataset, rows),
                       weights = core.dataset_weights(bound.data.dataset, rows) }
   end
-  fail.within({ path = "train", line = run.train.line or run.line, script = run.script }, nil,
-    core.train, bound.model, { options = run.train, seed = run.seed, pool = pool, each = each,
+  fail.within(run, "train", core.train, bound.model, { options = run.train, seed = run.seed, pool = pool, each = each,
       train = set(bound.train_rows), validation = set(bound.validation_rows) })
 end
 
@@ -83,11 +82,16 @@ local function judge_piece(run, bound, entry, context, piece)
   local store, rows = context.store, {}
   for _, judge in ipairs(bound.judge) do
     local node = judge.node
-    local values, reasons = fail.within(node, nil, core.judge, {
-      judge = node.word, params = node.options, model = bound.model, link = entry.link,
-      x = bound.x, items = piece.result, baseline = judge.baseline,
-      unit_of = entry.groups or entry.sum_over, mask = judge.masks and judge.masks[entry],
-      seed = run.seed, pool = context.pool })
+    local values, reasons
+    if node.own then
+      values, reasons = own.judge(node, run, bound, entry, piece.result)
+    else
+      values, reasons = fail.within(node, nil, core.judge, {
+        judge = node.word, params = node.options, model = bound.model, link = entry.link,
+        x = bound.x, items = piece.result, baseline = judge.baseline,
+        unit_of = entry.groups or entry.sum_over, mask = judge.masks and judge.masks[entry],
+        seed = run.seed, pool = context.pool })
+    end
     local params = log.params_json(node)
     for i = 1, #values do
       local value = values[i]
@@ -120,8 +124,9 @@ local function judge_means(bound, entry, explanation, context)
 end
 
 -- A function of (first row, number of rows) that gives the piece: computed by the explainer's job, or
--- cut from what the script brought (then there is no job).
-local function piece_maker(bound, entry, targets, job, context)
+-- cut from what the script brought (then there is no job), in a file or by a function. Of the latter
+-- also the reasons of rows without values, and what it had the model evaluate.
+local function piece_maker(run, bound, entry, targets, job, context)
   local shape = entry.space == "input" and bound.shape or nil
   if job then
     local sums = { sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,
@@ -129,9 +134,16 @@ local function piece_maker(bound, entry, targets, job, context)
     return function(first, rows) return core.job_run(job, first, rows, sums) end
   end
   local outputs = core.forward(bound.model, entry.link, bound.x, context.pool)
+  local node = entry.node
+  if node.own then entry.values = core.fill("f32", { bound.count, entry.width }, 0) end
   return function(first, rows)
+    local reasons, evaluations
+    if node.own then
+      reasons, evaluations = own.explain(node, run, bound, entry, targets, first, rows)
+    end
     return core.precomputed { model = bound.model, link = entry.link, values = entry.values,
-      outputs = outputs, targets = targets, first = first, count = rows, shape = shape }
+      outputs = outputs, targets = targets, first = first, count = rows, shape = shape },
+      reasons, evaluations
   end
 end
 
@@ -139,17 +151,19 @@ local function explain(run, bound, entry, seq, targets, context)
   local store, run_id, started = context.store, context.run_id, core.clock()
   local explanation = log.explanation(store, run_id, seq, entry)
   for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end
-  local job <close> = not entry.values and bind.job(run, bound, entry, targets, context.pool) or nil
-  local piece_of = piece_maker(bound, entry, targets, job, context)
+  local job <close> = not entry.values and not entry.node.own
+    and bind.job(run, bound, entry, targets, context.pool) or nil
+  local piece_of = piece_maker(run, bound, entry, targets, job, context)
   local evaluations, count, piece = 0, bound.count, piece_rows(entry.width)
   local target_ids = core.stored_targets(bound.model, targets)
   for first = 0, count - 1, piece do
     local rows = math.min(piece, count - first)
-    local result = fail.within(entry.node, nil, piece_of, first, rows)
+    local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows)
     local samples = core.tensor_take(bound.samples, core.tensor_rows(bound.row_ids, first, rows))
     local first_id = log.attributions(store, explanation, entry, first,
-      { samples = samples, targets = core.tensor_rows(target_ids, first, rows) }, result)
-    evaluations = evaluations + core.explained_evaluations(result)
+      { samples = samples, targets = core.tensor_rows(target_ids, first, rows), reasons = reasons },
+      result)
+    evaluations = evaluations + core.explained_evaluations(result) + (asked or 0)
     judge_piece(run, bound, entry, context, { result = result, explanation = explanation,
       first_id = first_id, samples = samples })
     core.progress(first + rows, count, ("%s: %s"):format(run.experiment, entry.node.label))
@@ -229,8 +243,9 @@ end
 
 -- The run that failed or was stopped keeps what it finished, and says why.
 local function close_failed(context, err)
-  local stopped = fail.interrupted(err)
+  local stopped = fail.interrupted(err) or type(err) == "table" and err.kind == "memory"
   pcall(core.store_rollback, context.store)
+  pcall(log.close_explanations, context.store, context.run_id, stopped and "interrupted" or "failed")
   pcall(log.finish, context.store, context.run_id, stopped and "interrupted" or "failed",
     fail.text(err))
 end

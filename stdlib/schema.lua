@@ -23,8 +23,8 @@ local words = require "words"
 
 local schema = {}
 
-local lists = { "evaluate", "explain", "judge" } -- sweeps inside make variants
-local apart = { evaluate = true, explain = true, judge = true, expect = true }
+local lists = { "evaluate", "explain", "control", "judge" } -- sweeps inside make variants
+local apart = { evaluate = true, explain = true, control = true, judge = true, expect = true }
 
 -- ------------------------------------------------------------------- lists with variants
 
@@ -40,9 +40,10 @@ local function variants(raw, at)
   return entries
 end
 
-local categories = { evaluate = "metric", explain = "explainer", judge = "judge" }
+local categories = { evaluate = "metric", explain = "explainer", control = "explainer", judge = "judge" }
 
-local function check_variants(field, raw, at, context)
+-- others: nodes that share the labels of this list, or nil.
+local function check_variants(field, raw, at, context, others)
   local category = categories[field]
   local param = { choices = category }
   local entries = variants(raw, at)
@@ -59,7 +60,7 @@ local function check_variants(field, raw, at, context)
     node.swept_values = entry.swept
     nodes[i] = node
   end
-  labels.assign(nodes)
+  labels.assign(nodes, others)
   for _, node in ipairs(nodes) do
     node.swept = sweeps.record(node.swept_values)
     node.swept_values = nil
@@ -105,7 +106,8 @@ local function check_run(raw, swept, at, context)
       local list = raw.named[field]
       run[field] = {}
       if list ~= nil then
-        run[field] = check_variants(field, list, place.child(at, field), context)
+        run[field] = check_variants(field, list, place.child(at, field), context,
+          field == "control" and run.explain or nil)
       end
     end
   end
@@ -117,6 +119,7 @@ local function check_run(raw, swept, at, context)
     run[field] = options[field]
   end
   rules.pictures(run, options.pictures)
+  rules.control(run, at)
   run.target = options.target or { kind = "predicted" }
   rules.sources(run, at)
   rules.model(run, at)
@@ -124,8 +127,8 @@ local function check_run(raw, swept, at, context)
   rules.train(run, at, context)
   rules.explain(run)
   rules.metrics(run)
-  if run.model and run.model.word == "network" then
-    rules.layers(run.model.options.layers, {})
+  if run.model and (run.model.word == "network" or run.model.word == "blackbox") then
+    if run.model.options.layers then rules.layers(run.model.options.layers, {}) end
     if run.data and not run.model.options.encode then
       run.model.options.encode = resolve.fields({ kind = "table", list = {},
         named = { numeric = run.data.options.shape and "none" or nil } }, context.encode, at, context)

@@ -175,8 +175,9 @@ function types.label(raw, _, at)
   if type(raw) ~= "string" or not raw:find("^[%w_-][%w_.-]*$") or raw:sub(-1) == "." then
     expected(at, "a label of letters, digits, _ and -", raw)
   end
-  if raw == "prediction" then
-    place.fail(at, "the label 'prediction' is taken: the model's own outputs have it")
+  if raw == "prediction" or raw == "index" then -- files of an export
+    place.fail(at, ("the label '%s' is taken: %s"):format(raw, raw == "prediction"
+      and "the model's own outputs have it" or "the list of an export's files has it"))
   end
   return raw
 end

@@ -28,8 +28,11 @@ local encode_fields = {
     help = "how numbers are scaled, by the training rows" },
   { name = "categorical", type = "choice", choices = "onehot|ordinal", default = '"onehot"',
     help = "how categories become numbers" },
-  { name = "missing", type = "choice", choices = "mean|median|error", default = '"mean"',
-    help = "what stands for a missing number; a missing category is all zeros" },
+  { name = "missing", type = "choice", choices = "mean|median|category|indicator|error",
+    default = '"mean"',
+    help = "mean, median: stand for a missing number, and a missing category is all zeros; category: "
+      .. "missing categories are one of their own; indicator: one more input a column, 1 where it "
+      .. "lacks the value; error: refuse" },
 }
 
 local train_fields = {
@@ -99,6 +102,8 @@ return {
         help = "the scale that is explained" },
       { name = "evaluate", type = "words", choices = "metric", help = "metrics of the model" },
       { name = "explain", type = "words", choices = "explainer", help = "explainers" },
+      { name = "control", type = "words", choices = "explainer",
+        help = "explainers that are judged beside the others, to be beaten: { random_attribution }" },
       { name = "judge", type = "words", choices = "judge", help = "judges of the explanations" },
       { name = "pictures", type = "words", choices = "picture",
         help = "heat maps and charts, drawn as PNG and SVG when a run is done" },
@@ -148,6 +153,26 @@ return {
         help = "the file, from the script's folder" },
     },
     example = 'inputs = npy "x.npy"',
+  },
+  {
+    name = "npz", category = "array", summary = "an array of an archive of NumPy (savez), rows first",
+    params = {
+      { name = "path", type = "path", position = 1, required = true,
+        help = "the file, from the script's folder" },
+      { name = "key", type = "string",
+        help = "the array's name in the archive; not needed where it holds only one" },
+    },
+    example = 'inputs = npz "data.npz" { key = "x" }',
+  },
+  {
+    name = "idx", category = "array", summary = "an array in MNIST's format (IDX), rows first; .gz too",
+    params = {
+      { name = "path", type = "path", position = 1, required = true,
+        help = "the file, from the script's folder" },
+      { name = "scale", type = "real",
+        help = "every number is multiplied by it: 1/255 makes pixels 0 to 1; default: as they are" },
+    },
+    example = 'inputs = idx "t10k-images-idx3-ubyte.gz" { scale = 1/255 }',
   },
   {
     name = "rows", category = "rows", summary = "a choice of the data's rows",
@@ -274,6 +299,26 @@ end } }]],
       { name = "head", type = "string", help = "name of the output to explain, where there are several" },
     },
     example = 'model = onnx "model.onnx"',
+  },
+  {
+    name = "blackbox", category = "model", summary = "a model that is a function of the script",
+    params = {
+      { name = "inputs", type = "int", min = 1,
+        help = "numbers a row; default: as many as the data's encoding makes" },
+      { name = "outputs", type = "int", min = 1, required = true, help = "numbers it returns a row" },
+      { name = "predict", type = "function", required = true,
+        help = "function(batch) that gets a list of rows and returns a list of rows of outputs; each "
+          .. "depends on its own row alone" },
+      { name = "returns", type = "choice", choices = "raw|probability", default = '"raw"',
+        help = "what the outputs are: raw ones get a softmax or sigmoid where probabilities are read" },
+      { name = "encode", type = "fields", fields = encode_fields,
+        help = "how the table's columns become numbers" },
+    },
+    example = [[model = blackbox { inputs = 2, outputs = 1, predict = function(batch)
+  local outputs = {}
+  for i, x in ipairs(batch) do outputs[i] = { x[1] * x[2] } end
+  return outputs
+end }]],
   },
   {
     name = "sweep", category = "sweep",

@@ -147,7 +147,7 @@ end
 
 local raws = setmetatable({}, { __mode = "k" }) -- proxy -> raw value
 
-local DEPTH = 100
+local DEPTH = 60
 
 local function too_deep(place)
   fail.raise { script = place.script, line = place.line,

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/gzip.h"
 #include "base/parallel.h"
 #include "data/category.h"
 #include "data/dataset.h"
@@ -105,9 +106,8 @@ static ln_status give_roles(const ln_csv_table *table, const ln_csv_options *opt
     for (int i = 0; i < table->column_count; i++)
         features += roles[i] < ROLE_TARGET;
     if (features == 0)
-        return ln_fail(err, LN_EINVALID,
-                       "%s has no column left besides the target '%s'", table->name,
-                       ln_csv_show(options->target).text);
+        return ln_fail(err, LN_EINVALID, "%s has no column left besides the target '%s'",
+                       table->name, ln_csv_show(options->target).text);
     return LN_OK;
 }
 
@@ -346,8 +346,15 @@ ln_status ln_csv_read(const char *path, const ln_csv_options *options, ln_datase
     if (status != LN_OK)
         return status;
     char *text = file.data; /* the table's from here on */
+    size_t bytes = file.bytes;
     file.data = NULL;
-    status = parse(base_name(path), path, text, file.bytes, file.sha256, options, out, err);
+    if (ln_is_gzip(text, bytes)) {
+        char *packed = text;
+        status = ln_gunzip(base_name(path), packed, bytes, &text, &bytes, err);
+        ln_free(packed);
+    }
+    if (status == LN_OK)
+        status = parse(base_name(path), path, text, bytes, file.sha256, options, out, err);
     ln_file_free(&file);
     return status;
 }

@@ -2,7 +2,8 @@
  *
  *     numeric      (x - center) / scale, a missing x replaced by fill first         1 input
  *     one-hot      1 at the row's category, else 0; missing or unseen: all 0        1 a category
- *     ordinal      place of the row's category; missing or unseen: -1               1 input
+ *     ordinal      place of the row's category; unseen: -1, missing: missing_place  1 input
+ *     missing      1 where the value is missing, else 0                             1 where wanted
  *
  * Computed in float64 and rounded once to float32. Cost: one pass over the chosen rows, after one
  * binary search for each category that the data set knows. */
@@ -41,18 +42,24 @@ typedef struct destination {
     float *out; /* count x width, zeroed */
 } destination;
 
+static ln_status none_may_miss(const ln_encoded_column *to, int64_t row, ln_error *err)
+{
+    return ln_fail(err, LN_EINVALID,
+                   "row %lld has no value in column '%s', and missing = \"error\" forbids that",
+                   (long long)row, ln_csv_show(to->name).text);
+}
+
 static ln_status apply_numeric(const ln_encoded_column *to, const ln_column *from,
                                const destination *job, ln_error *err)
 {
     for (int64_t i = 0; i < job->count; i++) {
         double x = from->numbers[job->rows[i]];
         if (isnan(x)) {
-            if (isnan(to->fill))
-                return ln_fail(err, LN_EINVALID,
-                               "row %lld has no value in column '%s', and missing = \"error\" "
-                               "forbids that",
-                               (long long)job->rows[i], ln_csv_show(to->name).text);
+            if (to->required)
+                return none_may_miss(to, job->rows[i], err);
             x = to->fill;
+            if (to->missing_input >= 0)
+                job->out[i * job->width + to->first + to->missing_input] = 1;
         }
         float encoded = (float)((x - to->center) / to->scale);
         if (!isfinite(encoded))
@@ -79,17 +86,22 @@ static ln_status apply_categorical(const ln_encoded_column *to, const ln_column 
                                sizeof *to->categories, compare_text);
         place[i] = found ? (int32_t)(found - to->categories) : -1;
     }
-    for (int64_t i = 0; i < job->count; i++) {
+    ln_status status = LN_OK;
+    for (int64_t i = 0; i < job->count && status == LN_OK; i++) {
         int32_t code = from->codes[job->rows[i]];
-        int32_t at = code < 0 ? -1 : place[code];
+        int32_t at = code < 0 ? to->missing_place : place[code];
         float *out = job->out + i * job->width + to->first;
         if (to->ordinal)
             out[0] = (float)at;
         else if (at >= 0)
             out[at] = 1;
+        if (code < 0 && to->missing_input >= 0)
+            out[to->missing_input] = 1;
+        if (code < 0 && to->required)
+            status = none_may_miss(to, job->rows[i], err);
     }
     ln_free(place);
-    return LN_OK;
+    return status;
 }
 
 static ln_status apply_column(const ln_encoded_column *to, const ln_dataset *dataset,
@@ -140,7 +152,9 @@ const char *ln_encoding_input_name(const ln_encoding *encoding, int input, char 
                                    size_t size)
 {
     const ln_encoded_column *column = &encoding->columns[encoding->column_of[input]];
-    if (column->kind == LN_COLUMN_CATEGORICAL && !column->ordinal)
+    if (input - column->first == column->missing_input)
+        snprintf(buffer, size, "%s=(missing)", column->name);
+    else if (column->kind == LN_COLUMN_CATEGORICAL && !column->ordinal)
         snprintf(buffer, size, "%s=%s", column->name, column->categories[input - column->first]);
     else
         snprintf(buffer, size, "%s", column->name);
@@ -174,14 +188,16 @@ static void categorical_json(ln_text *text, const ln_encoded_column *column, int
         ln_text_add(text, i ? "," : "");
         ln_text_json_string(text, column->categories[i], strlen(column->categories[i]));
     }
-    ln_text_add(text, "]}");
+    ln_text_add(text, column->missing_place < 0 ? "]}" : ",null]}");
 }
 
 ln_status ln_encoding_input_json(const ln_encoding *encoding, int input, char **out, ln_error *err)
 {
     ln_text text = {0};
     const ln_encoded_column *column = &encoding->columns[encoding->column_of[input]];
-    if (column->kind == LN_COLUMN_NUMERIC)
+    if (input - column->first == column->missing_input)
+        ln_text_add(&text, "{\"kind\":\"missing\"}");
+    else if (column->kind == LN_COLUMN_NUMERIC)
         numeric_json(&text, encoding, column);
     else
         categorical_json(&text, column, input);
@@ -209,6 +225,8 @@ void ln_encoding_hash(const ln_encoding *encoding, ln_hash *hash)
         ln_hash_text(hash, column->name);
         ln_hash_i64(hash, column->kind);
         ln_hash_i64(hash, column->count);
+        if (column->missing_input >= 0 || column->missing_place >= 0)
+            ln_hash_text(hash, "missing");
         if (column->kind == LN_COLUMN_NUMERIC) {
             hash_real(hash, column->center);
             hash_real(hash, column->scale);

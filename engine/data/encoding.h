@@ -21,9 +21,11 @@ typedef enum ln_categorical_encoding {
 typedef enum ln_missing_encoding {
     LN_MISSING_MEAN,
     LN_MISSING_MEDIAN,
+    LN_MISSING_CATEGORY,
+    LN_MISSING_INDICATOR,
     LN_MISSING_ERROR
 } ln_missing_encoding;
-#define LN_MISSING_CHOICES "mean|median|error"
+#define LN_MISSING_CHOICES "mean|median|category|indicator|error"
 
 typedef struct ln_encoding_options {
     ln_numeric_encoding numeric;         /* standard: (x - mean) / deviation, population (ddof 0),
@@ -31,9 +33,14 @@ typedef struct ln_encoding_options {
     ln_categorical_encoding categorical; /* one-hot: one input a category seen in training; a
                                             category not seen there is all zeros. ordinal: one input,
                                             the category's place; not seen or missing: -1 */
-    ln_missing_encoding missing;         /* of numeric columns: mean or median of the values there
-                                            are; a missing category is all zeros. Missing values
-                                            take no part in the scaling (as in scikit-learn) */
+    ln_missing_encoding missing;         /* mean, median: of the values there are, for a missing
+                                            number; a missing category is all zeros. category: a
+                                            category of their own for missing ones (ordinal: the
+                                            place after the last), where training rows have some;
+                                            numbers as with mean. indicator: one more input, 1 where
+                                            the value is missing, for each column where training rows
+                                            lack some; the rest as with mean. error: none may miss.
+                                            Missing values take no part in the scaling */
 } ln_encoding_options;
 
 typedef struct ln_encoded_column {
@@ -42,6 +49,9 @@ typedef struct ln_encoded_column {
     int first, count;     /* its encoded inputs */
     double center, scale; /* numeric: (x - center) / scale */
     double fill;          /* numeric: in place of a missing value, raw units; NaN: none may miss */
+    bool required;        /* none may miss */
+    int missing_input;    /* from `first`: its input that is 1 where the value misses; -1: none */
+    int missing_place;    /* ordinal: stands for a missing value, -1 or the place after the last */
     bool ordinal;         /* categorical: one input, the place among categories; else one-hot */
     char **categories;    /* categorical: seen in training, sorted; in the order of its inputs */
     int category_count;

@@ -75,6 +75,13 @@ static void scale_range(const double *values, int64_t count, ln_encoded_column *
     to->scale = high - low < 10 * DBL_EPSILON ? 1 : high - low;
 }
 
+static ln_status none_may_miss(const ln_column *column, int64_t row, ln_error *err)
+{
+    return ln_fail(err, LN_EINVALID,
+                   "row %lld has no value in column '%s', and missing = \"error\" forbids that",
+                   (long long)row, ln_csv_show(column->name).text);
+}
+
 static ln_status fit_numeric(const fitting *fit, const ln_column *from, ln_encoded_column *to,
                              ln_error *err)
 {
@@ -83,11 +90,8 @@ static ln_status fit_numeric(const fitting *fit, const ln_column *from, ln_encod
         double x = from->numbers[fit->rows[i]];
         if (!isnan(x))
             fit->values[count++] = x;
-        else if (fit->options->missing == LN_MISSING_ERROR)
-            return ln_fail(err, LN_EINVALID,
-                           "row %lld has no value in column '%s', and missing = \"error\" forbids "
-                           "that",
-                           (long long)fit->rows[i], ln_csv_show(from->name).text);
+        else if (to->required)
+            return none_may_miss(from, fit->rows[i], err);
     }
     if (count == 0)
         return no_value(from, err);
@@ -102,6 +106,8 @@ static ln_status fit_numeric(const fitting *fit, const ln_column *from, ln_encod
     } else if (fit->options->numeric == LN_NUMERIC_MINMAX) {
         scale_range(fit->values, count, to);
     }
+    if (fit->options->missing == LN_MISSING_INDICATOR && count < fit->count)
+        to->missing_input = to->count++;
     to->fill = fit->options->missing == LN_MISSING_ERROR    ? NAN
                : fit->options->missing == LN_MISSING_MEDIAN ? median(fit->values, count)
                                                             : middle;
@@ -114,7 +120,9 @@ static ln_status fit_numeric(const fitting *fit, const ln_column *from, ln_encod
 static ln_status fit_categorical(const fitting *fit, const ln_column *from, ln_encoded_column *to,
                                  ln_error *err)
 {
+    const ln_missing_encoding missing = fit->options->missing;
     ln_status status = LN_OK;
+    bool some_miss = false;
     bool *seen = ln_calloc((size_t)from->category_count, sizeof *seen);
     to->categories = ln_calloc((size_t)from->category_count, sizeof *to->categories);
     if (!seen || !to->categories) {
@@ -122,8 +130,14 @@ static ln_status fit_categorical(const fitting *fit, const ln_column *from, ln_e
         goto out;
     }
     for (int64_t i = 0; i < fit->count; i++) {
-        if (from->codes[fit->rows[i]] >= 0)
-            seen[from->codes[fit->rows[i]]] = true;
+        const int32_t code = from->codes[fit->rows[i]];
+        if (code < 0 && to->required) {
+            status = none_may_miss(from, fit->rows[i], err);
+            goto out;
+        }
+        some_miss = some_miss || code < 0;
+        if (code >= 0)
+            seen[code] = true;
     }
     for (int32_t i = 0; i < from->category_count; i++) {
         if (!seen[i])
@@ -139,6 +153,10 @@ static ln_status fit_categorical(const fitting *fit, const ln_column *from, ln_e
         status = no_value(from, err);
     to->ordinal = fit->options->categorical == LN_CATEGORICAL_ORDINAL;
     to->count = to->ordinal ? 1 : to->category_count;
+    if (some_miss && missing == LN_MISSING_CATEGORY && to->ordinal)
+        to->missing_place = to->category_count;
+    else if (some_miss && (missing == LN_MISSING_CATEGORY || missing == LN_MISSING_INDICATOR))
+        to->missing_input = to->count++;
 out:
     ln_free(seen);
     return status;
@@ -148,6 +166,8 @@ static ln_status fit_column(const fitting *fit, const ln_column *from, ln_encode
                             ln_error *err)
 {
     to->kind = from->kind;
+    to->required = fit->options->missing == LN_MISSING_ERROR;
+    to->missing_input = to->missing_place = -1;
     to->name = ln_strdup(from->name);
     if (!to->name)
         return ln_fail_memory(err, strlen(from->name) + 1);

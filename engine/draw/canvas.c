@@ -95,8 +95,8 @@ ln_status ln_canvas_new(double width, double height, int scale, bool svg, ln_can
     if (!(width >= 1) || !(height >= 1) || width * scale > LN_CANVAS_MOST ||
         height * scale > LN_CANVAS_MOST)
         return ln_fail(err, LN_EINVALID,
-                       "a picture of %.0f x %.0f is not possible: a side has 1 to %d pixels",
-                       width, height, LN_CANVAS_MOST / scale);
+                       "a picture of %.0f x %.0f is not possible: a side has 1 to %d pixels", width,
+                       height, LN_CANVAS_MOST / scale);
     ln_canvas *c = ln_calloc(1, sizeof *c);
     if (!c)
         return ln_fail_memory(err, sizeof *c);
@@ -213,25 +213,66 @@ void ln_canvas_circles(ln_canvas *c, const double *points, int64_t count, double
         }
 }
 
-void ln_canvas_cells(ln_canvas *c, const uint8_t *rgba, int64_t rows, int64_t columns, double x,
-                     double y, double width, double height)
+static void draw_cells(ln_canvas *c, const uint8_t *rgba, int64_t rows, int64_t columns,
+                       const double box[4])
 {
     for (int64_t row = 0; row < rows; row++) {
         const uint8_t *line = rgba + row * columns * 4;
-        const double top = y + height * (double)row / (double)rows;
-        const double bottom = y + height * (double)(row + 1) / (double)rows;
+        const double top = box[1] + box[3] * (double)row / (double)rows;
+        const double bottom = box[1] + box[3] * (double)(row + 1) / (double)rows;
         for (int64_t first = 0, next; first < columns; first = next) {
             const uint8_t *cell = line + 4 * first;
-            for (next = first + 1; next < columns && !memcmp(cell, line + 4 * next, 4);)
+            for (next = first + 1; next < columns && !memcmp(cell, line + 4 * next, 3);)
                 next++;
-            const double left = x + width * (double)first / (double)columns;
-            const double right = x + width * (double)next / (double)columns;
-            const ln_pen pen = {
-                .fill = {cell[0] / 255.0, cell[1] / 255.0, cell[2] / 255.0, cell[3] / 255.0},
-                .sharp = true};
+            const double left = box[0] + box[2] * (double)first / (double)columns;
+            const double right = box[0] + box[2] * (double)next / (double)columns;
+            const ln_pen pen = {.fill = {cell[0] / 255.0, cell[1] / 255.0, cell[2] / 255.0, 1},
+                                .sharp = true};
             ln_canvas_rectangle(c, left, top, right - left, bottom - top, &pen);
         }
     }
+}
+
+static ln_status draw_image(ln_canvas *c, const uint8_t *rgba, int64_t rows, int64_t columns,
+                            const double box[4], ln_error *err)
+{
+    uint32_t *pixels = ln_alloc((size_t)(rows * columns) * sizeof *pixels);
+    if (!pixels)
+        return ln_fail_memory(err, (size_t)(rows * columns) * sizeof *pixels);
+    for (int64_t i = 0; i < rows * columns; i++)
+        pixels[i] = (uint32_t)rgba[4 * i] << 16 | (uint32_t)rgba[4 * i + 1] << 8 | rgba[4 * i + 2];
+    cairo_surface_t *image = c->api.cairo_image_surface_create_for_data(
+        (unsigned char *)pixels, CAIRO_FORMAT_RGB24, (int)columns, (int)rows, (int)columns * 4);
+    for (int s = 0; s < SURFACES && c->context[s]; s++) {
+        c->api.cairo_save(c->context[s]);
+        c->api.cairo_translate(c->context[s], box[0], box[1]);
+        c->api.cairo_scale(c->context[s], box[2] / (double)columns, box[3] / (double)rows);
+        c->api.cairo_set_source_surface(c->context[s], image, 0, 0);
+        c->api.cairo_pattern_set_filter(c->api.cairo_get_source(c->context[s]),
+                                        CAIRO_FILTER_NEAREST);
+        c->api.cairo_rectangle(c->context[s], 0, 0, (double)columns, (double)rows);
+        c->api.cairo_fill(c->context[s]);
+        c->api.cairo_restore(c->context[s]);
+    }
+    c->api.cairo_surface_finish(image); /* what still needs the pixels takes a copy */
+    ln_status status = check(c, c->api.cairo_surface_status(image), err);
+    c->api.cairo_surface_destroy(image);
+    ln_free(pixels);
+    return status;
+}
+
+ln_status ln_canvas_cells(ln_canvas *c, const uint8_t *rgba, int64_t rows, int64_t columns,
+                          double x, double y, double width, double height, ln_error *err)
+{
+    const double box[4] = {x, y, width, height};
+    if (rows > 32767 || columns > 32767)
+        return ln_fail(err, LN_EINVALID,
+                       "an image of %lld x %lld is too large for a picture: 32767 a side at most",
+                       (long long)columns, (long long)rows);
+    if (rows * columns > LN_CANVAS_CELLS)
+        return draw_image(c, rgba, rows, columns, box, err);
+    draw_cells(c, rgba, rows, columns, box);
+    return LN_OK;
 }
 
 /* ---------------------------------------------------------------------------------------- text */
@@ -247,8 +288,9 @@ static void set_text(ln_canvas *c, int s, const char *text, const ln_type *type)
     c->api.pango_font_description_free(font);
     c->api.pango_layout_set_width(c->layout[s],
                                   type->most > 0 ? (int)(type->most * PANGO_SCALE) : -1);
-    c->api.pango_layout_set_ellipsize(c->layout[s],
-                                      type->most > 0 ? PANGO_ELLIPSIZE_END : PANGO_ELLIPSIZE_NONE);
+    c->api.pango_layout_set_ellipsize(c->layout[s], type->most <= 0 ? PANGO_ELLIPSIZE_NONE
+                                                    : type->middle  ? PANGO_ELLIPSIZE_MIDDLE
+                                                                    : PANGO_ELLIPSIZE_END);
     c->api.pango_layout_set_alignment(c->layout[s], type->x < 0.25   ? PANGO_ALIGN_LEFT
                                                     : type->x > 0.75 ? PANGO_ALIGN_RIGHT
                                                                      : PANGO_ALIGN_CENTER);

@@ -12,6 +12,7 @@
 #include "lunette.h"
 
 #define LN_CANVAS_MOST 16384 /* device pixels a side */
+#define LN_CANVAS_CELLS 4096 /* cells drawn one by one */
 
 typedef struct ln_canvas ln_canvas;
 
@@ -29,13 +30,14 @@ typedef struct ln_pen {
 } ln_pen;
 
 typedef struct ln_type {
-    double size;     /* of the font, in units */
+    double size; /* of the font, in units */
     bool bold;
     ln_colour colour;
-    double x, y;     /* which point of the text stands at the given place: 0 left or top, 0.5 the
+    double x, y; /* which point of the text stands at the given place: 0 left or top, 0.5 the
                         middle, 1 right or bottom */
-    double turn;     /* degrees, clockwise around the given place */
-    double most;     /* the greatest width; longer lines end in an ellipsis. 0: any */
+    double turn; /* degrees, clockwise around the given place */
+    double most; /* the greatest width; longer lines end in an ellipsis. 0: any */
+    bool middle; /* the ellipsis stands in the middle: for names that differ at their ends */
 } ln_type;
 
 /* White. svg false: no SVG is made. LN_EINVALID for a side below 1 or above LN_CANVAS_MOST. */
@@ -59,11 +61,11 @@ void ln_canvas_circles(ln_canvas *canvas, const double *points, int64_t count, d
 void ln_canvas_text(ln_canvas *canvas, double x, double y, const char *text, const ln_type *type);
 void ln_canvas_measure(ln_canvas *canvas, const char *text, const ln_type *type, double *width,
                        double *height);
-/* Cells of 4 bytes (red, green, blue, opacity), `rows` by `columns`, filling the rectangle; each is
- * drawn as a rectangle, so that it stays sharp however large it is shown. Neighbours of one colour
- * in a row become one. */
-void ln_canvas_cells(ln_canvas *canvas, const uint8_t *rgba, int64_t rows, int64_t columns,
-                     double x, double y, double width, double height);
+/* Cells of 4 bytes (red, green, blue, unused), `rows` by `columns`, filling the rectangle. Up to
+ * LN_CANVAS_CELLS of them are rectangles, which stay sharp however large they are shown (neighbours
+ * of one colour in a row become one); more are an image, scaled to the nearest pixel. */
+ln_status ln_canvas_cells(ln_canvas *canvas, const uint8_t *rgba, int64_t rows, int64_t columns,
+                          double x, double y, double width, double height, ln_error *err);
 
 /* Appends the finished file to `out`. The PNG may be asked for at any time; asking for the SVG ends
  * the drawing on it. LN_EFAILED where Cairo met an error, LN_ENOMEM. */

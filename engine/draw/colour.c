@@ -123,6 +123,12 @@ ln_status ln_image_pixels(const ln_tensor *image, double low, double high, uint8
     return LN_OK;
 }
 
+/* What lies beneath a map: luma (ITU-R BT.601) between a middle grey and near white. */
+static double pale(const uint8_t *rgb)
+{
+    return 150.0 + 0.38 * (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]);
+}
+
 ln_status ln_heat_pixels(const ln_heat *heat, uint8_t *rgba, ln_error *err)
 {
     int64_t channels = 0, rows = 0, columns = 0;
@@ -131,9 +137,10 @@ ln_status ln_heat_pixels(const ln_heat *heat, uint8_t *rgba, ln_error *err)
         int64_t depth = 0, high = 0, wide = 0;
         status = ln_heat_size(heat->overlay, &depth, &high, &wide, err);
         if (status == LN_OK && (high != rows || wide != columns))
-            status = ln_fail(err, LN_EINVALID, "a map of %lld x %lld does not lie on an image of "
-                             "%lld x %lld", (long long)rows, (long long)columns, (long long)high,
-                             (long long)wide);
+            status = ln_fail(err, LN_EINVALID,
+                             "a map of %lld x %lld does not lie on an image of "
+                             "%lld x %lld",
+                             (long long)rows, (long long)columns, (long long)high, (long long)wide);
         if (status == LN_OK)
             status = ln_image_pixels(heat->overlay, heat->low, heat->high, rgba, err);
     }
@@ -141,14 +148,12 @@ ln_status ln_heat_pixels(const ln_heat *heat, uint8_t *rgba, ln_error *err)
     for (int64_t i = 0; status == LN_OK && i < area; i++) {
         const double value = sum_at(heat->values, channels, area, i);
         const double t = heat->limit > 0 || value != value ? value / heat->limit : 0.0;
-        const double share =
-            heat->overlay && t == t ? 0.85 * sqrt(fmin(fabs(t), 1.0)) : 1.0;
+        const double share = heat->overlay && t == t ? 0.9 * sqrt(fmin(fabs(t), 1.0)) : 1.0;
+        const double below = heat->overlay ? pale(rgba + 4 * i) : 0.0;
         uint8_t rgb[3];
         ln_colour_of(heat->map, t, rgb);
-        for (int k = 0; k < 3; k++) {
-            const double below = heat->overlay ? 64.0 + rgba[4 * i + k] / 2.0 + 63.5 / 2.0 : 0.0;
+        for (int k = 0; k < 3; k++)
             rgba[4 * i + k] = (uint8_t)lround(share * rgb[k] + (1.0 - share) * below);
-        }
         rgba[4 * i + 3] = 255;
     }
     return status;

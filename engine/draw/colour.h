@@ -33,8 +33,8 @@ typedef struct ln_heat {
     double low, high;         /* of the overlay: the values of black and white */
 } ln_heat;
 
-/* `rgba` has room for H * W * 4 bytes. Over an image a value's opacity is 0.85 sqrt(|t|), so what
- * counts little shows the image, whose contrast is halved. LN_EINVALID for shapes that do not fit. */
+/* `rgba` has room for H * W * 4 bytes. Over an image, which is drawn pale and grey so that only the
+ * map has colour, a value's opacity is 0.9 sqrt(|t|). LN_EINVALID for shapes that do not fit. */
 ln_status ln_heat_pixels(const ln_heat *heat, uint8_t *rgba, ln_error *err);
 /* An input as an image: grey for one channel, colour for three, else the mean over channels. */
 ln_status ln_image_pixels(const ln_tensor *image, double low, double high, uint8_t *rgba,

@@ -41,8 +41,7 @@ ln_status ln_draw_library_open(ln_draw_library *out, ln_error *err)
     static const entry gobject[] = {LN_DRAW_GOBJECT(ENTRY){NULL, 0}};
     ln_status status = fill("libcairo.so.2", "libcairo2", cairo, out, err);
     if (status == LN_OK)
-        status =
-            fill("libpangocairo-1.0.so.0", "libpangocairo-1.0-0", pangocairo, out, err);
+        status = fill("libpangocairo-1.0.so.0", "libpangocairo-1.0-0", pangocairo, out, err);
     if (status == LN_OK)
         status = fill("libpango-1.0.so.0", "libpango-1.0-0", pango, out, err);
     if (status == LN_OK)

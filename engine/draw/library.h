@@ -25,12 +25,14 @@
     X(cairo_font_options_set_antialias)                                                            \
     X(cairo_font_options_set_hint_metrics)                                                         \
     X(cairo_font_options_set_hint_style)                                                           \
+    X(cairo_get_source)                                                                            \
     X(cairo_image_surface_create_for_data)                                                         \
     X(cairo_line_to)                                                                               \
     X(cairo_move_to)                                                                               \
     X(cairo_new_path)                                                                              \
     X(cairo_new_sub_path)                                                                          \
     X(cairo_paint)                                                                                 \
+    X(cairo_pattern_set_filter)                                                                    \
     X(cairo_rectangle)                                                                             \
     X(cairo_reset_clip)                                                                            \
     X(cairo_restore)                                                                               \
@@ -43,6 +45,7 @@
     X(cairo_set_line_join)                                                                         \
     X(cairo_set_line_width)                                                                        \
     X(cairo_set_source_rgba)                                                                       \
+    X(cairo_set_source_surface)                                                                    \
     X(cairo_status)                                                                                \
     X(cairo_status_to_string)                                                                      \
     X(cairo_stroke)                                                                                \

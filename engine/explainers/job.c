@@ -142,6 +142,9 @@ static ln_status set_up(job_state *state, ln_error *err)
     const ln_request *request = job->request;
     size_t scratch_bytes = 0;
     ln_status status = check_rows(request, err);
+    if (!status && (explainer->flags & LN_NEEDS_GRADIENT) && request->model->callback.run)
+        status = ln_fail(err, LN_EUNSUPPORTED, "%s needs gradients, and a blackbox has none",
+                         explainer->word.name);
     if (!status && (explainer->flags & LN_TAKES_BASELINE))
         status = check_baseline(request, err);
     if (!status)
@@ -175,7 +178,7 @@ ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, l
     if (!state)
         return ln_fail_memory(err, sizeof *state);
     bool grouped = (explainer->flags & LN_TAKES_GROUPS) && request->groups;
-    state->pool = pool;
+    state->pool = ln_model_pool(request->model, pool);
     state->job = (ln_job){
         .explainer = explainer,
         .request = request,

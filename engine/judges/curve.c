@@ -267,6 +267,7 @@ ln_status ln_curve_judge(ln_curve curve, const ln_judged *judged, ln_pool *pool,
     curve_task task = {.judged = judged, .curve = curve, .values = values, .reasons = reasons};
     for (int64_t i = 0; i < judged->item_count; i++)
         reasons[i] = NULL;
+    pool = ln_model_pool(judged->model, pool);
     ln_status status = set_up(&task, pool, err);
     int64_t chunks = status ? 0 : (judged->item_count + task.passes.items - 1) / task.passes.items;
     if (chunks > 0)

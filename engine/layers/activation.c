@@ -63,7 +63,7 @@ static ln_status relu_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_relu = {
     .word = {.name = "relu",
-             .summary = "Rectified linear unit: negative numbers become 0",
+             .summary = "rectified linear unit: negative numbers become 0",
              .formula = "y = max(x, 0)",
              .source = "PyTorch: torch.nn.ReLU"},
     .flags = LN_LAYER_ACTIVATION | LN_LAYER_IN_PLACE_GRAD,
@@ -115,7 +115,7 @@ static ln_status leaky_relu_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_leaky_relu = {
     .word = {.name = "leaky_relu",
-             .summary = "Rectified linear unit with a small slope below 0",
+             .summary = "rectified linear unit with a small slope below 0",
              .formula = "y = x where x > 0, else negative_slope x",
              .source = "PyTorch: torch.nn.LeakyReLU",
              .params = leaky_relu_params,
@@ -150,7 +150,7 @@ static ln_status sigmoid_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_sigmoid = {
     .word = {.name = "sigmoid",
-             .summary = "Logistic function: from any number to between 0 and 1",
+             .summary = "logistic function: from any number to between 0 and 1",
              .formula = "y = 1 / (1 + exp(-x))",
              .source = "PyTorch: torch.nn.Sigmoid"},
     .flags = LN_LAYER_ACTIVATION | LN_LAYER_IN_PLACE_GRAD,
@@ -183,7 +183,7 @@ static ln_status tanh_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_tanh = {
     .word = {.name = "tanh",
-             .summary = "Hyperbolic tangent: from any number to between -1 and 1",
+             .summary = "hyperbolic tangent: from any number to between -1 and 1",
              .formula = "y = tanh(x)",
              .source = "PyTorch: torch.nn.Tanh"},
     .flags = LN_LAYER_ACTIVATION | LN_LAYER_IN_PLACE_GRAD,
@@ -231,7 +231,7 @@ static ln_status elu_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_elu = {
     .word = {.name = "elu",
-             .summary = "Exponential linear unit",
+             .summary = "exponential linear unit",
              .formula = "y = x where x > 0, else alpha (exp(x) - 1)",
              .source = "PyTorch: torch.nn.ELU; Clevert, Unterthiner & Hochreiter 2016",
              .params = elu_params,
@@ -293,7 +293,7 @@ static ln_status softplus_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_softplus = {
     .word = {.name = "softplus",
-             .summary = "A smooth relu",
+             .summary = "a smooth relu",
              .formula = "y = log(1 + exp(beta x)) / beta",
              .source = "PyTorch: torch.nn.Softplus",
              .params = softplus_params,

@@ -223,7 +223,7 @@ static ln_status dense_backward_parameters(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_dense = {
     .word = {.name = "dense",
-             .summary = "Fully connected: every output is a weighted sum of all inputs",
+             .summary = "fully connected: every output is a weighted sum of all inputs",
              .formula = "y = x W^T + b",
              .source = "PyTorch: torch.nn.Linear",
              .params = dense_params,

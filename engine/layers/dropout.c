@@ -58,7 +58,7 @@ static ln_status dropout_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_dropout = {
     .word = {.name = "dropout",
-             .summary = "Sets elements to 0 at random in training, changes nothing afterwards",
+             .summary = "sets elements to 0 at random in training, changes nothing afterwards",
              .formula = "y = m x / (1 - p), m = 0 with probability p, else 1",
              .source = "PyTorch: torch.nn.Dropout; Srivastava et al. 2014",
              .params = dropout_params,

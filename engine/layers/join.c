@@ -171,7 +171,7 @@ static ln_status add_backward_parameters(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_add = {
     .word = {.name = "add",
-             .summary = "Adds branches, or a constant to a branch",
+             .summary = "adds branches, or a constant to a branch",
              .formula = "y = a + b + ...",
              .source = "ONNX: Add"},
     .flags = LN_LAYER_INTERNAL | LN_LAYER_IN_PLACE_GRAD,
@@ -276,7 +276,7 @@ static ln_status concat_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_concat = {
     .word = {.name = "concat",
-             .summary = "Puts branches side by side along an axis",
+             .summary = "puts branches side by side along an axis",
              .formula = "",
              .source = "PyTorch: torch.cat; ONNX: Concat",
              .params = concat_params,

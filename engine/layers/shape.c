@@ -40,7 +40,7 @@ static ln_status flatten_infer(const struct ln_graph *graph, const struct ln_nod
 
 const ln_layer ln_layer_flatten = {
     .word = {.name = "flatten",
-             .summary = "Makes one axis of several",
+             .summary = "makes one axis of several",
              .formula = "(N, C, H, W) becomes (N, C H W)",
              .source = "PyTorch: torch.nn.Flatten",
              .params = flatten_params,
@@ -147,7 +147,7 @@ static ln_status reshape_infer(const struct ln_graph *graph, const struct ln_nod
 
 const ln_layer ln_layer_reshape = {
     .word = {.name = "reshape",
-             .summary = "Gives each row another shape of as many elements",
+             .summary = "gives each row another shape of as many elements",
              .formula = "",
              .source = "PyTorch: torch.nn.Unflatten; ONNX: Reshape",
              .params = reshape_params,
@@ -165,7 +165,7 @@ const ln_layer ln_layer_reshape = {
 
 const ln_layer ln_layer_identity = {
     .word = {.name = "identity",
-             .summary = "Changes nothing",
+             .summary = "changes nothing",
              .formula = "y = x",
              .source = "PyTorch: torch.nn.Identity"},
     .flags = LN_LAYER_SHAPE | LN_LAYER_IN_PLACE_GRAD,

@@ -111,7 +111,7 @@ static ln_status softmax_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_softmax = {
     .word = {.name = "softmax",
-             .summary = "Turns numbers into probabilities that sum to 1",
+             .summary = "turns numbers into probabilities that sum to 1",
              .formula = "y_i = exp(x_i) / sum_j exp(x_j)",
              .source = "PyTorch: torch.nn.Softmax",
              .params = softmax_params,
@@ -201,7 +201,7 @@ static ln_status class_loss_backward(const ln_pass *pass, ln_error *err)
 
 const ln_layer ln_layer_class_loss = {
     .word = {.name = "class_loss",
-             .summary = "The cross entropy of every class, as if it were the label",
+             .summary = "the cross entropy of every class, as if it were the label",
              .formula = "y_c = log sum_j exp(x_j) - x_c",
              .source = "PyTorch: torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss"},
     .flags = LN_LAYER_INTERNAL,

@@ -87,7 +87,7 @@ static ln_status cohen_kappa(const ln_metric_input *input, const void *params,
 
 const ln_metric ln_metric_balanced_accuracy = {
     .word = {.name = "balanced_accuracy",
-             .summary = "Mean over the classes of the share of their rows that is predicted",
+             .summary = "mean over the classes of the share of their rows that is predicted",
              .formula = "mean of h_c / t_c over the classes c that occur",
              .source = "Brodersen et al. 2010; scikit-learn balanced_accuracy_score",
              .params = ln_threshold_param,
@@ -102,7 +102,7 @@ const ln_metric ln_metric_balanced_accuracy = {
 
 const ln_metric ln_metric_mcc = {
     .word = {.name = "mcc",
-             .summary = "Correlation of the predicted classes with the true ones (Matthews)",
+             .summary = "correlation of the predicted classes with the true ones (Matthews)",
              .formula = "sum_c (h_c n - t_c p_c) / sqrt(sum_c t_c (n - t_c) * sum_c p_c (n - p_c))",
              .source = "Matthews 1975; Gorodkin 2004; scikit-learn matthews_corrcoef",
              .params = ln_threshold_param,
@@ -117,7 +117,7 @@ const ln_metric ln_metric_mcc = {
 
 const ln_metric ln_metric_cohen_kappa = {
     .word = {.name = "cohen_kappa",
-             .summary = "Agreement of the predicted classes with the true ones beyond chance",
+             .summary = "agreement of the predicted classes with the true ones beyond chance",
              .formula = "1 - n (n - sum_c h_c) / sum_c t_c (n - p_c)",
              .source = "Cohen 1960; scikit-learn cohen_kappa_score",
              .params = ln_threshold_param,

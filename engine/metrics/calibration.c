@@ -137,7 +137,7 @@ static const ln_bins_params bins_defaults = {10};
 
 const ln_metric ln_metric_expected_calibration_error = {
     .word = {.name = "expected_calibration_error",
-             .summary = "Mean distance of the probabilities from what came true, bin by bin",
+             .summary = "mean distance of the probabilities from what came true, bin by bin",
              .formula = "sum over bins of W_b |true share_b - mean probability_b| / sum of W",
              .source = "Naeini et al. 2015; Guo et al. 2017",
              .params = bins_params,
@@ -151,7 +151,7 @@ const ln_metric ln_metric_expected_calibration_error = {
 
 const ln_metric ln_metric_calibration_curve = {
     .word = {.name = "calibration_curve",
-             .summary = "What came true against what was predicted, bin by bin",
+             .summary = "what came true against what was predicted, bin by bin",
              .formula = "a point a bin: (mean probability, share that is true)",
              .source = "Guo et al. 2017; scikit-learn calibration_curve",
              .params = bins_params,

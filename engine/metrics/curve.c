@@ -239,7 +239,7 @@ static const ln_curve_params curve_defaults = {10000};
 
 const ln_metric ln_metric_roc_curve = {
     .word = {.name = "roc_curve",
-             .summary = "True positive rate against false positive rate, threshold by threshold",
+             .summary = "true positive rate against false positive rate, threshold by threshold",
              .formula = "x = FP / Q, y = TP / P",
              .source = "Fawcett 2006; scikit-learn roc_curve",
              .params = curve_params,
@@ -252,7 +252,7 @@ const ln_metric ln_metric_roc_curve = {
 
 const ln_metric ln_metric_pr_curve = {
     .word = {.name = "pr_curve",
-             .summary = "Precision against recall, threshold by threshold",
+             .summary = "precision against recall, threshold by threshold",
              .formula = "x = TP / P, y = TP / (TP + FP)",
              .source = "Davis and Goadrich 2006; scikit-learn precision_recall_curve",
              .params = curve_params,
@@ -265,7 +265,7 @@ const ln_metric ln_metric_pr_curve = {
 
 const ln_metric ln_metric_ks_curve = {
     .word = {.name = "ks_curve",
-             .summary = "Share of each class that scores at least x, and their difference",
+             .summary = "share of each class that scores at least x, and their difference",
              .formula = "x = score, y = TP / P; FP / Q; TP / P - FP / Q",
              .source = "Kolmogorov-Smirnov statistic",
              .params = curve_params,
@@ -278,7 +278,7 @@ const ln_metric ln_metric_ks_curve = {
 
 const ln_metric ln_metric_lift_curve = {
     .word = {.name = "lift_curve",
-             .summary = "Lift of the highest scores against their share of the rows",
+             .summary = "lift of the highest scores against their share of the rows",
              .formula = "x = (TP + FP) / (P + Q), y = TP / (TP + FP) / (P / (P + Q))",
              .source = "marketing and credit scoring",
              .params = curve_params,
@@ -291,7 +291,7 @@ const ln_metric ln_metric_lift_curve = {
 
 const ln_metric ln_metric_gain_curve = {
     .word = {.name = "gain_curve",
-             .summary = "Share of the positives against the share of the rows, highest first",
+             .summary = "share of the positives against the share of the rows, highest first",
              .formula = "x = (TP + FP) / (P + Q), y = TP / P",
              .source = "cumulative gains of marketing",
              .params = curve_params,

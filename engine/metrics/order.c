@@ -14,6 +14,7 @@
 
 #define DIGIT_BITS 11
 #define DIGITS (1 << DIGIT_BITS)
+#define PASSES 6 /* times 11 bits: all 64 */
 
 uint64_t ln_order_key(double score)
 {
@@ -33,19 +34,23 @@ double ln_order_score(uint64_t key)
     return score;
 }
 
-/* One pass from `from` to `to`; false when all digits agree and nothing was moved. */
-static bool pass(const ln_pair *from, ln_pair *to, int64_t n, int shift)
+/* How often each digit occurs: one reading for all passes, since moving pairs changes no count. */
+static void count_digits(const ln_pair *pairs, int64_t n, int64_t (*counts)[DIGITS])
 {
-    int64_t start[DIGITS] = {0};
     for (int64_t i = 0; i < n; i++)
-        start[from[i].key >> shift & (DIGITS - 1)]++;
-    if (start[from[0].key >> shift & (DIGITS - 1)] == n)
+        for (int digit = 0; digit < PASSES; digit++)
+            counts[digit][pairs[i].key >> digit * DIGIT_BITS & (DIGITS - 1)]++;
+}
+
+/* One pass from `from` to `to`; false when all digits agree and nothing was moved. */
+static bool pass(const ln_pair *from, ln_pair *to, int64_t n, int shift, const int64_t *count)
+{
+    if (count[from[0].key >> shift & (DIGITS - 1)] == n)
         return false;
-    int64_t sum = 0;
+    int64_t start[DIGITS], sum = 0;
     for (int digit = 0; digit < DIGITS; digit++) {
-        int64_t count = start[digit];
         start[digit] = sum;
-        sum += count;
+        sum += count[digit];
     }
     for (int64_t i = 0; i < n; i++)
         to[start[from[i].key >> shift & (DIGITS - 1)]++] = from[i];
@@ -54,8 +59,12 @@ static bool pass(const ln_pair *from, ln_pair *to, int64_t n, int shift)
 
 ln_pair *ln_order_sort(ln_pair *pairs, ln_pair *scratch, int64_t n)
 {
-    for (int shift = 0; shift < 64 && n > 1; shift += DIGIT_BITS) {
-        if (pass(pairs, scratch, n, shift)) {
+    if (n < 2)
+        return pairs;
+    int64_t counts[PASSES][DIGITS] = {{0}};
+    count_digits(pairs, n, counts);
+    for (int digit = 0; digit < PASSES; digit++) {
+        if (pass(pairs, scratch, n, digit * DIGIT_BITS, counts[digit])) {
             ln_pair *swap = pairs;
             pairs = scratch;
             scratch = swap;

@@ -72,7 +72,7 @@ static const ln_param no_params[] = {LN_PARAM_END};
 
 const ln_metric ln_metric_log_loss = {
     .word = {.name = "log_loss",
-             .summary = "Mean negative log-likelihood of the true classes",
+             .summary = "mean negative log-likelihood of the true classes",
              .formula = "-sum of w log(p_label) / sum of w, p clipped to [2^-52, 1 - 2^-52]",
              .source = "Good 1952; scikit-learn log_loss",
              .params = no_params},
@@ -84,7 +84,7 @@ const ln_metric ln_metric_log_loss = {
 
 const ln_metric ln_metric_brier = {
     .word = {.name = "brier",
-             .summary = "Mean squared error of the probabilities",
+             .summary = "mean squared error of the probabilities",
              .formula =
                  "sum of w (p_1 - y)^2 / sum of w; of more than two classes summed over them",
              .source = "Brier 1950; scikit-learn brier_score_loss",

@@ -229,7 +229,7 @@ static const ln_auc_params auc_defaults = {LN_AUC_MACRO};
 
 const ln_metric ln_metric_roc_auc = {
     .word = {.name = "roc_auc",
-             .summary = "Chance that a positive row scores above a negative one",
+             .summary = "chance that a positive row scores above a negative one",
              .formula = "P(score of a positive > score of a negative) + P(equal) / 2",
              .source = "Fawcett 2006; scikit-learn roc_auc_score",
              .params = auc_params,
@@ -244,7 +244,7 @@ const ln_metric ln_metric_roc_auc = {
 
 const ln_metric ln_metric_ks = {
     .word = {.name = "ks",
-             .summary = "Greatest distance between the score distributions of the two classes",
+             .summary = "greatest distance between the score distributions of the two classes",
              .formula = "max over thresholds of |TPR - FPR|",
              .source = "Kolmogorov-Smirnov statistic; scipy ks_2samp",
              .params = no_params},
@@ -257,7 +257,7 @@ const ln_metric ln_metric_ks = {
 const ln_metric ln_metric_ks_threshold = {
     .word = {.name = "ks_threshold",
              .summary =
-                 "The score at which the two classes are furthest apart (where ks is reached)",
+                 "the score at which the two classes are furthest apart (where ks is reached)",
              .formula = "argmax over thresholds of |TPR - FPR|, the highest score among equals",
              .source = "Kolmogorov-Smirnov statistic; Youden 1950",
              .params = no_params},
@@ -268,7 +268,7 @@ const ln_metric ln_metric_ks_threshold = {
 
 const ln_metric ln_metric_average_precision = {
     .word = {.name = "average_precision",
-             .summary = "Mean of the precision over the thresholds, by the recall gained at each",
+             .summary = "mean of the precision over the thresholds, by the recall gained at each",
              .formula = "sum over thresholds of (R_i - R_{i-1}) P_i",
              .source = "Davis and Goadrich 2006; scikit-learn average_precision_score",
              .params = auc_params,

@@ -123,7 +123,7 @@ static const ln_param no_params[] = {LN_PARAM_END};
 
 const ln_metric ln_metric_mse = {
     .word = {.name = "mse",
-             .summary = "Mean squared error",
+             .summary = "mean squared error",
              .formula = "sum of w (prediction - truth)^2 / sum of w",
              .source = "scikit-learn mean_squared_error",
              .params = no_params},
@@ -135,7 +135,7 @@ const ln_metric ln_metric_mse = {
 
 const ln_metric ln_metric_rmse = {
     .word = {.name = "rmse",
-             .summary = "Root of the mean squared error, in the unit of the truth",
+             .summary = "root of the mean squared error, in the unit of the truth",
              .formula = "sqrt(sum of w (prediction - truth)^2 / sum of w)",
              .source = "scikit-learn root_mean_squared_error",
              .params = no_params},
@@ -147,7 +147,7 @@ const ln_metric ln_metric_rmse = {
 
 const ln_metric ln_metric_mae = {
     .word = {.name = "mae",
-             .summary = "Mean absolute error, in the unit of the truth",
+             .summary = "mean absolute error, in the unit of the truth",
              .formula = "sum of w |prediction - truth| / sum of w",
              .source = "scikit-learn mean_absolute_error",
              .params = no_params},
@@ -159,7 +159,7 @@ const ln_metric ln_metric_mae = {
 
 const ln_metric ln_metric_r2 = {
     .word = {.name = "r2",
-             .summary = "Share of the truth's variance that the predictions explain",
+             .summary = "share of the truth's variance that the predictions explain",
              .formula = "1 - sum of w (prediction - truth)^2 / sum of w (truth - mean)^2",
              .source = "scikit-learn r2_score",
              .params = no_params},

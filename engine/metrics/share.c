@@ -71,7 +71,7 @@ static const ln_share_params share_defaults = {0.1};
 
 const ln_metric ln_metric_lift = {
     .word = {.name = "lift",
-             .summary = "Positive rate among the highest scores over that of all rows",
+             .summary = "positive rate among the highest scores over that of all rows",
              .formula = "(positives in the top share / size of the top share) / base rate",
              .source = "marketing and credit scoring; ties at the cut count in proportion",
              .params = share_params,
@@ -85,7 +85,7 @@ const ln_metric ln_metric_lift = {
 
 const ln_metric ln_metric_gain = {
     .word = {.name = "gain",
-             .summary = "Share of all positive rows that the highest scores hold",
+             .summary = "share of all positive rows that the highest scores hold",
              .formula = "positives in the top share / all positives",
              .source = "cumulative gains of marketing; ties at the cut count in proportion",
              .params = share_params,

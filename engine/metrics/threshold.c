@@ -188,7 +188,7 @@ static const ln_average_params average_defaults = {LN_AVERAGE_BINARY, LN_METRIC_
 
 const ln_metric ln_metric_accuracy = {
     .word = {.name = "accuracy",
-             .summary = "Share of the rows whose class is predicted",
+             .summary = "share of the rows whose class is predicted",
              .formula = "sum of w over rows with predicted = label / sum of w",
              .source = "scikit-learn accuracy_score",
              .params = ln_threshold_param,
@@ -203,7 +203,7 @@ const ln_metric ln_metric_accuracy = {
 
 const ln_metric ln_metric_precision = {
     .word = {.name = "precision",
-             .summary = "Share of the rows predicted as a class that are of it",
+             .summary = "share of the rows predicted as a class that are of it",
              .formula = "TP / (TP + FP)",
              .source = "scikit-learn precision_score",
              .params = average_params,
@@ -218,7 +218,7 @@ const ln_metric ln_metric_precision = {
 
 const ln_metric ln_metric_recall = {
     .word = {.name = "recall",
-             .summary = "Share of the rows of a class that are predicted as it",
+             .summary = "share of the rows of a class that are predicted as it",
              .formula = "TP / (TP + FN)",
              .source = "scikit-learn recall_score",
              .params = average_params,
@@ -233,7 +233,7 @@ const ln_metric ln_metric_recall = {
 
 const ln_metric ln_metric_f1 = {
     .word = {.name = "f1",
-             .summary = "Harmonic mean of precision and recall",
+             .summary = "harmonic mean of precision and recall",
              .formula = "2 TP / (2 TP + FP + FN)",
              .source = "scikit-learn f1_score",
              .params = average_params,
@@ -248,7 +248,7 @@ const ln_metric ln_metric_f1 = {
 
 const ln_metric ln_metric_confusion_matrix = {
     .word = {.name = "confusion_matrix",
-             .summary = "Weight of the rows by true class (rows) and predicted class (columns)",
+             .summary = "weight of the rows by true class (rows) and predicted class (columns)",
              .formula = "C[i][j] = sum of w over rows of class i predicted as j",
              .source = "scikit-learn confusion_matrix",
              .params = ln_threshold_param,

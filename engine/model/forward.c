@@ -88,7 +88,7 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
     status = ln_tensor_new(LN_F32, &shape, &result, err);
     if (!status) {
         job.out = ln_f32(result);
-        status = run_forward(&job, pool, err);
+        status = run_forward(&job, ln_model_pool(model, pool), err);
     }
     ln_function_free(function);
     if (status)
@@ -141,7 +141,7 @@ ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln
         return status;
     const int64_t rows = outputs->shape.dims[0], count = model->output_count;
     const int64_t columns = model->task == LN_TASK_CLASSIFICATION ? model->class_count : count;
-    const bool plain = ln_head_find(model->graph, model->output_value).kind == LN_HEAD_NONE;
+    const bool plain = ln_model_head(model).kind == LN_HEAD_NONE;
     const ln_shape shape = {2, {rows, columns}};
     status = ln_tensor_new(LN_F64, &shape, &scores, err);
     for (int64_t r = 0; r < rows && !status; r++)

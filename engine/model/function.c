@@ -139,7 +139,7 @@ static ln_status apply_link(ln_function *function, ln_link link, ln_error *err)
 {
     static const char *const names[] = {"raw", "logit", "probability", "loss"};
     const ln_model *model = function->model;
-    const ln_head head = ln_head_find(model->graph, model->output_value);
+    const ln_head head = ln_model_head(model);
     function->output = model->output_value;
     if (link != LN_LINK_RAW && model->task == LN_TASK_REGRESSION)
         return ln_fail(err, LN_EINVALID,
@@ -148,8 +148,13 @@ static ln_status apply_link(ln_function *function, ln_link link, ln_error *err)
                        names[link]);
     if (link == LN_LINK_PROBABILITY && head.kind == LN_HEAD_NONE)
         return add_probability(function, err);
-    if (link == LN_LINK_LOGIT || link == LN_LINK_LOSS)
+    if (link == LN_LINK_LOGIT || link == LN_LINK_LOSS) {
+        if (head.before < 0)
+            return ln_fail(err, LN_EUNSUPPORTED,
+                           "link = \"%s\" needs logits, and this blackbox returns probabilities",
+                           names[link]);
         function->output = head.before;
+    }
     if (link != LN_LINK_LOSS)
         return LN_OK;
     ln_status status = check_loss(model, head, err);
@@ -174,6 +179,8 @@ static ln_status make_plan(const ln_function *function, int64_t rows, const ln_c
 ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
                           ln_error *err)
 {
+    if (options->gradient && model->callback.run)
+        return ln_fail(err, LN_EUNSUPPORTED, "a blackbox has no gradients");
     ln_function *function = ln_calloc(1, sizeof *function);
     if (!function)
         return ln_fail_memory(err, sizeof *function);
@@ -255,6 +262,11 @@ static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, l
 {
     const ln_model *model = runner->function->model;
     *exec = rows == 1 && runner->single ? runner->single : runner->exec;
+    if (model->callback.run) {
+        ln_status status =
+            model->callback.run(model->callback.context, x, rows, ln_exec_input(*exec, 0), err);
+        return status ? status : ln_exec_forward(*exec, rows, err);
+    }
     for (int i = 0; i < model->input_count; i++) {
         const int64_t width = model->input_offset[i + 1] - model->input_offset[i];
         copy_columns(ln_exec_input(*exec, i), width, x + model->input_offset[i], model->width,

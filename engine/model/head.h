@@ -12,6 +12,9 @@ typedef struct ln_head {
     int before;        /* the value that goes into it; without one, the output itself */
 } ln_head;
 
+/* How the model ends; of a black box that returns probabilities nothing goes `before` (-1). */
+ln_head ln_model_head(const struct ln_model *model);
+
 /* Looks from `value` back through layers that change no number outside of training. */
 ln_head ln_head_find(const ln_graph *graph, int value);
 

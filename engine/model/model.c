@@ -150,6 +150,9 @@ void ln_model_release(ln_model *model)
     ln_encoding_free(model->encoding);
     ln_free(model->format);
     ln_free(model->input_offset);
+    ln_free(model->callback_identity);
+    if (model->callback.release)
+        model->callback.release(model->callback.context);
     ln_free(model);
 }
 
@@ -166,6 +169,12 @@ ln_status ln_model_rehash(ln_model *model, ln_error *err)
     ln_hash_update(hash, graph, sizeof graph);
     ln_hash_i64(hash, model->output_value); /* not its name: names are no part of the identity */
     ln_hash_i64(hash, model->task);
+    if (model->callback.run) {
+        ln_hash_text(hash, model->callback_identity);
+        ln_hash_i64(hash, model->callback.inputs);
+        ln_hash_i64(hash, model->callback.outputs);
+        ln_hash_i64(hash, model->callback.probabilities);
+    }
     if (model->encoding)
         ln_encoding_hash(model->encoding, hash);
     ln_hash_finish(hash, model->sha256);
@@ -192,7 +201,7 @@ ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, l
     if (one && link != LN_LINK_LOSS) {
         const bool probability =
             link == LN_LINK_PROBABILITY ||
-            (link == LN_LINK_RAW && ln_head_find(model->graph, model->output_value).kind);
+            (link == LN_LINK_RAW && ln_model_head(model).kind);
         out->index = 0;
         out->scale = target == 1 ? 1 : -1;
         out->offset = target == 0 && probability ? 1 : 0;

@@ -15,9 +15,22 @@ typedef enum ln_link { LN_LINK_RAW, LN_LINK_LOGIT, LN_LINK_PROBABILITY, LN_LINK_
 
 typedef enum ln_task { LN_TASK_CLASSIFICATION, LN_TASK_REGRESSION } ln_task;
 
+/* What a black box calls in place of a network's layers. */
+typedef struct ln_callback {
+    /* x (rows, inputs) -> out (rows, outputs); NULL: the model is no black box. LN_ECALLBACK: the
+     * caller that made it keeps the error. */
+    ln_status (*run)(void *context, const float *x, int64_t rows, float *out, ln_error *err);
+    void (*release)(void *context); /* may be NULL */
+    void *context;                  /* owned by the model */
+    int64_t inputs, outputs;        /* numbers a row */
+    bool probabilities;             /* the outputs are: one a class, or that of class 1 */
+} ln_callback;
+
 struct ln_model {
     int references;
-    char *format; /* "network" (declared), "onnx" */
+    char *format; /* "network" (declared), "onnx", "blackbox" */
+    ln_callback callback;    /* of a black box; its graph is what follows the function */
+    char *callback_identity; /* what stands for the function in the hash, or NULL */
     ln_graph *graph;
     ln_encoding *encoding; /* owned, or NULL: the inputs are the features */
     ln_task task;
@@ -47,6 +60,10 @@ typedef struct ln_target {
 } ln_target;
 ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, ln_target *out,
                           ln_error *err); /* LN_EINVALID: out of range, with the range */
+
+/* The pool to spread the model's passes over: none for a black box, which is called on the thread that
+ * asks for it. */
+ln_pool *ln_model_pool(const ln_model *model, ln_pool *pool);
 
 /* A runner evaluates the model on one link inside one worker; it owns an execution. Make one
  * ln_function a job (it holds the plans) and one runner a worker. */

@@ -8,6 +8,8 @@
  * Trusted schema is off and defensive mode on: a store from elsewhere cannot run more than its own
  * plain views. Extensions cannot be loaded into our connections. */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -117,6 +119,25 @@ static bool folder_writable(const char *path)
     return writable;
 }
 
+static bool folder_exists(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct stat about;
+    char folder[PATH_MAX];
+    if (slash == NULL)
+        return true;
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
+    return stat(folder, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+static ln_status read_only_folder(const char *path, ln_error *err)
+{
+    return ln_fail(err, LN_ESTORE,
+                   "the store '%s' cannot be written: its folder is read-only or may not be written "
+                   "(a store keeps its log beside it)",
+                   path);
+}
+
 static ln_status check_file(const char *path, ln_store_mode mode, ln_error *err)
 {
     struct stat about;
@@ -124,7 +145,7 @@ static ln_status check_file(const char *path, ln_store_mode mode, ln_error *err)
         return ln_fail(err, LN_EFILE, "the store's path is empty");
     if (stat(path, &about) != 0) {
         if (mode == LN_STORE_WRITE && errno == ENOENT)
-            return LN_OK;
+            return folder_exists(path) && !folder_writable(path) ? read_only_folder(path, err) : LN_OK;
         if (errno == ENOENT) {
             ln_fail(err, LN_EFILE, "there is no store '%s'", path);
             ln_error_hint(err, "`lunette run SCRIPT.lua` makes one; --db PATH or $LUNETTE_DB names "
@@ -140,6 +161,8 @@ static ln_status check_file(const char *path, ln_store_mode mode, ln_error *err)
     if (mode == LN_STORE_WRITE && S_ISREG(about.st_mode) && (about.st_mode & 0222) == 0)
         return ln_fail(err, LN_ESTORE, "the store '%s' cannot be written: the file is read-only",
                        path);
+    if (mode == LN_STORE_WRITE && !folder_writable(path))
+        return read_only_folder(path, err);
     if (access(path, R_OK) != 0)
         return ln_fail(err, mode == LN_STORE_READ ? LN_EFILE : LN_ESTORE,
                        "the store '%s' may not be read (no permission)", path);

@@ -137,6 +137,11 @@ static ln_status mark_all(ln_store *store, int64_t *marked, ln_error *err)
                                  "UPDATE run SET status = 'interrupted', "
                                  "error = coalesce(error, '" DEAD_WORDS "') WHERE id = ?1",
                                  run, 0, &none, err);
+        if (status == LN_OK)
+            status = ln_store_number(store,
+                                     "UPDATE explanation SET status = 'interrupted', "
+                                     "reason = '" DEAD_WORDS "' WHERE run = ?1 AND status = 'running'",
+                                     run, 0, &none, err);
         if (status != LN_OK)
             return status;
         ++*marked;
@@ -186,11 +191,12 @@ ln_status ln_store_hide_dead(ln_store *store, ln_error *err)
         status = next_dead(store, &run, err);
     }
     ln_text_add(&sql, ") SELECT id, uuid, invocation, experiment, "
-                      "CASE WHEN id IN dead THEN 'interrupted' ELSE status END AS status, "
+                      "CASE WHEN status = 'running' AND id IN dead THEN 'interrupted' ELSE status "
+                      "END AS status, "
                       "started_at, finished_at, seed, numerics, threads, argv, script_sha256, "
                       "environment, parent_run, reproduces_run, "
-                      "CASE WHEN id IN dead THEN coalesce(error, '" DEAD_WORDS "') ELSE error END "
-                      "AS error FROM main.run");
+                      "CASE WHEN status = 'running' AND id IN dead THEN coalesce(error, "
+                      "'" DEAD_WORDS "') ELSE error END AS error, identity FROM main.run");
     if (status == LN_OK && sql.failed)
         status = ln_fail_memory(err, 0);
     if (status == LN_OK && any)

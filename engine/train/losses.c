@@ -38,7 +38,7 @@ static const ln_param cross_entropy_list[] = {
      .fallback = "0",
      .min = 0,
      .max = 1,
-     .help = "Share of the target spread evenly over all classes"},
+     .help = "share of the target spread evenly over all classes"},
     LN_PARAM_END,
 };
 
@@ -157,7 +157,7 @@ static const ln_param no_params[] = {LN_PARAM_END};
 
 static const ln_loss cross_entropy_loss = {
     .word = {.name = "cross_entropy",
-             .summary = "Cross entropy of the softmax of the outputs, for two classes or more",
+             .summary = "cross entropy of the softmax of the outputs, for two classes or more",
              .formula = "sum w_y (log sum_c exp z_c - z_y) / sum w_y",
              .source = "PyTorch CrossEntropyLoss",
              .params = cross_entropy_list,
@@ -171,7 +171,7 @@ static const ln_loss cross_entropy_loss = {
 
 static const ln_loss binary_cross_entropy_loss = {
     .word = {.name = "binary_cross_entropy",
-             .summary = "Cross entropy of the sigmoid of the one output, for two classes",
+             .summary = "cross entropy of the sigmoid of the one output, for two classes",
              .formula = "sum w_y (log(1 + exp z) - y z) / sum w_y",
              .source = "PyTorch BCEWithLogitsLoss",
              .params = no_params},
@@ -183,7 +183,7 @@ static const ln_loss binary_cross_entropy_loss = {
 
 static const ln_loss mse_loss = {
     .word = {.name = "mse",
-             .summary = "Mean squared error of the one output, for numbers",
+             .summary = "mean squared error of the one output, for numbers",
              .formula = "sum w (z - y)^2 / sum w",
              .source = "PyTorch MSELoss",
              .params = no_params},

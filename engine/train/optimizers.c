@@ -30,14 +30,14 @@ static const ln_param sgd_list[] = {
      .fallback = "1e-3",
      .min = 0,
      .max = HUGE_VAL,
-     .help = "Learning rate"},
+     .help = "learning rate"},
     {.name = "momentum",
      .type = LN_PARAM_REAL,
      .offset = offsetof(sgd_params, momentum),
      .fallback = "0",
      .min = 0,
      .max = HUGE_VAL,
-     .help = "Share of the last step that is kept"},
+     .help = "share of the last step that is kept"},
     {.name = "nesterov",
      .type = LN_PARAM_BOOL,
      .offset = offsetof(sgd_params, nesterov),
@@ -49,7 +49,7 @@ static const ln_param sgd_list[] = {
      .fallback = "0",
      .min = 0,
      .max = HUGE_VAL,
-     .help = "Times the weights, added to the gradient"},
+     .help = "times the weights, added to the gradient"},
     LN_PARAM_END,
 };
 
@@ -98,28 +98,28 @@ static const adam_params adamw_defaults = {1e-3, 0.9, 0.999, 1e-8, 1e-2};
      .fallback = "1e-3",                                                                           \
      .min = 0,                                                                                     \
      .max = HUGE_VAL,                                                                              \
-     .help = "Learning rate"},                                                                     \
+     .help = "learning rate"},                                                                     \
         {.name = "beta1",                                                                          \
          .type = LN_PARAM_REAL,                                                                    \
          .offset = offsetof(adam_params, beta1),                                                   \
          .fallback = "0.9",                                                                        \
          .min = 0,                                                                                 \
          .max = 1,                                                                                 \
-         .help = "Decay of the mean of gradients; below 1"},                                       \
+         .help = "decay of the mean of gradients; below 1"},                                       \
         {.name = "beta2",                                                                          \
          .type = LN_PARAM_REAL,                                                                    \
          .offset = offsetof(adam_params, beta2),                                                   \
          .fallback = "0.999",                                                                      \
          .min = 0,                                                                                 \
          .max = 1,                                                                                 \
-         .help = "Decay of the mean of squared gradients; below 1"},                               \
+         .help = "decay of the mean of squared gradients; below 1"},                               \
         {.name = "eps",                                                                            \
          .type = LN_PARAM_REAL,                                                                    \
          .offset = offsetof(adam_params, eps),                                                     \
          .fallback = "1e-8",                                                                       \
          .min = 0,                                                                                 \
          .max = HUGE_VAL,                                                                          \
-         .help = "Added to the root in the denominator"},                                          \
+         .help = "added to the root in the denominator"},                                          \
         {.name = "weight_decay",                                                                   \
          .type = LN_PARAM_REAL,                                                                    \
          .offset = offsetof(adam_params, weight_decay),                                            \
@@ -186,7 +186,7 @@ static void adamw_step(const void *params, double rate, int64_t step, float *wei
 
 static const ln_optimizer sgd = {
     .word = {.name = "sgd",
-             .summary = "Stochastic gradient descent, with momentum where asked for",
+             .summary = "stochastic gradient descent, with momentum where asked for",
              .formula = "v = momentum v + g; w -= lr v",
              .source = "PyTorch SGD",
              .params = sgd_list,
@@ -200,7 +200,7 @@ static const ln_optimizer sgd = {
 
 static const ln_optimizer adam = {
     .word = {.name = "adam",
-             .summary = "Steps scaled by running means of gradients and their squares",
+             .summary = "steps scaled by running means of gradients and their squares",
              .formula = "w -= lr m / (sqrt(v) + eps), m and v corrected for their start at 0",
              .source = "Kingma and Ba 2015; PyTorch Adam",
              .params = adam_list,
@@ -214,7 +214,7 @@ static const ln_optimizer adam = {
 
 static const ln_optimizer adamw = {
     .word = {.name = "adamw",
-             .summary = "Adam with the weight decay apart from the gradient",
+             .summary = "adam with the weight decay apart from the gradient",
              .formula = "w -= lr weight_decay w + lr m / (sqrt(v) + eps)",
              .source = "Loshchilov and Hutter 2019; PyTorch AdamW",
              .params = adamw_list,

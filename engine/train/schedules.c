@@ -18,14 +18,14 @@ static const ln_param step_list[] = {
      .min = 1,
      .max = HUGE_VAL,
      .position = 1,
-     .help = "Epochs between two changes"},
+     .help = "epochs between two changes"},
     {.name = "gamma",
      .type = LN_PARAM_REAL,
      .offset = offsetof(step_params, gamma),
      .fallback = "0.1",
      .min = 0,
      .max = HUGE_VAL,
-     .help = "Factor of each change"},
+     .help = "factor of each change"},
     LN_PARAM_END,
 };
 
@@ -48,7 +48,7 @@ static const ln_param exponential_list[] = {
      .min = 0,
      .max = HUGE_VAL,
      .position = 1,
-     .help = "Factor of each epoch"},
+     .help = "factor of each epoch"},
     LN_PARAM_END,
 };
 
@@ -73,14 +73,14 @@ static const ln_param cosine_list[] = {
      .min = 1,
      .max = HUGE_VAL,
      .position = 1,
-     .help = "Epochs from the base rate down to eta_min; without it, all epochs"},
+     .help = "epochs from the base rate down to eta_min; without it, all epochs"},
     {.name = "eta_min",
      .type = LN_PARAM_REAL,
      .offset = offsetof(cosine_params, eta_min),
      .fallback = "0",
      .min = 0,
      .max = HUGE_VAL,
-     .help = "The lowest learning rate"},
+     .help = "the lowest learning rate"},
     LN_PARAM_END,
 };
 
@@ -94,7 +94,7 @@ static double cosine_annealing_lr(const void *params, double base, int64_t epoch
 
 static const ln_schedule step_schedule = {
     .word = {.name = "step_lr",
-             .summary = "The learning rate times gamma every step_size epochs",
+             .summary = "the learning rate times gamma every step_size epochs",
              .formula = "lr gamma^floor(epoch / step_size)",
              .source = "PyTorch StepLR",
              .params = step_list,
@@ -104,7 +104,7 @@ static const ln_schedule step_schedule = {
 
 static const ln_schedule exponential_schedule = {
     .word = {.name = "exponential_lr",
-             .summary = "The learning rate times gamma every epoch",
+             .summary = "the learning rate times gamma every epoch",
              .formula = "lr gamma^epoch",
              .source = "PyTorch ExponentialLR",
              .params = exponential_list,
@@ -114,7 +114,7 @@ static const ln_schedule exponential_schedule = {
 
 static const ln_schedule cosine_schedule = {
     .word = {.name = "cosine_annealing_lr",
-             .summary = "The learning rate down to eta_min along half a cosine",
+             .summary = "the learning rate down to eta_min along half a cosine",
              .formula = "eta_min + (lr - eta_min) (1 + cos(pi epoch / t_max)) / 2",
              .source = "Loshchilov and Hutter 2017; PyTorch CosineAnnealingLR",
              .params = cosine_list,

@@ -11,7 +11,7 @@ local BELOW = { x = 78, y = 350, width = 352, height = 62 }
 
 -- { probability, 1 or 0 } of each prediction and what the two are called.
 local function said(context)
-  local found = scores.binary(context)
+  local found = scores.two_classes(context)
   if found then
     local list = {}
     for i, row in ipairs(found.rows) do list[i] = { row.score, row.label } end

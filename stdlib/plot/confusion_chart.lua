@@ -49,11 +49,12 @@ return function(context)
   local label = math.max(8, math.min(12, cell * 0.6))
   local probe <close> = figure.new(8, 8, { svg = false })
   local name_width = widest(probe, names, label, 130)
-  local turned = name_width > cell - 4
+  local turned = name_width > cell - 4 and cell < 80
+  local room = turned and 130 or cell - 6
   local left, top = 24 + 22 + name_width + 8, 66
   local below = turned and name_width or 18
   local side = cell * count
-  local width = math.max(420, left + side + 100)
+  local width = math.max(480, left + side + 100)
   local canvas = figure.new(width, top + side + below + 48)
   figure.title(canvas, context.title, ("%d rows, %.1f %% right; the colour is the share of the true class")
     :format(#rows, 100 * right / #rows), 24, width - 48)
@@ -69,9 +70,10 @@ return function(context)
       end
     end
     figure.text(canvas, left - 8, top + (i - 0.5) * cell, names[i],
-      { size = label, x = 1, y = 0.5, most = 130 })
+      { size = label, x = 1, y = 0.5, most = 130, middle = true })
     figure.text(canvas, left + (i - 0.5) * cell, top + side + 8, names[i], turned
-      and { size = label, x = 1, y = 0.5, turn = -90, most = 130 } or { size = label, x = 0.5 })
+      and { size = label, x = 1, y = 0.5, turn = -90, most = room, middle = true }
+      or { size = label, x = 0.5, most = room, middle = true })
   end
   figure.text(canvas, 24, top + side / 2, "true class", { size = 12, x = 0.5, turn = -90 })
   figure.text(canvas, left + side / 2, top + side + below + 14, "predicted class",

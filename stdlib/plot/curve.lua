@@ -15,10 +15,11 @@ return function(spec)
   local px, py = figure.axes(canvas, BOX, spec.x, spec.y)
   local entries = {}
   for i, curve in ipairs(spec.curves) do
-    local pen = { stroke = curve.colour or figure.colour(i), width = 2, dash = curve.dash }
+    local dash = curve.dash or i > #figure.colours and { 6, 2 } or nil
+    local pen = { stroke = curve.colour or figure.colour(i), width = 2, dash = dash }
     figure.line(canvas, BOX, px, py, curve.points, pen)
     entries[#entries + 1] = { text = curve.text, note = curve.note, colour = pen.stroke,
-                              dash = curve.dash }
+                              dash = dash }
   end
   if spec.reference then
     local pen = { stroke = figure.edge, width = 1.5, dash = { 5, 4 } }

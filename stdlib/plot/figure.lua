@@ -34,9 +34,10 @@ end
 local function minus(text) return (text:gsub("^%-", "\u{2212}"):gsub("e%-", "e\u{2212}")) end
 figure.minus = minus
 
-local function tick_text(value, step)
-  if math.abs(value) < step * 1e-9 then return "0" end
-  local decimals = math.max(0, -math.floor(math.log(step, 10) + 1e-9))
+-- `unit`: the power of ten of the last digit that is needed.
+local function tick_text(value, unit)
+  if math.abs(value) < unit * 1e-9 then return "0" end
+  local decimals = math.max(0, -math.floor(math.log(unit, 10) + 1e-9))
   if decimals > 5 or math.abs(value) >= 1e7 then return minus(figure.number(value)) end
   return minus(("%%.%df"):format(decimals):format(value))
 end
@@ -45,21 +46,15 @@ end
 function figure.ticks(low, high, most)
   local raw = (high - low) / math.max(1, most - 1)
   local power = 10.0 ^ math.floor(math.log(raw, 10))
-  local step = 10 * power
-  for _, factor in ipairs { 1, 2, 2.5, 5 } do
+  local step, unit = 10 * power, 10 * power
+  for _, factor in ipairs { 5, 2.5, 2, 1 } do
     if factor * power >= raw * (1 - 1e-9) then
-      step = factor * power
-      break
+      step, unit = factor * power, factor == 2.5 and power / 10 or power
     end
   end
   local ticks = {}
   for i = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) do
-    local decimals = step / power == 2.5 and step / 2.5 or step
-    ticks[#ticks + 1] = { at = i * step, text = tick_text(i * step, decimals) }
-  end
-  -- 2.5 needs a digit more than its power of ten
-  if step / power == 2.5 then
-    for _, tick in ipairs(ticks) do tick.text = tick_text(tick.at, step / 25) end
+    ticks[#ticks + 1] = { at = i * step, text = tick_text(i * step, unit) }
   end
   return ticks
 end
@@ -84,7 +79,8 @@ end
 
 function figure.title(canvas, text, subtitle, x, width)
   x, width = x or 24, width or figure.WIDTH - 48
-  core.draw_text(canvas, x, 16, text, { size = 15, bold = true, colour = INK, most = width })
+  core.draw_text(canvas, x, 26, text,
+    figure.fitting(canvas, text, { size = 15, bold = true, y = 0.5, colour = INK }, width, 11.5))
   if subtitle then
     core.draw_text(canvas, x, 38, subtitle, { size = 11.5, colour = SOFT, most = width })
   end
@@ -128,7 +124,7 @@ function figure.axes(canvas, box, x, y)
   local function py(value)
     return box.y + box.height - (value - y.low) / (y.high - y.low) * box.height
   end
-  local x_ticks = x.ticks or figure.ticks(x.low, x.high, math.max(2, box.width // 70))
+  local x_ticks = x.ticks or figure.ticks(x.low, x.high, math.max(2, box.width // 55))
   local y_ticks = y.ticks or figure.ticks(y.low, y.high, math.max(2, box.height // 50))
   for _, tick in ipairs(x_ticks) do
     local at = px(tick.at)
@@ -146,7 +142,7 @@ function figure.axes(canvas, box, x, y)
       core.draw_line(canvas, { box.x, at, box.x + box.width, at }, { stroke = GRID })
     end
     core.draw_line(canvas, { box.x - 4, at, box.x, at }, { stroke = EDGE })
-    local style = { size = 11, x = 1, y = 0.5, colour = INK, most = y.most }
+    local style = { size = 11, x = 1, y = 0.5, colour = INK, most = y.most, middle = true }
     widest = math.max(widest, (core.draw_measure(canvas, tick.text, style)))
     figure.text(canvas, box.x - 7, at, tick.text, style)
   end

@@ -115,12 +115,12 @@ function grid.colours(list, wanted)
   return any and "absolute" or "signed"
 end
 
--- One map in a square of `size`, keeping the image's proportions, with a thin frame.
-function grid.draw(canvas, x, y, size, map, style)
+-- One map in a box, keeping the image's proportions, with a thin frame.
+function grid.draw(canvas, x, y, width, height, map, style)
   local shape = core.tensor_info(map).shape
   local rows, columns = shape[#shape - 1], shape[#shape]
-  local scale = size / math.max(rows, columns)
-  local place = { x = x + (size - columns * scale) / 2, y = y + (size - rows * scale) / 2,
+  local scale = math.min(width / columns, height / rows)
+  local place = { x = x + (width - columns * scale) / 2, y = y + (height - rows * scale) / 2,
                   width = columns * scale, height = rows * scale }
   for key, value in pairs(style) do place[key] = value end
   if style.image then core.draw_image(canvas, map, place) else core.draw_heat(canvas, map, place) end
@@ -168,28 +168,28 @@ local function columns_of(context, chosen)
 end
 
 local function header(canvas, x, text, below)
-  figure.text(canvas, x + CELL / 2, HEAD - 14, text, figure.fitting(canvas, text,
+  figure.text(canvas, x + CELL / 2, HEAD - (below and 22 or 12), text, figure.fitting(canvas, text,
     { size = 11.5, bold = true, x = 0.5, y = 0.5, colour = figure.ink }, CELL + GAP - 4, 9))
   if below then
-    figure.text(canvas, x + CELL / 2, HEAD - 7, below,
-      { size = 9.5, x = 0.5, y = 0.3, colour = figure.soft, most = CELL + GAP - 4 })
+    figure.text(canvas, x + CELL / 2, HEAD - 8, below,
+      { size = 9.5, x = 0.5, y = 0.5, colour = figure.soft, most = CELL + GAP - 4 })
   end
 end
 
-local function draw_row(canvas, y, sample, columns, context, low, high)
+local function draw_row(canvas, y, height, sample, columns, context, low, high)
   local shared = context.options.scale == "shared"
   local lines = grid.caption(sample)
-  figure.text(canvas, LEFT - 14, y + CELL / 2, table.concat(lines, "\n"),
+  figure.text(canvas, LEFT - 14, y + height / 2, table.concat(lines, "\n"),
     { size = 11, x = 1, y = 0.5, colour = figure.ink, most = LEFT - 30 })
-  grid.draw(canvas, LEFT, y, CELL, sample.image, { image = true, low = low, high = high })
+  grid.draw(canvas, LEFT, y, CELL, height, sample.image, { image = true, low = low, high = high })
   for i, column in ipairs(columns) do
     local x = LEFT + i * (CELL + GAP)
     local map = column.maps[sample.idx]
     if map then
       local limit = shared and column.most or map.most
-      grid.draw(canvas, x, y, CELL, map.values, { limit = limit, map = column.kind, low = low,
+      grid.draw(canvas, x, y, CELL, height, map.values, { limit = limit, map = column.kind, low = low,
         high = high, overlay = context.options.overlay and sample.image or nil })
-      figure.text(canvas, x + CELL / 2, y + CELL + 2, note(map, limit, shared),
+      figure.text(canvas, x + CELL / 2, y + height + 2, note(map, limit, shared),
         { size = 9.5, x = 0.5, colour = figure.soft, most = CELL })
     end
   end
@@ -232,7 +232,9 @@ function grid.chart(context)
     end
   end
   local legend = LEFT + (#columns + 1) * (CELL + GAP) + 16
-  local width, line = legend + 92, CELL + GAP + 8
+  local shape = core.tensor_info(chosen[1].image).shape -- wide images need less height
+  local height = math.max(60, math.min(CELL, CELL * shape[#shape - 1] / shape[#shape]))
+  local width, line = legend + 92, height + GAP + 8
   local canvas = figure.new(width, math.max(HEAD + #chosen * line + 12,
     HEAD + #both * (BAR + 60) + 40))
   figure.title(canvas, context.title, context.options.scale == "shared"
@@ -244,7 +246,7 @@ function grid.chart(context)
       and ("max %s"):format(figure.number(column.most)) or nil)
   end
   for i, sample in ipairs(chosen) do
-    draw_row(canvas, HEAD + (i - 1) * line, sample, columns, context, low, high)
+    draw_row(canvas, HEAD + (i - 1) * line, height, sample, columns, context, low, high)
   end
   for i, kind in ipairs(both) do bar(canvas, legend, HEAD + (i - 1) * (BAR + 50), kind, kind) end
   if nan then

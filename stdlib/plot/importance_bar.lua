@@ -1,10 +1,9 @@
 -- Mean absolute attribution by column (input, group, pixel) of each explanation: a panel an explainer,
--- greatest first, each with its own scale since methods differ in units. A short line marks the
--- standard error of the mean.
+-- greatest first, each with its own scale since methods differ in units.
 local core = require "core"
 local figure = require "plot/figure"
 
-local ROW, HEAD, GAP, PANEL = 20, 96, 24, 380
+local ROW, HEAD, GAP = 20, 96, 24
 local BLUE = figure.colours[1]
 
 local EXPLANATIONS = [[SELECT id, label, explainer FROM explanation WHERE run = :run ORDER BY seq]]
@@ -13,20 +12,21 @@ ORDER BY mean_abs DESC, idx LIMIT :top]]
 
 local function name_of(row) return row.name or ("input %d"):format(row.idx) end
 
-local function panel(canvas, x, y, label, rows, top)
-  figure.text(canvas, x, y, label, { size = 13, bold = true, colour = figure.ink, most = PANEL })
+local function panel(canvas, x, y, wide, label, rows, top)
+  figure.text(canvas, x, y, label,
+    { size = 13, bold = true, colour = figure.ink, most = wide, middle = true })
   local name_width = 60
   for _, row in ipairs(rows) do
     local width = core.draw_measure(canvas, name_of(row), { size = 11 })
     name_width = math.max(name_width, width)
   end
-  name_width = math.min(name_width, 170)
+  name_width = math.min(name_width, wide * 0.45)
   local most = 0
   for _, row in ipairs(rows) do most = math.max(most, row.mean_abs or 0) end
-  local box = { x = x + name_width + 10, y = y + 24, width = PANEL - name_width - 64,
+  local box = { x = x + name_width + 10, y = y + 24, width = wide - name_width - 64,
                 height = ROW * top }
   local _, high = figure.limits(0, most > 0 and most or 1, 5)
-  local ticks = figure.ticks(0, high, math.max(2, box.width // 60))
+  local ticks = figure.ticks(0, high, math.max(2, box.width // 45))
   local names = {}
   for i, row in ipairs(rows) do names[i] = { at = top - i + 0.5, text = name_of(row) } end
   local px = figure.axes(canvas, box, { low = 0, high = high, ticks = ticks },
@@ -62,14 +62,16 @@ return function(context)
   local columns = math.min(#explanations, #explanations == 4 and 2 or 3)
   local lines = (#explanations + columns - 1) // columns
   local height = 24 + ROW * top + 30
-  local width = 24 + columns * (PANEL + GAP)
+  local wide = columns == 1 and figure.WIDTH - 48 or 380
+  local width = 24 + columns * (wide + GAP)
   local canvas = figure.new(width, HEAD - 20 + lines * (height + 12))
-  figure.title(canvas, context.title, ("mean |attribution| over the explained samples, the %d "
-    .. "greatest; each panel has its own scale"):format(top), 24, width - 48)
+  local subtitle = ("mean |attribution| over the explained samples, the %d greatest"):format(top)
+  if columns > 1 then subtitle = subtitle .. "; each panel has its own scale" end
+  figure.title(canvas, context.title, subtitle, 24, width - 48)
   for i, one in ipairs(explanations) do
     local column, line = (i - 1) % columns, (i - 1) // columns
-    panel(canvas, 24 + column * (PANEL + GAP), HEAD - 24 + line * (height + 12), one.label, one.rows,
-      top)
+    panel(canvas, 24 + column * (wide + GAP), HEAD - 24 + line * (height + 12), wide, one.label,
+      one.rows, top)
   end
   return canvas
 end

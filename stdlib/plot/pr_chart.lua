@@ -25,7 +25,7 @@ return function(context)
   local found, why = scores.binary(context)
   local curves = {}
   for i, one in ipairs(stored) do
-    curves[i] = { text = #stored == 1 and "precision" or one.series, points = rising(one.points) }
+    curves[i] = { text = scores.curve_name(context, stored, i, "precision"), points = rising(one.points) }
   end
   if #curves == 0 then
     if not found then return figure.message(context.title, why) end
@@ -37,7 +37,10 @@ return function(context)
     points[1] = { x = 0, y = points[2].y }
     curves[1] = { text = "precision", points = points }
   end
-  for _, one in ipairs(curves) do one.note = ("average %.3f"):format(average(one.points)) end
+  local exact = #curves == 1 and scores.metric(context, "average_precision")
+  for _, one in ipairs(curves) do
+    one.note = ("average %.3f"):format(exact or average(one.points))
+  end
   local share = found and found.positives / found.n
   return curve { title = context.title, subtitle = found and scores.subject(found),
     x = { low = 0, high = 1, label = "recall" }, y = { low = 0, high = 1, label = "precision" },

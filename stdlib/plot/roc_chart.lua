@@ -12,7 +12,7 @@ return function(context)
   local found, why = scores.binary(context)
   local curves = {}
   for i, one in ipairs(stored) do
-    curves[i] = { text = #stored == 1 and "ROC curve" or one.series, points = one.points }
+    curves[i] = { text = scores.curve_name(context, stored, i, "ROC curve"), points = one.points }
   end
   if #curves == 0 then
     if not found then return figure.message(context.title, why) end
@@ -22,8 +22,9 @@ return function(context)
     end
     curves[1] = { text = "ROC curve", points = points }
   end
+  local exact = #curves == 1 and scores.metric(context, "roc_auc")
   for _, one in ipairs(curves) do
-    one.note = ("area %.3f"):format(scores.area(one.points))
+    one.note = ("area %.3f"):format(exact or scores.area(one.points))
   end
   return curve { title = context.title, subtitle = found and scores.subject(found), x = RATE,
     y = { low = 0, high = 1, label = "true positive rate (recall)" }, curves = curves,

@@ -33,12 +33,14 @@ end
 
 -- Predictions with labels: { label, class, score }, of the test split where any has it.
 function scores.predictions(context)
+  if context.shared.predictions then return context.shared.predictions end
   local rows = core.store_rows(context.store, PREDICTIONS, { run = context.run })
   local tested = {}
   for _, row in ipairs(rows) do
     if row.split == "test" then tested[#tested + 1] = row end
   end
-  return #tested > 0 and tested or rows
+  context.shared.predictions = #tested > 0 and tested or rows -- for all charts of the run
+  return context.shared.predictions
 end
 
 -- Curves of a metric in the store: { { name, points = { { x, y } ... } } ... }, empty where it has none.
@@ -56,8 +58,22 @@ function scores.stored(context, metric)
   return list
 end
 
--- Labels 0 and 1 with the probability of class 1, or nil and why there are none.
-function scores.binary(context)
+-- What a metric of that name says for the whole run, or nil.
+function scores.metric(context, name)
+  local rows = core.store_rows(context.store, "SELECT value FROM metric WHERE run = :run AND name = :name "
+    .. "AND scope = 'model' AND value IS NOT NULL AND class IS NULL AND slice IS NULL ORDER BY id",
+    { run = context.run, name = name })
+  return #rows == 1 and rows[1].value or nil
+end
+
+-- What a stored curve is called: the class of several, else `alone`.
+function scores.curve_name(context, stored, i, alone)
+  local class = math.tointeger(tonumber(stored[i].series))
+  if #stored == 1 or not class then return #stored == 1 and alone or stored[i].series end
+  return scores.class_names(context, class + 1)[class + 1]
+end
+
+local function read_two_classes(context)
   local rows = scores.predictions(context)
   if #rows == 0 then return nil, "There are no predictions with labels in the store." end
   local positives, found = 0, { rows = {} }
@@ -72,14 +88,28 @@ function scores.binary(context)
   end
   found.positives, found.negatives, found.n = positives, #rows - positives, #rows
   found.names = scores.class_names(context, 2)
-  if positives == 0 or positives == #rows then
-    return nil, ("One class only: each of the %d rows is %s, so there is nothing to tell apart.")
-      :format(#rows, found.names[positives > 0 and 2 or 1])
-  end
   return found
 end
 
+-- Labels 0 and 1 with the probability of class 1, or nil and why there are none.
+function scores.two_classes(context)
+  local shared = context.shared
+  if not shared.two then shared.two = { read_two_classes(context) } end
+  return table.unpack(shared.two, 1, 2)
+end
+
+-- The same, of labels that are not all equal.
+function scores.binary(context)
+  local found, why = scores.two_classes(context)
+  if found and (found.positives == 0 or found.negatives == 0) then
+    return nil, ("One class only: each of the %d rows is %s, so there is nothing to tell apart.")
+      :format(found.n, found.names[found.positives > 0 and 2 or 1])
+  end
+  return found, why
+end
+
 function scores.order(found)
+  if found.steps then return found.steps end
   local rows = found.rows
   table.sort(rows, function(a, b) return a.score > b.score end)
   local steps, positives, negatives = {}, 0, 0
@@ -89,6 +119,7 @@ function scores.order(found)
       steps[#steps + 1] = { score = row.score, positives = positives, negatives = negatives }
     end
   end
+  found.steps = steps
   return steps
 end
 

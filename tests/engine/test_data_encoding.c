@@ -177,6 +177,40 @@ static void missing_values_are_filled_and_unseen_categories_are_zero(void **stat
     ln_dataset_release(d);
 }
 
+static ln_encoding_options with_missing(ln_categorical_encoding categorical,
+                                        ln_missing_encoding missing)
+{
+    return (ln_encoding_options){LN_NUMERIC_NONE, categorical, missing};
+}
+
+/* Rows of `small` lack both values in row 2. */
+static void missing_values_get_inputs_of_their_own(void **state)
+{
+    (void)state;
+    ln_dataset *d = parse(small);
+    ln_encoding *e = fitted(d, 4, with_missing(LN_CATEGORICAL_ONEHOT, LN_MISSING_CATEGORY));
+    assert_int_equal(e->width, 4); /* n, c=a, c=b, c=(missing) */
+    assert_memory_equal(e->column_of, ((int32_t[]){0, 1, 1, 1}), 4 * sizeof(int32_t));
+    assert_encoded(e, d, (float[]){1, 0, 1, 0, 3, 1, 0, 0, 4, 0, 0, 1, 8, 0, 1, 0, 5, 0, 0, 0});
+    ln_encoding_free(e);
+    e = fitted(d, 4, with_missing(LN_CATEGORICAL_ORDINAL, LN_MISSING_CATEGORY));
+    assert_encoded(e, d, (float[]){1, 1, 3, 0, 4, 2, 8, 1, 5, -1});
+    ln_encoding_free(e);
+    e = fitted(d, 4, with_missing(LN_CATEGORICAL_ONEHOT, LN_MISSING_INDICATOR));
+    assert_memory_equal(e->column_of, ((int32_t[]){0, 0, 1, 1, 1}), 5 * sizeof(int32_t));
+    assert_encoded(
+        e, d, (float[]){1, 0, 0, 1, 0, 3, 0, 1, 0, 0, 4, 1, 0, 0, 1, 8, 0, 0, 1, 0, 5, 0, 0, 0, 0});
+    ln_encoding_free(e);
+    e = fitted(d, 4, with_missing(LN_CATEGORICAL_ORDINAL, LN_MISSING_INDICATOR));
+    assert_encoded(e, d, (float[]){1, 0, 1, 0, 3, 0, 0, 0, 4, 1, -1, 1, 8, 0, 1, 0, 5, 0, -1, 0});
+    ln_encoding_free(e);
+    /* Nothing misses in the training rows: no input for it, and row 2 is filled. */
+    e = fitted(d, 2, with_missing(LN_CATEGORICAL_ONEHOT, LN_MISSING_INDICATOR));
+    assert_encoded(e, d, (float[]){1, 0, 1, 3, 1, 0, 2, 0, 0, 8, 0, 1, 5, 0, 0});
+    ln_encoding_free(e);
+    ln_dataset_release(d);
+}
+
 static void constant_columns_are_divided_by_one(void **state)
 {
     (void)state;
@@ -216,6 +250,18 @@ static void inputs_have_names_and_json(void **state)
          1,
          "c",
          "{\"kind\":\"ordinal\",\"categories\":[\"a\",\"b\"]}"},
+        {{LN_NUMERIC_NONE, LN_CATEGORICAL_ORDINAL, LN_MISSING_CATEGORY},
+         1,
+         "c",
+         "{\"kind\":\"ordinal\",\"categories\":[\"a\",\"b\",null]}"},
+        {{LN_NUMERIC_NONE, LN_CATEGORICAL_ONEHOT, LN_MISSING_INDICATOR},
+         1,
+         "n=(missing)",
+         "{\"kind\":\"missing\"}"},
+        {{LN_NUMERIC_NONE, LN_CATEGORICAL_ONEHOT, LN_MISSING_CATEGORY},
+         3,
+         "c=(missing)",
+         "{\"kind\":\"missing\"}"},
     };
     ln_error err;
     ln_dataset *d = parse(small);
@@ -257,7 +303,9 @@ static void hash_of(const char *text, int64_t rows, ln_encoding_options options,
 static void the_hash_tells_encodings_apart(void **state)
 {
     (void)state;
-    uint8_t digests[7][32], again[32];
+    uint8_t digests[9][32], again[32];
+    ln_encoding_options category = with_missing(LN_CATEGORICAL_ORDINAL, LN_MISSING_CATEGORY);
+    ln_encoding_options indicator = with_missing(LN_CATEGORICAL_ORDINAL, LN_MISSING_INDICATOR);
     ln_encoding_options median = defaults, ordinal = defaults, none = defaults, error = defaults;
     median.missing = LN_MISSING_MEDIAN;
     ordinal.categorical = LN_CATEGORICAL_ORDINAL;
@@ -270,7 +318,9 @@ static void the_hash_tells_encodings_apart(void **state)
     hash_of(small, 4, none, digests[4]);
     hash_of("m,c,class\n1,b,u\n3,a,v\n,?,u\n8,b,v\n5,new,u\n", 4, defaults, digests[5]);
     hash_of(small, 2, error, digests[6]);
-    for (int i = 0; i < 7; i++) {
+    hash_of(small, 4, category, digests[7]);
+    hash_of(small, 4, indicator, digests[8]);
+    for (int i = 0; i < 9; i++) {
         for (int j = 0; j < i; j++)
             assert_memory_not_equal(digests[i], digests[j], 32);
     }
@@ -292,6 +342,17 @@ static void errors_name_row_and_column(void **state)
     assert_fails(ln_encoding_fit(d, (int64_t[]){2}, 1, &defaults, &e, &err), LN_EINVALID,
                  "column 'n' has no value in any of the training rows");
     assert_string_equal(err.hint, "leave it out: ignore = { \"n\" }");
+    strict.numeric = LN_NUMERIC_NONE;
+    other = parse("c,class\nx,u\n,v\ny,u\n");
+    assert_fails(ln_encoding_fit(other, (int64_t[]){0, 1}, 2, &strict, &e, &err), LN_EINVALID,
+                 "row 1 has no value in column 'c'");
+    assert_ok(ln_encoding_fit(other, (int64_t[]){0, 2}, 2, &strict, &e, &err));
+    assert_fails(ln_encoding_apply(e, other, (int64_t[]){0, 1}, 2, &x, &err), LN_EINVALID,
+                 "row 1 has no value in column 'c', and missing = \"error\" forbids that");
+    assert_null(x);
+    ln_encoding_free(e);
+    e = NULL;
+    ln_dataset_release(other);
     assert_fails(ln_encoding_fit(d, NULL, 0, &defaults, &e, &err), LN_EINVALID, "there are none");
     assert_fails(ln_encoding_fit(d, (int64_t[]){5}, 1, &defaults, &e, &err), LN_EINVALID,
                  "row 5 does not exist; t.csv has rows 0 to 4");
@@ -354,6 +415,7 @@ int main(void)
         cmocka_unit_test(standard_and_onehot_equal_scikit_learn),
         cmocka_unit_test(minmax_and_ordinal_equal_scikit_learn),
         cmocka_unit_test(missing_values_are_filled_and_unseen_categories_are_zero),
+        cmocka_unit_test(missing_values_get_inputs_of_their_own),
         cmocka_unit_test(constant_columns_are_divided_by_one),
         cmocka_unit_test(inputs_have_names_and_json),
         cmocka_unit_test(the_hash_tells_encodings_apart),

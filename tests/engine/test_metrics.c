@@ -100,6 +100,52 @@ static void values_by_hand(void **state)
                     1e-15, 0);
 }
 
+/* Points of `word` over the six rows of values_by_hand, as x, y, threshold. */
+static void assert_curve(const char *word, const double (*wanted)[3], int64_t count)
+{
+    double scores[] = {0.4, 0.5, 0.9, 0.1, 0.5, 0.2};
+    int32_t labels[] = {0, 1, 1, 0, 0, 1};
+    ln_metric_input input = binary(6, scores, labels);
+    ln_metric_result result;
+    assert_ok(ln_metric_compute(ln_metric_find(word), &input, NULL, &result, &err));
+    assert_true(result.defined && isnan(result.value));
+    assert_int_equal(result.series_count, 1);
+    assert_int_equal(result.series[0].count, count);
+    for (int64_t i = 0; i < count; i++) {
+        const ln_metric_series *series = &result.series[0];
+        double got[] = {series->x[i], series->y[i], series->threshold[i]};
+        assert_near_f64(got, wanted[i], 3, 1e-16, 1e-15);
+    }
+    ln_metric_result_free(&result);
+}
+
+static void curves_by_hand(void **state)
+{
+    (void)state;
+    const double third = 1.0 / 3, half = 0.5, sixth = 1.0 / 6;
+    const double roc[][3] = {
+        {0, 0, NAN},         {0, third, 0.9}, {third, 2 * third, 0.5}, {2 * third, 2 * third, 0.4},
+        {2 * third, 1, 0.2}, {1, 1, 0.1}};
+    const double pr[][3] = {
+        {0, 1, NAN},   {third, 1, 0.9}, {2 * third, 2 * third, 0.5}, {2 * third, half, 0.4},
+        {1, 0.6, 0.2}, {1, half, 0.1}};
+    const double gain[][3] = {{0, 0, NAN},
+                              {sixth, third, 0.9},
+                              {half, 2 * third, 0.5},
+                              {4 * sixth, 2 * third, 0.4},
+                              {5 * sixth, 1, 0.2},
+                              {1, 1, 0.1}};
+    const double lift[][3] = {{sixth, 2, 0.9},
+                              {half, 4 * third, 0.5},
+                              {4 * sixth, 1, 0.4},
+                              {5 * sixth, 1.2, 0.2},
+                              {1, 1, 0.1}};
+    assert_curve("roc_curve", roc, 6);
+    assert_curve("pr_curve", pr, 6);
+    assert_curve("gain_curve", gain, 6);
+    assert_curve("lift_curve", lift, 5);
+}
+
 static void certain_wrong_answers_cost_a_finite_loss(void **state)
 {
     (void)state;
@@ -369,6 +415,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_by_hand),
+        cmocka_unit_test(curves_by_hand),
         cmocka_unit_test(certain_wrong_answers_cost_a_finite_loss),
         cmocka_unit_test(equal_scores_predict_the_lowest_class),
         cmocka_unit_test(undefined_metrics_say_why),
