@@ -264,6 +264,14 @@ static int core_words(lua_State *L)
     return 1;
 }
 
+static const ln_option_note *note_of(const ln_command *command, const ln_option *option)
+{
+    for (const ln_option_note *note = command->notes; note && note->name; note++)
+        if (strcmp(note->name, option->name) == 0)
+            return note;
+    return NULL;
+}
+
 static void push_command_options(lua_State *L, const ln_command *command)
 {
     int count = 0;
@@ -277,8 +285,9 @@ static void push_command_options(lua_State *L, const ln_command *command)
             lua_pushlstring(L, &option->letter, 1);
             lua_setfield(L, -2, "letter");
         }
-        set_text(L, "value", option->value);
-        set_text(L, "help", option->help);
+        const ln_option_note *note = note_of(command, option);
+        set_text(L, "value", note ? note->value : option->value);
+        set_text(L, "help", note ? note->help : option->help);
         lua_rawseti(L, -2, ++count);
     }
 }

@@ -27,7 +27,7 @@ typedef struct ln_options {
     const char *numerics; /* --numerics: "strict" */
     size_t memory;        /* --memory in bytes; 0: no limit */
     double timeout;       /* --timeout in seconds; 0: none */
-    bool quiet;           /* --quiet: no progress, no summaries on standard error */
+    bool quiet;           /* --quiet: no progress, and of run only verdicts */
     bool trace;           /* --trace: Lua tracebacks */
     bool dry_run;         /* --dry-run */
     bool needed;          /* --needed: leave out runs that the store has already */
@@ -36,12 +36,19 @@ typedef struct ln_options {
     const char *format;   /* --format as written, or NULL: the command's own default */
     int64_t limit;        /* --limit; -1: not given */
     const char *where;    /* --where, SQL; or NULL */
-    const char *sort;     /* --sort, SQL; or NULL */
+    const char *sort;     /* --sort, a column; or NULL */
     const char *output;   /* -o, --output; or NULL */
     ln_texts params;      /* --param name=value, in order */
     bool write;           /* --write */
     bool strict;          /* --strict */
 } ln_options;
+
+/* What an option means to one command, where that is not what options.c says of all of them. */
+typedef struct ln_option_note {
+    const char *name;  /* of the option, without the dashes */
+    const char *value; /* what stands for its value in the synopsis */
+    const char *help;  /* one line, no full stop */
+} ln_option_note;
 
 typedef struct ln_command {
     const char *name;     /* the verb */
@@ -50,7 +57,8 @@ typedef struct ln_command {
     int max_operands;    /* -1: any number */
     const char *options; /* names of the options it takes, between blanks: "db limit where"; all
                                commands also take help, quiet, trace, memory and timeout */
-    const char *summary; /* one line, no full stop */
+    const ln_option_note *notes; /* ends with a NULL name; or NULL: none */
+    const char *summary;         /* one line, no full stop */
     const char *details; /* further lines for `lunette help VERB`, or "" */
     /* The exit status (0, or 3 and the like where nothing is to be said any more), or a negative
      * ln_status with *err filled: main prints it and exits as the contract says. */

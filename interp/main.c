@@ -196,6 +196,7 @@ static int run_main(int argc, char **argv, ln_options *options)
     ln_error err = {.status = LN_OK};
     const ln_command *command;
     ln_request_kind kind;
+    bool mistaken = false; /* no command was named */
     ln_status status = ln_options_parse(argc, argv, options, &command, &kind, &err);
     if (status) {
         ln_print_error(&err);
@@ -209,18 +210,19 @@ static int run_main(int argc, char **argv, ln_options *options)
     if (kind == LN_ASK_HELP && command && strcmp(command->name, "help") != 0)
         about = command->name;
     if (kind == LN_ASK_HELP) {
-        if (!command)
-            fprintf(stderr, "lunette: which command? 'lunette help' lists them\n");
         options->operands.count = 0;
         if (about)
             options->operands.at[options->operands.count++] = about;
-        if (!command)
+        /* Asked for, help is a result; without a command it is the answer to a mistake. */
+        if (!command && dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
             return 2;
+        mistaken = !command;
         command = ln_command_find("help");
     }
     ln_memory_limit(options->memory);
     set_signals();
-    return run_command(command, options);
+    int result = run_command(command, options);
+    return mistaken && result == 0 ? 2 : result;
 }
 
 int main(int argc, char **argv)

@@ -13,6 +13,12 @@ function callback.text(f)
   return ("function (%s:%d)"):format(info.source:match("[^/@]+$"), info.linedefined)
 end
 
+-- The script and line of a function, as errors name them.
+function callback.place(f)
+  local info = debug.getinfo(f, "S")
+  if info.source:sub(1, 1) == "@" then return info.source:sub(2), info.linedefined end
+end
+
 -- Calls it for option `field` of `node`; its results. math.random starts from (seed, row), so that
 -- what a function draws does not depend on what was called before (without a seed it goes on).
 function callback.call(node, field, seed, row, f, ...)
@@ -22,7 +28,8 @@ function callback.call(node, field, seed, row, f, ...)
   local err = script.failure(node.script, results[2], results[3])
   err.status, err.kind = 1, "callback"
   err.field = fail.join(node.path, field)
-  if not err.line then err.line = debug.getinfo(f, "S").linedefined end
+  local where, line = callback.place(f)
+  if where and not err.line then err.script, err.line = where, line end
   error(err, 0)
 end
 

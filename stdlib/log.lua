@@ -268,13 +268,17 @@ function log.explanation(store, run_id, seq, entry)
   end)
 end
 
--- One finished chunk. Returns the id of its first attribution.
-function log.attributions(store, explanation, entry, first, items, result)
-  return transaction(store, function()
-    return core.store_put_attributions(store, {
+-- One finished piece: its attributions, and what the judges say of each, in one transaction.
+function log.piece(store, run_id, explanation, entry, first, items, result, verdicts)
+  transaction(store, function()
+    local first_id = core.store_put_attributions(store, {
       explanation = explanation, first_seq = first, samples = items.samples, targets = items.targets,
       kind = "feature", space = entry.space, reasons = items.reasons,
       groups = entry.space == "group" and entry.groups_tensor or nil }, result)
+    for _, row in ipairs(verdicts) do
+      row.attribution, row.place = first_id + row.place, nil
+      log.metric(store, run_id, row)
+    end
   end)
 end
 

@@ -96,8 +96,10 @@ end
 function own.blackbox(node)
   local predict, outputs = node.options.predict, node.options.outputs
   local function wrong(message)
-    fail.raise { status = 1, kind = "callback", script = node.script, field = fail.join(node.path, "predict"),
-                 line = debug.getinfo(predict, "S").linedefined, message = message }
+    local script, line = callback.place(predict)
+    fail.raise { status = 1, kind = "callback", script = script or node.script,
+                 line = script and line or node.line, field = fail.join(node.path, "predict"),
+                 message = message }
   end
   return function(rows)
     local count = #rows

@@ -77,9 +77,10 @@ end
 
 -- ------------------------------------------------------------------------------------ explanation
 
--- One value a sample and their mean, of every judge, for the piece of attributions just stored.
+-- One value a sample, of every judge, for a piece of attributions: rows of metrics whose `place` is that
+-- of the attribution in the piece.
 local function judge_piece(run, bound, entry, context, piece)
-  local store, rows = context.store, {}
+  local rows = {}
   for _, judge in ipairs(bound.judge) do
     local node = judge.node
     local values, reasons
@@ -98,7 +99,7 @@ local function judge_piece(run, bound, entry, context, piece)
       local bad = value ~= value
       rows[#rows + 1] = {
         name = node.word, label = node.label, params = params, scope = "attribution",
-        explanation = piece.explanation, attribution = piece.first_id + i - 1,
+        explanation = piece.explanation, place = i - 1,
         sample = core.tensor_at(piece.samples, i - 1), value = not bad and value or nil,
         higher_is_better = node.higher_is_better and 1 or 0,
         status = bad and "undefined" or "ok", reason = bad and reasons[i] or nil }
@@ -106,7 +107,7 @@ local function judge_piece(run, bound, entry, context, piece)
       if not bad then sum.total, sum.n = sum.total + value, sum.n + 1 end
     end
   end
-  if #rows > 0 then log.metrics(store, context.run_id, rows) end
+  return rows
 end
 
 local function judge_means(bound, entry, explanation, context)
@@ -160,12 +161,11 @@ local function explain(run, bound, entry, seq, targets, context)
     local rows = math.min(piece, count - first)
     local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows)
     local samples = core.tensor_take(bound.samples, core.tensor_rows(bound.row_ids, first, rows))
-    local first_id = log.attributions(store, explanation, entry, first,
-      { samples = samples, targets = core.tensor_rows(target_ids, first, rows), reasons = reasons },
-      result)
+    local verdicts = judge_piece(run, bound, entry, context,
+      { result = result, explanation = explanation, samples = samples })
+    log.piece(store, run_id, explanation, entry, first, { samples = samples, reasons = reasons,
+      targets = core.tensor_rows(target_ids, first, rows) }, result, verdicts)
     evaluations = evaluations + core.explained_evaluations(result) + (asked or 0)
-    judge_piece(run, bound, entry, context, { result = result, explanation = explanation,
-      first_id = first_id, samples = samples })
     core.progress(first + rows, count, ("%s: %s"):format(run.experiment, entry.node.label))
   end
   core.progress()
@@ -265,12 +265,16 @@ end
 function M.main(checked, options, sources)
   local context = { options = options, sources = sources, shared = {}, invocation = core.uuid(),
                     pool = core.pool(options.threads) }
-  local bound = {}
+  local bound, waiting = {}, {} -- waiting: how many runs a training still serves
   for e, experiment in ipairs(checked) do
     bound[e] = {}
     for r, run in ipairs(experiment.runs) do
       bound[e][r] = bind.run(run, context.shared, context.sources)
-      if run.train then train_model(run, bound[e][r]) end -- only its checks
+      if run.train then
+        train_model(run, bound[e][r]) -- only its checks
+        local key = training_key(run)
+        waiting[key] = (waiting[key] or 0) + 1
+      end
     end
   end
   context.store = core.store(options.db, "write")
@@ -286,6 +290,11 @@ function M.main(checked, options, sources)
         if not options.quiet then report.run(context.store, ids[r], run, #experiment.runs) end
       end
       bound[e][r] = false -- what the run held may go
+      if run.train then
+        local key = training_key(run)
+        waiting[key] = waiting[key] - 1
+        if waiting[key] == 0 then context.shared[key] = nil end
+      end
     end
     if not options.quiet then report.several(context.store, experiment.runs, ids) end
     local verdicts = expect.judge(experiment, ids, context)

@@ -129,8 +129,8 @@ const char *ln_nearest_word(const char *word, const char *const *words)
     size_t length = strlen(word);
     if (length == 0 || length > LONGEST_WORD)
         return NULL;
-    /* About one slip in three letters, and at least one: 'lr' is near 'l', not near 'relu'. */
-    int best = (int)(length + 2) / 3, limit = best;
+    /* One slip in three letters, and at least one: 'l' is near 'lr', 'lime' is not near 'lift'. */
+    int limit = length < 6 ? 1 : (int)length / 3, best = limit;
     const char *nearest = NULL;
     for (size_t i = 0; words[i]; i++) {
         size_t other = strlen(words[i]);

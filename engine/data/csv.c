@@ -5,21 +5,17 @@
  * until a value is none. What counts as missing is compared without the spaces around it. */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/file.h"
-#include "base/gzip.h"
+#include "base/hash.h"
 #include "base/parallel.h"
 #include "data/category.h"
+#include "data/cells.h"
 #include "data/dataset.h"
 #include "data/marks.h"
-#include "data/number.h"
 #include "data/suspect.h"
 #include "data/table.h"
 #include "data/target.h"
 
-#include <math.h>
 #include <string.h>
-
-static const char *const missing_by_default[] = {"", "NA", "NaN", "nan", "null", "?", NULL};
 
 typedef enum role {
     ROLE_FEATURE,
@@ -113,34 +109,6 @@ static ln_status give_roles(const ln_csv_table *table, const ln_csv_options *opt
 
 /* ---------------------------------------------------------------- columns */
 
-static bool is_missing(const char *cell, const char *const *missing)
-{
-    size_t length;
-    cell += strspn(cell, " \t");
-    length = strlen(cell);
-    while (length > 0 && (cell[length - 1] == ' ' || cell[length - 1] == '\t'))
-        length--;
-    for (; *missing; missing++) {
-        if (strncmp(*missing, cell, length) == 0 && (*missing)[length] == '\0')
-            return true;
-    }
-    return false;
-}
-
-/* Cells without a value become NULL; returns how many. */
-static int64_t mark_missing(ln_csv_table *table, int column, const char *const *missing)
-{
-    char **cells = table->cells[column];
-    int64_t count = 0;
-    for (int64_t i = 0; i < table->rows; i++) {
-        if (is_missing(cells[i], missing)) {
-            cells[i] = NULL;
-            count++;
-        }
-    }
-    return count;
-}
-
 /* Leaves out the rows with a missing cell in a column that is used. */
 static ln_status drop_rows(ln_csv_table *table, const role *roles, ln_dataset *dataset,
                            ln_error *err)
@@ -169,18 +137,6 @@ static ln_status drop_rows(ln_csv_table *table, const role *roles, ln_dataset *d
     return LN_OK;
 }
 
-/* Reads the column as numbers as far as that goes; returns the first row that is none, or -1. */
-static int64_t read_numeric(char *const *cells, int64_t rows, double *numbers)
-{
-    for (int64_t i = 0; i < rows; i++) {
-        if (!cells[i])
-            numbers[i] = NAN;
-        else if (!ln_number_read(cells[i], &numbers[i]))
-            return i;
-    }
-    return -1;
-}
-
 static ln_status make_column(const ln_csv_table *table, int from, role what, ln_column *column,
                              ln_error *err)
 {
@@ -194,7 +150,7 @@ static ln_status make_column(const ln_csv_table *table, int from, role what, ln_
         column->numbers = ln_alloc((size_t)table->rows * sizeof *column->numbers);
         if (!column->numbers)
             return ln_fail_memory(err, (size_t)table->rows * sizeof *column->numbers);
-        int64_t bad = read_numeric(cells, table->rows, column->numbers);
+        int64_t bad = ln_cells_read_numbers(cells, table->rows, column->numbers);
         column->kind = LN_COLUMN_NUMERIC;
         if (bad < 0)
             return LN_OK;
@@ -249,7 +205,6 @@ static ln_status use_column(const ln_csv_table *table, int from, role what,
 static ln_status make_columns(ln_csv_table *table, const ln_csv_options *options, const role *roles,
                               ln_dataset *dataset, ln_error *err)
 {
-    const char *const *missing = options->missing ? options->missing : missing_by_default;
     ln_status status = LN_OK;
     int64_t count = 0;
     dataset->columns = ln_calloc((size_t)table->column_count, sizeof *dataset->columns);
@@ -257,7 +212,7 @@ static ln_status make_columns(ln_csv_table *table, const ln_csv_options *options
         return ln_fail_memory(err, (size_t)table->column_count * sizeof *dataset->columns);
     for (int i = 0; i < table->column_count; i++) {
         if (roles[i] != ROLE_IGNORED)
-            count += mark_missing(table, i, missing);
+            count += ln_cells_mark_missing(table->cells[i], table->rows, options->missing);
     }
     if (options->drop_missing && count > 0)
         status = drop_rows(table, roles, dataset, err);
@@ -330,33 +285,16 @@ out:
     return status;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 ln_status ln_csv_read(const char *path, const ln_csv_options *options, ln_dataset **out,
                       ln_error *err)
 {
-    ln_file file;
+    ln_csv_file file;
     ln_status status = check_options(options, err);
     if (status == LN_OK)
-        status = ln_file_read(path, &file, err);
+        status = ln_csv_file_read(path, &file, err);
     if (status != LN_OK)
         return status;
-    char *text = file.data; /* the table's from here on */
-    size_t bytes = file.bytes;
-    file.data = NULL;
-    if (ln_is_gzip(text, bytes)) {
-        char *packed = text;
-        status = ln_gunzip(base_name(path), packed, bytes, &text, &bytes, err);
-        ln_free(packed);
-    }
-    if (status == LN_OK)
-        status = parse(base_name(path), path, text, bytes, file.sha256, options, out, err);
-    ln_file_free(&file);
-    return status;
+    return parse(file.name, path, file.text, file.bytes, file.sha256, options, out, err);
 }
 
 ln_status ln_csv_parse(const char *name, const char *data, size_t bytes,

@@ -10,6 +10,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/gzip.h"
 #include "base/parallel.h"
 #include "data/category.h"
 
@@ -26,6 +28,27 @@ typedef struct parser {
     char **fields; /* of the current record */
     int64_t count, room;
 } parser;
+
+/* ---------------------------------------------------------------- the file */
+
+ln_status ln_csv_file_read(const char *path, ln_csv_file *out, ln_error *err)
+{
+    ln_file file;
+    const char *slash = strrchr(path, '/');
+    ln_status status = ln_file_read(path, &file, err);
+    if (status != LN_OK)
+        return status;
+    *out = (ln_csv_file){.name = slash ? slash + 1 : path, .text = file.data, .bytes = file.bytes};
+    memcpy(out->sha256, file.sha256, LN_SHA256_BYTES);
+    file.data = NULL; /* the caller's from here on */
+    if (ln_is_gzip(out->text, out->bytes)) {
+        char *packed = out->text;
+        status = ln_gunzip(out->name, packed, out->bytes, &out->text, &out->bytes, err);
+        ln_free(packed);
+    }
+    ln_file_free(&file);
+    return status;
+}
 
 /* ---------------------------------------------------------------- the text as a whole */
 

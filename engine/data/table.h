@@ -2,7 +2,17 @@
 #ifndef LN_DATA_TABLE_H
 #define LN_DATA_TABLE_H
 
+#include "base/hash.h"
 #include "lunette.h"
+
+typedef struct ln_csv_file {
+    const char *name;                /* the path without its folder; borrowed from the path */
+    char *text;                      /* the file's text, what gzip packed unpacked, and a NUL */
+    size_t bytes;                    /* of the text */
+    uint8_t sha256[LN_SHA256_BYTES]; /* of the file as it is on the disk */
+} ln_csv_file;
+/* Caller frees file->text, or hands it to ln_csv_table_read. */
+ln_status ln_csv_file_read(const char *path, ln_csv_file *file, ln_error *err);
 
 typedef struct ln_csv_table {
     const char *name; /* the file's, for messages; borrowed */

@@ -183,7 +183,7 @@ static ln_status check_inputs(const ln_graph *graph, const ln_layer *layer, cons
     *fixed = true;
     for (int i = 0; i < count; i++) {
         assert(inputs[i] < graph->value_count);
-        if (inputs[i] < 0 && (i < layer->min_inputs || layer->max_inputs < 0))
+        if ((i < layer->min_inputs || layer->max_inputs < 0) && inputs[i] < 0)
             return ln_fail(err, LN_EINVALID, "its input %d is missing", i);
         shapes[i] = (ln_shape){0};
         if (inputs[i] < 0)

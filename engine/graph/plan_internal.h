@@ -28,7 +28,7 @@ struct ln_plan {
     ln_shape *shapes;   /* one a value, concrete */
     ln_shape *operands; /* shapes of all nodes' inputs and outputs, what steps point into */
     ln_send *sends;     /* what ln_planned.send points into */
-    size_t *asides;
+    size_t *asides;     /* what ln_planned.aside points into */
     ln_planned *nodes; /* one a node of the graph, in its order */
     ln_tensor **fixed; /* one a value: results made from constants alone, else NULL */
     bool *wanted;      /* one a value: seeds are its */

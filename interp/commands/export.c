@@ -275,12 +275,20 @@ static int run(const ln_options *options, ln_error *err)
     return (int)status;
 }
 
+static const ln_option_note notes[] = {
+    {"format", "FORMAT", "npy (default), csv or png"},
+    {"output", "DIR", "the folder to write to; it is made where it is missing"},
+    {"quiet", "", "the files are not named"},
+    {NULL, NULL, NULL},
+};
+
 const ln_command ln_command_export = {
     .name = "export",
     .operands = "RUN",
     .min_operands = 1,
     .max_operands = 1,
     .options = "db output format",
+    .notes = notes,
     .summary = "write a run's attributions and predictions as npy, csv or png",
     .details = "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, "
                "outputs)\n"

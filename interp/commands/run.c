@@ -8,12 +8,18 @@ static int run(const ln_options *options, ln_error *err)
     return ln_host_main(options, "command", "run", err);
 }
 
+static const ln_option_note notes[] = {
+    {"quiet", "", "verdicts only: no progress, and no tables but that of the expectations"},
+    {NULL, NULL, NULL},
+};
+
 const ln_command ln_command_run = {
     .name = "run",
     .operands = "SCRIPT.lua [-- ARG ...]",
     .min_operands = 1,
     .max_operands = 1,
     .options = "db threads set seed numerics dry-run needed confine allow",
+    .notes = notes,
     .summary = "run a script; every run is logged",
     .details =
         "Loads the script, checks the whole of it, and only then starts its runs. What is "

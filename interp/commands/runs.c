@@ -130,12 +130,19 @@ static int run(const ln_options *options, ln_error *err)
     return (int)status;
 }
 
+static const ln_option_note notes[] = {
+    {"sort", "COLUMN[:desc]", "a column of run_summary, or a metric by its label (default: newest first)"},
+    {"limit", "N", "at most N runs"},
+    {NULL, NULL, NULL},
+};
+
 const ln_command ln_command_runs = {
     .name = "runs",
     .operands = "",
     .min_operands = 0,
     .max_operands = 0,
     .options = "db format where sort limit",
+    .notes = notes,
     .summary = "list the runs, newest first",
     .details =
         "--where takes SQL over the columns of the view run_summary; metrics is JSON:\n"

@@ -177,12 +177,19 @@ static int run(const ln_options *options, ln_error *err)
     return (int)status;
 }
 
+static const ln_option_note notes[] = {
+    {"format", "FORMAT", "table (default) or md"},
+    {"limit", "N", "the N top columns of each explanation (default: 5)"},
+    {NULL, NULL, NULL},
+};
+
 const ln_command ln_command_show = {
     .name = "show",
     .operands = "RUN | MODEL.onnx",
     .min_operands = 1,
     .max_operands = 1,
     .options = "db format limit",
+    .notes = notes,
     .summary = "show a run's parameters, metrics, explanations and hashes, or a model's graph",
     .details =
         "RUN is a run's number, a unique prefix of its uuid, an experiment's name (its newest\n"

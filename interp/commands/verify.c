@@ -90,12 +90,18 @@ static int run(const ln_options *options, ln_error *err)
     return found.broken > 0 || (options->strict && found.residual > 0);
 }
 
+static const ln_option_note notes[] = {
+    {"quiet", "", "residuals beyond their tolerance are counted only"},
+    {NULL, NULL, NULL},
+};
+
 const ln_command ln_command_verify = {
     .name = "verify",
     .operands = "[RUN]",
     .min_operands = 0,
     .max_operands = 1,
     .options = "db strict",
+    .notes = notes,
     .summary = "check the store's integrity and the axioms of its attributions",
     .details =
         "Integrity: SQLite's own checks, the hash of every tensor, every attribution's numbers\n"

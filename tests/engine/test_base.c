@@ -224,7 +224,8 @@ static void misspelt_words_find_their_neighbour(void **state)
 {
     (void)state;
     static const char *const words[] = {
-        "saliency", "integrated_gradients", "lr", "relu", "epochs", "batch", "", NULL};
+        "saliency", "integrated_gradients", "lr",    "relu", "epochs", "batch",
+        "lift",     "train",                "class", "help", "",       NULL};
     static const struct {
         const char *typed, *meant;
     } cases[] = {
@@ -236,6 +237,15 @@ static void misspelt_words_find_their_neighbour(void **state)
         {"epoch", "epochs"},
         {"btach", "batch"},
         {"lr", "lr"},
+        {"salency", "saliency"},
+        {"trian", "train"},
+        {"clas", "class"},
+        {"l", "lr"},
+        {"lime", NULL}, /* two letters of four are another word: lift */
+        {"repl", NULL}, /* help */
+        {"batsh", "batch"},
+        {"match", "batch"},
+        {"batik", NULL},
         {"momentum", NULL},
         {"x", NULL},
         {"", NULL},

@@ -156,8 +156,8 @@ static void inputs_need_rows_and_known_axes(void **state)
     ln_graph_release(graph);
 }
 
-/* x (N, n) as a column plus x as a line is (N, n, n): the width is squared each time, and the seventh
- * square of 2 is beyond 64 bits. A file of a few hundred bytes can say that. */
+/* x (N, n) as a column plus x as a line is (N, n, n): the width is squared each time, and the sixth
+ * square is beyond 64 bits. A file of a few hundred bytes can say that. */
 static void sizes_that_overflow_are_refused(void **state)
 {
     (void)state;
@@ -166,10 +166,9 @@ static void sizes_that_overflow_are_refused(void **state)
     const ln_layer *reshape = ln_layer_find("reshape");
     int64_t width = 2;
     char name[32];
-    for (int i = 0; i < 6; i++, width *= width) {
-        const ln_reshape_attributes column = {.shape = {2, {width, 1}}},
-                                    line = {.shape = {2, {1, width}}},
-                                    flat = {.shape = {1, {width * width}}};
+    for (int i = 0; i < 6; i++) {
+        const ln_reshape_attributes column = {.shape = {2, {width, 1}}};
+        const ln_reshape_attributes line = {.shape = {2, {1, width}}};
         snprintf(name, sizeof name, "column_%d", i);
         const int a = net_node(&n, reshape, name, &column, &x, 1);
         snprintf(name, sizeof name, "line_%d", i);
@@ -178,6 +177,8 @@ static void sizes_that_overflow_are_refused(void **state)
         x = net_join(&n, "add", name, a, b);
         if (i == 5)
             break;
+        width *= width;
+        const ln_reshape_attributes flat = {.shape = {1, {width}}};
         snprintf(name, sizeof name, "flat_%d", i);
         x = net_node(&n, reshape, name, &flat, &x, 1);
     }

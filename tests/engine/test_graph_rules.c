@@ -308,6 +308,9 @@ static ln_graph *wide_graph(void)
                        tensor_random(TEST_SHAPE(HIDDEN, HIDDEN), 2),
                        tensor_random(TEST_SHAPE(CLASSES, 2 * HIDDEN), 3)};
     ln_tensor *b = tensor_random(TEST_SHAPE(HIDDEN), 4);
+    for (int i = 0; i < 3; i++) /* small, so that the softmax is not saturated */
+        for (int64_t j = 0; j < ln_shape_count(&w[i]->shape); j++)
+            ln_f32(w[i])[j] *= 0.2f;
     net n = net_begin(&err);
     int v = net_input(&n, "x", WIDTH);
     v = net_word(&n, "relu", "r", net_dense(&n, "a", v, WIDTH, HIDDEN, ln_f32(w[0]), ln_f32(b)));
