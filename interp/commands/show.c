@@ -1,5 +1,6 @@
 /* lunette show RUN: one run on a page. Each section is a query that anybody can make.
- * lunette show MODEL.onnx: a model's layers (show_model.c). */
+ * lunette show MODEL.onnx: a model's layers (show_model.c).
+ * lunette show DATA.csv: a table's columns (show_data.c). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "../rows.h"
 #include "base/alloc.h"
 #include "base/error.h"
+#include "show_data.h"
 #include "show_model.h"
 
 /* A section: nothing is printed where its query has no rows. */
@@ -151,10 +153,16 @@ static ln_status show(ln_store *store, const ln_options *options, ln_format form
     return status;
 }
 
-static bool is_model(const char *operand)
+static bool ends_in(const char *operand, const char *suffix)
 {
-    size_t length = strlen(operand);
-    return length > 5 && strcmp(operand + length - 5, ".onnx") == 0;
+    size_t length = strlen(operand), most = strlen(suffix);
+    return length > most && strcmp(operand + length - most, suffix) == 0;
+}
+
+static bool is_data(const char *operand)
+{
+    return ends_in(operand, ".csv") || ends_in(operand, ".csv.gz") || ends_in(operand, ".tsv") ||
+           ends_in(operand, ".tsv.gz");
 }
 
 static int run(const ln_options *options, ln_error *err)
@@ -162,12 +170,15 @@ static int run(const ln_options *options, ln_error *err)
     ln_format format;
     ln_store *store = NULL;
     ln_status status = ln_format_parse(options->format, &format, err);
+    if (status == LN_OK && is_data(options->operands.at[0]))
+        return (int)ln_show_data(options->operands.at[0], format,
+                                 options->limit >= 0 ? (int)options->limit : 5, err);
     if (status == LN_OK && format != LN_FORMAT_TABLE && format != LN_FORMAT_MD) {
         ln_usage(options, err, "--format: 'lunette show' prints table or md");
         ln_error_hint(err, "'lunette query' gives each section as csv or json");
         status = LN_EINVALID;
     }
-    if (status == LN_OK && is_model(options->operands.at[0]))
+    if (status == LN_OK && ends_in(options->operands.at[0], ".onnx"))
         return (int)ln_show_model(options->operands.at[0], format, err);
     if (status == LN_OK)
         status = ln_store_open(options->db, LN_STORE_READ, &store, err);
@@ -185,15 +196,20 @@ static const ln_option_note notes[] = {
 
 const ln_command ln_command_show = {
     .name = "show",
-    .operands = "RUN | MODEL.onnx",
+    .operands = "RUN | MODEL.onnx | DATA.csv",
     .min_operands = 1,
     .max_operands = 1,
     .options = "db format limit",
     .notes = notes,
-    .summary = "show a run's parameters, metrics, explanations and hashes, or a model's graph",
+    .summary = "show a run's parameters, metrics, explanations and hashes, a model's graph, or a "
+               "table's columns",
     .details =
         "RUN is a run's number, a unique prefix of its uuid, an experiment's name (its newest\n"
         "run), last or last~1. --limit N: the N top columns of each explanation (5).\n"
-        "Of a model: its layers, with the numbers and names that `layer =` takes.",
+        "Of a model: its layers, with the numbers and names that `layer =` takes.\n"
+        "Of a table (.csv, .tsv, .gz too), in any format: each column's kind, how many values are\n"
+        "missing and different, its range, its N most frequent values (--limit N: 5), and how "
+        "many\n"
+        "classes it would make as a target (2 to 20 values, none missing).",
     .run = run,
 };
