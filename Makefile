@@ -202,6 +202,7 @@ clean: ## remove the build folder
 # A refused allocation is an answer that the tests look at, under the sanitizers too.
 export ASAN_OPTIONS ?= allocator_may_return_null=1:detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
+export LSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/checks/leaks.supp:print_suppressions=0
 SUITE = sh tests/checks/suite $(B)/counts
 SUITES = engine lua spec conformance
 
@@ -240,7 +241,7 @@ $(B)/fuzz: $(FUZZ_OBJECTS) $(B)/liblunette.a
 	$(call SAY,LINK,$@)
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(FUZZ_OBJECTS) $(B)/liblunette.a $(ENGINE_LIBS) -ldl
 
-fuzz: ## mutated ONNX, npy and csv files under the sanitizers
+fuzz: ## mutated ONNX, npy, idx and csv files under the sanitizers
 	@$(MAKE) --no-print-directory $(jobs) MODE=asan B=build/asan build/asan/fuzz
 	@build/asan/fuzz $(FUZZ)
 

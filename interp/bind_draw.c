@@ -174,6 +174,9 @@ static double *check_points(lua_State *L, int index, int64_t *count)
     return points;
 }
 
+/* A fifth of a pixel at the usual scale of 2. */
+static const double LINE_STEP = 0.1;
+
 /* draw_line(canvas, { x, y, x, y ... }, pen): many points are thinned, without a visible change */
 static int draw_line(lua_State *L)
 {
@@ -181,7 +184,7 @@ static int draw_line(lua_State *L)
     const ln_pen pen = check_pen(L, 3);
     int64_t count;
     double *points = check_points(L, 2, &count);
-    ln_canvas_path(canvas, points, ln_decimate(points, count, 0.25), false, &pen);
+    ln_canvas_path(canvas, points, ln_decimate(points, count, LINE_STEP), false, &pen);
     return 0;
 }
 

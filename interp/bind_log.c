@@ -160,8 +160,7 @@ static int store_predictions(lua_State *L)
         const int32_t class = regression ? 0 : ln_metric_predicted(&row, 0);
         ln_cell cells[7] = {
             ln_integer_cell("run", run),
-            ln_integer_cell("sample", ln_i64(samples)[ln_i64(rows)[i]]),
-            label_cell(labels, i),
+            ln_integer_cell("sample", ln_i64(samples)[ln_i64(rows)[i]]), label_cell(labels, i),
             ln_real_cell("score", score[class]), /* not a number: NULL, and no class is made up */
         };
         int count = 4;

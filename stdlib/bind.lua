@@ -13,7 +13,6 @@
 local core = require "core"
 local fail = require "fail"
 local masks = require "masks"
-local callback = require "callback"
 local own = require "own"
 
 local bind = {}
@@ -174,14 +173,7 @@ local function make_model(run, data, shared, train_rows)
     fail.at(data.node, "split.train", "the training split is empty, and a network's encoding is fitted on it")
   end
   if node.word == "blackbox" then
-    local probabilities = options.returns == "probability"
-    local class = data and data.info.classification
-      or not data and (options.outputs > 1 or probabilities)
-    return within(node, "inputs", core.model_blackbox, {
-      inputs = options.inputs, outputs = options.outputs, probabilities = probabilities,
-      task = not data and run.task or class and "classification" or "regression",
-      call = own.blackbox(node), identity = source_hash .. callback.text(options.predict),
-      data = data and data.dataset, rows = train_rows, encode = options.encode })
+    return own.model(node, run, data, train_rows, source_hash)
   end
   local made = {
     layers = options.layers, seed = run.seed, task = run.task or "classification",
@@ -211,6 +203,9 @@ function bind.model_info(model)
   return info
 end
 
+-- The field that says how many outputs a model has.
+local function end_of(node) return node.word == "blackbox" and "outputs" or "layers" end
+
 function bind.model(run, data, shared, train_rows)
   local node = run.model
   if not node then return nil end
@@ -233,17 +228,20 @@ function bind.model(run, data, shared, train_rows)
       data.info.classes[1]), "two classes or more are needed")
   end
   if data and info.task == "classification" and #data.info.classes ~= info.classes then
-    local box = node.word == "blackbox"
-    fail.at(node, box and "outputs" or "layers", ("the %s in %d outputs, which stand for %d classes, "
-      .. "but '%s' has %d: %s"):format(box and "blackbox answers" or "network ends", info.outputs,
-      info.classes, data.info.target, #data.info.classes, table.concat(data.info.classes, ", ")),
-      box and ("outputs = %d"):format(#data.info.classes) or #data.info.classes == 2 and "end the network in dense { 2 } or dense { 1 }"
-        or ("end the network in dense { %d }"):format(#data.info.classes))
+    local count = #data.info.classes
+    local hint = count == 2 and "end the network in dense { 2 } or dense { 1 }"
+      or ("end the network in dense { %d }"):format(count)
+    if node.word == "blackbox" then
+      hint = count == 2 and "outputs = 2, or 1" or ("outputs = %d"):format(count)
+    end
+    fail.at(node, end_of(node), ("the %s in %d outputs, which stand for %d classes, but '%s' has %d: %s")
+      :format(node.word == "blackbox" and "blackbox answers" or "network ends", info.outputs,
+        info.classes, data.info.target, count, table.concat(data.info.classes, ", ")), hint)
   end
   if data and info.task == "regression" and info.outputs ~= 1 then
     local box = node.word == "blackbox"
-    fail.at(node, box and "outputs" or "layers", ("the %s in %d outputs, a regression needs one")
-      :format(box and "blackbox answers" or "network ends", info.outputs),
+    fail.at(node, end_of(node), ("the %s in %d outputs, a regression needs one"):format(
+      box and "blackbox answers" or "network ends", info.outputs),
       box and "outputs = 1" or "end the network in dense { 1 }")
   end
   return model, info, file

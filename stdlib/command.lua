@@ -51,7 +51,7 @@ function command.export_pictures(options)
 end
 
 function command.list(options)
-  return require("help").list(options)
+  return require("help/list").list(options)
 end
 
 function command.help(options)

@@ -42,7 +42,8 @@ local function asking(name, ask, call, ...)
   return core.calling(function(line, chunk, rows, targets)
     local result, problem = call(ask, rows, targets, table.unpack(more, 1, more.n))
     if result then return result end
-    fail.raise { script = chunk:sub(1, 1) == "@" and chunk:sub(2) or nil, line = line > 0 and line or nil,
+    local script = chunk:sub(1, 1) == "@" and chunk:sub(2) or nil
+    fail.raise { script = script, line = line > 0 and line or nil,
                  message = ("%s: %s"):format(name, problem) }
   end)
 end
@@ -118,6 +119,20 @@ function own.blackbox(node)
     end
     return result
   end
+end
+
+-- The model of blackbox { ... }. Without data or a task, several outputs or probabilities make it a
+-- classifier.
+function own.model(node, run, data, train_rows, source_hash)
+  local options = node.options
+  local probabilities = options.returns == "probability"
+  local class = options.outputs > 1 or probabilities
+  if data then class = data.info.classification end
+  return fail.within(node, "inputs", core.model_blackbox, {
+    inputs = options.inputs, outputs = options.outputs, probabilities = probabilities,
+    task = not data and run.task or class and "classification" or "regression",
+    call = own.blackbox(node), identity = source_hash .. callback.text(options.predict),
+    data = data and data.dataset, rows = train_rows, encode = options.encode })
 end
 
 -- ----------------------------------------------------------------------------------------- judges

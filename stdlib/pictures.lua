@@ -35,6 +35,22 @@ function pictures.folder(store, run)
   return ("%s-pictures/run-%d"):format(base, run)
 end
 
+-- Raises where pictures cannot be drawn on this machine at all: asked before a run, not after it.
+function pictures.ready(nodes)
+  if #nodes == 0 then return end
+  local _ <close> = fail.within(nodes[1], nil, figure.new, 8, 8, { svg = false })
+end
+
+-- One picture; what is too large for any is said in its place.
+local function drawn(node, context)
+  local ok, result = xpcall(chart_of(node.word), fail.traced, context)
+  if ok then return result end
+  if type(result) == "table" and result.oversized then
+    return figure.message(context.title, result.oversized)
+  end
+  error(result, 0)
+end
+
 -- Draws all pictures of a run and writes their rows. nodes: of the script's list.
 function pictures.draw(store, run, nodes)
   if #nodes == 0 then return end
@@ -43,7 +59,7 @@ function pictures.draw(store, run, nodes)
   for _, node in ipairs(nodes) do
     local context = { store = store, run = run, options = node.options, shared = shared,
                       title = node.options.title or title_of(store, run, names[node.word]) }
-    local canvas <close> = fail.within(node, nil, chart_of(node.word), context)
+    local canvas <close> = drawn(node, context)
     for _, format in ipairs { "png", "svg" } do
       local name = node.label .. "." .. format
       local path = folder .. "/" .. name

@@ -1,6 +1,7 @@
 -- What `lunette run` prints when a run is done. It reads only the store, so that the same can be
 -- printed again later; numbers are rounded for reading, the store keeps them whole.
 local core = require "core"
+local pictures = require "pictures"
 
 local report = {}
 
@@ -168,6 +169,18 @@ local function swept_text(swept)
   return #parts > 0 and " (" .. table.concat(parts, ", ") .. ")" or ""
 end
 
+-- Where the pictures are, and which.
+local function drawn(store, run)
+  local names = {}
+  for _, row in ipairs(core.store_rows(store, "SELECT name FROM artifact WHERE run = :run AND "
+    .. "media_type = 'image/png' ORDER BY id", { run = run })) do
+    names[#names + 1] = (row.name:gsub("%.png$", ""))
+  end
+  if #names == 0 then return end
+  core.print(("\npictures in %s (png, svg): %s\n"):format(pictures.folder(store, run),
+    table.concat(names, ", ")))
+end
+
 -- All of a finished run; of one among several its metrics and judges. `description` is the checked
 -- run, for what was swept.
 function report.run(store, run, description, runs)
@@ -187,6 +200,7 @@ function report.run(store, run, description, runs)
   metrics(store, run)
   if runs == 1 then explanations(store, run) end
   judges(store, run)
+  drawn(store, run)
   if runs > 1 then core.print("\n") end
 end
 

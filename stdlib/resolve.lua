@@ -1,5 +1,6 @@
 -- From raw values to nodes: every option of a word checked and filled in. A node is
 --   { word, category, path, script, line, options, flags, ... }
+-- of a file also `file`: options.path as the script has it.
 -- Of several mistakes in one word the first in the script is told.
 local callback = require "callback"
 local fail = require "fail"
@@ -179,6 +180,7 @@ function resolve.node(raw, at, context)
                  line = raw.line or place.line(at), flags = word.flags, version = word.version,
                  higher_is_better = word.higher_is_better }
   node.options = options_of(raw, word, inside, context)
+  if type(node.options.path) == "string" then node.file = raw.named.path or raw.list[1] end
   if word.own then own_part(node, word, inside, context) end
   return node
 end

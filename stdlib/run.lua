@@ -270,6 +270,7 @@ function M.main(checked, options, sources)
     bound[e] = {}
     for r, run in ipairs(experiment.runs) do
       bound[e][r] = bind.run(run, context.shared, context.sources)
+      pictures.ready(run.pictures)
       if run.train then
         train_model(run, bound[e][r]) -- only its checks
         local key = training_key(run)

@@ -114,11 +114,25 @@ local function requirer(folder, sources)
   return loaded.require
 end
 
+-- The script's text; where there is none, the script that may have been meant.
+local function read_script(path, sources)
+  local ok, text = pcall(read, path, "script", sources)
+  if ok then return text end
+  if type(text) == "table" and not text.hint then
+    if core.realpath(path .. "/") then
+      text.hint = ("a script is wanted: %s/NAME.lua"):format((path:gsub("/+$", "")))
+    elseif core.realpath(path .. ".lua") then
+      text.hint = ("did you mean '%s.lua'?"):format(path)
+    end
+  end
+  error(text, 0)
+end
+
 -- Runs the script. Returns what it returned, and the files that were read, the script first:
 -- { path, text, sha256, role = "script" | "module" }.
 function script.load(path, arguments)
   local sources = {}
-  local text = read(path, "script", sources)
+  local text = read_script(path, sources)
   local folder = folder_of(path)
   local arg = table.move(arguments, 1, #arguments, 1, { [0] = path })
   local environment = strict.environment { require = requirer(folder, sources), arg = arg }

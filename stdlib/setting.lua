@@ -99,6 +99,22 @@ local function base_labels(list)
   return result, taken
 end
 
+-- The path that was probably meant, in place of a name that is not there: what leads to it, the name
+-- that is near, and what followed.
+local function meant(path, name, after, names)
+  local near = suggest.nearest(name, names)
+  return near and ("did you mean '%s'?"):format(fail.join(path, near) .. after)
+end
+
+-- Entries of lists are in brackets: `model.layers.1.units` and `model.1.units` are model[1].units.
+local function with_brackets(path, rest, owner)
+  local list = owner.rest and owner.rest.name
+  if list and rest:sub(1, #list + 1) == "." .. list then rest = rest:sub(#list + 2) end
+  if not rest:find("^[%.%[]%d+") then return nil end
+  return ("entries of a list are counted in brackets, from 1: %s"):format(
+    path .. rest:gsub("%.(%d+)", "[%1]"))
+end
+
 local walk_word, walk_value
 
 -- One entry of a list: [n], or .label where entries have labels.
@@ -120,15 +136,16 @@ local function walk_list(option, raw, rest, param, path)
     if best == "" then
       local all = {}
       for i = 1, #raw.list do all[#all + 1] = labels[i] end
-      local name = rest:match("^%.([^%.%[]*)") or rest
-      wrong(option, ("there is no label '%s' in %s"):format(name, path),
-        suggest.hint(name, all, "labels"))
+      local name, behind = rest:match("^%.([^%.%[]*)(.*)$")
+      wrong(option, ("there is no label '%s' in %s"):format(name or rest, path),
+        with_brackets(path, rest, {}) or meant(path, name, behind, all)
+        or suggest.hint(name, all, "labels"))
     end
     index, after = taken[best], rest:sub(#best + 2)
   end
   if index < 1 or index > #raw.list then
     wrong(option, ("%s has %d %s, there is no [%d]"):format(path, #raw.list,
-      #raw.list == 1 and "entry" or "entries", index))
+      #raw.list == 1 and "entry" or "entries", index), index == 0 and "entries count from 1" or nil)
   end
   local result = copied(raw)
   result.list[index] = walk_value(option, raw.list[index], after,
@@ -141,9 +158,10 @@ local function walk_field(option, raw, rest, params, owner, path)
   local name, after = rest:match("^%.?([%a_][%w_]*)(.*)$")
   local param = name and find_param(params, name)
   if not param then
-    name = name or rest
-    wrong(option, ("%s has no field '%s'"):format(owner, name),
-      suggest.hint(name, names_of(params), "fields"))
+    wrong(option, ("%s has no field '%s'"):format(owner, name or rest:gsub("^%.", "")),
+      with_brackets(path, rest, raw.kind == "word" and raw.word or {})
+      or meant(path, name, after, names_of(params))
+      or suggest.hint(name, names_of(params), "fields"))
   end
   local result = copied(raw)
   local here = fail.join(path, name)

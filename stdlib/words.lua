@@ -29,8 +29,8 @@ local function add(word, param)
   if not has(word.params, param.name) then word.params[#word.params + 1] = param end
 end
 
-local label = { name = "as", type = "label",
-  help = "its label: letters, digits, _ . and -, unique in its list (default: the word)" }
+local label = { name = "as", type = "label", otherwise = "the word, with what was swept",
+  help = "its label: letters, digits, _ . and -, unique in its list" }
 
 -- Options that come with the category.
 local common = {
@@ -40,10 +40,9 @@ local common = {
         help = "of the residual, relative to |output| + |baseline_output| + sum |a|" })
     end
     add(word, { name = "link", type = "choice", choices = "raw|logit|probability|loss",
-      help = "the scale that is explained (default: the experiment's link)" })
-    add(word, { name = "space", type = "choice", choices = "column|input",
-      help = "of a model with an encoding: a value a column, or a value an encoded input "
-        .. "(default: column)" })
+      otherwise = "the experiment's link", help = "the scale that is explained" })
+    add(word, { name = "space", type = "choice", choices = "column|input", otherwise = "column",
+      help = "of a model with an encoding: a value a column, or a value an encoded input" })
     if word.flags.random then
       add(word, { name = "stream", type = "int", default = "0", min = 0,
         help = "another number gives independent draws" })
@@ -56,14 +55,14 @@ local common = {
         help = "level of a confidence interval (0.95), stored as lower and upper: the percentile "
           .. "bootstrap over rows; roc_auc of two classes: DeLong's" })
       add(word, { name = "resamples", type = "int", min = 1, max = 1000000,
-        help = "of that bootstrap (1000 where ci is given)" })
+        otherwise = "1000 where ci is given", help = "draws of that bootstrap" })
     end
     add(word, label)
   end,
   judge = function(word) add(word, label) end,
   layer = function(word)
-    add(word, { name = "name", type = "string",
-      help = "the layer's name, unique in the network (default: its word and number)" })
+    add(word, { name = "name", type = "string", otherwise = "its word and number",
+      help = "the layer's name, unique in the network" })
   end,
 }
 
@@ -296,6 +295,17 @@ local function place_of(old, line, chunk)
   return old.line, old.script
 end
 
+-- Where a word's one place takes a number or a list of numbers, numbers side by side are that list:
+-- reshape { 2, 5 }.
+local function gathered(word, given)
+  local first = word.positions[1]
+  if #word.positions ~= 1 or first.type ~= "ints" or #given.list < 2 or given.hole then return end
+  for _, value in ipairs(given.list) do
+    if type(value) ~= "number" and not words.is_word(value, "sweep") then return end
+  end
+  given.list = { { kind = "table", named = {}, list = given.list } }
+end
+
 metatable.__call = core.calling(function(line, chunk, self, ...)
   local old = raws[self]
   local script
@@ -310,6 +320,7 @@ metatable.__call = core.calling(function(line, chunk, self, ...)
   local given
   if type(value) == "table" and not raws[value] then
     given = snapshot_table(value, 0, { script = script, line = line })
+    gathered(old.word, given)
   else
     if value == nil then
       fail.raise { script = script, line = line,

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "draw/library.h"
+#include "draw/svg.h"
 
 enum { SURFACES = 2, IMAGE = 0, SVG = 1 };
 
@@ -18,6 +19,7 @@ struct ln_canvas {
     int columns, rows;                  /* of the image, device pixels */
     cairo_surface_t *surface[SURFACES]; /* [SVG] is NULL where none was asked for */
     cairo_t *context[SURFACES];
+    PangoFontMap *fonts; /* this canvas's own, so that nothing of it outlives the canvas */
     PangoLayout *layout[SURFACES];
     ln_text svg;   /* what the SVG surface has written so far */
     bool finished; /* the SVG is complete */
@@ -46,7 +48,10 @@ static ln_status check(ln_canvas *c, cairo_status_t status, ln_error *err)
 static void make_layout(ln_canvas *c, int s)
 {
     cairo_font_options_t *options = c->api.cairo_font_options_create();
-    c->layout[s] = c->api.pango_cairo_create_layout(c->context[s]);
+    PangoContext *context = c->api.pango_font_map_create_context(c->fonts);
+    c->api.pango_cairo_update_context(c->context[s], context);
+    c->layout[s] = c->api.pango_layout_new(context);
+    c->api.g_object_unref(context);
     c->api.cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
     c->api.cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
     c->api.cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
@@ -80,6 +85,7 @@ static ln_status make_surfaces(ln_canvas *c, double width, double height, int sc
     c->surface[IMAGE] = c->api.cairo_image_surface_create_for_data(
         (unsigned char *)c->pixels, CAIRO_FORMAT_RGB24, c->columns, c->rows,
         c->columns * (int)sizeof *c->pixels);
+    c->fonts = c->api.pango_cairo_font_map_new();
     ln_status status = make_surface(c, IMAGE, scale, err);
     if (status != LN_OK || !svg)
         return status;
@@ -123,6 +129,8 @@ void ln_canvas_free(ln_canvas *c)
         if (c->surface[s])
             c->api.cairo_surface_destroy(c->surface[s]);
     }
+    if (c->fonts)
+        c->api.g_object_unref(c->fonts);
     ln_text_free(&c->svg);
     ln_free(c->pixels);
     ln_free(c);
@@ -347,9 +355,7 @@ ln_status ln_canvas_svg(ln_canvas *c, ln_text *out, ln_error *err)
         c->finished = true;
         status = check(c, c->api.cairo_surface_status(c->surface[SVG]), err);
     }
-    if (status == LN_OK)
-        ln_text_addn(out, c->svg.data, c->svg.length);
-    return status == LN_OK && out->failed ? ln_fail_memory(err, c->svg.length) : status;
+    return status == LN_OK ? ln_svg_renumber(&c->svg, out, err) : status;
 }
 
 uint32_t ln_canvas_pixel(ln_canvas *c, int x, int y)

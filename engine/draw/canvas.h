@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "lunette.h"
 
-#define LN_CANVAS_MOST 16384 /* device pixels a side */
+#define LN_CANVAS_MOST 32767 /* device pixels a side, which is what Cairo can */
 #define LN_CANVAS_CELLS 4096 /* cells drawn one by one */
 
 typedef struct ln_canvas ln_canvas;

@@ -60,8 +60,9 @@
 
 #define LN_DRAW_PANGOCAIRO(X)                                                                      \
     X(pango_cairo_context_set_font_options)                                                        \
-    X(pango_cairo_create_layout)                                                                   \
-    X(pango_cairo_show_layout)
+    X(pango_cairo_font_map_new)                                                                    \
+    X(pango_cairo_show_layout)                                                                     \
+    X(pango_cairo_update_context)
 
 #define LN_DRAW_PANGO(X)                                                                           \
     X(pango_font_description_free)                                                                 \
@@ -69,8 +70,10 @@
     X(pango_font_description_set_absolute_size)                                                    \
     X(pango_font_description_set_family)                                                           \
     X(pango_font_description_set_weight)                                                           \
+    X(pango_font_map_create_context)                                                               \
     X(pango_layout_get_context)                                                                    \
     X(pango_layout_get_extents)                                                                    \
+    X(pango_layout_new)                                                                            \
     X(pango_layout_set_alignment)                                                                  \
     X(pango_layout_set_ellipsize)                                                                  \
     X(pango_layout_set_font_description)                                                           \

@@ -10,7 +10,7 @@
  *
  * Every value and every gradient has its own place in the arena: with chunks of 64 rows that is
  * small, and explainers may read any of them. */
-#include <string.h>
+#include <assert.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -104,12 +104,11 @@ static ln_status refuse_training(const ln_graph *graph, const ln_node *node, int
 }
 
 /* Which values carry gradients, which nodes pass them on and which have parameters to train. */
-static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, const bool *needed,
-                               ln_error *err)
+static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln_error *err)
 {
     const ln_graph *graph = plan->graph;
     for (int i = 0; i < options->gradient_count; i++)
-        plan->carries[options->gradients[i]] = needed[options->gradients[i]];
+        plan->carries[options->gradients[i]] = true;
     for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
         ln_planned *planned = &plan->nodes[i];
@@ -169,7 +168,7 @@ static size_t value_bytes(const ln_plan *plan, int value)
 }
 
 /* Where gradients go, and the memory of all that is written aside by one node at a time. */
-static void place_gradients(ln_plan *plan, const ln_plan_options *options)
+static void place_gradients(ln_plan *plan)
 {
     const ln_graph *graph = plan->graph;
     size_t aside_at = plan->bytes, most = 0;
@@ -185,10 +184,6 @@ static void place_gradients(ln_plan *plan, const ln_plan_options *options)
     for (int i = 0; i < graph->value_count; i++)
         if (plan->carries[i] || plan->wanted[i])
             plan->grad_at[i] = take(&plan->bytes, value_bytes(plan, i));
-    for (int i = 0; i < options->gradient_count; i++)
-        if (plan->grad_at[options->gradients[i]] == LN_NOWHERE)
-            plan->grad_at[options->gradients[i]] =
-                take(&plan->bytes, value_bytes(plan, options->gradients[i]));
 }
 
 /* Of the readers of a value the last in the graph writes, the others add. */
@@ -245,7 +240,7 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
     bind_steps(plan);
     mark_needed(plan, options, marks);
     plan->backward = options->gradient_count > 0 || options->training;
-    ln_status status = plan->backward ? mark_backward(plan, options, marks, err) : LN_OK;
+    ln_status status = plan->backward ? mark_backward(plan, options, err) : LN_OK;
     if (!status && plan->backward)
         status = assign_rules(plan, options->composite, err);
     if (status)
@@ -253,7 +248,7 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
     place_values(plan, marks);
     if (plan->backward) {
         decide_sends(plan, marks);
-        place_gradients(plan, options);
+        place_gradients(plan);
         place_parameters(plan);
     }
     status = ln_plan_prepare(plan, err);
@@ -266,6 +261,7 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
 
 ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan **out, ln_error *err)
 {
+    assert(options->rows >= 1);
     ln_plan *plan = ln_calloc(1, sizeof *plan);
     bool *marks = ln_calloc((size_t)graph->value_count, sizeof *marks);
     ln_status status = plan && marks ? LN_OK : ln_fail_memory(err, sizeof *plan);

@@ -200,8 +200,7 @@ ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, l
     *out = (ln_target){.index = target, .scale = 1};
     if (one && link != LN_LINK_LOSS) {
         const bool probability =
-            link == LN_LINK_PROBABILITY ||
-            (link == LN_LINK_RAW && ln_model_head(model).kind);
+            link == LN_LINK_PROBABILITY || (link == LN_LINK_RAW && ln_model_head(model).kind);
         out->index = 0;
         out->scale = target == 1 ? 1 : -1;
         out->offset = target == 0 && probability ? 1 : 0;

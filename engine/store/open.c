@@ -108,34 +108,36 @@ static bool has_log(const char *path)
     return there;
 }
 
-static bool folder_writable(const char *path)
+/* The folder of a file: "." where its path names none. Allocates nothing: these questions are asked
+ * also when there is no memory. */
+static void folder_of(const char *path, char folder[PATH_MAX])
 {
     const char *slash = strrchr(path, '/');
-    if (!slash)
-        return access(".", W_OK) == 0;
-    char *folder = ln_strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    bool writable = folder && access(folder, W_OK) == 0;
-    ln_free(folder);
-    return writable;
+    snprintf(folder, PATH_MAX, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+}
+
+static bool folder_writable(const char *path)
+{
+    char folder[PATH_MAX];
+    folder_of(path, folder);
+    return access(folder, W_OK) == 0;
 }
 
 static bool folder_exists(const char *path)
 {
-    const char *slash = strrchr(path, '/');
     struct stat about;
     char folder[PATH_MAX];
-    if (slash == NULL)
-        return true;
-    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
+    folder_of(path, folder);
     return stat(folder, &about) == 0 && S_ISDIR(about.st_mode);
 }
 
 static ln_status read_only_folder(const char *path, ln_error *err)
 {
-    return ln_fail(err, LN_ESTORE,
-                   "the store '%s' cannot be written: its folder is read-only or may not be written "
-                   "(a store keeps its log beside it)",
-                   path);
+    return ln_fail(
+        err, LN_ESTORE,
+        "the store '%s' cannot be written: its folder is read-only or may not be written "
+        "(a store keeps its log beside it)",
+        path);
 }
 
 static ln_status check_file(const char *path, ln_store_mode mode, ln_error *err)
@@ -145,7 +147,8 @@ static ln_status check_file(const char *path, ln_store_mode mode, ln_error *err)
         return ln_fail(err, LN_EFILE, "the store's path is empty");
     if (stat(path, &about) != 0) {
         if (mode == LN_STORE_WRITE && errno == ENOENT)
-            return folder_exists(path) && !folder_writable(path) ? read_only_folder(path, err) : LN_OK;
+            return folder_exists(path) && !folder_writable(path) ? read_only_folder(path, err)
+                                                                 : LN_OK;
         if (errno == ENOENT) {
             ln_fail(err, LN_EFILE, "there is no store '%s'", path);
             ln_error_hint(err, "`lunette run SCRIPT.lua` makes one; --db PATH or $LUNETTE_DB names "

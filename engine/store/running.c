@@ -138,10 +138,11 @@ static ln_status mark_all(ln_store *store, int64_t *marked, ln_error *err)
                                  "error = coalesce(error, '" DEAD_WORDS "') WHERE id = ?1",
                                  run, 0, &none, err);
         if (status == LN_OK)
-            status = ln_store_number(store,
-                                     "UPDATE explanation SET status = 'interrupted', "
-                                     "reason = '" DEAD_WORDS "' WHERE run = ?1 AND status = 'running'",
-                                     run, 0, &none, err);
+            status =
+                ln_store_number(store,
+                                "UPDATE explanation SET status = 'interrupted', "
+                                "reason = '" DEAD_WORDS "' WHERE run = ?1 AND status = 'running'",
+                                run, 0, &none, err);
         if (status != LN_OK)
             return status;
         ++*marked;

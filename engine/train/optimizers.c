@@ -129,9 +129,9 @@ static const adam_params adamw_defaults = {1e-3, 0.9, 0.999, 1e-8, 1e-2};
          .help = decay_help},                                                                      \
         LN_PARAM_END
 
-static const ln_param adam_list[] = {ADAM_PARAMS("0", "Times the weights, added to the gradient")};
+static const ln_param adam_list[] = {ADAM_PARAMS("0", "times the weights, added to the gradient")};
 static const ln_param adamw_list[] = {
-    ADAM_PARAMS("1e-2", "Times the learning rate: share of the weights taken off at each step")};
+    ADAM_PARAMS("1e-2", "times the learning rate: share of the weights taken off at each step")};
 
 static double adam_lr(const void *params)
 {

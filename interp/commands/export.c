@@ -1,4 +1,5 @@
-/* lunette export RUN -o DIR: a run's arrays as files.
+/* lunette export RUN -o DIR: a run's arrays as files; with --format png its explanations as pictures
+ * (stdlib/pictures.lua).
  *
  *   DIR/<label>.npy      (N, *shape) float32, one for each explanation, groups expanded; with
  * several
@@ -290,10 +291,11 @@ const ln_command ln_command_export = {
     .options = "db output format",
     .notes = notes,
     .summary = "write a run's attributions and predictions as npy, csv or png",
-    .details = "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, "
-               "outputs)\n"
-               "and index.csv, which says which explainer, parameters and rows each file holds. With\n"
-               "--format png: LABEL.ROW.png, a heat map of each sample, where attributions are images,\n"
-               "else LABEL.png, bars of the strongest columns.",
+    .details =
+        "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, "
+        "outputs)\n"
+        "and index.csv, which says which explainer, parameters and rows each file holds. With\n"
+        "--format png: LABEL.ROW.png, a heat map of each sample, where attributions are images,\n"
+        "else LABEL.png, bars of the strongest columns.",
     .run = run,
 };

@@ -9,13 +9,13 @@ static int run(const ln_options *options, ln_error *err)
 
 const ln_command ln_command_list = {
     .name = "list",
-    .operands = "CATEGORY",
+    .operands = "[CATEGORY]",
     .min_operands = 0,
     .max_operands = 1,
     .options = "format",
     .summary = "list explainers, metrics, judges, layers and other words",
     .details =
-        "CATEGORY is explainers, metrics, judges, layers, losses, optimizers, schedules, words\n"
-        "(all of them) or commands. Without it: the categories.",
+        "CATEGORY is explainers, metrics, judges, layers, losses, optimizers, schedules, pictures,\n"
+        "words (all of them) or commands. Without it: the categories.",
     .run = run,
 };

@@ -171,8 +171,9 @@ static int run(const ln_options *options, ln_error *err)
     ln_store *store = NULL;
     ln_status status = ln_format_parse(options->format, &format, err);
     if (status == LN_OK && is_data(options->operands.at[0]))
-        return (int)ln_show_data(options->operands.at[0], format,
-                                 options->limit >= 0 ? (int)options->limit : 5, err);
+        return (int)ln_show_data(
+            options->operands.at[0], format,
+            options->limit >= 0 && options->limit <= INT32_MAX ? (int)options->limit : 5, err);
     if (status == LN_OK && format != LN_FORMAT_TABLE && format != LN_FORMAT_MD) {
         ln_usage(options, err, "--format: 'lunette show' prints table or md");
         ln_error_hint(err, "'lunette query' gives each section as csv or json");
@@ -190,7 +191,7 @@ static int run(const ln_options *options, ln_error *err)
 
 static const ln_option_note notes[] = {
     {"format", "FORMAT", "table (default) or md"},
-    {"limit", "N", "the N top columns of each explanation (default: 5)"},
+    {"limit", "N", "the N top columns of each explanation, or values of a column (default: 5)"},
     {NULL, NULL, NULL},
 };
 

@@ -13,13 +13,23 @@ figure.colours = { "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4
 
 function figure.colour(i) return figure.colours[(i - 1) % #figure.colours + 1] end
 
+local LARGE, MOST = 8000, 32000 -- units a side: from here on at single size; not at all
+
+-- A canvas. Raises { oversized = sentence } where the picture would be too large.
 function figure.new(width, height, options)
-  return core.canvas(width or figure.WIDTH, height or figure.HEIGHT, options or {})
+  width, height = width or figure.WIDTH, height or figure.HEIGHT
+  local side = math.max(width, height)
+  if side > MOST then
+    error({ oversized = ("This picture would be %d x %d pixels: draw fewer samples, columns or "
+      .. "explanations."):format(math.ceil(width), math.ceil(height)) }, 0)
+  end
+  return core.canvas(width, height, { scale = side > LARGE and 1 or 2,
+                                      svg = not options or options.svg })
 end
 
 -- ---------------------------------------------------------------------------------------- numbers
 
--- A number for reading: three digits, without an exponent where that is short.
+-- A number for reading: three digits, or a whole number, without an exponent where that is short.
 function figure.number(value)
   if value ~= value then return "nan" end
   local size = math.abs(value)
@@ -27,7 +37,7 @@ function figure.number(value)
     local text = ("%.1e"):format(value):gsub("e([+-])0*(%d)", "e%1%2"):gsub("e%+", "e"):gsub("%.0e", "e")
     return text
   end
-  return ("%.3g"):format(value)
+  return (size >= 1000 and "%.0f" or "%.3g"):format(value)
 end
 
 -- Minus signs as typography has them.

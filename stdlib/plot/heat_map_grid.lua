@@ -6,8 +6,8 @@
 local core = require "core"
 local figure = require "plot/figure"
 
-local CELL, GAP, HEAD, LEFT = 112, 14, 92, 132
-local BAR = 96
+local GAP, HEAD, LEFT, BAR = 14, 92, 132, 96
+local SMALL, LARGE = 112, 176 -- width of a map of up to 56 pixels, and of more
 
 local EXPLANATIONS = [[SELECT id, label FROM explanation WHERE run = :run ORDER BY seq]]
 local SAMPLES = [[
@@ -167,30 +167,30 @@ local function columns_of(context, chosen)
   return columns, nan
 end
 
-local function header(canvas, x, text, below)
-  figure.text(canvas, x + CELL / 2, HEAD - (below and 22 or 12), text, figure.fitting(canvas, text,
-    { size = 11.5, bold = true, x = 0.5, y = 0.5, colour = figure.ink }, CELL + GAP - 4, 9))
+local function header(canvas, x, cell, text, below)
+  figure.text(canvas, x + cell / 2, HEAD - (below and 22 or 12), text, figure.fitting(canvas, text,
+    { size = 11.5, bold = true, x = 0.5, y = 0.5, colour = figure.ink }, cell + GAP - 4, 9))
   if below then
-    figure.text(canvas, x + CELL / 2, HEAD - 8, below,
-      { size = 9.5, x = 0.5, y = 0.5, colour = figure.soft, most = CELL + GAP - 4 })
+    figure.text(canvas, x + cell / 2, HEAD - 8, below,
+      { size = 9.5, x = 0.5, y = 0.5, colour = figure.soft, most = cell + GAP - 4 })
   end
 end
 
-local function draw_row(canvas, y, height, sample, columns, context, low, high)
+local function draw_row(canvas, y, cell, height, sample, columns, context, low, high)
   local shared = context.options.scale == "shared"
   local lines = grid.caption(sample)
   figure.text(canvas, LEFT - 14, y + height / 2, table.concat(lines, "\n"),
     { size = 11, x = 1, y = 0.5, colour = figure.ink, most = LEFT - 30 })
-  grid.draw(canvas, LEFT, y, CELL, height, sample.image, { image = true, low = low, high = high })
+  grid.draw(canvas, LEFT, y, cell, height, sample.image, { image = true, low = low, high = high })
   for i, column in ipairs(columns) do
-    local x = LEFT + i * (CELL + GAP)
+    local x = LEFT + i * (cell + GAP)
     local map = column.maps[sample.idx]
     if map then
       local limit = shared and column.most or map.most
-      grid.draw(canvas, x, y, CELL, height, map.values, { limit = limit, map = column.kind, low = low,
+      grid.draw(canvas, x, y, cell, height, map.values, { limit = limit, map = column.kind, low = low,
         high = high, overlay = context.options.overlay and sample.image or nil })
-      figure.text(canvas, x + CELL / 2, y + height + 2, note(map, limit, shared),
-        { size = 9.5, x = 0.5, colour = figure.soft, most = CELL })
+      figure.text(canvas, x + cell / 2, y + height + 2, note(map, limit, shared),
+        { size = 9.5, x = 0.5, colour = figure.soft, most = cell })
     end
   end
 end
@@ -231,22 +231,23 @@ function grid.chart(context)
       both[#both + 1] = column.kind
     end
   end
-  local legend = LEFT + (#columns + 1) * (CELL + GAP) + 16
   local shape = core.tensor_info(chosen[1].image).shape -- wide images need less height
-  local height = math.max(60, math.min(CELL, CELL * shape[#shape - 1] / shape[#shape]))
+  local cell = math.max(shape[#shape - 1], shape[#shape]) > 56 and LARGE or SMALL
+  local height = math.max(60, math.min(cell, cell * shape[#shape - 1] / shape[#shape]))
+  local legend = LEFT + (#columns + 1) * (cell + GAP) + 16
   local width, line = legend + 92, height + GAP + 8
   local canvas = figure.new(width, math.max(HEAD + #chosen * line + 12,
-    HEAD + #both * (BAR + 60) + 40))
+    HEAD + #both * (BAR + 50) + (nan and 24 or 0)))
   figure.title(canvas, context.title, context.options.scale == "shared"
     and "attribution of each pixel; each column has one scale"
     or "attribution of each pixel; each map has its own scale", 24, width - 48)
-  header(canvas, LEFT, "input")
+  header(canvas, LEFT, cell, "input")
   for i, column in ipairs(columns) do
-    header(canvas, LEFT + i * (CELL + GAP), column.label, context.options.scale == "shared"
+    header(canvas, LEFT + i * (cell + GAP), cell, column.label, context.options.scale == "shared"
       and ("max %s"):format(figure.number(column.most)) or nil)
   end
   for i, sample in ipairs(chosen) do
-    draw_row(canvas, HEAD + (i - 1) * line, height, sample, columns, context, low, high)
+    draw_row(canvas, HEAD + (i - 1) * line, cell, height, sample, columns, context, low, high)
   end
   for i, kind in ipairs(both) do bar(canvas, legend, HEAD + (i - 1) * (BAR + 50), kind, kind) end
   if nan then

@@ -1,8 +1,8 @@
 -- The words of `pictures`, in the shape of vocabulary.lua.
-local label = { name = "as", type = "label",
-  help = "its label, the name of its files: letters, digits, _ . and - (default: the word)" }
+local label = { name = "as", type = "label", otherwise = "the word",
+  help = "its label, the name of its files: letters, digits, _ . and -" }
 local title = { name = "title", type = "string",
-  help = "above the picture (default: the experiment's name and what is shown)" }
+  otherwise = "the experiment's name and what is shown", help = "what stands above the picture" }
 
 local function picture(name, summary, params)
   params[#params + 1] = title

@@ -145,10 +145,12 @@ static void files_are_whole_and_repeatable(void **state)
 {
     (void)state;
     ln_text files[2][2] = {{{0}}};
+    static const uint8_t many[70 * 70 * 4];
     ln_error err = {0};
     for (int i = 0; i < 2; i++) {
         ln_canvas *canvas = canvas_of(60, 40, 2, true);
         draw_everything(canvas);
+        assert_int_equal(ln_canvas_cells(canvas, many, 70, 70, 0, 0, 30, 30, &err), LN_OK);
         assert_int_equal(ln_canvas_png(canvas, &files[i][0], &err), LN_OK);
         assert_int_equal(ln_canvas_svg(canvas, &files[i][1], &err), LN_OK);
         ln_canvas_free(canvas);
@@ -426,14 +428,14 @@ static void many_points_look_the_same_when_thinned(void **state)
         points[2 * i + 1] = HIGH / 2.0 + 20 * sin(i / 3000.0) + (i % 7 == 0 ? 2 : 0);
     }
     ln_canvas_path(whole, points, POINTS, false, &pen);
-    const int64_t kept = ln_decimate(points, POINTS, 0.25);
-    assert_true(kept <= 4 * 4 * WIDE && kept >= 2 * WIDE);
+    const int64_t kept = ln_decimate(points, POINTS, 0.1);
+    assert_true(kept <= 4 * 10 * WIDE && kept >= 2 * WIDE);
     ln_canvas_path(thin, points, kept, false, &pen);
     int different = 0;
     for (int y = 0; y < 2 * HIGH; y++)
-        for (int x = 0; x < 2 * WIDE; x++) {
+        for (int x = 2; x < 2 * WIDE - 2; x++) { /* but for the two ends */
             const int a = ln_canvas_pixel(whole, x, y) & 255, b = ln_canvas_pixel(thin, x, y) & 255;
-            different += abs(a - b) > 24;
+            different += abs(a - b) > 16;
         }
     assert_int_equal(different, 0);
     ln_canvas_free(whole);

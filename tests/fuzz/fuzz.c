@@ -166,7 +166,7 @@ static bool check_round(const reader *of, uint64_t seed, uint64_t round, int *ac
     return !why;
 }
 
-static const reader *const readers[] = {&fuzz_onnx, &fuzz_npy, &fuzz_csv};
+static const reader *const readers[] = {&fuzz_onnx, &fuzz_npy, &fuzz_csv, &fuzz_idx};
 
 int main(int argc, char **argv)
 {
@@ -187,7 +187,7 @@ int main(int argc, char **argv)
         failures += failed;
     }
     if (!found) {
-        fprintf(stderr, "usage: fuzz [onnx|npy|csv|all [ROUNDS [SEED]]]\n");
+        fprintf(stderr, "usage: fuzz [onnx|npy|csv|idx|all [ROUNDS [SEED]]]\n");
         return 2;
     }
     return failures ? 1 : 0;

@@ -342,7 +342,7 @@ t.test("--seed is --set seed", function()
 end)
 
 t.test("--set mistakes", function()
-  t.raises("--set train.epoch=7: train has no field 'epoch'", "did you mean 'epochs'?", set, "train.epoch=7")
+  t.raises("--set train.epoch=7: train has no field 'epoch'", "did you mean 'train.epochs'?", set, "train.epoch=7")
   t.raises("--set zebra=7: experiment has no field 'zebra'", nil, set, "zebra=7")
   t.raises("--set model[9].units=4: model has 3 entries, there is no [9]", nil, set, "model[9].units=4")
   t.raises("--set explain.lime.samples=4: there is no label 'lime' in explain",
