@@ -59,7 +59,7 @@ typedef struct ln_command {
                                commands also take help, quiet, trace, memory and timeout */
     const ln_option_note *notes; /* ends with a NULL name; or NULL: none */
     const char *summary;         /* one line, no full stop */
-    const char *details; /* further lines for `lunette help VERB`, or "" */
+    const char *details;         /* further lines for `lunette help VERB`, or "" */
     /* The exit status (0, or 3 and the like where nothing is to be said any more), or a negative
      * ln_status with *err filled: main prints it and exits as the contract says. */
     int (*run)(const ln_options *options, ln_error *err);

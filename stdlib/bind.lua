@@ -10,10 +10,11 @@
 --   x         inputs (N, width) f32, encoded      row_ids    their rows in the data set
 --   shape     shape of one row as the user gave it (arrays), or nil for tables
 --   labels    labels of the inputs, or nil       explain    one bound explanation a node
+local arrays = require "arrays"
 local core = require "core"
 local fail = require "fail"
-local masks = require "masks"
 local own = require "own"
+local references = require "references"
 
 local bind = {}
 
@@ -22,75 +23,8 @@ local within = fail.within
 
 local function key_of(value) return core.json(value) end
 
--- Reads something once a process, however many runs use it.
-local function once(shared, key, make)
-  local found = shared[key]
-  if found == nil then
-    found = make()
-    shared[key] = found
-  end
-  return found
-end
-
--- ------------------------------------------------------------------------------------------ files
-
 -- Of the script and its modules: what stands for a function in the identity of a model.
 local source_hash = ""
-
--- Hashes of the files that the run now being bound reads, in order: part of its identity.
-local files
-
-local function note(file)
-  files[#files + 1] = file.sha256
-  return file
-end
-
-local function read_array(node, owner, field)
-  local options, tensor, sha256 = node.options
-  if node.word == "npz" then
-    tensor, sha256 = within(owner or node, field, core.npz, options.path, options.key)
-    if options.key then sha256 = core.sha256(sha256 .. ":" .. options.key) end
-  elseif node.word == "idx" then
-    tensor, sha256 = within(owner or node, field, core.idx, options.path, options.scale)
-  else
-    tensor, sha256 = within(owner or node, field or "path", core.npy, options.path)
-  end
-  return { tensor = tensor, sha256 = sha256, path = options.path, info = core.tensor_info(tensor) }
-end
-
--- An array file: { tensor =, sha256 =, path =, info = }.
-function bind.array(node, shared, owner, field)
-  return note(once(shared, "array:" .. key_of { node.word, node.options }, function()
-    return read_array(node, owner, field)
-  end))
-end
-
-local function product(shape, from)
-  local n = 1
-  for i = from or 1, #shape do n = n * shape[i] end
-  return n
-end
-
-local function shape_text(shape)
-  return "(" .. table.concat(shape, ", ") .. (#shape == 1 and ",)" or ")")
-end
-bind.shape_text = shape_text
-
--- An array of rows as (N, width) f32.
-local function rows_of(array, node, field, width)
-  local shape = array.info.shape
-  if #shape == 0 then
-    fail.at(node, field, "expected rows first, (N, ...), found a single number in "
-      .. array.path)
-  end
-  local per_row = product(shape, 2)
-  if width and per_row ~= width then
-    fail.at(node, field, ("expected %d numbers a row, found shape %s in %s"):format(
-      width, shape_text(shape), array.path))
-  end
-  local tensor = within(node, field, core.tensor_convert, array.tensor, "f32")
-  return core.tensor_reshape(tensor, { shape[1], per_row })
-end
 
 -- ------------------------------------------------------------------------------------------- data
 
@@ -104,7 +38,7 @@ local function read_csv(node, run, shared)
     missing = options.missing, drop_missing = options.drop_missing, separator = options.separator,
     weight = options.weight, by = split.by, set = split.column, task = run.task,
   }
-  return once(shared, "csv:" .. key_of { options.path, read }, function()
+  return arrays.once(shared, "csv:" .. key_of { options.path, read }, function()
     local data = within(node, nil, core.csv, options.path, read)
     return { dataset = data, info = core.dataset_info(data) }
   end)
@@ -118,16 +52,16 @@ local function check_shape(node, dataset)
   if text then
     fail.at(node, "shape", ("columns with a shape are pixels, and '%s' does not hold numbers"):format(
       text), ('leave it out: ignore = { "%s" }'):format(text))
-  elseif count ~= product(shape) then
+  elseif count ~= arrays.product(shape) then
     fail.at(node, "shape", ("%s has %d pixels, and there are %d columns beside the target"):format(
-      shape_text(shape), product(shape), count))
+      arrays.shape_text(shape), arrays.product(shape), count))
   end
 end
 
 function bind.data(node, run, shared)
   if not node then return nil end
   local file = read_csv(node, run, shared)
-  return once(shared, "data:" .. key_of { node.options, run.task or "" }, function()
+  return arrays.once(shared, "data:" .. key_of { node.options, run.task or "" }, function()
     local view = within(node, "split", core.dataset_split, file.dataset, node.options.split or {})
     check_shape(node, view)
     return { dataset = view, info = file.info, node = node }
@@ -261,8 +195,8 @@ local function bind_inputs(run, bound, shared)
     end
   end
   if node and node.category == "array" then
-    local array = bind.array(node, shared)
-    bound.x = rows_of(array, node, "path", bound.info and bound.info.width)
+    local array = arrays.read(node, shared)
+    bound.x = arrays.rows(array, node, "path", bound.info and bound.info.width)
     bound.row_ids = core.range(array.info.shape[1])
     bound.shape = { table.unpack(array.info.shape, 2) }
     bound.input_file = array
@@ -296,13 +230,13 @@ end
 -- classes: their number, or nil for a regression.
 local function label_tensor(run, bound, shared, classes)
   if run.labels then
-    local array = bind.array(run.labels, shared)
+    local array = arrays.read(run.labels, shared)
     local tensor = within(run.labels, "path", core.tensor_convert, array.tensor,
       (run.task == "regression" or (bound.info and bound.info.task == "regression")) and "f64" or "i32")
-    local n = product(array.info.shape)
+    local n = arrays.product(array.info.shape)
     if bound.count and n ~= bound.count then
       fail.at(run.labels, "path", ("expected one label a row, %d, found shape %s in %s"):format(
-        bound.count, shape_text(array.info.shape), array.path))
+        bound.count, arrays.shape_text(array.info.shape), array.path))
     end
     if classes then check_labels(tensor, n, classes, run.labels, array.path) end
     return core.tensor_reshape(tensor, { n })
@@ -355,157 +289,7 @@ local function bind_target(run, bound)
   return function() return core.fill("i64", { count }, id) end
 end
 
--- -------------------------------------------------------------------------- explainers' references
-
--- baseline: a number, a statistic of the training rows, or an array -> (1, width) or (N, width).
-local function bind_baseline(node, bound, shared)
-  local value = node.options.baseline
-  if value == nil then return nil end
-  local width = bound.info.width
-  if type(value) == "number" then return core.fill("f32", { 1, width }, value) end
-  if value == "zero" then return core.fill("f32", { 1, width }, 0) end
-  if type(value) == "string" then
-    if not bound.train_x then
-      fail.at(node, "baseline", ("'%s' is taken over the training rows, and there are none"):format(
-        value), "give data with a split, a number, or npy \"baseline.npy\"")
-    end
-    return core.statistic(bound.train_x, value)
-  end
-  local array = bind.array(value, shared, node, "baseline")
-  local tensor = rows_of(array, node, "baseline", width)
-  local rows = core.tensor_info(tensor).shape[1]
-  if rows ~= 1 and rows ~= bound.count then
-    fail.at(node, "baseline", ("expected 1 row, or one for each of the %d inputs, found %d in %s")
-      :format(bound.count, rows, array.path))
-  end
-  return tensor
-end
-
--- groups: array of integers, or lists of column names -> group of each encoded input, their number,
--- and what to call the space. Columns are the groups of a table unless space = "input".
-local function bind_groups(node, bound, shared, space)
-  local value = node.options.groups
-  local info = bound.info
-  if value == nil then
-    if space == "column" and info.columns then
-      return info.column_of, #info.columns, "column"
-    end
-    return nil, info.width, space
-  end
-  if value.category == "array" then
-    local array = bind.array(value, shared, node, "groups")
-    local n = product(array.info.shape)
-    if n ~= info.width then
-      fail.at(node, "groups", ("expected the input's shape %s, found %s in %s"):format(
-        bound.shape and shape_text(bound.shape) or ("of %d inputs"):format(info.width),
-        shape_text(array.info.shape), array.path))
-    end
-    if array.info.dtype == "f32" or array.info.dtype == "f64" then
-      fail.at(node, "groups", ("expected whole numbers, found %s in %s"):format(array.info.dtype,
-        array.path))
-    end
-    local groups, count = core.group_ids(within(node, "groups", core.tensor_convert, array.tensor,
-      "i64"))
-    return groups, count, "group"
-  end
-  if not info.columns then
-    fail.at(node, "groups", "lists of column names need a table (data = csv)",
-      "give npy \"groups.npy\" with the input's shape")
-  end
-  local place, group_of, count = {}, {}, 0
-  for i, name in ipairs(info.columns) do place[name] = i end
-  for g, names in ipairs(value) do
-    if #names == 0 then fail.at(node, ("groups[%d]"):format(g), "a group has no columns") end
-    for j, name in ipairs(names) do
-      local column = place[name]
-      if not column then
-        fail.at(node, ("groups[%d][%d]"):format(g, j), ("there is no column '%s'"):format(name),
-          fail.nearest(name, info.columns))
-      end
-      if group_of[column] then
-        fail.at(node, ("groups[%d][%d]"):format(g, j),
-          ("column '%s' is in two groups"):format(name))
-      end
-      group_of[column] = g - 1
-    end
-    count = g
-  end
-  for column = 1, #info.columns do -- columns that no list names stay alone
-    if not group_of[column] then
-      group_of[column] = count
-      count = count + 1
-    end
-  end
-  return core.compose_groups(info.column_of, group_of), count, "group"
-end
-
--- Attributions from a file: a number a column of a table, or a number an input.
-local function bind_precomputed(node, bound, shared, entry)
-  local array = bind.array(node.options.values, shared, node, "values")
-  local shape, info = array.info.shape, bound.info
-  local width = product(shape, 2)
-  if shape[1] ~= bound.count then
-    fail.at(node, "values", ("expected one attribution for each of the %d inputs, found shape %s in %s")
-      :format(bound.count, shape_text(shape), array.path))
-  end
-  local columns = info.columns and #info.columns
-  entry.space = width == columns and node.options.space ~= "input" and "column" or "input"
-  if entry.space == "input" and width ~= info.width then
-    fail.at(node, "values", ("expected %s%d numbers a row, one an input, found shape %s in %s"):format(
-      columns and columns .. " numbers a row, one a column, or " or "", info.width,
-      shape_text(shape), array.path))
-  end
-  entry.sum_over = entry.space == "column" and info.column_of or nil
-  entry.width = width
-  entry.values = rows_of(array, node, "values", width)
-end
-
-local function bind_explain(run, bound, shared)
-  local list = {}
-  for i, node in ipairs(run.explain) do
-    local flags = node.flags
-    local space = bound.info.columns and (node.options.space or "column") or "input"
-    local entry = { node = node, space = space, link = node.options.link or run.link,
-                    shape = bound.shape }
-    entry.baseline = bind_baseline(node, bound, shared)
-    if node.word == "precomputed" then
-      bind_precomputed(node, bound, shared, entry)
-    elseif flags.takes_groups then
-      entry.groups, entry.width, entry.space = bind_groups(node, bound, shared, space)
-    elseif space == "column" then
-      entry.sum_over = bound.info.column_of
-      entry.width = #bound.info.columns
-    else
-      entry.width = bound.info.width
-    end
-    list[i] = entry
-  end
-  bound.explain = list
-end
-
-local function bind_judges(run, bound, shared)
-  bound.judge = {}
-  for i, node in ipairs(run.judge) do
-    bound.judge[i] = { node = node, baseline = bind_baseline(node, bound, shared), sums = {},
-      masks = masks.bind(node, bound, function(value)
-        return bind.array(value, shared, node, "mask")
-      end) }
-  end
-end
-
 -- ------------------------------------------------------------------------------------------- whole
-
--- The job of one explanation for targets; made once in advance to learn that it can be done.
-function bind.job(run, bound, entry, targets, pool)
-  local node = entry.node
-  return within(node, nil, core.job, {
-    explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
-    row_ids = bound.row_ids, targets = targets, baseline = entry.baseline,
-    groups = entry.groups, group_count = entry.groups and entry.width or nil,
-    params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
-    shape = bound.shape,
-  })
-end
 
 -- Metrics against the task and the number of classes, which only data and model tell.
 local function check_metrics(run, classes)
@@ -542,15 +326,15 @@ local function bind_train(run, bound)
 end
 
 local function bind_scores(run, bound, shared)
-  local array = bind.array(run.scores, shared)
+  local array = arrays.read(run.scores, shared)
   local shape = array.info.shape
   if #shape ~= 1 and #shape ~= 2 or shape[1] == 0 then
     fail.at(run.scores, "path", ("expected (N,) or (N, classes), found shape %s in %s"):format(
-      shape_text(shape), array.path))
+      arrays.shape_text(shape), array.path))
   end
   local scores = within(run.scores, "path", core.tensor_convert, array.tensor, "f64")
   bound.count = shape[1]
-  local columns = product(shape, 2)
+  local columns = arrays.product(shape, 2)
   bound.labels = label_tensor(run, bound, shared,
     run.task ~= "regression" and math.max(columns, 2) or nil)
   if run.task ~= "regression" then scores = within(run.scores, "path", core.as_probabilities, scores) end
@@ -567,13 +351,15 @@ local function identity_of(run, sources)
   for _, row in ipairs(require("log").params_of(run)) do
     if not row.key:find("%.path$") then params[#params + 1] = { row.key, row.text or row.num } end
   end
+  local files, functions = arrays.hashes(), own.identities(run)
   return core.sha256(core.json { version = core.version, sources = hashes, params = params,
-                                 files = #files > 0 and files or false })
+                                 files = #files > 0 and files or false,
+                                 functions = #functions > 0 and functions or nil })
 end
 
 -- sources: script and modules ({ sha256 = } each). The whole of a run, ready to be executed.
 function bind.run(run, shared, sources)
-  files = {}
+  arrays.start()
   local hashes = {}
   for i, source in ipairs(sources) do hashes[i] = source.sha256 end
   source_hash = table.concat(hashes, " ")
@@ -590,7 +376,7 @@ function bind.content(run, shared)
   end
   local data = bind.data(run.data, run, shared)
   bound.data = data
-  if data then note(data.info) end
+  if data then arrays.note(data.info) end
   if data then
     for _, name in ipairs { "train", "test", "validation" } do
       bound[name .. "_rows"] = core.dataset_rows(data.dataset, { split = name, optional = true })
@@ -610,7 +396,7 @@ function bind.content(run, shared)
     return bound
   end
   bound.model, bound.info, bound.model_file = bind.model(run, data, shared, bound.train_rows)
-  if bound.model_file then note(bound.model_file) end
+  if bound.model_file then arrays.note(bound.model_file) end
   if data and bound.train_rows then
     bound.train_x = within(data.node, nil, core.model_encode, bound.model, data.dataset,
       bound.train_rows)
@@ -624,15 +410,15 @@ function bind.content(run, shared)
   if run.target.kind ~= "predicted" or #run.explain > 0 then
     bound.target = bind_target(run, bound)
   end
-  bind_explain(run, bound, shared)
-  bind_judges(run, bound, shared)
+  references.explain(run, bound, shared)
+  references.judges(run, bound, shared)
   if #run.explain > 0 then -- is every method defined for this model?
     local probe = core.fill("i64", { bound.count }, 0)
     for _, entry in ipairs(bound.explain) do
       if entry.node.own then
         within(entry.node, "link", own.check, bound, entry)
       elseif not entry.values then
-        local _ <close> = bind.job(run, bound, entry, probe, nil)
+        local _ <close> = references.job(run, bound, entry, probe, nil)
       end
     end
   end

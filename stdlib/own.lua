@@ -23,6 +23,24 @@ local function checked(value, reason, field)
   return value + 0.0
 end
 
+-- Hashes of all functions of a run, in order: part of its identity.
+function own.identities(run)
+  local found = {}
+  local function look(node)
+    local names = {}
+    for name, value in pairs(node.options) do
+      if type(value) == "function" then names[#names + 1] = name end
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do found[#found + 1] = callback.identity(node.options[name]) end
+  end
+  if run.model then look(run.model) end
+  for _, field in ipairs { "evaluate", "explain", "judge" } do
+    for _, node in ipairs(run[field]) do look(node) end
+  end
+  return found
+end
+
 -- ---------------------------------------------------------------------------------------- metrics
 
 -- What core.metric returns, for a metric of the script's own.
@@ -131,7 +149,7 @@ function own.model(node, run, data, train_rows, source_hash)
   return fail.within(node, "inputs", core.model_blackbox, {
     inputs = options.inputs, outputs = options.outputs, probabilities = probabilities,
     task = not data and run.task or class and "classification" or "regression",
-    call = own.blackbox(node), identity = source_hash .. callback.text(options.predict),
+    call = own.blackbox(node), identity = source_hash .. callback.identity(options.predict),
     data = data and data.dataset, rows = train_rows, encode = options.encode })
 end
 

@@ -6,6 +6,7 @@ local fail = require "fail"
 local bind = require "bind"
 local log = require "log"
 local own = require "own"
+local references = require "references"
 local pictures = require "pictures"
 local expect = require "expect"
 local report = require "report"
@@ -153,7 +154,7 @@ local function explain(run, bound, entry, seq, targets, context)
   local explanation = log.explanation(store, run_id, seq, entry)
   for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end
   local job <close> = not entry.values and not entry.node.own
-    and bind.job(run, bound, entry, targets, context.pool) or nil
+    and references.job(run, bound, entry, targets, context.pool) or nil
   local piece_of = piece_maker(run, bound, entry, targets, job, context)
   local evaluations, count, piece = 0, bound.count, piece_rows(entry.width)
   local target_ids = core.stored_targets(bound.model, targets)

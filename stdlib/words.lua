@@ -200,6 +200,9 @@ function words.raw(value, place)
   return snapshot(value, 0, place or {})
 end
 
+-- The raw form of a word as scripts hold it; nil for anything else.
+function words.held(value) return raws[value] end
+
 function words.is_word(raw, category)
   if type(raw) ~= "table" or raw.kind ~= "word" then return false end
   local word = raw.word

@@ -149,8 +149,9 @@ const char *ln_nearest_word(const char *word, const char *const *words)
 
 void ln_error_field(ln_error *err, const char *field)
 {
-    const bool about_input = err != NULL && (err->status == LN_EINVALID || err->status == LN_EFILE ||
-                                             err->status == LN_EUNSUPPORTED);
+    const bool about_input =
+        err != NULL &&
+        (err->status == LN_EINVALID || err->status == LN_EFILE || err->status == LN_EUNSUPPORTED);
     if (about_input && err->field[0] == '\0') {
         snprintf(err->field, sizeof err->field, "%s", field);
     }

@@ -28,7 +28,7 @@ typedef struct ln_callback {
 
 struct ln_model {
     int references;
-    char *format; /* "network" (declared), "onnx", "blackbox" */
+    char *format;            /* "network" (declared), "onnx", "blackbox" */
     ln_callback callback;    /* of a black box; its graph is what follows the function */
     char *callback_identity; /* what stands for the function in the hash, or NULL */
     ln_graph *graph;

@@ -14,8 +14,9 @@ const ln_command ln_command_help = {
     .max_operands = 1,
     .options = "",
     .summary = "describe a command, a word or a field: parameters, defaults, formula, source",
-    .details = "WORD is a command (run), a word of the language (saliency), one of their fields or\n"
-               "parameters (epochs, or train.epochs where there are several of that name), or a\n"
-               "topic: language, which tells on a page how words fit together.",
+    .details =
+        "WORD is a command (run), a word of the language (saliency), one of their fields or\n"
+        "parameters (epochs, or train.epochs where there are several of that name), or a\n"
+        "topic: language, which tells on a page how words fit together.",
     .run = run,
 };

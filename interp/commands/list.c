@@ -14,8 +14,8 @@ const ln_command ln_command_list = {
     .max_operands = 1,
     .options = "format",
     .summary = "list explainers, metrics, judges, layers and other words",
-    .details =
-        "CATEGORY is explainers, metrics, judges, layers, losses, optimizers, schedules, pictures,\n"
-        "words (all of them) or commands. Without it: the categories.",
+    .details = "CATEGORY is explainers, metrics, judges, layers, losses, optimizers, schedules, "
+               "pictures,\n"
+               "words (all of them) or commands. Without it: the categories.",
     .run = run,
 };

@@ -131,7 +131,8 @@ static int run(const ln_options *options, ln_error *err)
 }
 
 static const ln_option_note notes[] = {
-    {"sort", "COLUMN[:desc]", "a column of run_summary, or a metric by its label (default: newest first)"},
+    {"sort", "COLUMN[:desc]",
+     "a column of run_summary, or a metric by its label (default: newest first)"},
     {"limit", "N", "at most N runs"},
     {NULL, NULL, NULL},
 };

@@ -9,6 +9,22 @@ local figure = require "plot/figure"
 local BOX = { x = 78, y = 72, width = 352, height = 340 }
 local LEGEND = { x = 452, y = 76, width = 172 }
 
+-- Many curves have a line each in the legend, and more than fit are counted.
+local FEW, MOST = 9, 20
+
+local function shortened(entries)
+  if #entries <= FEW then return entries end
+  local list = {}
+  for i, entry in ipairs(entries) do
+    if entry.note then entry.text, entry.note = ("%s (%s)"):format(entry.text, entry.note), nil end
+    if i < MOST or #entries == MOST then list[i] = entry end
+  end
+  if #entries > MOST then
+    list[MOST] = { text = ("and %d more"):format(#entries - MOST + 1), colour = "#ffffff00" }
+  end
+  return list
+end
+
 return function(spec)
   local canvas = figure.new()
   figure.title(canvas, spec.title, spec.subtitle)
@@ -31,6 +47,6 @@ return function(spec)
     core.draw_circles(canvas, { px(mark.x), py(mark.y) }, 4,
       { fill = "#ffffff", stroke = figure.ink, width = 1.5 })
   end
-  figure.legend(canvas, LEGEND.x, LEGEND.y, LEGEND.width, entries)
+  figure.legend(canvas, LEGEND.x, LEGEND.y, LEGEND.width, shortened(entries))
   return canvas
 end

@@ -37,7 +37,8 @@ function figure.number(value)
     local text = ("%.1e"):format(value):gsub("e([+-])0*(%d)", "e%1%2"):gsub("e%+", "e"):gsub("%.0e", "e")
     return text
   end
-  return (size >= 1000 and "%.0f" or "%.3g"):format(value)
+  if size == 0 then return "0" end
+  return (size >= 99.95 and "%.0f" or "%#.3g"):format(value)
 end
 
 -- Minus signs as typography has them.
@@ -113,7 +114,7 @@ function figure.message(title, text)
     { fill = "#f7f7f7", stroke = GRID })
   local lines, line = {}, ""
   for word in text:gmatch("%S+") do
-    if #line + #word > 58 then
+    if #line + #word > 66 then
       lines[#lines + 1], line = line, word
     else
       line = line == "" and word or line .. " " .. word

@@ -42,7 +42,8 @@ return function(context)
     one.note = ("average %.3f"):format(exact or average(one.points))
   end
   local share = found and found.positives / found.n
-  return curve { title = context.title, subtitle = found and scores.subject(found),
+  return curve { title = context.title, subtitle = found and scores.subject(found)
+      or #stored > 1 and "each class against the rest" or nil,
     x = { low = 0, high = 1, label = "recall" }, y = { low = 0, high = 1, label = "precision" },
     curves = curves,
     reference = share and { text = "chance", note = ("share of positives %.3f"):format(share),

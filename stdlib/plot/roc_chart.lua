@@ -26,7 +26,8 @@ return function(context)
   for _, one in ipairs(curves) do
     one.note = ("area %.3f"):format(exact or scores.area(one.points))
   end
-  return curve { title = context.title, subtitle = found and scores.subject(found), x = RATE,
+  return curve { title = context.title, subtitle = found and scores.subject(found)
+      or #stored > 1 and "each class against the rest" or nil, x = RATE,
     y = { low = 0, high = 1, label = "true positive rate (recall)" }, curves = curves,
     reference = { text = "chance", note = "area 0.5", points = { { x = 0, y = 0 }, { x = 1, y = 1 } } } }
 end

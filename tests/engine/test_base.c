@@ -223,9 +223,12 @@ static void memory_errors_name_the_limit(void **state)
 static void misspelt_words_find_their_neighbour(void **state)
 {
     (void)state;
-    static const char *const words[] = {
-        "saliency", "integrated_gradients", "lr",    "relu", "epochs", "batch",
-        "lift",     "train",                "class", "help", "",       NULL};
+    static const char *const words[] = {"saliency", "integrated_gradients",
+                                        "lr",       "relu",
+                                        "epochs",   "batch",
+                                        "lift",     "train",
+                                        "class",    "help",
+                                        "",         NULL};
     static const struct {
         const char *typed, *meant;
     } cases[] = {

@@ -1,6 +1,6 @@
 /* Seeds for the reader of IDX files. */
-#include "fuzz.h"
 #include "tensor/idx.h"
+#include "fuzz.h"
 
 static void make_idx(int number, sample *out)
 {

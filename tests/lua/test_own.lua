@@ -137,3 +137,26 @@ t.test("words of parts: text, and the plan's line", function()
   t.truthy(plan.text { check [[return experiment "x" { inputs = npy "x.npy", explain = { feature_ablation },
     model = blackbox { inputs = 4, outputs = 2, predict = print } }]] }:find("model     blackbox", 1, true))
 end)
+
+t.test("a function's identity is its place and what it holds", function()
+  local make = load([[
+    local function make(n, list) return function() return n, list, print end end
+    local word = saliency
+    local function recursive() return recursive, word end
+    return make, recursive, function() return word end]], "@i.lua", "t", strict.environment { arg = { "a" } })
+  local again = load([[
+    local function make(n, list) return function() return n, list, print end end
+    local word = saliency
+    local function recursive() return recursive, word end
+    return make, recursive, function() return word end]], "@i.lua", "t", strict.environment { arg = { "b" } })
+  local f, recursive, last = make()
+  local other, other_recursive = again()
+  local id = callback.identity
+  t.truthy(id(f(1, { 2, a = { true } })) == id(f(1, { a = { true }, 2 })))
+  t.truthy(id(f(1, { 2 })) ~= id(f(2, { 2 })))
+  t.truthy(id(f(1, { 2 })) ~= id(f(1, { 3 })))
+  t.truthy(id(f(1, { 2 })) ~= id(f(1, { "2" })))
+  t.truthy(id(recursive) == id(recursive) and id(recursive) ~= id(last))
+  t.truthy(id(f(1)) ~= id(other(1)) and id(recursive) ~= id(print)) -- the script's arguments
+  t.truthy(#id(other_recursive) == 64)
+end)

@@ -1,0 +1,80 @@
+-- Files of arrays, read once a process however many runs use them, and the hashes of what the run now
+-- being bound reads: part of its identity.
+local core = require "core"
+local fail = require "fail"
+
+local arrays = {}
+
+local within = fail.within
+
+-- Reads something once a process, however many runs use it.
+function arrays.once(shared, key, make)
+  local found = shared[key]
+  if found == nil then
+    found = make()
+    shared[key] = found
+  end
+  return found
+end
+
+local files -- hashes, in the order in which they are read
+
+-- A new run begins.
+function arrays.start() files = {} end
+
+-- Takes a file ({ sha256 = }) into the run's identity; returns it.
+function arrays.note(file)
+  files[#files + 1] = file.sha256
+  return file
+end
+
+-- The hashes noted since the start.
+function arrays.hashes() return files end
+
+local function read_array(node, owner, field)
+  local options, tensor, sha256 = node.options
+  if node.word == "npz" then
+    tensor, sha256 = within(owner or node, field, core.npz, options.path, options.key)
+    if options.key then sha256 = core.sha256(sha256 .. ":" .. options.key) end
+  elseif node.word == "idx" then
+    tensor, sha256 = within(owner or node, field, core.idx, options.path, options.scale)
+  else
+    tensor, sha256 = within(owner or node, field or "path", core.npy, options.path)
+  end
+  return { tensor = tensor, sha256 = sha256, path = options.path, info = core.tensor_info(tensor) }
+end
+
+-- An array file: { tensor =, sha256 =, path =, info = }.
+function arrays.read(node, shared, owner, field)
+  return arrays.note(arrays.once(shared, "array:" .. core.json { node.word, node.options }, function()
+    return read_array(node, owner, field)
+  end))
+end
+
+function arrays.product(shape, from)
+  local n = 1
+  for i = from or 1, #shape do n = n * shape[i] end
+  return n
+end
+
+function arrays.shape_text(shape)
+  return "(" .. table.concat(shape, ", ") .. (#shape == 1 and ",)" or ")")
+end
+
+-- An array of rows as (N, width) f32.
+function arrays.rows(array, node, field, width)
+  local shape = array.info.shape
+  if #shape == 0 then
+    fail.at(node, field, "expected rows first, (N, ...), found a single number in "
+      .. array.path)
+  end
+  local per_row = arrays.product(shape, 2)
+  if width and per_row ~= width then
+    fail.at(node, field, ("expected %d numbers a row, found shape %s in %s"):format(
+      width, arrays.shape_text(shape), array.path))
+  end
+  local tensor = within(node, field, core.tensor_convert, array.tensor, "f32")
+  return core.tensor_reshape(tensor, { shape[1], per_row })
+end
+
+return arrays

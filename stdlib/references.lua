@@ -1,0 +1,160 @@
+-- What explanations and judges refer to, as tensors: baselines, groups, masks, attributions from files.
+local arrays = require "arrays"
+local core = require "core"
+local fail = require "fail"
+local masks = require "masks"
+local own = require "own"
+
+local references = {}
+
+local within = fail.within
+
+-- baseline: a number, a statistic of the training rows, or an array -> (1, width) or (N, width).
+local function bind_baseline(node, bound, shared)
+  local value = node.options.baseline
+  if value == nil then return nil end
+  local width = bound.info.width
+  if type(value) == "number" then return core.fill("f32", { 1, width }, value) end
+  if value == "zero" then return core.fill("f32", { 1, width }, 0) end
+  if type(value) == "string" then
+    if not bound.train_x then
+      fail.at(node, "baseline", ("'%s' is taken over the training rows, and there are none"):format(
+        value), "give data with a split, a number, or npy \"baseline.npy\"")
+    end
+    return core.statistic(bound.train_x, value)
+  end
+  local array = arrays.read(value, shared, node, "baseline")
+  local tensor = arrays.rows(array, node, "baseline", width)
+  local rows = core.tensor_info(tensor).shape[1]
+  if rows ~= 1 and rows ~= bound.count then
+    fail.at(node, "baseline", ("expected 1 row, or one for each of the %d inputs, found %d in %s")
+      :format(bound.count, rows, array.path))
+  end
+  return tensor
+end
+
+-- groups: array of integers, or lists of column names -> group of each encoded input, their number,
+-- and what to call the space. Columns are the groups of a table unless space = "input".
+local function bind_groups(node, bound, shared, space)
+  local value = node.options.groups
+  local info = bound.info
+  if value == nil then
+    if space == "column" and info.columns then
+      return info.column_of, #info.columns, "column"
+    end
+    return nil, info.width, space
+  end
+  if value.category == "array" then
+    local array = arrays.read(value, shared, node, "groups")
+    local n = arrays.product(array.info.shape)
+    if n ~= info.width then
+      fail.at(node, "groups", ("expected the input's shape %s, found %s in %s"):format(
+        bound.shape and arrays.shape_text(bound.shape) or ("of %d inputs"):format(info.width),
+        arrays.shape_text(array.info.shape), array.path))
+    end
+    if array.info.dtype == "f32" or array.info.dtype == "f64" then
+      fail.at(node, "groups", ("expected whole numbers, found %s in %s"):format(array.info.dtype,
+        array.path))
+    end
+    local groups, count = core.group_ids(within(node, "groups", core.tensor_convert, array.tensor,
+      "i64"))
+    return groups, count, "group"
+  end
+  if not info.columns then
+    fail.at(node, "groups", "lists of column names need a table (data = csv)",
+      "give npy \"groups.npy\" with the input's shape")
+  end
+  local place, group_of, count = {}, {}, 0
+  for i, name in ipairs(info.columns) do place[name] = i end
+  for g, names in ipairs(value) do
+    if #names == 0 then fail.at(node, ("groups[%d]"):format(g), "a group has no columns") end
+    for j, name in ipairs(names) do
+      local column = place[name]
+      if not column then
+        fail.at(node, ("groups[%d][%d]"):format(g, j), ("there is no column '%s'"):format(name),
+          fail.nearest(name, info.columns))
+      end
+      if group_of[column] then
+        fail.at(node, ("groups[%d][%d]"):format(g, j),
+          ("column '%s' is in two groups"):format(name))
+      end
+      group_of[column] = g - 1
+    end
+    count = g
+  end
+  for column = 1, #info.columns do -- columns that no list names stay alone
+    if not group_of[column] then
+      group_of[column] = count
+      count = count + 1
+    end
+  end
+  return core.compose_groups(info.column_of, group_of), count, "group"
+end
+
+-- Attributions from a file: a number a column of a table, or a number an input.
+local function bind_precomputed(node, bound, shared, entry)
+  local array = arrays.read(node.options.values, shared, node, "values")
+  local shape, info = array.info.shape, bound.info
+  local width = arrays.product(shape, 2)
+  if shape[1] ~= bound.count then
+    fail.at(node, "values", ("expected one attribution for each of the %d inputs, found shape %s in %s")
+      :format(bound.count, arrays.shape_text(shape), array.path))
+  end
+  local columns = info.columns and #info.columns
+  entry.space = width == columns and node.options.space ~= "input" and "column" or "input"
+  if entry.space == "input" and width ~= info.width then
+    fail.at(node, "values", ("expected %s%d numbers a row, one an input, found shape %s in %s"):format(
+      columns and columns .. " numbers a row, one a column, or " or "", info.width,
+      arrays.shape_text(shape), array.path))
+  end
+  entry.sum_over = entry.space == "column" and info.column_of or nil
+  entry.width = width
+  entry.values = arrays.rows(array, node, "values", width)
+end
+
+function references.explain(run, bound, shared)
+  local list = {}
+  for i, node in ipairs(run.explain) do
+    local flags = node.flags
+    local space = bound.info.columns and (node.options.space or "column") or "input"
+    local entry = { node = node, space = space, link = node.options.link or run.link,
+                    shape = bound.shape }
+    entry.baseline = bind_baseline(node, bound, shared)
+    if node.word == "precomputed" then
+      bind_precomputed(node, bound, shared, entry)
+    elseif flags.takes_groups then
+      entry.groups, entry.width, entry.space = bind_groups(node, bound, shared, space)
+    elseif space == "column" then
+      entry.sum_over = bound.info.column_of
+      entry.width = #bound.info.columns
+    else
+      entry.width = bound.info.width
+    end
+    list[i] = entry
+  end
+  bound.explain = list
+end
+
+function references.judges(run, bound, shared)
+  bound.judge = {}
+  for i, node in ipairs(run.judge) do
+    bound.judge[i] = { node = node, baseline = bind_baseline(node, bound, shared), sums = {},
+      masks = masks.bind(node, bound, function(value)
+        return arrays.read(value, shared, node, "mask")
+      end) }
+  end
+end
+
+-- The job of one explanation for targets; made once in advance to learn that it can be done.
+function references.job(run, bound, entry, targets, pool)
+  local node = entry.node
+  return within(node, nil, core.job, {
+    explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
+    row_ids = bound.row_ids, targets = targets, baseline = entry.baseline,
+    groups = entry.groups, group_count = entry.groups and entry.width or nil,
+    params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
+    shape = bound.shape,
+  })
+end
+
+return references
