@@ -1,7 +1,7 @@
 -- Which attributes drive a network's credit decisions, and do the explainers agree on them?
 --
 -- Statlog German Credit (Hofmann 1994): 1000 applicants, 20 attributes, good or bad. A small network
--- is trained on 70 % of them; four explainers attribute its decision on 100 unseen applicants to the
+-- is trained on 70 % of them; five explainers attribute its decision on 100 unseen applicants to the
 -- attributes, and deletion judges which of them found what the network really relies on.
 --
 --     lunette run experiments/credit.lua

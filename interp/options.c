@@ -21,7 +21,7 @@ const ln_option ln_option_rows[] = {
     {"threads", 0, LN_OPTION_THREADS, AT(threads), "N",
      "worker threads (default: all cores); results do not depend on it", false},
     {"set", 0, LN_OPTION_TEXTS, AT(set), "PATH=VALUE",
-     "a field of the script: train.epochs=3, explain[2].steps=100, explain.lime.samples=100",
+     "a field of the script: train.epochs=3, explain[2].steps=100, explain.saliency.absolute=false",
      false},
     {"seed", 0, LN_OPTION_SEED, AT(seed), "N", "the same as --set seed=N", false},
     {"numerics", 0, LN_OPTION_TEXT, AT(numerics), "MODE", "strict, the only one of this version",

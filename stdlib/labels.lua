@@ -1,5 +1,5 @@
 -- Labels of explanations, metrics and judges: `as`, or the word with its swept values
--- (integrated_gradients-64), or with a number where that is not unique (lime-2).
+-- (integrated_gradients-64), or with a number where that is not unique (saliency-2).
 local core = require "core"
 local fail = require "fail"
 local words = require "words"

@@ -20,7 +20,7 @@ end
 
 -- ------------------------------------------------------------------------ resolved configuration
 
--- A value as rows (key, type, num, text) with dotted keys: train.epochs, explain.lime.samples.
+-- A value as rows (key, type, num, text) with dotted keys: train.epochs, explain.saliency.absolute.
 local function flatten(rows, key, value)
   local kind = type(value)
   if kind == "table" and value.word then
@@ -234,7 +234,7 @@ function log.metrics(store, run_id, rows)
   end)
 end
 
--- Loss by epoch: a metric without a value whose curve has one point an epoch.
+-- Loss by epoch: a metric with the last epoch's loss, whose curve has one point an epoch.
 function log.training(store, run_id, epochs, rows)
   transaction(store, function()
     local last = epochs[#epochs]

@@ -182,10 +182,10 @@ local function drawn(store, run)
 end
 
 -- All of a finished run; of one among several its metrics and judges. `description` is the checked
--- run, for what was swept.
-function report.run(store, run, description, runs)
+-- run, for what was swept; it is the `number`th of `runs`.
+function report.run(store, run, description, runs, number)
   local head = core.store_rows(store, HEAD, { run = run })[1]
-  core.print(("%s: run %d%s, %s, %.1f s\n"):format(head.experiment, head.id,
+  core.print(number > 1 and "\n" or "", ("%s: run %d%s, %s, %.1f s\n"):format(head.experiment, head.id,
     swept_text(description.swept), head.status, head.seconds or 0))
   local rows = {}
   if head.data then
@@ -201,7 +201,6 @@ function report.run(store, run, description, runs)
   if runs == 1 then explanations(store, run) end
   judges(store, run)
   drawn(store, run)
-  if runs > 1 then core.print("\n") end
 end
 
 -- ------------------------------------------------------------------------- over several runs

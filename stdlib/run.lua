@@ -289,7 +289,7 @@ function M.main(checked, options, sources)
         if not options.quiet then report.kept(context.store, ids[r]) end
       else
         ids[r] = guarded(run, bound[e][r], context)
-        if not options.quiet then report.run(context.store, ids[r], run, #experiment.runs) end
+        if not options.quiet then report.run(context.store, ids[r], run, #experiment.runs, r) end
       end
       bound[e][r] = false -- what the run held may go
       if run.train then

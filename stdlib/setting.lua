@@ -1,6 +1,6 @@
 -- `--set path=value`: changes one field of the script before it is checked. A path goes from the
 -- experiment through its fields (train.epochs), places of lists from 1 (explain[2].steps,
--- model[1].units) and labels (explain.lime.samples). A value is a Lua literal, a word with its
+-- model[1].units) and labels (explain.saliency.absolute). A value is a Lua literal, a word with its
 -- options, or else bare text. On a swept field it replaces the sweep.
 local core = require "core"
 local fail = require "fail"

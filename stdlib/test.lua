@@ -2,7 +2,7 @@
 -- a function that raises when its promise does not hold.
 --
 --   local t = ...
---   t.test("labels are unique", function() t.equal(label, "lime-2") end)
+--   t.test("labels are unique", function() t.equal(label, "saliency-2") end)
 local core = require "core"
 local fail = require "fail"
 

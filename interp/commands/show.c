@@ -207,7 +207,7 @@ const ln_command ln_command_show = {
     .details =
         "RUN is a run's number, a unique prefix of its uuid, an experiment's name (its newest\n"
         "run), last or last~1. --limit N: the N top columns of each explanation (5).\n"
-        "Of a model: its layers, with the numbers and names that `layer =` takes.\n"
+        "Of a model: its layers, by number and name.\n"
         "Of a table (.csv, .tsv, .gz too), in any format: each column's kind, how many values are\n"
         "missing and different, its range, its N most frequent values (--limit N: 5), and how "
         "many\n"

@@ -1,5 +1,5 @@
-/* lunette show MODEL.onnx: the graph as Lunette reads it, a line a layer. Its number or its name
- * is what `layer =` of a script takes. A weight that two layers share is counted with the first. */
+/* lunette show MODEL.onnx: the graph as Lunette reads it, a line a layer with its number and name. A
+ * weight that two layers share is counted with the first. */
 #include "show_model.h"
 
 #include <inttypes.h>
