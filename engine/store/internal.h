@@ -40,6 +40,9 @@ ln_status ln_sqlite_error(sqlite3 *db, const char *path, int code, ln_error *err
 
 /* Statements without results; several at once. */
 ln_status ln_store_exec(ln_store *store, const char *sql, ln_error *err);
+/* Binds one cell. `lifetime`: SQLITE_STATIC where the cell outlives the step, else SQLITE_TRANSIENT. */
+int ln_store_bind_cell(sqlite3_stmt *statement, int place, const ln_cell *cell,
+                       sqlite3_destructor_type lifetime);
 ln_status ln_store_prepare(ln_store *store, const char *sql, sqlite3_stmt **out, ln_error *err);
 /* One step: LN_OK with *row. Otherwise the statement is reset and err filled. */
 ln_status ln_store_step(ln_store *store, sqlite3_stmt *statement, bool *row, ln_error *err);

@@ -119,25 +119,6 @@ static ln_status query_error(ln_query *query, int code, const char *sql, ln_erro
     return ln_store_error(store, code, err);
 }
 
-static int bind_cell(sqlite3_stmt *statement, int place, const ln_cell *cell)
-{
-    switch (cell->type) {
-    case LN_CELL_INT:
-        return sqlite3_bind_int64(statement, place, cell->integer);
-    case LN_CELL_REAL:
-        return sqlite3_bind_double(statement, place, cell->real);
-    case LN_CELL_TEXT:
-        return sqlite3_bind_text64(statement, place, cell->data ? cell->data : "", cell->bytes,
-                                   SQLITE_TRANSIENT, SQLITE_UTF8);
-    case LN_CELL_BLOB:
-        return sqlite3_bind_blob64(statement, place, cell->data ? cell->data : "", cell->bytes,
-                                   SQLITE_TRANSIENT);
-    case LN_CELL_NULL:
-        break;
-    }
-    return sqlite3_bind_null(statement, place);
-}
-
 static ln_status bind_all(ln_query *query, const ln_query_options *options, ln_error *err)
 {
     int wanted = sqlite3_bind_parameter_count(query->statement);
@@ -155,7 +136,7 @@ static ln_status bind_all(ln_query *query, const ln_query_options *options, ln_e
             ln_error_hint(err, "--param %s=VALUE gives it one", name + 1);
             return LN_ESTORE;
         }
-        int code = bind_cell(query->statement, place, cell);
+        int code = ln_store_bind_cell(query->statement, place, cell, SQLITE_TRANSIENT);
         if (code != SQLITE_OK)
             return ln_store_error(query->store, code, err);
     }

@@ -151,10 +151,10 @@ static ln_status statement_for(ln_store *store, const char *kind, const char *ta
     return status;
 }
 
-/* --- rows --------------------------------------------------------------------------------------
- * */
+/* --- rows ---------------------------------------------------------------------------------- */
 
-static int bind(sqlite3_stmt *statement, int place, const ln_cell *cell)
+int ln_store_bind_cell(sqlite3_stmt *statement, int place, const ln_cell *cell,
+                       sqlite3_destructor_type lifetime)
 {
     switch (cell->type) {
     case LN_CELL_INT:
@@ -163,10 +163,10 @@ static int bind(sqlite3_stmt *statement, int place, const ln_cell *cell)
         return sqlite3_bind_double(statement, place, cell->real);
     case LN_CELL_TEXT:
         return sqlite3_bind_text64(statement, place, cell->data ? cell->data : "", cell->bytes,
-                                   SQLITE_STATIC, SQLITE_UTF8);
+                                   lifetime, SQLITE_UTF8);
     case LN_CELL_BLOB:
         return sqlite3_bind_blob64(statement, place, cell->data ? cell->data : "", cell->bytes,
-                                   SQLITE_STATIC);
+                                   lifetime);
     case LN_CELL_NULL:
         break;
     }
@@ -179,7 +179,7 @@ static ln_status run_once(ln_store *store, sqlite3_stmt *statement, const ln_cel
 {
     int code = SQLITE_OK;
     for (int i = 0; i < count && code == SQLITE_OK; i++)
-        code = bind(statement, i + 1, &cells[i]);
+        code = ln_store_bind_cell(statement, i + 1, &cells[i], SQLITE_STATIC);
     if (id && code == SQLITE_OK)
         code = sqlite3_bind_int64(statement, count + 1, id);
     ln_status status = code == SQLITE_OK ? ln_store_step(store, statement, row, err)
