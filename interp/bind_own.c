@@ -11,34 +11,12 @@
 
 /* ------------------------------------------------------------------------------------------ lists */
 
-static void push_number(lua_State *L, const ln_tensor *tensor, int64_t at)
-{
-    switch (tensor->dtype) {
-    case LN_F32:
-        lua_pushnumber(L, (lua_Number)ln_f32(tensor)[at]);
-        break;
-    case LN_F64:
-        lua_pushnumber(L, ln_f64(tensor)[at]);
-        break;
-    case LN_I64:
-        lua_pushinteger(L, ln_i64(tensor)[at]);
-        break;
-    case LN_I32:
-        lua_pushinteger(L, ((const int32_t *)tensor->data)[at]);
-        break;
-    case LN_U8:
-    case LN_BOOL:
-        lua_pushinteger(L, ((const uint8_t *)tensor->data)[at]);
-        break;
-    }
-}
-
 /* Numbers first .. first + count - 1 as a list. */
 static void push_list(lua_State *L, const ln_tensor *tensor, int64_t first, int64_t count)
 {
     lua_createtable(L, (int)count, 0);
     for (int64_t i = 0; i < count; i++) {
-        push_number(L, tensor, first + i);
+        ln_push_number(L, tensor, first + i);
         lua_rawseti(L, -2, i + 1);
     }
 }

@@ -250,24 +250,7 @@ static int tensor_at(lua_State *L)
     const ln_tensor *tensor = ln_check_tensor(L, 1);
     const int64_t at = luaL_checkinteger(L, 2);
     luaL_argcheck(L, at >= 0 && at < ln_shape_count(&tensor->shape), 2, "out of range");
-    switch (tensor->dtype) {
-    case LN_F32:
-        lua_pushnumber(L, ln_f32(tensor)[at]);
-        break;
-    case LN_F64:
-        lua_pushnumber(L, ln_f64(tensor)[at]);
-        break;
-    case LN_I64:
-        lua_pushinteger(L, ln_i64(tensor)[at]);
-        break;
-    case LN_I32:
-        lua_pushinteger(L, ((const int32_t *)tensor->data)[at]);
-        break;
-    case LN_U8:
-    case LN_BOOL:
-        lua_pushinteger(L, ((const uint8_t *)tensor->data)[at]);
-        break;
-    }
+    ln_push_number(L, tensor, at);
     return 1;
 }
 

@@ -67,6 +67,9 @@ lua_State *ln_blackbox_enter(const ln_model *model, lua_State *L);
  * first thing after the text was made: it may raise only for want of memory, and then frees it. */
 char *ln_guard(lua_State *L, char *text);
 
+/* Pushes one number of a tensor, by its place in row-major order: whole where the dtype is. */
+void ln_push_number(lua_State *L, const ln_tensor *tensor, int64_t at);
+
 /* Fields of a table of arguments: borrowed from the table, which keeps them. */
 ln_tensor *ln_tensor_field(lua_State *L, int table, const char *field); /* or NULL */
 int64_t ln_integer_field(lua_State *L, int table, const char *field, int64_t fallback);

@@ -223,3 +223,25 @@ int ln_choice_field(lua_State *L, int table, const char *field, const char *choi
     const int index = text ? ln_choice_index(choices, text, strlen(text)) : 0;
     return index < 0 ? 0 : index;
 }
+
+void ln_push_number(lua_State *L, const ln_tensor *tensor, int64_t at)
+{
+    switch (tensor->dtype) {
+    case LN_F32:
+        lua_pushnumber(L, (lua_Number)ln_f32(tensor)[at]);
+        break;
+    case LN_F64:
+        lua_pushnumber(L, ln_f64(tensor)[at]);
+        break;
+    case LN_I64:
+        lua_pushinteger(L, ln_i64(tensor)[at]);
+        break;
+    case LN_I32:
+        lua_pushinteger(L, ((const int32_t *)tensor->data)[at]);
+        break;
+    case LN_U8:
+    case LN_BOOL:
+        lua_pushinteger(L, ((const uint8_t *)tensor->data)[at]);
+        break;
+    }
+}
