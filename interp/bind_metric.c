@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "interp.h"
 #include "metrics/bootstrap.h"
+#include "metrics/delong.h"
+#include "metrics/mcnemar.h"
 #include "metrics/metric.h"
 
 /* Scores (N, C) f64 and labels (N), i32 class ids or f64 numbers. */
@@ -158,6 +160,65 @@ static int metric_compute(lua_State *L)
     return 1;
 }
 
+/* metric_difference(word, options, first, second, { ci, resamples, seed, number, pool }) -> { value,
+ * lower, upper, n, reason }: of two models' scores of the same rows; first and second as in metric. */
+static int metric_difference(lua_State *L)
+{
+    void *params = NULL;
+    const ln_metric *metric = read_metric(L, &params);
+    for (int i = 3; i <= 5; i++) {
+        luaL_checktype(L, i, LUA_TTABLE);
+    }
+    const ln_metric_input first = read_input(L, 3), second = read_input(L, 4);
+    const ln_interval_options options = {
+        .level = ln_number_field(L, 5, "ci", 0.95),
+        .resamples = ln_integer_field(L, 5, "resamples", 1000),
+        .seed = (uint64_t)ln_integer_field(L, 5, "seed", 0),
+        .number = (uint64_t)ln_integer_field(L, 5, "number", 0),
+    };
+    lua_getfield(L, 5, "pool");
+    ln_pool *pool = ln_opt_pool(L, -1);
+    ln_error err = {0};
+    ln_metric_result *result = ln_new_metric_result(L);
+    if (ln_metric_difference(metric, &first, &second, params, &options, pool, result, &err)) {
+        return ln_raise(L, &err);
+    }
+    lua_createtable(L, 0, 5);
+    set_number(L, "value", result->value);
+    set_number(L, "lower", result->lower);
+    set_number(L, "upper", result->upper);
+    lua_pushinteger(L, result->n);
+    lua_setfield(L, -2, "n");
+    if (result->reason[0]) {
+        lua_pushstring(L, result->reason);
+        lua_setfield(L, -2, "reason");
+    }
+    return 1;
+}
+
+/* delong(first, second) -> p of equal areas under the ROC curve, or nil where it is not defined */
+static int delong(lua_State *L)
+{
+    const ln_metric_input first = read_input(L, 1), second = read_input(L, 2);
+    double p = 0;
+    ln_error err = {0};
+    if (ln_delong_test(&first, &second, &p, &err)) {
+        return ln_raise(L, &err);
+    }
+    if (isnan(p)) {
+        return 0;
+    }
+    lua_pushnumber(L, p);
+    return 1;
+}
+
+/* mcnemar(only first is right, only second is right) -> p of equal accuracy */
+static int mcnemar(lua_State *L)
+{
+    lua_pushnumber(L, ln_mcnemar(luaL_checkinteger(L, 1), luaL_checkinteger(L, 2)));
+    return 1;
+}
+
 /* bootstrap(a, b, { ci, seed, number }) -> { mean, lower, upper, n }: of the mean of a[i] - b[i] */
 static int bootstrap(lua_State *L)
 {
@@ -200,6 +261,9 @@ void ln_bind_metric(lua_State *L)
     static const luaL_Reg functions[] = {
         {"metric", metric_compute},
         {"metric_check", metric_check},
+        {"metric_difference", metric_difference},
+        {"delong", delong},
+        {"mcnemar", mcnemar},
         {"bootstrap", bootstrap},
         {NULL, NULL},
     };

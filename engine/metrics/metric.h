@@ -107,6 +107,12 @@ ln_status ln_metric_compute(const ln_metric *metric, const ln_metric_input *inpu
 ln_status ln_metric_interval(const ln_metric *metric, const ln_metric_input *input,
                              const void *params, const ln_interval_options *options, ln_pool *pool,
                              ln_metric_result *result, ln_error *err);
+/* The value of `a` less that of `b`, two models' scores of the same rows in the same order, and its
+ * paired bootstrap interval: both are computed on each resample. The same remarks and bits as above. */
+ln_status ln_metric_difference(const ln_metric *metric, const ln_metric_input *a,
+                               const ln_metric_input *b, const void *params,
+                               const ln_interval_options *options, ln_pool *pool,
+                               ln_metric_result *result, ln_error *err);
 void ln_metric_result_free(ln_metric_result *result);
 const char *ln_metric_status(const ln_metric_result *result); /* "ok" or "undefined" */
 
