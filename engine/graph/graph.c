@@ -154,7 +154,7 @@ ln_status ln_graph_add_constant(ln_graph *graph, const char *name, ln_tensor *co
                       .dtype = constant->dtype,
                       .shape = constant->shape,
                       .constant = constant,
-                      .trainable = trainable,
+                      .trainable = trainable && constant->dtype == LN_F32,
                       .fixed = true,
                       .producer = -1};
     ln_status status = add_value(graph, name, value, out, err);
@@ -169,9 +169,16 @@ ln_status ln_graph_add_output(ln_graph *graph, int value, ln_error *err)
     return append(&graph->outputs, &graph->output_count, value, err);
 }
 
-/* What must hold of the inputs whatever the layer is; their shapes go to `shapes`. */
+/* An input of a node, as its layer is asked about it. */
+typedef struct operands {
+    ln_shape *shapes;
+    ln_dtype *types;
+    bool fixed; /* all of them */
+} operands;
+
+/* What must hold of the inputs whatever the layer is; fills `out`, which has room for them. */
 static ln_status check_inputs(const ln_graph *graph, const ln_layer *layer, const int *inputs,
-                              int count, ln_shape *shapes, bool *fixed, ln_error *err)
+                              int count, operands *out, ln_error *err)
 {
     char text[64];
     if (count < layer->min_inputs || (layer->max_inputs >= 0 && count > layer->max_inputs)) {
@@ -180,24 +187,26 @@ static ln_status check_inputs(const ln_graph *graph, const ln_layer *layer, cons
                        layer->word.name,
                        count < layer->min_inputs ? layer->min_inputs : layer->max_inputs, most);
     }
-    *fixed = true;
+    out->fixed = true;
     for (int i = 0; i < count; i++) {
         assert(inputs[i] < graph->value_count);
         if ((i < layer->min_inputs || layer->max_inputs < 0) && inputs[i] < 0)
             return ln_fail(err, LN_EINVALID, "its input %d is missing", i);
-        shapes[i] = (ln_shape){0};
+        out->shapes[i] = (ln_shape){0};
+        out->types[i] = LN_F32;
         if (inputs[i] < 0)
             continue;
         const ln_value *value = &graph->values[inputs[i]];
-        if (value->dtype != LN_F32)
+        if (value->dtype != LN_F32 && !layer->types)
             return ln_fail(err, LN_EUNSUPPORTED,
-                           "its input '%s' holds %s numbers; layers compute in f32", value->name,
-                           ln_dtype_name(value->dtype));
+                           "its input '%s' holds %s numbers; '%s' computes in f32", value->name,
+                           ln_dtype_name(value->dtype), layer->word.name);
         if (ln_shape_count(&value->shape) == 0)
             return ln_fail(err, LN_EINVALID, "its input '%s' has shape %s: nothing may be 0",
                            value->name, ln_shape_text(&value->shape, text, sizeof text));
-        *fixed = *fixed && value->fixed;
-        shapes[i] = value->shape;
+        out->fixed = out->fixed && value->fixed;
+        out->shapes[i] = value->shape;
+        out->types[i] = value->dtype;
     }
     return LN_OK;
 }
@@ -225,23 +234,29 @@ static ln_status fill_node(ln_node *node, const ln_layer *layer, const char *ope
     return LN_OK;
 }
 
-/* Infers and checks the shapes of the results, then adds them. */
-static ln_status add_results(ln_graph *graph, ln_node *node, const ln_shape *in, bool fixed,
+/* Infers and checks types and shapes of the results, then adds them. */
+static ln_status add_results(ln_graph *graph, ln_node *node, const operands *in,
                              const char *const *outputs, ln_error *err)
 {
+    const ln_layer *layer = node->layer;
     ln_shape shapes[LN_MOST_OUTPUTS] = {{0}};
+    ln_dtype types[LN_MOST_OUTPUTS];
     char text[64];
     if (node->output_count < 1 || node->output_count > LN_MOST_OUTPUTS)
         return ln_fail(err, LN_EUNSUPPORTED, "it has %d outputs: 1 to %d are possible",
                        node->output_count, LN_MOST_OUTPUTS);
-    ln_status status = node->layer->infer(graph, node, in, shapes, err);
+    for (int i = 0; i < node->output_count; i++)
+        types[i] = LN_F32;
+    ln_status status = layer->types ? layer->types(graph, node, in->types, types, err) : LN_OK;
+    if (!status)
+        status = layer->infer(graph, node, in->shapes, shapes, err);
     for (int i = 0; i < node->output_count && !status; i++) {
         ln_value value = {.kind = LN_VALUE_RESULT,
-                          .dtype = LN_F32,
+                          .dtype = types[i],
                           .shape = shapes[i],
-                          .fixed = fixed,
+                          .fixed = in->fixed,
                           .producer = graph->node_count};
-        if (!fixed && (shapes[i].rank < 1 || shapes[i].dims[0] != -1))
+        if (!in->fixed && (shapes[i].rank < 1 || shapes[i].dims[0] != -1))
             return ln_fail(err, LN_EUNSUPPORTED,
                            "its result has shape %s: the rows must stay the first dimension",
                            ln_shape_text(&shapes[i], text, sizeof text));
@@ -268,11 +283,13 @@ static ln_status add_node(ln_graph *graph, ln_node *node, const char *const *out
                           int output_count, ln_error *err)
 {
     const int values = graph->value_count;
-    bool fixed = false;
-    ln_shape *shapes = ln_calloc((size_t)input_count, sizeof *shapes);
-    if (!shapes)
-        return ln_fail_memory(err, (size_t)input_count * sizeof *shapes);
-    ln_status status = check_inputs(graph, layer, inputs, input_count, shapes, &fixed, err);
+    operands in = {.shapes = ln_calloc((size_t)input_count, sizeof *in.shapes),
+                   .types = ln_calloc((size_t)input_count, sizeof *in.types)};
+    ln_status status = LN_OK;
+    if (!in.shapes || !in.types)
+        status = ln_fail_memory(err, (size_t)input_count * sizeof *in.shapes);
+    if (!status)
+        status = check_inputs(graph, layer, inputs, input_count, &in, err);
     if (!status)
         status = fill_node(node, layer, operator_name, name, attributes, inputs, input_count,
                            output_count, err);
@@ -281,10 +298,11 @@ static ln_status add_node(ln_graph *graph, ln_node *node, const char *const *out
     if (!status)
         status = reserve_node(graph, err);
     if (!status)
-        status = add_results(graph, node, shapes, fixed, outputs, err);
+        status = add_results(graph, node, &in, outputs, err);
     if (!status)
         status = ln_name_index_add(&graph->node_names, node->name, err);
-    ln_free(shapes);
+    ln_free(in.shapes);
+    ln_free(in.types);
     while (status && graph->value_count > values)
         remove_last_value(graph);
     return status;

@@ -103,12 +103,13 @@ static ln_status refuse_training(const ln_graph *graph, const ln_node *node, int
                    graph->values[weights].name);
 }
 
-/* Which values carry gradients, which nodes pass them on and which have parameters to train. */
+/* Which values carry gradients (whole numbers and truth values carry none), which nodes pass them on
+ * and which have parameters to train. */
 static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln_error *err)
 {
     const ln_graph *graph = plan->graph;
     for (int i = 0; i < options->gradient_count; i++)
-        plan->carries[options->gradients[i]] = true;
+        plan->carries[options->gradients[i]] = graph->values[options->gradients[i]].dtype == LN_F32;
     for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
         ln_planned *planned = &plan->nodes[i];
@@ -125,8 +126,12 @@ static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln
                 planned->train = true;
             }
         }
+        bool carried = false;
         for (int j = 0; j < node->output_count && (planned->back || planned->train); j++)
-            plan->carries[node->outputs[j]] = true;
+            if (graph->values[node->outputs[j]].dtype == LN_F32)
+                carried = plan->carries[node->outputs[j]] = true;
+        planned->back = planned->back && carried;
+        planned->train = planned->train && carried;
     }
     return LN_OK;
 }
@@ -164,6 +169,12 @@ static size_t take(size_t *used, size_t bytes)
 
 static size_t value_bytes(const ln_plan *plan, int value)
 {
+    return (size_t)ln_shape_count(&plan->shapes[value]) *
+           ln_dtype_size(plan->graph->values[value].dtype);
+}
+
+static size_t gradient_bytes(const ln_plan *plan, int value)
+{
     return (size_t)ln_shape_count(&plan->shapes[value]) * ln_dtype_size(LN_F32);
 }
 
@@ -177,13 +188,14 @@ static void place_gradients(ln_plan *plan)
         size_t end = 0;
         for (int j = 0; j < node->input_count && plan->nodes[i].back; j++)
             if (node->inputs[j] >= 0 && plan->nodes[i].send[j] == LN_SEND_ADD)
-                plan->nodes[i].aside[j] = aside_at + take(&end, value_bytes(plan, node->inputs[j]));
+                plan->nodes[i].aside[j] =
+                    aside_at + take(&end, gradient_bytes(plan, node->inputs[j]));
         most = end > most ? end : most;
     }
     take(&plan->bytes, most);
     for (int i = 0; i < graph->value_count; i++)
         if (plan->carries[i] || plan->wanted[i])
-            plan->grad_at[i] = take(&plan->bytes, value_bytes(plan, i));
+            plan->grad_at[i] = take(&plan->bytes, gradient_bytes(plan, i));
 }
 
 /* Of the readers of a value the last in the graph writes, the others add. */
@@ -211,8 +223,7 @@ static void place_values(ln_plan *plan, const bool *needed)
         const ln_value *value = &graph->values[i];
         plan->value_at[i] = plan->grad_at[i] = LN_NOWHERE;
         if (!value->fixed && (needed[i] || value->kind == LN_VALUE_INPUT))
-            plan->value_at[i] = take(&plan->bytes, (size_t)ln_shape_count(&plan->shapes[i]) *
-                                                       ln_dtype_size(value->dtype));
+            plan->value_at[i] = take(&plan->bytes, value_bytes(plan, i));
     }
     /* A node that runs writes all its results, also those that nobody reads. */
     for (int i = 0; i < graph->node_count; i++)
@@ -229,7 +240,7 @@ static void place_parameters(ln_plan *plan)
     plan->parameters_at = plan->bytes;
     for (int i = 0; i < graph->value_count && plan->training; i++)
         if (graph->values[i].trainable)
-            plan->grad_at[i] = take(&plan->bytes, value_bytes(plan, i));
+            plan->grad_at[i] = take(&plan->bytes, gradient_bytes(plan, i));
     plan->parameters_bytes = plan->bytes - plan->parameters_at;
 }
 
@@ -250,6 +261,11 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
         decide_sends(plan, marks);
         place_gradients(plan);
         place_parameters(plan);
+        /* Whoever asks for the gradient of whole numbers reads zeros. */
+        for (int i = 0; i < options->gradient_count; i++)
+            if (plan->grad_at[options->gradients[i]] == LN_NOWHERE)
+                plan->grad_at[options->gradients[i]] =
+                    take(&plan->bytes, gradient_bytes(plan, options->gradients[i]));
     }
     status = ln_plan_prepare(plan, err);
     for (int i = 0; i < plan->graph->node_count && !status; i++)

@@ -44,7 +44,8 @@ static ln_status compute_fixed(ln_plan *plan, ln_planned *planned, ln_error *err
     for (int i = 0; i < node->output_count && !status; i++) {
         ln_tensor **result = &plan->fixed[node->outputs[i]];
         if (!*result)
-            status = ln_tensor_new(LN_F32, &planned->step.out_shape[i], result, err);
+            status = ln_tensor_new(plan->graph->values[node->outputs[i]].dtype,
+                                   &planned->step.out_shape[i], result, err);
         if (!status)
             out[i] = (*result)->data;
     }

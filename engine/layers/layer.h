@@ -74,6 +74,10 @@ typedef struct ln_layer {
      * node's inputs after the value itself. NULL: it has none. */
     ln_status (*parameters)(const void *attributes, const ln_shape *in, ln_layer_parameter *out,
                             int *count, ln_error *err);
+    /* Types of the results from those of the inputs (absent ones: f32). `out` is f32 before the call.
+     * NULL: every input is f32, which the graph checks, and so is every result. */
+    ln_status (*types)(const struct ln_graph *graph, const struct ln_node *node, const ln_dtype *in,
+                       ln_dtype *out, ln_error *err);
     /* Output shapes from input shapes; -1 passes through. Checks everything about shapes. */
     ln_status (*infer)(const struct ln_graph *graph, const struct ln_node *node, const ln_shape *in,
                        ln_shape *out, ln_error *err);

@@ -119,7 +119,7 @@ static void inputs_that_a_layer_cannot_take(void **state)
     assert_fails(add_bad(graph, "add", NULL, (int[]){x, x, -1}, 3), LN_EINVALID,
                  "input 2 is missing");
     assert_fails(add_bad(graph, "relu", NULL, &whole, 1), LN_EUNSUPPORTED,
-                 "'numbers' holds i64 numbers; layers compute in f32");
+                 "'numbers' holds i64 numbers; 'relu' computes in f32");
     assert_fails(add_bad(graph, "relu", NULL, &empty, 1), LN_EINVALID,
                  "'none' has shape (0, 3): nothing may be 0");
     assert_fails(ln_graph_add_node(graph, &halves, "Op", "bad", NULL, &x, 1, names, 9, NULL, &err),
