@@ -29,7 +29,7 @@ local names = {
   confusion_chart = "confusion matrix",
 }
 
--- The folder of a run's pictures, made where it is missing.
+-- The folder of a run's pictures: beside the store, so that both may be moved together.
 function pictures.folder(store, run)
   local base = core.store_path(store):gsub("%.db$", "")
   return ("%s-pictures/run-%d"):format(base, run)
@@ -54,7 +54,8 @@ end
 -- Draws all pictures of a run and writes their rows. nodes: of the script's list.
 function pictures.draw(store, run, nodes)
   if #nodes == 0 then return end
-  local folder, rows, shared = core.absolute(pictures.folder(store, run)), {}, {}
+  local folder, rows, shared = pictures.folder(store, run), {}, {}
+  local beside = folder:match("[^/]*/[^/]*$") -- from the store's folder
   core.folder_make(folder)
   for _, node in ipairs(nodes) do
     local context = { store = store, run = run, options = node.options, shared = shared,
@@ -64,8 +65,8 @@ function pictures.draw(store, run, nodes)
       local name = node.label .. "." .. format
       local path = folder .. "/" .. name
       local bytes, sha256 = core.draw_save(canvas, path, format)
-      rows[#rows + 1] = { run = run, name = name, media_type = MEDIA[format], path = path,
-                          sha256 = sha256, bytes = bytes }
+      rows[#rows + 1] = { run = run, name = name, media_type = MEDIA[format],
+                          path = beside .. "/" .. name, sha256 = sha256, bytes = bytes }
     end
   end
   core.store_begin(store)

@@ -8,7 +8,10 @@
 #include "store/sqlite.h"
 #include "store/store.h"
 
-#define LN_SCHEMA_VERSION 1
+#define LN_SCHEMA_VERSION 2
+/* The oldest version whose tables today's views and readers understand as they are: such a store is
+ * read where it cannot be migrated. A migration that adds what readers need moves this up. */
+#define LN_SCHEMA_READABLE 1
 #define LN_APPLICATION_ID 0x4c756e65 /* "Lune": what `file` and SQLite's header know us by */
 #define LN_PAGE_BYTES 16384
 #define LN_BUSY_MILLISECONDS 30000
@@ -76,8 +79,21 @@ ln_status ln_store_each_view(ln_view_fn each, void *context, ln_error *err);
 /* Whether the process of a run that is `running` still lives. */
 bool ln_store_run_alive(const ln_store *store, int64_t run);
 void ln_store_running_close(ln_store *store);
-/* Readers: TEMP views over `run` and run_summary that show dead runs as interrupted. */
-ln_status ln_store_hide_dead(ln_store *store, ln_error *err);
+/* Readers: a TEMP view over `run` that shows dead runs as interrupted (*any: there are some). */
+ln_status ln_store_hide_dead(ln_store *store, bool *any, ln_error *err);
+/* Readers: today's views as TEMP views; of all of them, or of run_summary alone, which reads `run`. */
+ln_status ln_store_temporary_views(ln_store *store, bool all, ln_error *err);
+
+/* Where an artifact's file is (caller frees *out), and whether its content has the stored hash. */
+typedef enum ln_artifact_state {
+    LN_ARTIFACT_SAME,
+    LN_ARTIFACT_CHANGED, /* or it cannot be read */
+    LN_ARTIFACT_MISSING,
+} ln_artifact_state;
+ln_status ln_store_artifact_path(const ln_store *store, const char *path, char **out,
+                                 ln_error *err);
+ln_status ln_store_artifact_state(const ln_store *store, const char *path, const char *sha256,
+                                  ln_artifact_state *state, ln_error *err);
 
 /* The authorizer of read-only queries; looks at store->guarded. */
 int ln_store_authorize(void *store, int action, const char *a, const char *b, const char *schema,

@@ -13,6 +13,7 @@
 
 const ln_migration ln_migrations[] = {
     {1, "store/schema.sql", NULL},
+    {2, "store/0002-artifact-path.sql", NULL},
     {0, NULL, NULL},
 };
 
@@ -96,6 +97,31 @@ static ln_status make_view(void *context, const char *name, const char *sql, siz
     ln_status status = ln_store_step(store, statement, &row, err);
     sqlite3_finalize(statement);
     return status;
+}
+
+static ln_status make_temporary(void *context, const char *name, const char *sql, size_t length,
+                                ln_error *err)
+{
+    (void)name;
+    ln_text text = {0};
+    ln_text_add(&text, "CREATE TEMP VIEW ");
+    ln_text_addn(&text, sql + strlen("CREATE VIEW "), length - strlen("CREATE VIEW "));
+    ln_status status =
+        text.failed ? ln_fail_memory(err, length) : ln_store_exec(context, text.data, err);
+    ln_text_free(&text);
+    return status;
+}
+
+static ln_status make_summary(void *context, const char *name, const char *sql, size_t length,
+                              ln_error *err)
+{
+    return strcmp(name, "run_summary") == 0 ? make_temporary(context, name, sql, length, err)
+                                            : LN_OK;
+}
+
+ln_status ln_store_temporary_views(ln_store *store, bool all, ln_error *err)
+{
+    return ln_store_each_view(all ? make_temporary : make_summary, store, err);
 }
 
 static ln_status apply(ln_store *store, const ln_migration *step, ln_error *err)

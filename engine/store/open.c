@@ -271,9 +271,30 @@ static ln_status open_writer(ln_store *store, ln_error *err)
     return status != LN_OK ? status : ln_store_mark_dead(store, &marked, err);
 }
 
+/* A reader migrates an older store where it may; where it may not, it can still be read as it is
+ * if today's views fit its tables. */
+static ln_status bring_up(ln_store *store, int version, bool *old, ln_error *err)
+{
+    ln_error reason = {0};
+    ln_store *writer;
+    *old = false;
+    ln_status status = ln_store_open(store->path, LN_STORE_WRITE, &writer, &reason);
+    ln_store_close(writer);
+    if (status == LN_OK)
+        return LN_OK;
+    *old = version >= LN_SCHEMA_READABLE && status == LN_ESTORE;
+    if (*old)
+        return LN_OK;
+    ln_fail(err, status, "the store '%s' is of an older version (%d) and must be brought to %d: %s",
+            store->path, version, LN_SCHEMA_VERSION, reason.message);
+    ln_error_hint(err, "a copy of it in a folder that may be written can be read");
+    return status;
+}
+
 static ln_status open_reader(ln_store *store, ln_error *err)
 {
     int version;
+    bool old = false, dead = false;
     ln_status status = ln_store_version(store, &version, err);
     if (status != LN_OK)
         return status;
@@ -281,17 +302,12 @@ static ln_status open_reader(ln_store *store, ln_error *err)
         return ln_fail(err, LN_ESTORE, "'%s' is empty, no store yet", store->path);
     if (version > LN_SCHEMA_VERSION)
         return newer(store, version, err);
-    if (version < LN_SCHEMA_VERSION) {
-        ln_store *writer;
-        status = ln_store_open(store->path, LN_STORE_WRITE, &writer, err);
-        if (status != LN_OK) {
-            ln_error_prefix(err, "the store is of an older version (%d) and must be brought to %d",
-                            version, LN_SCHEMA_VERSION);
-            return status;
-        }
-        ln_store_close(writer);
-    }
-    status = ln_store_hide_dead(store, err);
+    if (version < LN_SCHEMA_VERSION)
+        status = bring_up(store, version, &old, err);
+    if (status == LN_OK)
+        status = ln_store_hide_dead(store, &dead, err);
+    if (status == LN_OK && (old || dead))
+        status = ln_store_temporary_views(store, old, err);
     return status != LN_OK ? status : ln_store_exec(store, "PRAGMA query_only = 1", err);
 }
 

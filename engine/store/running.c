@@ -165,28 +165,13 @@ ln_status ln_store_mark_dead(ln_store *store, int64_t *marked, ln_error *err)
     return status;
 }
 
-/* run_summary as a TEMP view, in which `run` is ours. */
-static ln_status make_temporary(void *context, const char *name, const char *sql, size_t length,
-                                ln_error *err)
-{
-    if (strcmp(name, "run_summary") != 0)
-        return LN_OK;
-    ln_text text = {0};
-    ln_text_add(&text, "CREATE TEMP VIEW ");
-    ln_text_addn(&text, sql + strlen("CREATE VIEW "), length - strlen("CREATE VIEW "));
-    ln_status status =
-        text.failed ? ln_fail_memory(err, length) : ln_store_exec(context, text.data, err);
-    ln_text_free(&text);
-    return status;
-}
-
-ln_status ln_store_hide_dead(ln_store *store, ln_error *err)
+ln_status ln_store_hide_dead(ln_store *store, bool *any, ln_error *err)
 {
     ln_text sql = {0};
     int64_t run = 0;
     ln_text_add(&sql, "CREATE TEMP VIEW run AS WITH dead(run) AS (VALUES (0)");
     ln_status status = next_dead(store, &run, err);
-    bool any = status == LN_OK && run > 0;
+    *any = status == LN_OK && run > 0;
     while (status == LN_OK && run > 0) {
         ln_text_format(&sql, ", (%lld)", (long long)run);
         status = next_dead(store, &run, err);
@@ -200,10 +185,8 @@ ln_status ln_store_hide_dead(ln_store *store, ln_error *err)
                       "'" DEAD_WORDS "') ELSE error END AS error, identity FROM main.run");
     if (status == LN_OK && sql.failed)
         status = ln_fail_memory(err, 0);
-    if (status == LN_OK && any)
+    if (status == LN_OK && *any)
         status = ln_store_exec(store, sql.data, err);
-    if (status == LN_OK && any)
-        status = ln_store_each_view(make_temporary, store, err);
     ln_text_free(&sql);
     return status;
 }

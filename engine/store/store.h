@@ -127,9 +127,10 @@ ln_status ln_store_find_run(ln_store *store, const char *text, int64_t *run, ln_
 ln_status ln_store_run_begin(ln_store *store, int64_t run, ln_error *err);
 ln_status ln_store_mark_dead(ln_store *store, int64_t *marked, ln_error *err);
 
-/* Integrity: PRAGMA integrity_check, foreign keys, every tensor's hash and size, every
- * attribution's tensor row and recorded sums, residuals against each explanation's `tolerance`.
- * `run` 0: the whole store. Each finding goes to `each` (severity "broken" or "residual"). */
+/* Integrity: PRAGMA integrity_check, foreign keys, the hash of every source, artifact and tensor,
+ * every attribution's tensor row and recorded sums, residuals against each explanation's
+ * `tolerance`. `run` 0: the whole store. Each finding goes to `each` (severity "broken", "residual",
+ * or "missing": a file beside the store). */
 typedef void (*ln_finding_fn)(void *context, const char *severity, const char *text);
 ln_status ln_store_verify(ln_store *store, int64_t run, ln_finding_fn each, void *context,
                           int64_t *checked, ln_error *err);

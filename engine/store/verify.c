@@ -3,7 +3,8 @@
  * Broken integrity ("broken"): what SQLite's integrity_check and foreign_key_check find, a tensor
  * whose numbers have another hash or size than its row says, an attribution that points to a row
  * that its tensor does not have, or whose recorded total, l1, min, max or NaN count are not those
- * of its numbers. Axioms ("residual"): |residual| > tolerance * (|output| + |baseline_output| +
+ * of its numbers; a script or module whose text has another hash; a file of a run (a picture) whose
+ * content has. A file that is not there is "missing": a store may travel without it. Axioms ("residual"): |residual| > tolerance * (|output| + |baseline_output| +
  * l1), with the explanation's parameter `tolerance`.
  *
  * Totals are compared within 1e-5 of l1: they may have been summed before rounding to float32.
@@ -69,6 +70,65 @@ static ln_status check_references(check *c, ln_error *err)
                  (long long)sqlite3_column_int64(statement, 1),
                  (const char *)sqlite3_column_text(statement, 0),
                  (const char *)sqlite3_column_text(statement, 2));
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+/* Scripts and modules by their text, files of runs by their content. */
+static ln_status check_sources(check *c, ln_error *err)
+{
+    sqlite3_stmt *statement;
+    bool row = true;
+    ln_status status =
+        ln_store_prepare(c->store,
+                         "SELECT sha256, text, path FROM main.source WHERE ?1 = 0 OR sha256 IN "
+                         "(SELECT sha256 FROM main.run_source WHERE run = ?1)",
+                         &statement, err);
+    sqlite3_bind_int64(statement, 1, c->run);
+    while (status == LN_OK) {
+        uint8_t digest[LN_SHA256_BYTES];
+        char hex[LN_SHA256_HEX];
+        status = ln_store_step(c->store, statement, &row, err);
+        if (status != LN_OK || !row)
+            break;
+        const void *text = sqlite3_column_text(statement, 1);
+        ln_sha256(text, (size_t)sqlite3_column_bytes(statement, 1), digest);
+        ln_sha256_hex(digest, hex);
+        if (strcmp(hex, (const char *)sqlite3_column_text(statement, 0)) != 0)
+            tell(c, "broken",
+                 "the stored text of '%s' has changed: it does not have its hash %.12s",
+                 (const char *)sqlite3_column_text(statement, 2),
+                 (const char *)sqlite3_column_text(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static ln_status check_artifacts(check *c, ln_error *err)
+{
+    sqlite3_stmt *statement;
+    bool row = true;
+    ln_status status = ln_store_prepare(
+        c->store,
+        "SELECT run, path, sha256 FROM main.artifact WHERE path IS NOT NULL AND sha256 IS NOT "
+        "NULL AND (?1 = 0 OR run = ?1) ORDER BY id",
+        &statement, err);
+    sqlite3_bind_int64(statement, 1, c->run);
+    while (status == LN_OK) {
+        ln_artifact_state state;
+        status = ln_store_step(c->store, statement, &row, err);
+        if (status != LN_OK || !row)
+            break;
+        const char *path = (const char *)sqlite3_column_text(statement, 1);
+        status = ln_store_artifact_state(
+            c->store, path, (const char *)sqlite3_column_text(statement, 2), &state, err);
+        if (status == LN_OK && state == LN_ARTIFACT_MISSING)
+            tell(c, "missing", "run %lld: the file '%s' is not there",
+                 (long long)sqlite3_column_int64(statement, 0), path);
+        if (status == LN_OK && state == LN_ARTIFACT_CHANGED)
+            tell(c, "broken", "run %lld: the file '%s' has changed since it was written",
+                 (long long)sqlite3_column_int64(statement, 0), path);
     }
     sqlite3_finalize(statement);
     return status;
@@ -282,6 +342,10 @@ ln_status ln_store_verify(ln_store *store, int64_t run, ln_finding_fn each, void
     ln_status status = check_file(&c, err);
     if (status == LN_OK)
         status = check_references(&c, err);
+    if (status == LN_OK)
+        status = check_sources(&c, err);
+    if (status == LN_OK)
+        status = check_artifacts(&c, err);
     if (status == LN_OK)
         status = check_tensors(&c, err);
     if (status == LN_OK)

@@ -5,7 +5,7 @@
 -- needs lunette_sqlite.so outside of lunette.
 
 -- A run in one row. `metrics` is JSON, label -> value, of its metrics with one number: metrics ->>
--- 'accuracy'.
+-- 'accuracy'. `tags` is JSON too, `note` the newest note.
 CREATE VIEW run_summary AS
 SELECT r.id, r.uuid, x.name AS experiment, r.status, r.started_at, r.finished_at,
        round((julianday(r.finished_at) - julianday(r.started_at)) * 86400, 3) AS seconds,
@@ -24,7 +24,13 @@ SELECT r.id, r.uuid, x.name AS experiment, r.status, r.started_at, r.finished_at
                   AND abs(m.value) <= 1.7e308
             ORDER BY m.id)) AS metrics,
        r.numerics, r.threads, v.isa, v.host, r.invocation, r.script_sha256, r.parent_run,
-       r.reproduces_run, r.error
+       r.reproduces_run, r.error,
+       (SELECT '{' || coalesce(group_concat(pair), '') || '}' FROM
+           (SELECT '"' || t.key || '":"' || replace(replace(t.value, '\', '\\'), '"', '\"') || '"'
+                   AS pair
+            FROM tag t WHERE t.run = r.id ORDER BY t.key)) AS tags,
+       (SELECT n.message FROM event n WHERE n.run = r.id AND n.level = 'note'
+        ORDER BY n.id DESC LIMIT 1) AS note
 FROM run r
 JOIN experiment x ON x.id = r.experiment
 LEFT JOIN environment v ON v.id = r.environment;

@@ -10,15 +10,17 @@
 
 /* What has been found so far. */
 typedef struct findings {
-    int64_t broken, residual; /* how many */
-    bool quiet;               /* --quiet: residuals are counted only */
+    int64_t broken, residual, missing; /* how many */
+    bool quiet;                        /* --quiet: only what is broken is printed */
 } findings;
 
 static void finding(void *context, const char *severity, const char *text)
 {
     findings *found = context;
     bool broken = strcmp(severity, "broken") == 0;
-    int64_t *count = broken ? &found->broken : &found->residual;
+    int64_t *count = broken                             ? &found->broken
+                     : strcmp(severity, "missing") == 0 ? &found->missing
+                                                        : &found->residual;
     ++*count;
     if (*count <= MOST_PRINTED && (broken || !found->quiet))
         printf("%s: %s\n", severity, text);
@@ -80,18 +82,23 @@ static int run(const ln_options *options, ln_error *err)
     ln_store_close(store);
     if (status != LN_OK)
         return (int)status;
-    if (found.broken > MOST_PRINTED || found.residual > MOST_PRINTED)
+    if (found.broken > MOST_PRINTED || found.residual > MOST_PRINTED ||
+        found.missing > MOST_PRINTED)
         printf("... (%d of each kind are printed)\n", MOST_PRINTED);
     printf("%lld tensors and attributions checked: %lld broken, %lld beyond the tolerance of their "
-           "method\n",
+           "method",
            (long long)checked, (long long)found.broken, (long long)found.residual);
+    if (found.missing > 0)
+        printf(", %lld file%s missing", (long long)found.missing, found.missing == 1 ? "" : "s");
+    putchar('\n');
     if (fflush(stdout) != 0)
         return ln_fail(err, LN_EIO, "the output cannot be written");
-    return found.broken > 0 || (options->strict && found.residual > 0);
+    return found.broken > 0 || (options->strict && (found.residual > 0 || found.missing > 0));
 }
 
 static const ln_option_note notes[] = {
-    {"quiet", "", "residuals beyond their tolerance are counted only"},
+    {"strict", "", "residuals beyond their tolerance and missing files fail too"},
+    {"quiet", "", "print only what is broken; residuals and missing files are counted"},
     {NULL, NULL, NULL},
 };
 
@@ -104,9 +111,11 @@ const ln_command ln_command_verify = {
     .notes = notes,
     .summary = "check the store's integrity and the axioms of its attributions",
     .details =
-        "Integrity: SQLite's own checks, the hash of every tensor, every attribution's numbers\n"
-        "against its recorded total. Axioms: |residual| <= tolerance * scale for methods that\n"
-        "promise completeness. Exit status 1 for broken integrity; with --strict also for\n"
-        "residuals beyond their tolerance.",
+        "Integrity: SQLite's own checks, references between rows, the hash of every tensor, of\n"
+        "every stored script and of the files beside the store (pictures), every attribution's\n"
+        "numbers against its recorded total. Axioms: |residual| <= tolerance * scale for methods\n"
+        "that promise completeness. Runs whose process has died are marked interrupted.\n"
+        "Exit status 1 for broken integrity; with --strict also for residuals beyond their\n"
+        "tolerance and for files that are not there.",
     .run = run,
 };

@@ -96,7 +96,8 @@ static void schema_is_strict_wal_and_paged(void **state)
     assert_rows(f.store, "PRAGMA journal_mode", "wal");
     assert_rows(f.store, "PRAGMA synchronous", "1");
     assert_rows(f.store, "PRAGMA foreign_keys", "1");
-    assert_rows(f.store, "SELECT version, length(applied_at) FROM schema_version", "1|24");
+    assert_rows(f.store, "SELECT min(version), min(length(applied_at)) FROM schema_version",
+                "1|24");
     /* Every `id` is the row's number. */
     assert_rows(
         f.store,
