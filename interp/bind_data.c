@@ -241,6 +241,12 @@ static int dataset_info(lua_State *L)
     lua_setfield(L, -2, "target");
     push_texts(L, data->classes, data->class_count);
     lua_setfield(L, -2, "classes");
+    lua_createtable(L, data->column_count, 0);
+    for (int c = 0; c < data->column_count; c++) {
+        lua_pushstring(L, data->columns[c].name);
+        lua_rawseti(L, -2, c + 1);
+    }
+    lua_setfield(L, -2, "columns");
     return 1;
 }
 

@@ -6,6 +6,7 @@
 #include "graph/graph.h"
 #include "interp.h"
 #include "model/model.h"
+#include "model/restore.h"
 #include "onnx/onnx.h"
 
 /* model_onnx(path, { head, task }) -> model, { path, sha256, producer, opset } */
@@ -135,24 +136,9 @@ static int model_info(lua_State *L)
 static int model_weights(lua_State *L)
 {
     const ln_model *model = ln_check_model(L, 1);
-    const ln_graph *graph = model->graph;
-    ln_shape shape = {.rank = 1};
-    for (int v = 0; v < graph->value_count; v++) {
-        if (graph->values[v].trainable) {
-            shape.dims[0] += ln_shape_count(&graph->values[v].constant->shape);
-        }
-    }
     ln_error err = {0};
-    ln_tensor **slot = ln_new_tensor(L);
-    if (ln_tensor_new(LN_F32, &shape, slot, &err)) {
+    if (ln_graph_weights(model->graph, ln_new_tensor(L), &err)) {
         return ln_raise(L, &err);
-    }
-    float *to = ln_f32(*slot);
-    for (int v = 0; v < graph->value_count; v++) {
-        if (graph->values[v].trainable) {
-            memcpy(to, graph->values[v].constant->data, graph->values[v].constant->bytes);
-            to += ln_shape_count(&graph->values[v].constant->shape);
-        }
     }
     return 1;
 }

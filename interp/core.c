@@ -277,6 +277,7 @@ int ln_core_open(lua_State *L)
     ln_bind_data(L);
     ln_bind_groups(L);
     ln_bind_network(L);
+    ln_bind_saved(L);
     ln_bind_model(L);
     ln_bind_train(L);
     ln_bind_explain(L);

@@ -16,6 +16,7 @@ void ln_bind_tensor(lua_State *L);
 void ln_bind_data(lua_State *L);
 void ln_bind_groups(lua_State *L);
 void ln_bind_network(lua_State *L);
+void ln_bind_saved(lua_State *L);
 void ln_bind_model(lua_State *L);
 void ln_bind_train(lua_State *L);
 void ln_bind_explain(lua_State *L);

@@ -187,6 +187,8 @@ static bool read_number(reader *r)
     char buffer[64];
     size_t length = 0;
     bool whole = true;
+    if (r->end - r->at > 1 && r->at[0] == '-' && r->at[1] == '0')
+        whole = false; /* -0 has a sign that no integer has */
     while (r->at + length < r->end && length < sizeof buffer - 1 &&
            strchr("+-0123456789.eE", r->at[length]) && r->at[length]) {
         buffer[length] = r->at[length];

@@ -13,6 +13,7 @@
 local arrays = require "arrays"
 local core = require "core"
 local fail = require "fail"
+local models = require "models"
 local own = require "own"
 local references = require "references"
 
@@ -82,103 +83,6 @@ local function selection(data, node, run)
   return within(node, "split", core.dataset_rows, data.dataset, {
     split = options.split, take = options.take, sample = options.sample, class = class,
     seed = run.seed })
-end
-
--- ------------------------------------------------------------------------------------------ model
-
-local function ends_in(graph)
-  local last = graph.nodes[#graph.nodes]
-  return last and last.layer
-end
-
-local function make_model(run, data, shared, train_rows)
-  local node = run.model
-  local options = node.options
-  if node.word == "onnx" then
-    if data then
-      fail.at(node, "path", "an ONNX model reads arrays: data = csv needs a network {...}",
-        "give inputs = npy \"x.npy\" in place of data")
-    end
-    local model, file = within(node, "path", core.model_onnx, options.path,
-      { head = options.head, task = run.task })
-    return model, file
-  end
-  if data and not train_rows then
-    fail.at(data.node, "split.train", "the training split is empty, and a network's encoding is fitted on it")
-  end
-  if node.word == "blackbox" then
-    return own.model(node, run, data, train_rows, source_hash)
-  end
-  local made = {
-    layers = options.layers, seed = run.seed, task = run.task or "classification",
-  }
-  if data then
-    if not data.info.classification then made.task = "regression" end
-    made.data, made.rows, made.encode = data.dataset, train_rows, options.encode
-    made.input = data.node.options.shape
-  else
-    made.input = options.input
-  end
-  return within(node, nil, core.model_network, made)
-end
-
--- A model whose file does not say what it is: a classifier when it has several outputs or ends in a
--- probability, else a regression.
-local function task_of(run, info)
-  if run.task then return run.task end
-  local last = ends_in(info.graph)
-  if info.outputs > 1 or last == "softmax" or last == "sigmoid" then return "classification" end
-  return "regression"
-end
-
-function bind.model_info(model)
-  local info = core.model_info(model)
-  info.graph = core.json_parse(info.graph_json)
-  return info
-end
-
--- The field that says how many outputs a model has.
-local function end_of(node) return node.word == "blackbox" and "outputs" or "layers" end
-
-function bind.model(run, data, shared, train_rows)
-  local node = run.model
-  if not node then return nil end
-  local model, file
-  if node.word == "onnx" and not run.task then
-    local first = make_model({ model = node, task = "regression" }, data, shared)
-    local task = task_of(run, bind.model_info(first))
-    model, file = make_model({ model = node, task = task }, data, shared)
-  else
-    model, file = make_model(run, data, shared, train_rows)
-  end
-  local info = bind.model_info(model)
-  if data and data.node.options.shape then info.columns = nil end -- pixels: an array
-  if #info.inputs > 1 then
-    fail.at(node, nil, ("the model has %d inputs (%s); models with one input are supported"):format(
-      #info.inputs, table.concat(info.inputs, ", ")))
-  end
-  if data and info.task == "classification" and #data.info.classes < 2 then
-    fail.at(data.node, "target", ("column '%s' holds one class only: %s"):format(data.info.target,
-      data.info.classes[1]), "two classes or more are needed")
-  end
-  if data and info.task == "classification" and #data.info.classes ~= info.classes then
-    local count = #data.info.classes
-    local hint = count == 2 and "end the network in dense { 2 } or dense { 1 }"
-      or ("end the network in dense { %d }"):format(count)
-    if node.word == "blackbox" then
-      hint = count == 2 and "outputs = 2, or 1" or ("outputs = %d"):format(count)
-    end
-    fail.at(node, end_of(node), ("the %s in %d outputs, which stand for %d classes, but '%s' has %d: %s")
-      :format(node.word == "blackbox" and "blackbox answers" or "network ends", info.outputs,
-        info.classes, data.info.target, count, table.concat(data.info.classes, ", ")), hint)
-  end
-  if data and info.task == "regression" and info.outputs ~= 1 then
-    local box = node.word == "blackbox"
-    fail.at(node, end_of(node), ("the %s in %d outputs, a regression needs one"):format(
-      box and "blackbox answers" or "network ends", info.outputs),
-      box and "outputs = 1" or "end the network in dense { 1 }")
-  end
-  return model, info, file
 end
 
 -- ------------------------------------------------------------------------------- inputs and labels
@@ -345,11 +249,13 @@ local function bind_scores(run, bound, shared)
 end
 
 -- What decides a run's results: its sources, its parameters, what its files hold, and the program.
+-- Files and saved models stand in it by their hash, not by where they are.
 local function identity_of(run, sources)
   local hashes, params = {}, {}
   for i, source in ipairs(sources) do hashes[i] = source.sha256 end
   for _, row in ipairs(require("log").params_of(run)) do
-    if not row.key:find("%.path$") then params[#params + 1] = { row.key, row.text or row.num } end
+    local aside = row.key:find("%.path$") or row.key == "model.run" or row.key == "model.uuid"
+    if not aside then params[#params + 1] = { row.key, row.text or row.num } end
   end
   local files, functions = arrays.hashes(), own.identities(run)
   return core.sha256(core.json { version = core.version, sources = hashes, params = params,
@@ -395,7 +301,8 @@ function bind.content(run, shared)
     end
     return bound
   end
-  bound.model, bound.info, bound.model_file = bind.model(run, data, shared, bound.train_rows)
+  bound.model, bound.info, bound.model_file = models.bind(run, data, bound.train_rows,
+    { shared = shared, source_hash = source_hash })
   if bound.model_file then arrays.note(bound.model_file) end
   if data and bound.train_rows then
     bound.train_x = within(data.node, nil, core.model_encode, bound.model, data.dataset,

@@ -2,8 +2,8 @@
 -- writes and commits; nothing is reported before its commit. Names of tables and columns are those
 -- of docs/store.md.
 local core = require "core"
-local bind = require "bind"
 local callback = require "callback"
+local models = require "models"
 
 local log = {}
 
@@ -170,7 +170,7 @@ end
 
 function log.model(store, run_id, bound)
   transaction(store, function()
-    local info = bind.model_info(bound.model) -- again: training changed it
+    local info = models.info(bound.model) -- again: training changed it
     local weights
     if info.format == "network" then
       weights = core.store_put_tensor(store, core.model_weights(bound.model))
@@ -178,7 +178,8 @@ function log.model(store, run_id, bound)
     local id, new = core.store_intern(store, "model", "sha256", {
       sha256 = info.sha256, name = bound.run.model.word, format = info.format,
       graph = info.graph_json, parameters = info.graph.parameters, weights = weights,
-      file = bound.model_file and bound.model_file.path or nil })
+      file = bound.model_file and bound.model_file.path or nil,
+      meta = core.json { task = info.task, head = bound.run.model.options.head } })
     if new then
       for i, input in ipairs(info.encoding or {}) do
         core.store_insert(store, "encoding", {

@@ -135,7 +135,8 @@ function rules.train(run, at, context)
   local here = place.child(at, "train")
   if not run.data then place.fail(here, "training needs data", 'add data = csv "..." { ... }') end
   if run.model.word ~= "network" then
-    place.fail(here, "only a network { ... } can be trained", "leave train out")
+    place.fail(here, run.model.word == "saved" and "a saved model is trained already"
+      or "only a network { ... } can be trained", "leave train out")
   end
   if not train.loss then train.default_losses = default_losses(here, context) end
   local task = train.loss and words.find(train.loss.word, "loss").task

@@ -264,8 +264,8 @@ end
 
 -- checked: what schema.check returned. options: of the command line. sources: script and modules.
 function M.main(checked, options, sources)
-  local context = { options = options, sources = sources, shared = {}, invocation = core.uuid(),
-                    pool = core.pool(options.threads) }
+  local context = { options = options, sources = sources, shared = { db = options.db },
+                    invocation = core.uuid(), pool = core.pool(options.threads) }
   local bound, waiting = {}, {} -- waiting: how many runs a training still serves
   for e, experiment in ipairs(checked) do
     bound[e] = {}

@@ -214,6 +214,16 @@ function types.experiment_name(raw, _, at)
   return raw
 end
 
+-- A stored run, as commands take it.
+function types.run(raw, _, at)
+  local value = type(raw) == "number" and math.tointeger(raw)
+  if value and value > 0 then return tostring(value) end
+  if type(raw) ~= "string" or raw == "" then
+    expected(at, 'a run: its number, "last", or an experiment\'s name', raw)
+  end
+  return raw
+end
+
 function types.task(raw, _, at)
   if words.is_word(raw, "task") then return raw.word.name end
   local list = words.names "task"

@@ -317,6 +317,15 @@ end } }]],
     example = 'model = onnx "model.onnx"',
   },
   {
+    name = "saved", category = "model", summary = "the model of a stored run, not trained again",
+    params = {
+      { name = "run", type = "run", position = 1, required = true,
+        help = "the run, as on the command line: its number, the beginning of its uuid, an experiment's "
+          .. "name (its newest run), last or last~1; of the store that this run goes into" },
+    },
+    example = 'model = saved { run = "credit" }',
+  },
+  {
     name = "blackbox", category = "model", summary = "a model that is a function of the script",
     params = {
       { name = "inputs", type = "int", min = 1, otherwise = "as many as the data's encoding makes",

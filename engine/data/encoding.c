@@ -180,7 +180,7 @@ static void categorical_json(ln_text *text, const ln_encoded_column *column, int
         const char *category = column->categories[input - column->first];
         ln_text_add(text, "{\"kind\":\"onehot\",\"category\":");
         ln_text_json_string(text, category, strlen(category));
-        ln_text_add(text, "}");
+        ln_text_add(text, column->required ? ",\"required\":true}" : "}");
         return;
     }
     ln_text_add(text, "{\"kind\":\"ordinal\",\"categories\":[");
@@ -188,7 +188,8 @@ static void categorical_json(ln_text *text, const ln_encoded_column *column, int
         ln_text_add(text, i ? "," : "");
         ln_text_json_string(text, column->categories[i], strlen(column->categories[i]));
     }
-    ln_text_add(text, column->missing_place < 0 ? "]}" : ",null]}");
+    ln_text_add(text, column->missing_place < 0 ? "]" : ",null]");
+    ln_text_add(text, column->required ? ",\"required\":true}" : "}");
 }
 
 ln_status ln_encoding_input_json(const ln_encoding *encoding, int input, char **out, ln_error *err)

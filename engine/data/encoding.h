@@ -67,6 +67,8 @@ typedef struct ln_encoding {
 
 ln_status ln_encoding_fit(const ln_dataset *dataset, const int64_t *rows, int64_t count,
                           const ln_encoding_options *options, ln_encoding **out, ln_error *err);
+/* Of an encoding whose columns are all there: where each one's inputs stand, width and column_of. */
+ln_status ln_encoding_arrange(ln_encoding *encoding, ln_error *err);
 void ln_encoding_free(ln_encoding *encoding);
 /* Rows of a data set -> (count, width) f32. Columns are matched by name. */
 ln_status ln_encoding_apply(const ln_encoding *encoding, const ln_dataset *dataset,
@@ -75,7 +77,8 @@ ln_status ln_encoding_apply(const ln_encoding *encoding, const ln_dataset *datas
 const char *ln_encoding_input_name(const ln_encoding *encoding, int input, char *buffer,
                                    size_t size);
 /* The store's encoding.meta of one input: {"kind":"standard","center":..,"scale":..,"fill":..} or
- * {"kind":"onehot","category":".."} or {"kind":"ordinal","categories":[..]}. Caller frees. */
+ * {"kind":"onehot","category":".."} or {"kind":"ordinal","categories":[..]}, with "required":true
+ * where a category may not miss (a number: its fill is null). Caller frees. */
 ln_status ln_encoding_input_json(const ln_encoding *encoding, int input, char **out, ln_error *err);
 void ln_encoding_hash(const ln_encoding *encoding, ln_hash *hash); /* into the model's identity */
 

@@ -175,8 +175,14 @@ static ln_status fit_column(const fitting *fit, const ln_column *from, ln_encode
                                            : fit_categorical(fit, from, to, err);
 }
 
-static ln_status map_inputs(ln_encoding *encoding, ln_error *err)
+ln_status ln_encoding_arrange(ln_encoding *encoding, ln_error *err)
 {
+    encoding->width = 0;
+    for (int i = 0; i < encoding->column_count; i++) {
+        encoding->columns[i].first = encoding->width;
+        if (__builtin_add_overflow(encoding->width, encoding->columns[i].count, &encoding->width))
+            return ln_fail(err, LN_EINVALID, "the columns have too many encoded inputs");
+    }
     encoding->column_of = ln_alloc((size_t)encoding->width * sizeof *encoding->column_of);
     if (!encoding->column_of)
         return ln_fail_memory(err, (size_t)encoding->width * sizeof *encoding->column_of);
@@ -222,13 +228,10 @@ ln_status ln_encoding_fit(const ln_dataset *dataset, const int64_t *rows, int64_
         goto out;
     }
     encoding->column_count = dataset->column_count;
-    for (int i = 0; i < dataset->column_count && status == LN_OK; i++) {
-        encoding->columns[i].first = encoding->width;
+    for (int i = 0; i < dataset->column_count && status == LN_OK; i++)
         status = fit_column(&fit, &dataset->columns[i], &encoding->columns[i], err);
-        encoding->width += encoding->columns[i].count;
-    }
     if (status == LN_OK)
-        status = map_inputs(encoding, err);
+        status = ln_encoding_arrange(encoding, err);
 out:
     ln_free(fit.values);
     if (status == LN_OK)

@@ -1,0 +1,116 @@
+-- The model of a run: made from what the script says, and held against the data.
+local core = require "core"
+local fail = require "fail"
+local own = require "own"
+local saved = require "saved"
+
+local models = {}
+
+local within = fail.within
+
+function models.info(model)
+  local info = core.model_info(model)
+  info.graph = core.json_parse(info.graph_json)
+  return info
+end
+
+-- A model whose file does not say what it is: a classifier when it has several outputs or ends in a
+-- probability, else a regression.
+local function task_of(model)
+  local info = models.info(model)
+  local last = info.graph.nodes[#info.graph.nodes]
+  local layer = last and last.layer
+  if info.outputs > 1 or layer == "softmax" or layer == "sigmoid" then return "classification" end
+  return "regression"
+end
+
+local function from_onnx(run, data)
+  local node = run.model
+  if data then
+    fail.at(node, "path", "an ONNX model reads arrays: data = csv needs a network {...}",
+      "give inputs = npy \"x.npy\" in place of data")
+  end
+  local function read(task)
+    return within(node, "path", core.model_onnx, node.options.path,
+      { head = node.options.head, task = task })
+  end
+  return read(run.task or task_of(read "regression"))
+end
+
+local function from_network(run, data, train_rows)
+  local options = run.model.options
+  local made = {
+    layers = options.layers, seed = run.seed, task = run.task or "classification",
+  }
+  if data then
+    if not data.info.classification then made.task = "regression" end
+    made.data, made.rows, made.encode = data.dataset, train_rows, options.encode
+    made.input = data.node.options.shape
+  else
+    made.input = options.input
+  end
+  return within(run.model, nil, core.model_network, made)
+end
+
+-- The model, its file ({ path =, sha256 = }) where it has one.
+local function make(run, data, train_rows, context)
+  local word = run.model.word
+  if word == "saved" then return saved.model(run, data, context.shared) end
+  if word == "onnx" then return from_onnx(run, data) end
+  if data and not train_rows then
+    fail.at(data.node, "split.train", "the training split is empty, and a network's encoding is fitted on it")
+  end
+  if word == "blackbox" then return own.model(run.model, run, data, train_rows, context.source_hash) end
+  return from_network(run, data, train_rows)
+end
+
+-- How messages speak of a model's outputs: the field that says how many there are, what ends in them,
+-- and what would make them `count`.
+local ends = {
+  network = { field = "layers", says = "the network ends in",
+    mend = function(count) return ("end the network in dense { %d }"):format(count) end },
+  blackbox = { field = "outputs", says = "the blackbox answers in",
+    mend = function(count) return ("outputs = %d"):format(count) end },
+  saved = { field = "run", says = "the saved model ends in", mend = function() end },
+}
+
+local function check_outputs(node, info, data)
+  local how = ends[node.word]
+  if info.task == "regression" then
+    if info.outputs ~= 1 then
+      fail.at(node, how.field, ("%s %d outputs, a regression needs one"):format(how.says, info.outputs),
+        how.mend(1))
+    end
+    return
+  end
+  local classes = data.info.classes
+  if #classes < 2 then
+    fail.at(data.node, "target", ("column '%s' holds one class only: %s"):format(data.info.target,
+      classes[1]), "two classes or more are needed")
+  elseif #classes ~= info.classes then
+    local hint = how.mend(#classes)
+    if #classes == 2 and hint then
+      hint = hint .. (node.word == "network" and " or dense { 1 }" or ", or 1")
+    end
+    fail.at(node, how.field, ("%s %d outputs, which stand for %d classes, but '%s' has %d: %s"):format(
+      how.says, info.outputs, info.classes, data.info.target, #classes, table.concat(classes, ", ")),
+      hint)
+  end
+end
+
+-- context: { shared =, source_hash = }. The model, what it says of itself, and its file.
+function models.bind(run, data, train_rows, context)
+  local node = run.model
+  if not node then return nil end
+  local model, file = make(run, data, train_rows, context)
+  local info = models.info(model)
+  if data and data.node.options.shape then info.columns = nil end -- pixels: an array
+  if #info.inputs > 1 then
+    fail.at(node, nil, ("the model has %d inputs (%s); models with one input are supported"):format(
+      #info.inputs, table.concat(info.inputs, ", ")))
+  end
+  if data then check_outputs(node, info, data) end
+  return model, info, file
+end
+
+return models
