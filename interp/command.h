@@ -41,6 +41,8 @@ typedef struct ln_options {
     ln_texts params;      /* --param name=value, in order */
     bool write;           /* --write */
     bool strict;          /* --strict */
+    bool all;             /* --all: what does not differ, too */
+    ln_texts fail_above;  /* --fail-above METRIC=DELTA, in order */
 } ln_options;
 
 /* What an option means to one command, where that is not what options.c says of all of them. */

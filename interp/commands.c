@@ -10,6 +10,7 @@
     X(runs)                                                                                        \
     X(show)                                                                                        \
     X(query)                                                                                       \
+    X(compare)                                                                                     \
     X(export)                                                                                      \
     X(verify)                                                                                      \
     X(list)                                                                                        \

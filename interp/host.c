@@ -190,6 +190,7 @@ static void push_options(lua_State *L, const ln_options *options)
     set_texts(L, "argv", &options->argv);
     set_texts(L, "set", &options->set);
     set_texts(L, "allow", &options->allow);
+    set_texts(L, "fail_above", &options->fail_above);
     set_text(L, "db", options->db);
     set_text(L, "numerics", options->numerics);
     set_text(L, "format", options->format);
@@ -199,8 +200,11 @@ static void push_options(lua_State *L, const ln_options *options)
     set_flag(L, "dry_run", options->dry_run);
     set_flag(L, "needed", options->needed);
     set_flag(L, "confine", options->confine);
+    set_flag(L, "all", options->all);
     lua_pushinteger(L, options->threads);
     lua_setfield(L, -2, "threads");
+    lua_pushinteger(L, options->limit);
+    lua_setfield(L, -2, "limit");
     if (options->seed_given) {
         lua_pushinteger(L, options->seed);
         lua_setfield(L, -2, "seed");

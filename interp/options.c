@@ -43,6 +43,9 @@ const ln_option ln_option_rows[] = {
     {"write", 0, LN_OPTION_FLAG, AT(write), "", "let the SQL change the store", false},
     {"strict", 0, LN_OPTION_FLAG, AT(strict), "", "residuals beyond their tolerance fail too",
      false},
+    {"all", 0, LN_OPTION_FLAG, AT(all), "", "also what does not differ", false},
+    {"fail-above", 0, LN_OPTION_TEXTS, AT(fail_above), "METRIC=DELTA",
+     "exit status 3 where the metric got worse by more than DELTA", false},
     {"memory", 0, LN_OPTION_BYTES, AT(memory), "SIZE", "stop beyond this much memory: 500M, 2G",
      true},
     {"timeout", 0, LN_OPTION_SECONDS, AT(timeout), "SECONDS", "stop after this time", true},
@@ -330,21 +333,22 @@ ln_status ln_options_parse(int argc, char **argv, ln_options *options, const ln_
     *kind = LN_ASK_RUN;
 
     /* One block holds all lists: none can be longer than argv. */
-    size_t room = (size_t)argc + 1;
-    const char **block = ln_calloc(7 * room, sizeof *block);
+    const size_t room = (size_t)argc + 1, size = (4 + OPTION_COUNT) * room;
+    const char **block = ln_calloc(size, sizeof *block);
     if (!block)
-        return ln_fail_memory(err, 7 * room * sizeof *block);
+        return ln_fail_memory(err, size * sizeof *block);
     options->argv.at = block;
     options->operands.at = block + room;
     options->arguments.at = block + 2 * room;
-    options->set.at = block + 3 * room;
-    options->allow.at = block + 4 * room;
-    options->params.at = block + 5 * room;
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (ln_option_rows[i].kind == LN_OPTION_TEXTS)
+            ((ln_texts *)(void *)((char *)options + ln_option_rows[i].offset))->at =
+                block + (4 + i) * room;
     for (int i = 0; i < argc; i++)
         options->argv.at[options->argv.count++] = argv[i];
 
     parser p = {.argc = argc, .next = 1, .argv = argv, .options = options};
-    p.used = (const ln_option **)(void *)(block + 6 * room);
+    p.used = (const ln_option **)(void *)(block + 3 * room);
     ln_status status = parse_all(&p, err);
     if (status)
         return status;

@@ -148,7 +148,9 @@ end
 
 local function columns_of(context, chosen)
   local columns, nan = {}, false
-  for _, one in ipairs(core.store_rows(context.store, EXPLANATIONS, { run = context.run })) do
+  local list = context.explanations
+    or core.store_rows(context.store, EXPLANATIONS, { run = context.run })
+  for _, one in ipairs(list) do
     local maps = grid.maps(context.store, one.id)
     if maps then
       local list, most = {}, 0
@@ -195,9 +197,12 @@ local function draw_row(canvas, y, cell, height, sample, columns, context, low, 
   end
 end
 
--- The samples to draw: the first ones, or in turn one of each true class, sorted.
-local function choice(samples, options)
-  local chosen, round, first = {}, {}, {}
+-- The samples to draw: those that the caller names by their rows, else the first ones, or in turn one of
+-- each true class, sorted.
+local function choice(samples, context)
+  local options, chosen, round, first = context.options, {}, {}, {}
+  for _, row in ipairs(context.rows or {}) do chosen[#chosen + 1] = grid.sample(samples, row) end
+  if context.rows then return chosen end
   for i, sample in ipairs(samples) do
     local class = math.type(sample.label) == "integer" and sample.label or 0
     round[class] = (round[class] or 0) + 1
@@ -214,12 +219,14 @@ local function choice(samples, options)
   return chosen
 end
 
+-- context: store, run, options, title; also `explanations`, a list of { id, label } in place of all of
+-- the run's, and `rows`, the rows of the data set to draw.
 function grid.chart(context)
   local samples, low, high = grid.samples(context.store, context.run)
   if not samples or #samples == 0 then
     return figure.message(context.title, "There are no inputs of shape (H, W) or (C, H, W) to draw.")
   end
-  local chosen = choice(samples, context.options)
+  local chosen = choice(samples, context)
   local columns, nan = columns_of(context, chosen)
   if #columns == 0 then
     return figure.message(context.title, "The run has no explanations that are pictures.")

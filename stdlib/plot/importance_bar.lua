@@ -48,7 +48,9 @@ end
 
 return function(context)
   local explanations, top = {}, 1
-  for _, one in ipairs(core.store_rows(context.store, EXPLANATIONS, { run = context.run })) do
+  local list = context.explanations -- { id, label } in place of all of the run's
+    or core.store_rows(context.store, EXPLANATIONS, { run = context.run })
+  for _, one in ipairs(list) do
     if not context.only or context.only == one.id then
       one.rows = core.store_rows(context.store, IMPORTANCE,
         { explanation = one.id, top = context.options.top })
