@@ -43,6 +43,9 @@ typedef struct ln_options {
     bool strict;          /* --strict */
     bool all;             /* --all: what does not differ, too */
     ln_texts fail_above;  /* --fail-above METRIC=DELTA, in order */
+    bool yes;             /* --yes: do not ask */
+    bool no_vacuum;       /* --no-vacuum */
+    const char *remove;   /* --remove NAME, or NULL */
 } ln_options;
 
 /* What an option means to one command, where that is not what options.c says of all of them. */

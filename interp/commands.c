@@ -13,6 +13,10 @@
     X(compare)                                                                                     \
     X(export)                                                                                      \
     X(verify)                                                                                      \
+    X(tag)                                                                                         \
+    X(note)                                                                                        \
+    X(rm)                                                                                          \
+    X(gc)                                                                                          \
     X(list)                                                                                        \
     X(help)                                                                                        \
     X(test)

@@ -78,6 +78,8 @@ ln_status ln_store_each_view(ln_view_fn each, void *context, ln_error *err);
 
 /* Whether the process of a run that is `running` still lives. */
 bool ln_store_run_alive(const ln_store *store, int64_t run);
+/* Whether the process of some run lives, of a finished one too. */
+ln_status ln_store_any_alive(const ln_store *store, bool *alive, ln_error *err);
 void ln_store_running_close(ln_store *store);
 /* Readers: a TEMP view over `run` that shows dead runs as interrupted (*any: there are some). */
 ln_status ln_store_hide_dead(ln_store *store, bool *any, ln_error *err);

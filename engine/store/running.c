@@ -114,6 +114,21 @@ bool ln_store_run_alive(const ln_store *store, int64_t run)
     return alive;
 }
 
+ln_status ln_store_any_alive(const ln_store *store, bool *alive, ln_error *err)
+{
+    char *path = running_path(store);
+    if (!path)
+        return ln_fail_memory(err, strlen(store->path));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    bool locked = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    *alive = locked || (fd < 0 && errno != ENOENT);
+    if (fd >= 0)
+        close(fd);
+    ln_free(path);
+    return LN_OK;
+}
+
 /* The next run after *run that is `running` without a living process; 0 after the last. */
 static ln_status next_dead(ln_store *store, int64_t *run, ln_error *err)
 {

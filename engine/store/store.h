@@ -127,6 +127,31 @@ ln_status ln_store_find_run(ln_store *store, const char *text, int64_t *run, ln_
 ln_status ln_store_run_begin(ln_store *store, int64_t run, ln_error *err);
 ln_status ln_store_mark_dead(ln_store *store, int64_t *marked, ln_error *err);
 
+/* What people add, also to finished runs: a tag (replaced where the run has one of that name) and a
+ * note (an event of level "note"). LN_EINVALID for a name or text that will not do, and for the
+ * removal of a tag that is not there. */
+ln_status ln_store_tag(ln_store *store, int64_t run, const char *key, const char *value,
+                       ln_error *err);
+ln_status ln_store_untag(ln_store *store, int64_t run, const char *key, ln_error *err);
+ln_status ln_store_note(ln_store *store, int64_t run, const char *text, ln_error *err);
+
+/* Removes runs with all that is theirs alone, files below the store's folder included. LN_EFAILED,
+ * and nothing is removed, where one is running or another run resumes or reproduces it. */
+typedef struct ln_removed {
+    int64_t files;   /* removed */
+    int64_t changed; /* left, since they are no longer what was stored */
+} ln_removed;
+ln_status ln_store_remove_runs(ln_store *store, const int64_t *runs, int count, ln_removed *removed,
+                               ln_error *err);
+
+/* Removes what no run refers to (models, data sets, tensors, scripts ...) and tells each kind, its
+ * rows and the bytes of their content; with dry_run it only tells. LN_EFAILED while a run lives. */
+typedef void (*ln_collected_fn)(void *context, const char *what, int64_t rows, int64_t bytes);
+ln_status ln_store_collect(ln_store *store, bool dry_run, ln_collected_fn each, void *context,
+                           ln_error *err);
+/* Gives free pages back to the file system (VACUUM): *bytes fewer. */
+ln_status ln_store_shrink(ln_store *store, int64_t *bytes, ln_error *err);
+
 /* Integrity: PRAGMA integrity_check, foreign keys, the hash of every source, artifact and tensor,
  * every attribution's tensor row and recorded sums, residuals against each explanation's
  * `tolerance`. `run` 0: the whole store. Each finding goes to `each` (severity "broken", "residual",

@@ -36,6 +36,9 @@ static const section sections[] = {
      "UNION ALL SELECT 'resumes', parent_run FROM run WHERE id = :run AND parent_run IS NOT NULL "
      "UNION ALL SELECT 'reproduces', reproduces_run FROM run WHERE id = :run AND reproduces_run "
      "IS NOT NULL"},
+    {"tags", "SELECT key, value FROM tag WHERE run = :run ORDER BY key"},
+    {"notes", "SELECT substr(replace(at, 'T', ' '), 1, 19) AS at, message AS note FROM event "
+              "WHERE run = :run AND level = 'note' ORDER BY id"},
     {"metrics",
      "SELECT m.label AS metric, m.split, m.class, m.slice, e.label AS explanation, "
      "round(m.value, 6) AS value, round(m.lower, 6) AS lower, round(m.upper, 6) AS upper, m.n, "
@@ -58,6 +61,8 @@ static const section sections[] = {
      "told' END AS verdict, detail FROM expectation WHERE invocation = (SELECT invocation FROM run "
      "WHERE id = :run) AND experiment = (SELECT experiment FROM run WHERE id = :run) AND "
      "(run IS NULL OR run = :run) ORDER BY seq"},
+    {"events", "SELECT substr(replace(at, 'T', ' '), 1, 19) AS at, level, message FROM event "
+               "WHERE run = :run AND level <> 'note' ORDER BY id"},
     {"parameters",
      "SELECT key, coalesce(text, num) AS value FROM param WHERE run = :run ORDER BY key"},
     {"sources",
