@@ -26,13 +26,13 @@ static void *params_field(lua_State *L, int table, const ln_word *word)
     return params;
 }
 
-/* One item a row of x, for the target given. */
-static ln_item *new_items(lua_State *L, const ln_tensor *targets)
+/* One item a target, `per_row` of them for each row of x. */
+static ln_item *new_items(lua_State *L, const ln_tensor *targets, int64_t per_row)
 {
     const int64_t count = targets->shape.dims[0];
     ln_item *items = lua_newuserdatauv(L, (size_t)count * sizeof *items + 1, 0);
     for (int64_t i = 0; i < count; i++) {
-        items[i] = (ln_item){.row = i, .target = ln_i64(targets)[i]};
+        items[i] = (ln_item){.row = i / per_row, .target = ln_i64(targets)[i]};
     }
     return items;
 }
@@ -58,7 +58,7 @@ static ln_shape shape_field(lua_State *L, int table)
     return shape;
 }
 
-/* job { explainer, model, link, x, row_ids, targets, baseline, background, groups, group_count,
+/* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background, groups, group_count,
  * shape, params, seed, stream, pool } -> job */
 static int job_new(lua_State *L)
 {
@@ -77,7 +77,7 @@ static int job_new(lua_State *L)
     ln_pool *pool = ln_opt_pool(L, -1);
     void *params = params_field(L, 1, &explainer->word);
     const int params_at = lua_gettop(L);
-    ln_item *items = new_items(L, targets);
+    ln_item *items = new_items(L, targets, ln_integer_field(L, 1, "per_row", 1));
     const int items_at = lua_gettop(L);
     ln_bound_job *bound = ln_new_job(L);
     const int box = lua_gettop(L);

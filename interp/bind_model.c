@@ -5,6 +5,7 @@
 #include "base/parallel.h"
 #include "graph/graph.h"
 #include "interp.h"
+#include "model/head.h"
 #include "model/model.h"
 #include "model/restore.h"
 #include "onnx/onnx.h"
@@ -224,6 +225,52 @@ static int model_predicted(lua_State *L)
     return 1;
 }
 
+/* Whether class a comes before class b in a row of outputs: the greater one, among equals the lower
+ * class. One output is class 1's, `even` where both are as likely. */
+static bool ranks_before(const float *row, int64_t outputs, float even, int64_t a, int64_t b)
+{
+    if (outputs == 1) {
+        return row[0] == even ? a < b : (row[0] > even) == (a == 1);
+    }
+    return row[a] > row[b] || (row[a] == row[b] && a < b);
+}
+
+/* top_targets(model, raw (N, outputs), k) -> (N k) i64: of each row the k classes with the greatest
+ * outputs, the greatest first */
+static int model_top_targets(lua_State *L)
+{
+    const ln_model *model = ln_check_model(L, 1);
+    const ln_tensor *raw = ln_check_tensor(L, 2);
+    const int64_t k = luaL_checkinteger(L, 3), outputs = model->output_count;
+    const int64_t classes = model->class_count ? model->class_count : outputs;
+    luaL_argcheck(L, k >= 1 && k <= classes, 3, "out of range");
+    const ln_shape shape = {.rank = 1, .dims = {raw->shape.dims[0] * k}};
+    const float even = ln_model_head(model).kind == LN_HEAD_NONE ? 0.0F : 0.5F;
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I64, &shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t r = 0; r < raw->shape.dims[0]; r++) {
+        int64_t *chosen = ln_i64(*slot) + r * k, count = 0;
+        for (int64_t c = 0; c < classes; c++) { /* sorted in, the last one drops out */
+            int64_t at = count;
+            while (at > 0 &&
+                   ranks_before(ln_f32(raw) + r * outputs, outputs, even, c, chosen[at - 1])) {
+                at--;
+            }
+            count += count < k;
+            for (int64_t i = count - 1; i > at; i--) {
+                chosen[i] = chosen[i - 1];
+            }
+            if (at < k) {
+                chosen[at] = c;
+            }
+        }
+    }
+    return 1;
+}
+
 /* stored_targets(model, targets) -> targets, -1 (NULL in the store) for a regression's one output */
 static int stored_targets(lua_State *L)
 {
@@ -256,6 +303,7 @@ void ln_bind_model(lua_State *L)
         {"forward", model_forward},
         {"scores", model_scores},
         {"predicted", model_predicted},
+        {"top_targets", model_top_targets},
         {"stored_targets", stored_targets},
         {NULL, NULL},
     };

@@ -22,8 +22,8 @@ static ln_status allocate(ln_explanation *out, int64_t count, int64_t width, ln_
     return LN_OK;
 }
 
-/* precomputed { model, link, values (N, width), outputs (N, outputs), targets (N), first, count,
- * shape } -> piece */
+/* precomputed { model, link, values (N x per_row, width), outputs (N, outputs), targets (N x per_row),
+ * per_row, first, count, shape } -> piece */
 static int precomputed(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -37,6 +37,7 @@ static int precomputed(lua_State *L)
     luaL_argcheck(L, values && outputs && targets, 1, "values, outputs and targets are needed");
     const int64_t first = ln_integer_field(L, 1, "first", 0);
     const int64_t count = ln_integer_field(L, 1, "count", 0);
+    const int64_t per_row = ln_integer_field(L, 1, "per_row", 1);
     lua_getfield(L, 1, "shape");
     const int shape_at = lua_gettop(L);
     const int64_t width = values->shape.dims[1], columns = outputs->shape.dims[1];
@@ -49,10 +50,10 @@ static int precomputed(lua_State *L)
     ln_status status = allocate(&piece->explained, count, width, &err);
     for (int64_t i = 0; i < count && status == LN_OK; i++) {
         ln_target target;
-        items[i] = (ln_item){.row = first + i, .target = ln_i64(targets)[first + i]};
+        items[i] = (ln_item){.row = (first + i) / per_row, .target = ln_i64(targets)[first + i]};
         status = ln_model_target(model, link, items[i].target, &target, &err);
         if (status == LN_OK) {
-            const float output = ln_f32(outputs)[(first + i) * columns + target.index];
+            const float output = ln_f32(outputs)[items[i].row * columns + target.index];
             piece->explained.output[i] = target.offset + target.scale * (double)output;
             piece->explained.baseline_output[i] = NAN;
         }

@@ -232,6 +232,27 @@ static int tensor_rows(lua_State *L)
     return 1;
 }
 
+/* tensor_spread(tensor (N) i64, each, times) -> (N each times) i64: every number `each` times side by
+ * side, and all of that `times` times. */
+static int tensor_spread(lua_State *L)
+{
+    const ln_tensor *tensor = ln_check_tensor(L, 1);
+    const int64_t each = luaL_checkinteger(L, 2), times = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, tensor->dtype == LN_I64 && each > 0 && times >= 0, 1,
+                  "whole numbers expected");
+    const int64_t one = tensor->shape.dims[0] * each;
+    const ln_shape shape = {.rank = 1, .dims = {one * times}};
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I64, &shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t i = 0; i < one * times; i++) {
+        ln_i64(*slot)[i] = ln_i64(tensor)[i % one / each];
+    }
+    return 1;
+}
+
 /* tensor_take(tensor, rows): those rows, copied. */
 static int tensor_take(lua_State *L)
 {
@@ -319,6 +340,7 @@ void ln_bind_tensor(lua_State *L)
         {"tensor_convert", tensor_convert},
         {"tensor_reshape", tensor_reshape},
         {"tensor_rows", tensor_rows},
+        {"tensor_spread", tensor_spread},
         {"tensor_take", tensor_take},
         {"tensor_at", tensor_at},
         {"statistic", tensor_statistic},

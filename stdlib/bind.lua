@@ -149,8 +149,8 @@ local function label_tensor(run, bound, shared, classes)
   end
 end
 
--- Which class or output each row is explained for, once predictions are known:
--- function(raw outputs (N, outputs)) -> tensor of N targets.
+-- Which classes or outputs each row is explained for, once predictions are known:
+-- function(raw outputs (N, outputs)) -> tensor of N x bound.per_row targets, those of a row side by side.
 local function bind_target(run, bound)
   local target, info, count = run.target, bound.info, bound.count
   local classes = info.task == "classification" and info.classes or info.outputs
@@ -170,7 +170,21 @@ local function bind_target(run, bound)
     end
     return value
   end
-  if target.kind == "predicted" then
+  bound.per_row = 1
+  if target.kind == "all" then
+    bound.per_row = classes
+    local ids = {}
+    for i = 1, classes do ids[i] = i - 1 end
+    local every = core.tensor("i64", { classes }, ids)
+    return function() return core.tensor_spread(every, 1, count) end
+  elseif target.kind == "top" then
+    bound.per_row = target.value
+    if target.value > classes then
+      fail.at(run, "target", ("expected at most %d, found %d: the model has %d %s"):format(classes,
+        target.value, classes, info.task == "classification" and "classes" or "outputs"))
+    end
+    return function(raw) return core.top_targets(bound.model, raw, target.value) end
+  elseif target.kind == "predicted" then
     return function(raw) return core.predicted(bound.model, raw) end
   elseif target.kind == "label" then
     if not bound.labels then
@@ -320,7 +334,7 @@ function bind.content(run, shared)
   references.explain(run, bound, shared)
   references.judges(run, bound, shared)
   if #run.explain > 0 then -- is every method defined for this model?
-    local probe = core.fill("i64", { bound.count }, 0)
+    local probe = core.fill("i64", { bound.count * bound.per_row }, 0)
     for _, entry in ipairs(bound.explain) do
       if entry.node.own then
         within(entry.node, "link", own.check, bound, entry)

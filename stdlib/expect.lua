@@ -40,22 +40,23 @@ local function bound_verdict(store, node, ids)
   return held, detail
 end
 
+-- The two values of one judge, by sample and target: pairs in which both are defined. Several targets
+-- of a sample are one observation, their mean: they are no independent ones.
 local SERIES = [[
-SELECT m.sample, m.value, m.higher_is_better FROM metric m JOIN explanation e ON e.id = m.explanation
+SELECT a.sample, avg(m.value) AS x, avg(o.value) AS y, min(m.higher_is_better) AS higher
+FROM metric m JOIN explanation e ON e.id = m.explanation JOIN attribution a ON a.id = m.attribution
+JOIN explanation f ON f.run = e.run AND f.label = :other
+JOIN attribution b ON b.explanation = f.id AND b.seq = a.seq AND b.sample = a.sample
+JOIN metric o ON o.attribution = b.id AND o.label = m.label AND o.scope = 'attribution'
 WHERE m.run = :run AND e.label = :explainer AND m.label = :judge AND m.scope = 'attribution'
-ORDER BY m.id]]
+AND m.value IS NOT NULL AND o.value IS NOT NULL
+GROUP BY a.sample ORDER BY min(a.seq)]]
 
--- The two series of one judge, sample by sample; pairs in which one is undefined are left out.
 local function paired(store, run, judge, left, right)
-  local a = core.store_rows(store, SERIES, { run = run, judge = judge, explainer = left })
-  local b = core.store_rows(store, SERIES, { run = run, judge = judge, explainer = right })
   local x, y, higher = {}, {}, true
-  for i, row in ipairs(a) do
-    higher = row.higher_is_better == 1
-    if row.value and b[i] and b[i].value then
-      x[#x + 1] = row.value
-      y[#y + 1] = b[i].value
-    end
+  for i, row in ipairs(core.store_rows(store, SERIES, { run = run, judge = judge, explainer = left,
+                                                        other = right })) do
+    x[i], y[i], higher = row.x, row.y, row.higher == 1
   end
   return x, y, higher
 end

@@ -229,15 +229,16 @@ function own.check(bound, entry)
   entry.about = nil -- training changes the model
 end
 
--- Fills entry.values for rows [first, first + count). Returns why rows have none, by place in the
+-- Fills entry.values for items [first, first + count). Returns why some have none, by place in the
 -- piece, and the rows that the function had the model evaluate.
 function own.explain(node, run, bound, entry, targets, first, count)
   local about, reasons, evaluations = about_of(bound, entry), {}, 0
   for i = 1, count do
     local at = first + i - 1
-    local row = core.tensor_at(bound.row_ids, at)
+    local place = at // bound.per_row
+    local row = core.tensor_at(bound.row_ids, place)
     local found, why = callback.call(node, "run", run.seed, row, node.options.run,
-      model_for(node, run, bound, entry, about, row), core.row_list(bound.x, at),
+      model_for(node, run, bound, entry, about, row), core.row_list(bound.x, place),
       core.tensor_at(targets, at))
     local list, reason
     if found == nil then

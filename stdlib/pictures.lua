@@ -112,11 +112,9 @@ end
 local function export_maps(store, run, one, folder, experiment, say)
   local maps = grid.maps(store, one.id)
   local samples, low, high = grid.samples(store, run)
-  local seen = {}
   for _, map in ipairs(maps.list) do
     local name = ("%s.%s"):format(plain(one.label), map.row < 0 and "all" or map.row)
-    if seen[name] then name = ("%s.target-%d"):format(name, map.target) end
-    seen[name] = true
+    if maps.several then name = ("%s.target-%d"):format(name, map.target) end
     local path = ("%s/%s.png"):format(folder, name)
     local canvas <close> = single(one.label, map, samples and grid.sample(samples, map.row), low, high,
       experiment)

@@ -69,6 +69,7 @@ local function target_parts(run)
   local target = run.target
   if #run.explain == 0 then return {} end
   if target.value == nil then return { target.kind } end
+  if target.kind == "top" then return { "top " .. target.value } end
   if target.kind == "list" then return { ("a list of %d"):format(#target.value) } end
   return { tostring(target.value) }
 end

@@ -91,6 +91,18 @@ local function bind_groups(node, bound, shared, space)
   return core.compose_groups(info.column_of, group_of), count, "group"
 end
 
+-- The array with its first axes, rows and the targets of each, as one.
+local function items_first(array, node, bound)
+  local shape, per_row = array.info.shape, bound.per_row
+  if shape[2] ~= per_row then
+    fail.at(node, "values", ("each row has %d targets: expected shape (%d, %d, ...), found %s in %s"):format(
+      per_row, bound.count, per_row, arrays.shape_text(shape), array.path))
+  end
+  local flat = { shape[1] * per_row, table.unpack(shape, 3) }
+  local tensor = core.tensor_reshape(array.tensor, flat)
+  return { tensor = tensor, path = array.path, info = core.tensor_info(tensor) }
+end
+
 -- Attributions from a file: a number a column of a table, or a number an input.
 local function bind_precomputed(node, bound, shared, entry)
   local array = arrays.read(node.options.values, shared, node, "values")
@@ -100,12 +112,17 @@ local function bind_precomputed(node, bound, shared, entry)
     fail.at(node, "values", ("expected one attribution for each of the %d inputs, found shape %s in %s")
       :format(bound.count, arrays.shape_text(shape), array.path))
   end
+  local per_row = bound.per_row > 1 and "target" or "row"
+  if bound.per_row > 1 then
+    array = items_first(array, node, bound)
+    width = arrays.product(array.info.shape, 2)
+  end
   local columns = info.columns and #info.columns
   entry.space = width == columns and node.options.space ~= "input" and "column" or "input"
   if entry.space == "input" and width ~= info.width then
-    fail.at(node, "values", ("expected %s%d numbers a row, one an input, found shape %s in %s"):format(
-      columns and columns .. " numbers a row, one a column, or " or "", info.width,
-      arrays.shape_text(shape), array.path))
+    fail.at(node, "values", ("expected %s%d numbers a %s, one an input, found shape %s in %s"):format(
+      columns and ("%d numbers a %s, one a column, or "):format(columns, per_row) or "", info.width,
+      per_row, arrays.shape_text(shape), array.path))
   end
   entry.sum_over = entry.space == "column" and info.column_of or nil
   entry.width = width
@@ -150,7 +167,7 @@ function references.job(run, bound, entry, targets, pool)
   local node = entry.node
   return within(node, nil, core.job, {
     explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
-    row_ids = bound.row_ids, targets = targets, baseline = entry.baseline,
+    row_ids = bound.row_ids, targets = targets, per_row = bound.per_row, baseline = entry.baseline,
     groups = entry.groups, group_count = entry.groups and entry.width or nil,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape,

@@ -64,7 +64,7 @@ SELECT name, idx, mean_abs, mean FROM feature_importance WHERE run = :run AND ex
 ORDER BY mean_abs DESC, idx LIMIT :top]]
 
 local EXPLANATIONS = [[
-SELECT e.id, e.label, e.status, e.evaluations, count(a.id) AS n,
+SELECT e.id, e.label, e.status, e.evaluations, count(a.id) AS n, count(DISTINCT a.sample) AS samples,
 sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual
 FROM explanation e LEFT JOIN attribution a ON a.explanation = e.id
 WHERE e.run = :run GROUP BY e.id ORDER BY e.seq]]
@@ -74,7 +74,11 @@ local function explanations(store, run)
   if #list == 0 then return end
   local rows, top = { { "explanation", "rows", "evaluations", "greatest |residual|" } }, {}
   for e, explanation in ipairs(list) do
-    rows[#rows + 1] = { explanation.label, number(explanation.n), number(explanation.evaluations),
+    local count = number(explanation.n)
+    if explanation.samples > 0 and explanation.n > explanation.samples then -- several targets a row
+      count = ("%d x %s"):format(explanation.samples, number(explanation.n // explanation.samples))
+    end
+    rows[#rows + 1] = { explanation.label, count, number(explanation.evaluations),
                         explanation.checked > 0 and number(explanation.residual) or "-" }
     top[e] = core.store_rows(store, IMPORTANCE,
       { run = run, explanation = explanation.id, top = TOP })

@@ -279,8 +279,10 @@ function resolve.inputs(raw, _, at, context)
   resolve.misplaced(raw, { "rows", "array" }, at)
 end
 
-function resolve.target(raw, _, at)
-  if words.is_word(raw, "target") then return { kind = raw.word.name } end
+function resolve.target(raw, _, at, context)
+  if words.is_word(raw, "target") then
+    return { kind = raw.word.name, value = resolve.node(raw, at, context).options.count }
+  end
   if words.is_word(raw) then resolve.misplaced(raw, { "target" }, at) end
   if words.is_table(raw) then
     local values = {}
@@ -292,7 +294,7 @@ function resolve.target(raw, _, at)
   local ok = type(raw) == "string" and raw ~= ""
     or type(raw) == "number" and math.tointeger(raw) and raw >= 0
   if not ok then
-    place.expected(at, "predicted, label, a class's number from 0 or name, or a list of them", raw)
+    place.expected(at, "predicted, label, all, top(k), a class's number from 0 or name, or a list of them", raw)
   end
   local value = math.tointeger(raw) or raw
   return { kind = type(raw) == "string" and "name" or "class",

@@ -125,7 +125,7 @@ local function judge_means(bound, entry, explanation, context)
   if #rows > 0 then log.metrics(context.store, context.run_id, rows) end
 end
 
--- A function of (first row, number of rows) that gives the piece: computed by the explainer's job, or
+-- A function of (first item, number of items) that gives the piece: computed by the explainer's job, or
 -- cut from what the script brought (then there is no job), in a file or by a function. Of the latter
 -- also the reasons of rows without values, and what it had the model evaluate.
 local function piece_maker(run, bound, entry, targets, job, context)
@@ -137,14 +137,15 @@ local function piece_maker(run, bound, entry, targets, job, context)
   end
   local outputs = core.forward(bound.model, entry.link, bound.x, context.pool)
   local node = entry.node
-  if node.own then entry.values = core.fill("f32", { bound.count, entry.width }, 0) end
+  if node.own then entry.values = core.fill("f32", { bound.count * bound.per_row, entry.width }, 0) end
   return function(first, rows)
     local reasons, evaluations
     if node.own then
       reasons, evaluations = own.explain(node, run, bound, entry, targets, first, rows)
     end
     return core.precomputed { model = bound.model, link = entry.link, values = entry.values,
-      outputs = outputs, targets = targets, first = first, count = rows, shape = shape },
+      outputs = outputs, targets = targets, per_row = bound.per_row, first = first, count = rows,
+      shape = shape },
       reasons, evaluations
   end
 end
@@ -156,12 +157,13 @@ local function explain(run, bound, entry, seq, targets, context)
   local job <close> = not entry.values and not entry.node.own
     and references.job(run, bound, entry, targets, context.pool) or nil
   local piece_of = piece_maker(run, bound, entry, targets, job, context)
-  local evaluations, count, piece = 0, bound.count, piece_rows(entry.width)
+  local evaluations, count, piece = 0, bound.count * bound.per_row, piece_rows(entry.width)
   local target_ids = core.stored_targets(bound.model, targets)
+  local item_rows = core.tensor_spread(bound.row_ids, bound.per_row, 1)
   for first = 0, count - 1, piece do
     local rows = math.min(piece, count - first)
     local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows)
-    local samples = core.tensor_take(bound.samples, core.tensor_rows(bound.row_ids, first, rows))
+    local samples = core.tensor_take(bound.samples, core.tensor_rows(item_rows, first, rows))
     local verdicts = judge_piece(run, bound, entry, context,
       { result = result, explanation = explanation, samples = samples })
     log.piece(store, run_id, explanation, entry, first, { samples = samples, reasons = reasons,

@@ -102,7 +102,7 @@ return {
       { name = "scores", type = "word", choices = "array",
         help = "an array file of probabilities made elsewhere, in place of a model" },
       { name = "target", type = "target", otherwise = "predicted",
-        help = "the output to explain: predicted, label, a class's number or name, or a list with "
+        help = "the output to explain: predicted, label, all, top(k), a class's number or name, or a list with "
           .. "one entry a row" },
       { name = "link", type = "choice", choices = "raw|logit|probability|loss", default = '"raw"',
         help = "the scale that is explained" },
@@ -206,7 +206,7 @@ return {
     params = {
       { name = "values", type = "word", choices = "array", position = 1, required = true,
         help = "npy ...: (N, ...), the rows of inputs in order; a number a column or a number an "
-          .. "input" },
+          .. "input; with several targets a row (N, targets, ...)" },
       { name = "method", type = "string", help = "what made them: kept in the parameters" },
     },
     cost = "one forward pass a row, for the explained number",
@@ -357,6 +357,16 @@ end }]],
     params = {}, example = "target = predicted" },
   { name = "label", category = "target", summary = "explain the true class",
     params = {}, example = "target = label" },
+  { name = "all", category = "target", summary = "explain every class (or output): one attribution each",
+    params = {}, example = "target = all" },
+  {
+    name = "top", category = "target", summary = "explain the classes with the greatest outputs, one attribution each",
+    params = {
+      { name = "count", type = "int", position = 1, required = true, min = 1,
+        help = "how many of them, the greatest first; among equal ones the lower class" },
+    },
+    example = "target = top(3)",
+  },
   { name = "classification", category = "task", summary = "the target is classes",
     params = {}, example = "task = classification" },
   { name = "regression", category = "task", summary = "the target is a number",

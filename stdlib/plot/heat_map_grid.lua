@@ -1,4 +1,5 @@
--- A grid of heat maps: a row a sample, a column an explanation, the inputs themselves in the first.
+-- A grid of heat maps: a row a sample (and target, where each has several), a column an explanation, the
+-- inputs themselves in the first.
 -- Colour images and feature maps are summed over their channels. Signed maps are centred at 0, maps
 -- without negative numbers (saliency) use the one-sided colours, unless `colours` says otherwise. A
 -- map's darkest colour is its own greatest |value| (written beneath it), or with scale = "shared" that
@@ -37,8 +38,8 @@ end
 -- Whether rows of this shape can be drawn: (N, H, W) or (N, C, H, W).
 function grid.drawable(shape) return #shape == 3 or #shape == 4 end
 
--- The attributions of an explanation by row of the data set: { [row] = map }, or nil where they are
--- no pictures. Of several targets a sample the first is taken.
+-- The attributions of an explanation by row of the data set: { [row] = { map a target } }, and all of
+-- them as `list`; nil where they are no pictures.
 function grid.maps(store, explanation)
   local values, rows, targets = core.store_explanation(store, explanation)
   if not values then return nil end
@@ -49,12 +50,14 @@ function grid.maps(store, explanation)
     values = core.tensor_reshape(values, shape)
   end
   if not grid.drawable(shape) then return nil end
-  local maps = { list = {} }
+  local maps = { list = {}, several = false }
   for i, row in ipairs(rows) do
     local map = { values = row_of(values, i - 1), row = row, target = targets[i] }
     map.low, map.high, map.most, map.nan = core.heat_range(map.values, true)
     maps.list[i] = map
-    maps[row] = maps[row] or map
+    maps[row] = maps[row] or {}
+    table.insert(maps[row], map)
+    maps.several = maps.several or #maps[row] > 1
   end
   return maps
 end
@@ -90,9 +93,13 @@ local function class_name(sample, class)
   return math.type(class) == "integer" and ("class %d"):format(class) or figure.number(class)
 end
 
--- What stands beside a row: which sample, what it is, what the model says.
-function grid.caption(sample)
+-- What stands beside a row: which sample, what it is, what the model says; the class that is explained,
+-- where it is one of several.
+function grid.caption(sample, target)
   local lines = { ("row %d"):format(sample.idx) }
+  if target and target >= 0 then
+    lines[2] = ("explained: %s"):format(sample.classes and class_name(sample, target) or target)
+  end
   local label, predicted = class_name(sample, sample.label), class_name(sample, sample.class)
   if label then lines[#lines + 1] = "true: " .. label end
   if predicted then
@@ -155,8 +162,7 @@ local function columns_of(context, chosen)
     if maps then
       local list, most = {}, 0
       for _, sample in ipairs(chosen) do
-        local map = maps[sample.idx]
-        if map then
+        for _, map in ipairs(maps[sample.idx] or {}) do
           list[#list + 1] = map
           most = math.max(most, map.most)
           nan = nan or map.nan > 0
@@ -178,15 +184,34 @@ local function header(canvas, x, cell, text, below)
   end
 end
 
-local function draw_row(canvas, y, cell, height, sample, columns, context, low, high)
-  local shared = context.options.scale == "shared"
-  local lines = grid.caption(sample)
+-- { sample =, nth = } a row of the grid: the targets of a sample one below the other.
+local function rows_of(chosen, columns)
+  local rows = {}
+  for _, sample in ipairs(chosen) do
+    local count = 1
+    for _, column in ipairs(columns) do
+      count = math.max(count, column.maps[sample.idx] and #column.maps[sample.idx] or 0)
+    end
+    for nth = 1, count do rows[#rows + 1] = { sample = sample, nth = nth, several = count > 1 } end
+  end
+  return rows
+end
+
+local function map_of(column, row)
+  local maps = column.maps[row.sample.idx]
+  return maps and maps[row.nth]
+end
+
+local function draw_row(canvas, y, cell, height, row, columns, context, low, high)
+  local shared, sample = context.options.scale == "shared", row.sample
+  local first = map_of(columns[1], row)
+  local lines = grid.caption(sample, row.several and first and first.target or nil)
   figure.text(canvas, LEFT - 14, y + height / 2, table.concat(lines, "\n"),
     { size = 11, x = 1, y = 0.5, colour = figure.ink, most = LEFT - 30 })
   grid.draw(canvas, LEFT, y, cell, height, sample.image, { image = true, low = low, high = high })
   for i, column in ipairs(columns) do
     local x = LEFT + i * (cell + GAP)
-    local map = column.maps[sample.idx]
+    local map = map_of(column, row)
     if map then
       local limit = shared and column.most or map.most
       grid.draw(canvas, x, y, cell, height, map.values, { limit = limit, map = column.kind, low = low,
@@ -231,6 +256,7 @@ function grid.chart(context)
   if #columns == 0 then
     return figure.message(context.title, "The run has no explanations that are pictures.")
   end
+  local rows = rows_of(chosen, columns)
   local kinds, both = {}, {}
   for _, column in ipairs(columns) do
     if not kinds[column.kind] then
@@ -243,7 +269,7 @@ function grid.chart(context)
   local height = math.max(60, math.min(cell, cell * shape[#shape - 1] / shape[#shape]))
   local legend = LEFT + (#columns + 1) * (cell + GAP) + 16
   local width, line = legend + 92, height + GAP + 8
-  local canvas = figure.new(width, math.max(HEAD + #chosen * line + 12,
+  local canvas = figure.new(width, math.max(HEAD + #rows * line + 12,
     HEAD + #both * (BAR + 50) + (nan and 24 or 0)))
   figure.title(canvas, context.title, context.options.scale == "shared"
     and "attribution of each pixel; each column has one scale"
@@ -253,8 +279,8 @@ function grid.chart(context)
     header(canvas, LEFT + i * (cell + GAP), cell, column.label, context.options.scale == "shared"
       and ("max %s"):format(figure.number(column.most)) or nil)
   end
-  for i, sample in ipairs(chosen) do
-    draw_row(canvas, HEAD + (i - 1) * line, cell, height, sample, columns, context, low, high)
+  for i, row in ipairs(rows) do
+    draw_row(canvas, HEAD + (i - 1) * line, cell, height, row, columns, context, low, high)
   end
   for i, kind in ipairs(both) do bar(canvas, legend, HEAD + (i - 1) * (BAR + 50), kind, kind) end
   if nan then

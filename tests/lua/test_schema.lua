@@ -153,7 +153,7 @@ t.test("targets", function()
   t.equal(target "2", { kind = "class", value = 2 })
   t.equal(target '"bad"', { kind = "name", value = "bad" })
   t.equal(target "{ 0, 1, 1 }", { kind = "list", value = { 0, 1, 1 } })
-  t.raises("s.lua:1: target: expected predicted, label, a class's number from 0 or name, or a list of "
+  t.raises("s.lua:1: target: expected predicted, label, all, top(k), a class's number from 0 or name, or a list of "
     .. "them, found -1", nil, target, "-1")
   t.raises("s.lua:1: target[2]: expected a class's name, or its number from 0, found 1.5", nil, target,
     "{ 0, 1.5 }")
