@@ -51,6 +51,17 @@ typedef struct ln_reshape_attributes {
     bool whole; /* the shape names the rows' axis too */
 } ln_reshape_attributes;
 
+/* The functions of scalar.c that have parameters: a and b are the first two of each descriptor. */
+typedef struct ln_scalar_attributes {
+    double a, b;
+    int approximate; /* "gelu": 0 none, 1 tanh */
+} ln_scalar_attributes;
+
+/* "is_inf" */
+typedef struct ln_is_inf_attributes {
+    bool negative, positive; /* which infinities count */
+} ln_is_inf_attributes;
+
 /* "relu", "sigmoid", "tanh", "identity", "add", "class_loss" have none. */
 
 #endif

@@ -24,10 +24,29 @@ ln_status ln_axis_resolve(int64_t axis, int rank, int *out, ln_error *err);
 ln_status ln_copy_forward(const ln_pass *pass, ln_error *err);
 ln_status ln_copy_backward(const ln_pass *pass, ln_error *err);
 
-/* The families' descriptors, in the table of layers.c. */
-extern const ln_layer ln_layer_dense, ln_layer_relu, ln_layer_leaky_relu, ln_layer_sigmoid,
-    ln_layer_tanh, ln_layer_elu, ln_layer_softplus, ln_layer_dropout, ln_layer_softmax,
-    ln_layer_class_loss, ln_layer_add, ln_layer_concat, ln_layer_flatten, ln_layer_reshape,
-    ln_layer_identity;
+/* All layers, a family a line or two: the table of layers.c. */
+/* clang-format off */
+#define LN_LAYERS(X) \
+    X(dense) \
+    X(relu) X(leaky_relu) X(sigmoid) X(tanh) X(elu) X(softplus) \
+    X(relu6) X(silu) X(mish) X(hardswish) X(softsign) X(tanhshrink) X(logsigmoid) X(selu) \
+    X(hardsigmoid) X(hardtanh) X(celu) X(threshold) X(hardshrink) X(softshrink) X(gelu) \
+    X(clip) X(clipped_line) X(shrink) \
+    X(abs) X(neg) X(sign) X(reciprocal) X(sqrt) X(exp) X(log) X(floor) X(ceil) X(round) X(erf) \
+    X(sin) X(cos) X(tan) X(asin) X(acos) X(atan) \
+    X(sinh) X(cosh) X(asinh) X(acosh) X(atanh) \
+    X(dropout) \
+    X(softmax) X(class_loss) \
+    X(flatten) X(reshape) X(identity) \
+    X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum) X(fmod) X(mod) X(prelu) \
+    X(equal) X(less) X(less_or_equal) X(greater) X(greater_or_equal) X(is_nan) X(is_inf) \
+    X(logical_and) X(logical_or) X(logical_xor) X(not) X(where) \
+    X(bitwise_and) X(bitwise_or) X(bitwise_xor) X(shift_left) X(shift_right) \
+    X(concat)
+/* clang-format on */
+
+#define X(name) extern const ln_layer ln_layer_##name;
+LN_LAYERS(X)
+#undef X
 
 #endif

@@ -13,14 +13,6 @@ static void each(int64_t count, const double *x, double *y, double (*function)(d
         y[i] = function(x[i]);
 }
 
-static int64_t elements(const layer_case *layer, int64_t rows)
-{
-    return rows * ln_shape_count(&layer->shapes[0]);
-}
-
-#define REFERENCE(name)                                                                            \
-    static void name(const layer_case *layer, int64_t rows, const double *const *in, double *out)
-
 static double relu(double x)
 {
     return x > 0 ? x : 0;
@@ -133,36 +125,6 @@ REFERENCE(class_loss_reference)
     }
 }
 
-/* Every operand broadcast to (rows, 2, 3) or (rows, 3): by the rules of numpy, index by index. */
-REFERENCE(add_reference)
-{
-    int64_t dims[3] = {rows, 1, 1};
-    int rank = 0;
-    for (int k = 0; k < layer->count; k++) {
-        const int own = layer->shapes[k].rank + (k < layer->live);
-        rank = own > rank ? own : rank;
-    }
-    for (int k = 0; k < layer->count; k++)
-        for (int i = 0; i < layer->shapes[k].rank; i++) {
-            const int at = rank - layer->shapes[k].rank + i;
-            if (at > 0 && layer->shapes[k].dims[i] > dims[at])
-                dims[at] = layer->shapes[k].dims[i];
-        }
-    for (int64_t i = 0; i < dims[0] * dims[1] * dims[2]; i++) {
-        int64_t index[3] = {i / (dims[1] * dims[2]), i / dims[2] % dims[1], i % dims[2]};
-        if (rank == 2)
-            index[1] = i % dims[1], index[0] = i / dims[1];
-        out[i] = 0;
-        for (int k = 0; k < layer->count; k++) {
-            const ln_shape *shape = &layer->shapes[k];
-            int64_t at = k < layer->live ? index[0] : 0;
-            for (int j = 0; j < shape->rank; j++)
-                at = at * shape->dims[j] + (shape->dims[j] > 1 ? index[rank - shape->rank + j] : 0);
-            out[i] += in[k][at];
-        }
-    }
-}
-
 /* Along axis 1 or the last of shapes (a, b). */
 REFERENCE(concat_reference)
 {
@@ -180,14 +142,6 @@ REFERENCE(concat_reference)
 }
 
 /* ---------------------------------------------------------------- cases */
-
-#define ROW(...)                                                                                   \
-    {                                                                                              \
-        sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t),                                        \
-        {                                                                                          \
-            __VA_ARGS__                                                                            \
-        }                                                                                          \
-    }
 
 static const layer_case cases[] = {
     {"dense",
@@ -264,13 +218,6 @@ static const layer_case cases[] = {
      {ROW(2, 6)},
      same_reference},
     {"identity", "identity", NULL, 1, 1, {ROW(5)}, same_reference},
-    {"add", "add", NULL, 2, 2, {ROW(2, 3), ROW(2, 3)}, add_reference},
-    {"add three", "add", NULL, 3, 3, {ROW(4), ROW(4), ROW(4)}, add_reference},
-    {"add a bias", "add", NULL, 1, 2, {ROW(2, 3), ROW(3)}, add_reference},
-    {"add a bias with a rows' axis", "add", NULL, 1, 2, {ROW(4), ROW(1, 4)}, add_reference},
-    {"add a number", "add", NULL, 1, 2, {ROW(2, 3), {0}}, add_reference},
-    {"add a column", "add", NULL, 1, 2, {ROW(2, 3), ROW(2, 1)}, add_reference},
-    {"add branches of other shapes", "add", NULL, 2, 2, {ROW(2, 1), ROW(1, 3)}, add_reference},
     {"concat",
      "concat",
      &(ln_axis_attributes){1},
@@ -287,61 +234,5 @@ static const layer_case cases[] = {
      concat_reference},
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
-
-/* The fixed numbers of one input in float64. */
-static inline double *case_input(const layer_bed *bed, int i, int64_t rows)
-{
-    const bool live = i < bed->layer->live;
-    const int64_t count = (live ? rows : 1) * bed->widths[i];
-    double *out = ln_calloc((size_t)count, sizeof *out);
-    for (int64_t j = 0; j < count; j++)
-        out[j] = layer_number(live ? (uint64_t)i : 100 + (uint64_t)i, j);
-    return out;
-}
-
-/* sum of seeds * output, the number whose gradient is taken. */
-static inline double reference_sum(const layer_bed *bed, int64_t rows, double *const *in,
-                                   double *out)
-{
-    double sum = 0;
-    bed->layer->reference(bed->layer, rows, (const double *const *)in, out);
-    for (int64_t i = 0; i < rows * bed->width; i++)
-        sum += layer_number(50, i) * out[i];
-    return sum;
-}
-
-static inline void check_case(const layer_case *layer, int64_t rows)
-{
-    layer_bed bed = layer_bed_make(layer);
-    /* Dropout is the one layer that training changes, and has no parameters. */
-    layer_results got = layer_run(&bed, rows, 0, rows, strcmp(layer->word, "dropout") != 0);
-    double *in[LAYER_MOST_INPUTS], *out = ln_calloc((size_t)(rows * bed.width), sizeof *out);
-    for (int i = 0; i < layer->count; i++)
-        in[i] = case_input(&bed, i, rows);
-    reference_sum(&bed, rows, in, out);
-    print_message("%s, %d rows\n", layer->label, (int)rows);
-    for (int64_t i = 0; i < rows * bed.width; i++) {
-        const float wanted = (float)out[i];
-        assert_near_f32(&got.out[i], &wanted, 1, 2e-6, 2e-6);
-    }
-    for (int i = 0; i < layer->count; i++) {
-        const int64_t count = (i < layer->live ? rows : 1) * bed.widths[i];
-        for (int64_t j = 0; j < count; j++) {
-            const double kept = in[i][j], h = 1e-5;
-            in[i][j] = kept + h;
-            const double above = reference_sum(&bed, rows, in, out);
-            in[i][j] = kept - h;
-            const double below = reference_sum(&bed, rows, in, out);
-            in[i][j] = kept;
-            const float wanted = (float)((above - below) / (2 * h));
-            assert_near_f32(&got.gradient[i][j], &wanted, 1, 5e-6, 5e-6);
-        }
-    }
-    for (int i = 0; i < layer->count; i++)
-        ln_free(in[i]);
-    ln_free(out);
-    layer_results_free(&bed, &got);
-    ln_graph_release(bed.graph);
-}
 
 #endif

@@ -1,5 +1,5 @@
 /* One layer on its own: a graph of a single node, run forward and backward, and a naive reference in
- * float64 whose central differences stand for its gradient. */
+ * float64 whose central differences stand for its gradient. Cases stand in layers_cases_<family>.h. */
 #ifndef LN_TESTS_LAYERS_SUPPORT_H
 #define LN_TESTS_LAYERS_SUPPORT_H
 
@@ -41,6 +41,23 @@ static inline double layer_number(uint64_t seed, int64_t index)
     return (double)(float)ln_rng_normal(&rng);
 }
 
+/* An input's fixed numbers: normal ones, moved to where the layer is defined. */
+static inline double layer_input(const layer_case *layer, uint64_t seed, int64_t index)
+{
+    static const char *const positive[] = {"sqrt", "log", "pow", NULL};
+    static const char *const below_one[] = {"asin", "acos", "atanh", NULL};
+    const double x = layer_number(seed, index);
+    for (int i = 0; positive[i]; i++)
+        if (strcmp(layer->word, positive[i]) == 0)
+            return (double)(float)(fabs(x) + 0.1);
+    for (int i = 0; below_one[i]; i++)
+        if (strcmp(layer->word, below_one[i]) == 0)
+            return (double)(float)(0.95 * tanh(x));
+    if (strstr(layer->word, "mod")) /* far from where it jumps at every step */
+        return (double)(float)(x < 0 ? x - 1 : x + 1);
+    return strcmp(layer->word, "acosh") == 0 ? (double)(float)(1.1 + fabs(x)) : x;
+}
+
 static inline layer_bed layer_bed_make(const layer_case *layer)
 {
     layer_bed bed = {.layer = layer};
@@ -59,7 +76,7 @@ static inline layer_bed layer_bed_make(const layer_case *layer)
         } else {
             ln_tensor *constant = tensor_zero(LN_F32, layer->shapes[i]);
             for (int64_t j = 0; j < ln_shape_count(&layer->shapes[i]); j++)
-                ln_f32(constant)[j] = (float)layer_number(100 + (uint64_t)i, j);
+                ln_f32(constant)[j] = (float)layer_input(layer, 100 + (uint64_t)i, j);
             assert_ok(ln_graph_add_constant(bed.graph, name, constant, true, &bed.values[i], &err));
             ln_tensor_release(constant);
         }
@@ -107,7 +124,7 @@ static inline layer_results layer_run(const layer_bed *bed, int64_t planned, int
     for (int i = 0; i < layer->live; i++)
         for (int64_t j = 0; j < rows * bed->widths[i]; j++)
             ((float *)ln_exec_input(exec, i))[j] =
-                (float)layer_number((uint64_t)i, first * bed->widths[i] + j);
+                (float)layer_input(layer, (uint64_t)i, first * bed->widths[i] + j);
     assert_ok(ln_exec_forward(exec, rows, &err));
     memcpy(results.out, ln_exec_value(exec, bed->output),
            (size_t)(rows * bed->width) * sizeof(float));
@@ -127,6 +144,80 @@ static inline layer_results layer_run(const layer_bed *bed, int64_t planned, int
     ln_exec_free(exec);
     ln_plan_free(plan);
     return results;
+}
+
+/* ---------------------------------------------------------------- cases */
+
+#define REFERENCE(name)                                                                            \
+    static void name(const layer_case *layer, int64_t rows, const double *const *in, double *out)
+
+static inline int64_t elements(const layer_case *layer, int64_t rows)
+{
+    return rows * ln_shape_count(&layer->shapes[0]);
+}
+
+#define ROW(...)                                                                                   \
+    {                                                                                              \
+        sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t),                                        \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+
+/* The fixed numbers of one input in float64. */
+static inline double *case_input(const layer_bed *bed, int i, int64_t rows)
+{
+    const bool live = i < bed->layer->live;
+    const int64_t count = (live ? rows : 1) * bed->widths[i];
+    double *out = ln_calloc((size_t)count, sizeof *out);
+    for (int64_t j = 0; j < count; j++)
+        out[j] = layer_input(bed->layer, live ? (uint64_t)i : 100 + (uint64_t)i, j);
+    return out;
+}
+
+/* sum of seeds * output, the number whose gradient is taken. */
+static inline double reference_sum(const layer_bed *bed, int64_t rows, double *const *in,
+                                   double *out)
+{
+    double sum = 0;
+    bed->layer->reference(bed->layer, rows, (const double *const *)in, out);
+    for (int64_t i = 0; i < rows * bed->width; i++)
+        sum += layer_number(50, i) * out[i];
+    return sum;
+}
+
+static inline void check_case(const layer_case *layer, int64_t rows)
+{
+    layer_bed bed = layer_bed_make(layer);
+    /* Dropout is the one layer that training changes, and has no parameters. */
+    layer_results got = layer_run(&bed, rows, 0, rows, strcmp(layer->word, "dropout") != 0);
+    double *in[LAYER_MOST_INPUTS], *out = ln_calloc((size_t)(rows * bed.width), sizeof *out);
+    for (int i = 0; i < layer->count; i++)
+        in[i] = case_input(&bed, i, rows);
+    reference_sum(&bed, rows, in, out);
+    print_message("%s, %d rows\n", layer->label, (int)rows);
+    for (int64_t i = 0; i < rows * bed.width; i++) {
+        const float wanted = (float)out[i];
+        assert_near_f32(&got.out[i], &wanted, 1, 2e-6, 2e-6);
+    }
+    for (int i = 0; i < layer->count; i++) {
+        const int64_t count = (i < layer->live ? rows : 1) * bed.widths[i];
+        for (int64_t j = 0; j < count; j++) {
+            const double kept = in[i][j], h = 1e-5;
+            in[i][j] = kept + h;
+            const double above = reference_sum(&bed, rows, in, out);
+            in[i][j] = kept - h;
+            const double below = reference_sum(&bed, rows, in, out);
+            in[i][j] = kept;
+            const float wanted = (float)((above - below) / (2 * h));
+            assert_near_f32(&got.gradient[i][j], &wanted, 1, 5e-6, 5e-6);
+        }
+    }
+    for (int i = 0; i < layer->count; i++)
+        ln_free(in[i]);
+    ln_free(out);
+    layer_results_free(&bed, &got);
+    ln_graph_release(bed.graph);
 }
 
 #endif

@@ -1,15 +1,38 @@
 /* layers: forward and both gradients of every layer against a naive reference in float64, and the
  * promise that a row's bits depend on the row alone. */
-#include "layers_cases.h"
+#include "layers_families.h"
 
 static void every_layer_matches_its_reference(void **state)
 {
     (void)state;
-    for (int i = 0; i < CASES; i++) {
-        check_case(&cases[i], LAYER_ROWS);
-        check_case(&cases[i], 1);
-    }
+    for (int f = 0; f < FAMILIES; f++)
+        for (int i = 0; i < families[f].count; i++) {
+            check_case(&families[f].cases[i], LAYER_ROWS);
+            check_case(&families[f].cases[i], 1);
+        }
 }
+
+/* Layers of whole numbers and truth values, whose tests are in test_layers_types.c. */
+static const char *const elsewhere[] = {
+    "equal",
+    "less",
+    "less_or_equal",
+    "greater",
+    "greater_or_equal",
+    "is_nan",
+    "is_inf",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "not",
+    "where",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "shift_left",
+    "shift_right",
+    NULL,
+};
 
 static void every_layer_of_the_table_is_tested(void **state)
 {
@@ -17,8 +40,11 @@ static void every_layer_of_the_table_is_tested(void **state)
     for (int i = 0; ln_layers[i]; i++) {
         const ln_layer *layer = ln_layers[i];
         bool tested = false;
-        for (int j = 0; j < CASES; j++)
-            tested = tested || strcmp(cases[j].word, layer->word.name) == 0;
+        for (int f = 0; f < FAMILIES; f++)
+            for (int j = 0; j < families[f].count; j++)
+                tested = tested || strcmp(families[f].cases[j].word, layer->word.name) == 0;
+        for (int j = 0; elsewhere[j]; j++)
+            tested = tested || strcmp(elsewhere[j], layer->word.name) == 0;
         if (!tested)
             fail_msg("layer '%s' has no case here", layer->word.name);
         assert_ptr_equal(ln_layer_find(layer->word.name), layer);
@@ -33,27 +59,32 @@ static void every_layer_of_the_table_is_tested(void **state)
 }
 
 /* Every pass over some rows, at any position and under a plan of any size, gives the same bits. */
-static void rows_are_invariant(void **state)
+static void check_rows(const layer_case *layer)
 {
     enum { ROWS = 70 };
+    layer_bed bed = layer_bed_make(layer);
+    layer_results whole = layer_run(&bed, ROWS, 0, ROWS, false);
+    for (int64_t rows = 1; rows <= ROWS; rows += rows < 20 ? 1 : 7)
+        for (int64_t first = 0; first + rows <= ROWS; first += 17) {
+            const int64_t planned = first % 2 ? ROWS : rows;
+            layer_results part = layer_run(&bed, planned, first, rows, false);
+            assert_same_bits(part.out, whole.out + first * bed.width,
+                             (size_t)(rows * bed.width) * sizeof(float));
+            for (int i = 0; i < layer->live; i++)
+                assert_same_bits(part.gradient[i], whole.gradient[i] + first * bed.widths[i],
+                                 (size_t)(rows * bed.widths[i]) * sizeof(float));
+            layer_results_free(&bed, &part);
+        }
+    layer_results_free(&bed, &whole);
+    ln_graph_release(bed.graph);
+}
+
+static void rows_are_invariant(void **state)
+{
     (void)state;
-    for (int c = 0; c < CASES; c++) {
-        layer_bed bed = layer_bed_make(&cases[c]);
-        layer_results whole = layer_run(&bed, ROWS, 0, ROWS, false);
-        for (int64_t rows = 1; rows <= ROWS; rows += rows < 20 ? 1 : 7)
-            for (int64_t first = 0; first + rows <= ROWS; first += 17) {
-                const int64_t planned = first % 2 ? ROWS : rows;
-                layer_results part = layer_run(&bed, planned, first, rows, false);
-                assert_same_bits(part.out, whole.out + first * bed.width,
-                                 (size_t)(rows * bed.width) * sizeof(float));
-                for (int i = 0; i < cases[c].live; i++)
-                    assert_same_bits(part.gradient[i], whole.gradient[i] + first * bed.widths[i],
-                                     (size_t)(rows * bed.widths[i]) * sizeof(float));
-                layer_results_free(&bed, &part);
-            }
-        layer_results_free(&bed, &whole);
-        ln_graph_release(bed.graph);
-    }
+    for (int f = 0; f < FAMILIES; f++)
+        for (int i = 0; i < families[f].count; i++)
+            check_rows(&families[f].cases[i]);
 }
 
 int main(void)

@@ -1,0 +1,18 @@
+/* All cases of layers: a family adds its header and its line. */
+#ifndef LN_TESTS_LAYERS_FAMILIES_H
+#define LN_TESTS_LAYERS_FAMILIES_H
+
+#include "layers_cases.h"
+#include "layers_cases_elementwise.h"
+
+/* A family a line. */
+static const struct {
+    const layer_case *cases;
+    int count;
+} families[] = {
+    {cases, CASES},
+    {elementwise_cases, sizeof elementwise_cases / sizeof elementwise_cases[0]},
+};
+enum { FAMILIES = sizeof families / sizeof families[0] };
+
+#endif
