@@ -210,9 +210,54 @@ static void read_reasons(lua_State *L, int64_t count, ln_attribution_rows *rows)
     rows->status = status;
 }
 
-/* store_put_attributions(store, { explanation, first_seq, samples, targets, kind, space, groups,
- * reasons }, piece) -> id of the first */
-static int store_put_attributions(lua_State *L)
+/* Fills what one judge says from the table on top of the stack, which keeps its texts; the arrays are
+ * left on the stack below it. */
+static void read_verdict(lua_State *L, int64_t run, int64_t count, ln_verdict_rows *out)
+{
+    const int table = lua_gettop(L);
+    double *values = lua_newuserdatauv(L, (size_t)count * sizeof *values + 1, 0);
+    const char **reasons = lua_newuserdatauv(L, (size_t)count * sizeof *reasons + 1, 0);
+    lua_getfield(L, table, "values");
+    lua_getfield(L, table, "reasons");
+    for (int64_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -2, i + 1);
+        values[i] = lua_tonumber(L, -1);
+        lua_rawgeti(L, -2, i + 1);
+        reasons[i] = lua_tostring(L, -1);
+        lua_pop(L, 2);
+    }
+    lua_pop(L, 2);
+    *out = (ln_verdict_rows){
+        .run = run,
+        .name = ln_text_field(L, table, "name"),
+        .label = ln_text_field(L, table, "label"),
+        .params = ln_text_field(L, table, "params"),
+        .higher_is_better = (int)ln_integer_field(L, table, "higher_is_better", -1),
+        .values = values,
+        .reasons = reasons,
+    };
+}
+
+/* Field `verdicts` of the table at 2: what each judge says; NULL for none. Left on the stack. */
+static ln_verdict_rows *read_verdicts(lua_State *L, int64_t count, int *verdict_count)
+{
+    lua_getfield(L, 2, "verdicts");
+    const int list = lua_gettop(L);
+    *verdict_count = (int)lua_rawlen(L, list);
+    luaL_checkstack(L, 3 * *verdict_count + 8, NULL);
+    ln_verdict_rows *verdicts =
+        lua_newuserdatauv(L, (size_t)*verdict_count * sizeof *verdicts + 1, 0);
+    const int64_t run = ln_integer_field(L, 2, "run", 0);
+    for (int i = 0; i < *verdict_count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        read_verdict(L, run, count, &verdicts[i]);
+    }
+    return verdicts;
+}
+
+/* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, groups,
+ * reasons, verdicts }, piece) */
+static int store_submit_piece(lua_State *L)
 {
     ln_store *store = ln_check_store(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -260,13 +305,13 @@ static int store_put_attributions(lua_State *L)
         .reason = reason,
     };
     read_reasons(L, count, &rows);
+    int verdict_count;
+    const ln_verdict_rows *verdicts = read_verdicts(L, count, &verdict_count);
     ln_error err = {0};
-    int64_t first = 0;
-    if (ln_store_put_attributions(store, &rows, &first, &err)) {
+    if (ln_store_submit_piece(store, &rows, verdicts, verdict_count, &err)) {
         return ln_raise(L, &err);
     }
-    lua_pushinteger(L, first);
-    return 1;
+    return 0;
 }
 
 void ln_bind_log(lua_State *L)
@@ -277,7 +322,7 @@ void ln_bind_log(lua_State *L)
         {"store_samples", store_samples},
         {"store_run_samples", store_run_samples},
         {"store_predictions", store_predictions},
-        {"store_put_attributions", store_put_attributions},
+        {"store_submit_piece", store_submit_piece},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

@@ -89,6 +89,39 @@ static int store_intern(lua_State *L)
     return 2;
 }
 
+/* store_submit_row(store, table, id or nil, { column = value }): an update or insert, written while the
+ * run goes on */
+static int store_submit_row(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    const char *table = luaL_checkstring(L, 2);
+    const int64_t id = luaL_optinteger(L, 3, 0);
+    ln_cell cells[LN_CELLS_MOST];
+    const int count = ln_read_cells(L, 4, cells);
+    ln_error err = {0};
+    if (ln_store_submit_row(store, table, id, cells, count, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 0;
+}
+
+/* store_settle(store): waits for what was submitted */
+static int store_settle(lua_State *L)
+{
+    ln_error err = {0};
+    if (ln_store_settle(ln_check_store(L, 1), &err)) {
+        return ln_raise(L, &err);
+    }
+    return 0;
+}
+
+/* store_written(store) -> how many of the attributions submitted are in the store */
+static int store_written(lua_State *L)
+{
+    lua_pushinteger(L, ln_store_written(ln_check_store(L, 1)));
+    return 1;
+}
+
 /* store_update(store, table, id, { column = value }) */
 static int store_update(lua_State *L)
 {
@@ -214,6 +247,9 @@ void ln_bind_store(lua_State *L)
         {"store_rollback", store_rollback},
         {"store_insert", store_insert},
         {"store_intern", store_intern},
+        {"store_submit_row", store_submit_row},
+        {"store_settle", store_settle},
+        {"store_written", store_written},
         {"store_update", store_update},
         {"store_run_begin", store_run_begin},
         {"store_put_tensor", store_put_tensor},

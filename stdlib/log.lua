@@ -1,5 +1,6 @@
 -- What a run leaves in the store. Each function is one finished piece: it opens a transaction,
--- writes and commits; nothing is reported before its commit. Names of tables and columns are those
+-- writes and commits; nothing is reported before its commit. Pieces of explanations and what follows
+-- them are submitted: a thread of the store writes them in this order, while the run goes on. Names of tables and columns are those
 -- of docs/store.md.
 local core = require "core"
 local callback = require "callback"
@@ -270,24 +271,22 @@ function log.explanation(store, run_id, seq, entry)
 end
 
 -- One finished piece: its attributions, and what the judges say of each, in one transaction.
+-- verdicts: a judge each { name, label, params, higher_is_better, values, reasons }.
 function log.piece(store, run_id, explanation, entry, first, items, result, verdicts)
-  transaction(store, function()
-    local first_id = core.store_put_attributions(store, {
-      explanation = explanation, first_seq = first, samples = items.samples, targets = items.targets,
-      kind = "feature", space = entry.space, reasons = items.reasons,
-      groups = entry.space == "group" and entry.groups_tensor or nil }, result)
-    for _, row in ipairs(verdicts) do
-      row.attribution, row.place = first_id + row.place, nil
-      log.metric(store, run_id, row)
-    end
-  end)
+  core.store_submit_piece(store, {
+    run = run_id, explanation = explanation, first_seq = first, samples = items.samples,
+    targets = items.targets, kind = "feature", space = entry.space, reasons = items.reasons,
+    groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts }, result)
 end
 
-function log.explained(store, explanation, evaluations, elapsed_ns)
-  transaction(store, function()
-    core.store_update(store, "explanation", explanation,
-      { status = "ok", evaluations = evaluations, elapsed_ns = elapsed_ns })
-  end)
+-- The end of an explanation: means of its judges, rows of metrics.
+function log.explained(store, run_id, explanation, means, evaluations, elapsed_ns)
+  for _, row in ipairs(means) do
+    row.run = run_id
+    core.store_submit_row(store, "metric", nil, row)
+  end
+  core.store_submit_row(store, "explanation", explanation,
+    { status = "ok", evaluations = evaluations, elapsed_ns = elapsed_ns })
 end
 
 -- Explanations of a run that ends before its time: what they have is kept.
@@ -312,6 +311,7 @@ function log.expectations(store, context, experiment, rows)
 end
 
 function log.finish(store, run_id, status, message)
+  core.store_settle(store)
   transaction(store, function()
     core.store_update(store, "run", run_id, { status = status, finished_at = core.now(),
                                               error = message })

@@ -78,40 +78,32 @@ end
 
 -- ------------------------------------------------------------------------------------ explanation
 
--- One value a sample, of every judge, for a piece of attributions: rows of metrics whose `place` is that
--- of the attribution in the piece.
-local function judge_piece(run, bound, entry, context, piece)
+-- What every judge says of a piece of attributions: one value a sample, and why where there is none.
+local function judge_piece(run, bound, entry, context, result)
   local rows = {}
   for _, judge in ipairs(bound.judge) do
     local node = judge.node
     local values, reasons
     if node.own then
-      values, reasons = own.judge(node, run, bound, entry, piece.result)
+      values, reasons = own.judge(node, run, bound, entry, result)
     else
       values, reasons = fail.within(node, nil, core.judge, {
         judge = node.word, params = node.options, model = bound.model, link = entry.link,
-        x = bound.x, items = piece.result, baseline = judge.baseline,
+        x = bound.x, items = result, baseline = judge.baseline,
         unit_of = entry.groups or entry.sum_over, mask = judge.masks and judge.masks[entry],
         seed = run.seed, pool = context.pool })
     end
-    local params = log.params_json(node)
+    rows[#rows + 1] = { name = node.word, label = node.label, params = log.params_json(node),
+      higher_is_better = node.higher_is_better and 1 or 0, values = values, reasons = reasons }
+    local sum = judge.sums[entry]
     for i = 1, #values do
-      local value = values[i]
-      local bad = value ~= value
-      rows[#rows + 1] = {
-        name = node.word, label = node.label, params = params, scope = "attribution",
-        explanation = piece.explanation, place = i - 1,
-        sample = core.tensor_at(piece.samples, i - 1), value = not bad and value or nil,
-        higher_is_better = node.higher_is_better and 1 or 0,
-        status = bad and "undefined" or "ok", reason = bad and reasons[i] or nil }
-      local sum = judge.sums[entry]
-      if not bad then sum.total, sum.n = sum.total + value, sum.n + 1 end
+      if values[i] == values[i] then sum.total, sum.n = sum.total + values[i], sum.n + 1 end
     end
   end
   return rows
 end
 
-local function judge_means(bound, entry, explanation, context)
+local function judge_means(bound, entry, explanation)
   local rows = {}
   for i, judge in ipairs(bound.judge) do
     local sum, node = judge.sums[entry], judge.node
@@ -122,7 +114,7 @@ local function judge_means(bound, entry, explanation, context)
                 status = sum.n > 0 and "ok" or "undefined",
                 reason = sum.n == 0 and "undefined for every sample" or nil }
   end
-  if #rows > 0 then log.metrics(context.store, context.run_id, rows) end
+  return rows
 end
 
 -- A function of (first item, number of items) that gives the piece: computed by the explainer's job, or
@@ -158,22 +150,24 @@ local function explain(run, bound, entry, seq, targets, context)
     and references.job(run, bound, entry, targets, context.pool) or nil
   local piece_of = piece_maker(run, bound, entry, targets, job, context)
   local evaluations, count, piece = 0, bound.count * bound.per_row, piece_rows(entry.width)
+  local before = context.submitted
   local target_ids = core.stored_targets(bound.model, targets)
   local item_rows = core.tensor_spread(bound.row_ids, bound.per_row, 1)
   for first = 0, count - 1, piece do
     local rows = math.min(piece, count - first)
     local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows)
     local samples = core.tensor_take(bound.samples, core.tensor_rows(item_rows, first, rows))
-    local verdicts = judge_piece(run, bound, entry, context,
-      { result = result, explanation = explanation, samples = samples })
+    local verdicts = judge_piece(run, bound, entry, context, result)
     log.piece(store, run_id, explanation, entry, first, { samples = samples, reasons = reasons,
       targets = core.tensor_rows(target_ids, first, rows) }, result, verdicts)
     evaluations = evaluations + core.explained_evaluations(result) + (asked or 0)
-    core.progress(first + rows, count, ("%s: %s"):format(run.experiment, entry.node.label))
+    context.submitted = context.submitted + rows
+    core.progress(math.max(0, core.store_written(store) - before), count, -- what is in the store
+      ("%s: %s"):format(run.experiment, entry.node.label))
   end
   core.progress()
-  judge_means(bound, entry, explanation, context)
-  log.explained(store, explanation, evaluations, core.clock() - started)
+  log.explained(store, run_id, explanation, judge_means(bound, entry, explanation), evaluations,
+    core.clock() - started)
   return explanation
 end
 
@@ -248,6 +242,7 @@ end
 local function close_failed(context, err)
   local stopped = fail.interrupted(err) or type(err) == "table" and err.kind == "memory"
   pcall(core.store_rollback, context.store)
+  pcall(core.store_settle, context.store)
   pcall(log.close_explanations, context.store, context.run_id, stopped and "interrupted" or "failed")
   pcall(log.finish, context.store, context.run_id, stopped and "interrupted" or "failed",
     fail.text(err))
@@ -267,7 +262,8 @@ end
 -- checked: what schema.check returned. options: of the command line. sources: script and modules.
 function M.main(checked, options, sources)
   local context = { options = options, sources = sources, shared = { db = options.db },
-                    invocation = core.uuid(), pool = core.pool(options.threads) }
+                    invocation = core.uuid(), pool = core.pool(options.threads),
+                    submitted = 0 } -- attributions given to the store
   local bound, waiting = {}, {} -- waiting: how many runs a training still serves
   for e, experiment in ipairs(checked) do
     bound[e] = {}

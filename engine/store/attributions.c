@@ -1,10 +1,11 @@
 /* A chunk of attributions: one tensor (count, ...) and `count` rows that point into it. One tensor
  * a chunk instead of one a row is what makes 30 numbers cost some 100 bytes besides themselves. */
+#include <math.h>
 #include <string.h>
 
 #include "store/internal.h"
 
-enum { PUT_ATTRIBUTION = 2 }; /* place in store->put */
+enum { PUT_ATTRIBUTION = 2, PUT_VERDICT }; /* places in store->put */
 
 #define INSERT_SQL                                                                                 \
     "INSERT INTO main.attribution (id, explanation, sample, target, kind, space, layer, seq, "     \
@@ -114,4 +115,55 @@ ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *
     if (status == LN_OK && first_id)
         *first_id = first;
     return status;
+}
+
+/* --- verdicts --------------------------------------------------------------------------------- */
+
+#define INSERT_VERDICT_SQL                                                                         \
+    "INSERT INTO main.metric (run, name, label, params, scope, explanation, attribution, sample, " \
+    "value, higher_is_better, status, reason) "                                                    \
+    "VALUES (?1, ?2, ?3, ?4, 'attribution', ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+
+static ln_status put_verdicts(ln_store *store, const ln_attribution_rows *rows,
+                              const ln_verdict_rows *verdicts, int64_t first_id, ln_error *err)
+{
+    ln_status status = LN_OK;
+    bool row;
+    if (!store->put[PUT_VERDICT])
+        status = ln_store_prepare(store, INSERT_VERDICT_SQL, &store->put[PUT_VERDICT], err);
+    if (status != LN_OK)
+        return status;
+    sqlite3_stmt *statement = store->put[PUT_VERDICT];
+    sqlite3_bind_int64(statement, 1, verdicts->run);
+    bind_text(statement, 2, verdicts->name);
+    bind_text(statement, 3, verdicts->label);
+    bind_text(statement, 4, verdicts->params);
+    sqlite3_bind_int64(statement, 5, rows->explanation);
+    bind_id(statement, 9, verdicts->higher_is_better);
+    for (int64_t i = 0; i < rows->count && status == LN_OK; i++) {
+        bool defined = !isnan(verdicts->values[i]);
+        sqlite3_bind_int64(statement, 6, first_id + i);
+        bind_id(statement, 7, rows->sample[i]);
+        sqlite3_bind_double(statement, 8, verdicts->values[i]);
+        bind_text(statement, 10, defined ? "ok" : "undefined");
+        bind_text(statement, 11, defined || !verdicts->reasons ? NULL : verdicts->reasons[i]);
+        status = ln_store_step(store, statement, &row, err);
+        sqlite3_reset(statement);
+    }
+    sqlite3_clear_bindings(statement);
+    return status;
+}
+
+ln_status ln_store_put_piece(ln_store *store, const ln_attribution_rows *rows,
+                             const ln_verdict_rows *verdicts, int verdict_count, ln_error *err)
+{
+    int64_t first_id;
+    bool own;
+    ln_status status = ln_store_enter(store, &own, err);
+    if (status != LN_OK)
+        return status;
+    status = ln_store_put_attributions(store, rows, &first_id, err);
+    for (int i = 0; i < verdict_count && status == LN_OK; i++)
+        status = put_verdicts(store, rows, &verdicts[i], first_id, err);
+    return ln_store_leave(store, own, status, err);
 }

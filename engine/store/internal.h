@@ -24,15 +24,18 @@ typedef struct ln_kept {
 } ln_kept;
 
 struct ln_store {
-    sqlite3 *db;          /* the connection */
-    char *path;           /* as given */
-    ln_store_mode mode;   /* as given */
-    ln_kept *kept;        /* kept_count statements of write.c */
-    int kept_count;       /* how many */
-    int kept_room;        /* for how many there is room */
-    sqlite3_stmt *put[3]; /* statements of tensors.c and attributions.c */
-    int running_fd;       /* open `<store>-running` with our locks, or -1 */
-    bool guarded;         /* a read-only query is being prepared or stepped */
+    sqlite3 *db;                      /* the connection */
+    char *path;                       /* as given */
+    ln_store_mode mode;               /* as given */
+    ln_kept *kept;                    /* kept_count statements of write.c */
+    int kept_count;                   /* how many */
+    int kept_room;                    /* for how many there is room */
+    sqlite3_stmt *put[4];             /* statements of tensors.c and attributions.c */
+    int running_fd;                   /* open `<store>-running` with our locks, or -1 */
+    bool guarded;                     /* a read-only query is being prepared or stepped */
+    struct ln_background *background; /* writer.c: its thread, once something was submitted */
+    struct ln_store *writer;          /* writer.c: the thread's connection */
+    int64_t written;                  /* attributions written by it; atomic */
 };
 
 /* Fills err from SQLite's last error on this connection: full disk, lock, damage ... in our words.
@@ -75,6 +78,11 @@ ln_status ln_store_migrate(ln_store *store, const ln_migration *list, ln_error *
 typedef ln_status (*ln_view_fn)(void *context, const char *name, const char *sql, size_t length,
                                 ln_error *err);
 ln_status ln_store_each_view(ln_view_fn each, void *context, ln_error *err);
+
+/* Opens store->db at store->path as store->mode asks, without looking at what is in it. */
+ln_status ln_store_connect(ln_store *store, ln_error *err);
+/* Writes what waits, and ends the thread. */
+void ln_store_writer_close(ln_store *store);
 
 /* Whether the process of a run that is `running` still lives. */
 bool ln_store_run_alive(const ln_store *store, int64_t run);

@@ -172,7 +172,7 @@ static ln_status check_file(const char *path, ln_store_mode mode, ln_error *err)
     return LN_OK;
 }
 
-static ln_status connect(ln_store *store, ln_error *err)
+static ln_status open_file(ln_store *store, ln_error *err)
 {
     const char *path = store->path;
     bool reader = store->mode == LN_STORE_READ;
@@ -197,17 +197,25 @@ static ln_status connect(ln_store *store, ln_error *err)
     return status;
 }
 
-static ln_status set_up(ln_store *store, ln_error *err)
+ln_status ln_store_connect(ln_store *store, ln_error *err)
 {
+    ln_status status = open_file(store, err);
+    if (status != LN_OK)
+        return status;
     sqlite3_busy_timeout(store->db, LN_BUSY_MILLISECONDS);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    return ln_store_exec(store, "PRAGMA cache_size = -16000", err);
+}
+
+static ln_status set_up(ln_store *store, ln_error *err)
+{
     int code = ln_sql_register(store->db);
     if (code != SQLITE_OK)
         return ln_store_error(store, code, err);
     sqlite3_set_authorizer(store->db, ln_store_authorize, store);
-    return ln_store_exec(store, "PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000", err);
+    return ln_store_exec(store, "PRAGMA foreign_keys = ON", err);
 }
 
 /* WAL needs the file for itself for a moment, and SQLite does not wait for that; we do. */
@@ -328,7 +336,7 @@ ln_status ln_store_open(const char *path, ln_store_mode mode, ln_store **out, ln
     store->path = copy;
     store->mode = mode;
     store->running_fd = -1;
-    status = connect(store, err);
+    status = ln_store_connect(store, err);
     if (status == LN_OK)
         status = set_up(store, err);
     if (status == LN_OK)
@@ -345,6 +353,7 @@ void ln_store_close(ln_store *store)
 {
     if (!store)
         return;
+    ln_store_writer_close(store);
     for (int i = 0; i < store->kept_count; i++) {
         sqlite3_finalize(store->kept[i].statement);
         ln_free(store->kept[i].key);

@@ -177,7 +177,11 @@ ln_status ln_query_new(ln_store *store, const char *sql, const ln_query_options 
     query->store = store;
     query->write = options->write;
     query->timeout = options->timeout;
-    ln_status status = prepare(query, skip_blanks(sql), err);
+    ln_status status = LN_OK;
+    if (sqlite3_get_autocommit(store->db)) /* in a transaction it would wait for itself */
+        status = ln_store_settle(store, err);
+    if (status == LN_OK)
+        status = prepare(query, skip_blanks(sql), err);
     if (status == LN_OK)
         status = bind_all(query, options, err);
     if (status != LN_OK) {

@@ -3,7 +3,8 @@
  * explainer: what it writes is given to it as rows.
  *
  * Writing: ln_store_begin (BEGIN IMMEDIATE), ln_store_insert ..., ln_store_commit; a finished piece
- * is one transaction and is reported only after its commit. Not thread-safe: one thread a store. */
+ * is one transaction and is reported only after its commit. Not thread-safe: one thread a store (the
+ * one that ln_store_submit_... starts has a connection of its own). */
 #ifndef LN_STORE_H
 #define LN_STORE_H
 
@@ -84,6 +85,32 @@ typedef struct ln_attribution_rows {
 /* One transaction if none is open. Row i's id is *first_id + i. */
 ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *rows,
                                     int64_t *first_id, ln_error *err);
+
+/* What a judge says of each attribution of a piece: rows of `metric`. */
+typedef struct ln_verdict_rows {
+    int64_t run;                       /* its id */
+    const char *name, *label, *params; /* of the judge */
+    int higher_is_better;              /* 1, 0, or -1: neither */
+    const double *values;              /* one an attribution; NaN: not defined */
+    const char *const *reasons;        /* why not; NULL: none */
+} ln_verdict_rows;
+/* Attributions and verdicts in one transaction. */
+ln_status ln_store_put_piece(ln_store *store, const ln_attribution_rows *rows,
+                             const ln_verdict_rows *verdicts, int verdict_count, ln_error *err);
+
+/* --- written while the run goes on ---------------------------------------------------------------
+ * What is submitted is copied (tensors are retained) and written by a thread of the store, in this
+ * order, each in one transaction; 256 MB of it wait at most, or an eighth of the memory limit. A
+ * failure is told, in its own words, by the next call that submits, begins or settles; what waited
+ * behind it is not written. Other calls of the store are for the owner's thread as before. */
+ln_status ln_store_submit_piece(ln_store *store, const ln_attribution_rows *rows,
+                                const ln_verdict_rows *verdicts, int verdict_count, ln_error *err);
+/* ln_store_update, or ln_store_insert where id is 0. */
+ln_status ln_store_submit_row(ln_store *store, const char *table, int64_t id, const ln_cell *cells,
+                              int count, ln_error *err);
+/* Waits until all is written. A query outside of a transaction begins with it. */
+ln_status ln_store_settle(ln_store *store, ln_error *err);
+int64_t ln_store_written(const ln_store *store); /* attributions submitted and committed */
 
 /* --- queries --------------------------------------------------------------------------------- */
 

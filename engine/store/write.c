@@ -6,13 +6,27 @@
  * outside a transaction that needs several statements opens one of its own. */
 #include <string.h>
 
+#include "base/background.h"
 #include "store/internal.h"
+
+/* Lets the writing thread go on after a transaction of the owner's. */
+static void resume(ln_store *store)
+{
+    if (store->background)
+        ln_background_resume(store->background);
+}
 
 ln_status ln_store_begin(ln_store *store, ln_error *err)
 {
     if (!sqlite3_get_autocommit(store->db))
         return ln_fail(err, LN_ESTORE, "a transaction is open already");
-    return ln_store_exec(store, "BEGIN IMMEDIATE", err);
+    ln_status status = store->background ? ln_background_pause(store->background, err) : LN_OK;
+    if (status != LN_OK)
+        return status;
+    status = ln_store_exec(store, "BEGIN IMMEDIATE", err);
+    if (status != LN_OK)
+        resume(store);
+    return status;
 }
 
 ln_status ln_store_commit(ln_store *store, ln_error *err)
@@ -20,6 +34,7 @@ ln_status ln_store_commit(ln_store *store, ln_error *err)
     ln_status status = ln_store_exec(store, "COMMIT", err);
     if (status != LN_OK)
         ln_store_rollback(store);
+    resume(store);
     return status;
 }
 
@@ -28,6 +43,7 @@ void ln_store_rollback(ln_store *store)
     /* Some failures (a full disk) have rolled back already. */
     if (!sqlite3_get_autocommit(store->db))
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    resume(store);
 }
 
 /* --- kept statements ---------------------------------------------------------------------------
@@ -195,12 +211,17 @@ ln_status ln_store_insert(ln_store *store, const char *table, const ln_cell *cel
                           int64_t *id, ln_error *err)
 {
     sqlite3_stmt *statement;
-    bool row;
-    ln_status status = statement_for(store, "insert", table, cells, count, &statement, err);
+    bool row, own;
+    ln_status status = ln_store_enter(store, &own, err);
+    if (status != LN_OK)
+        return status;
+    status = statement_for(store, "insert", table, cells, count, &statement, err);
     if (status == LN_OK)
         status = run_once(store, statement, cells, count, 0, &row, NULL, err);
+    const int64_t rowid = sqlite3_last_insert_rowid(store->db);
+    status = ln_store_leave(store, own, status, err);
     if (status == LN_OK && id)
-        *id = sqlite3_last_insert_rowid(store->db);
+        *id = rowid;
     return status;
 }
 
