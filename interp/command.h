@@ -30,6 +30,7 @@ typedef struct ln_options {
     bool quiet;           /* --quiet: no progress, and of run only verdicts */
     bool trace;           /* --trace: Lua tracebacks */
     bool dry_run;         /* --dry-run */
+    const char *resume;   /* --resume RUN: continue this one; or NULL */
     bool needed;          /* --needed: leave out runs that the store has already */
     bool confine;         /* --confine: files only below the script's folder ... */
     ln_texts allow;       /* --allow read=DIR: ... and these */

@@ -11,6 +11,7 @@
     X(show)                                                                                        \
     X(query)                                                                                       \
     X(compare)                                                                                     \
+    X(reproduce)                                                                                   \
     X(export)                                                                                      \
     X(verify)                                                                                      \
     X(tag)                                                                                         \

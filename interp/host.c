@@ -195,6 +195,7 @@ static void push_options(lua_State *L, const ln_options *options)
     set_text(L, "numerics", options->numerics);
     set_text(L, "format", options->format);
     set_text(L, "output", options->output);
+    set_text(L, "resume", options->resume);
     set_flag(L, "quiet", options->quiet);
     set_flag(L, "trace", options->trace);
     set_flag(L, "dry_run", options->dry_run);

@@ -26,6 +26,8 @@ const ln_option ln_option_rows[] = {
     {"seed", 0, LN_OPTION_SEED, AT(seed), "N", "the same as --set seed=N", false},
     {"numerics", 0, LN_OPTION_TEXT, AT(numerics), "MODE", "strict, the only one of this version",
      false},
+    {"resume", 0, LN_OPTION_TEXT, AT(resume), "RUN",
+     "continue an interrupted or failed run from the stored script, as a new run", false},
     {"needed", 0, LN_OPTION_FLAG, AT(needed), "",
      "leave out runs that the store has, finished, with the same identity", false},
     {"dry-run", 0, LN_OPTION_FLAG, AT(dry_run), "", "print the plan, run nothing", false},

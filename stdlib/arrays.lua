@@ -17,38 +17,62 @@ function arrays.once(shared, key, make)
   return found
 end
 
-local files -- hashes, in the order in which they are read
+-- Files that are read from another place than the script names: there -> what the script names.
+arrays.moved = {}
+
+-- The path that the script names.
+function arrays.original(path) return arrays.moved[path] or path end
+
+local files -- { file =, role = }, in the order in which they are read
 
 -- A new run begins.
 function arrays.start() files = {} end
 
--- Takes a file ({ sha256 = }) into the run's identity; returns it.
-function arrays.note(file)
-  files[#files + 1] = file.sha256
+-- Takes a file ({ sha256 =, path = }) into the run's identity; returns it. role: the field that names it.
+function arrays.note(file, role)
+  files[#files + 1] = { file = file, role = role }
   return file
 end
 
 -- The hashes noted since the start.
-function arrays.hashes() return files end
+function arrays.hashes()
+  local hashes = {}
+  for i, one in ipairs(files) do hashes[i] = one.file.sha256 end
+  return hashes
+end
+
+-- The files noted since the start (a saved model has none), each path once: { path =, sha256 = of the file's bytes, role = }.
+function arrays.files()
+  local list, seen = {}, {}
+  for _, one in ipairs(files) do
+    local file = one.file
+    if file.path and not seen[file.path] then
+      seen[file.path] = true
+      list[#list + 1] = { path = file.path, sha256 = file.file_sha256 or file.sha256, role = one.role }
+    end
+  end
+  return list
+end
 
 local function read_array(node, owner, field)
-  local options, tensor, sha256 = node.options
+  local options, tensor, sha256, file_sha256 = node.options
   if node.word == "npz" then
     tensor, sha256 = within(owner or node, field, core.npz, options.path, options.key)
+    file_sha256 = sha256
     if options.key then sha256 = core.sha256(sha256 .. ":" .. options.key) end
   elseif node.word == "idx" then
     tensor, sha256 = within(owner or node, field, core.idx, options.path, options.scale)
   else
     tensor, sha256 = within(owner or node, field or "path", core.npy, options.path)
   end
-  return { tensor = tensor, sha256 = sha256, path = options.path, info = core.tensor_info(tensor) }
+  return { tensor = tensor, sha256 = sha256, file_sha256 = file_sha256, path = options.path, info = core.tensor_info(tensor) }
 end
 
 -- An array file: { tensor =, sha256 =, path =, info = }.
 function arrays.read(node, shared, owner, field)
   return arrays.note(arrays.once(shared, "array:" .. core.json { node.word, node.options }, function()
     return read_array(node, owner, field)
-  end))
+  end), node.path)
 end
 
 function arrays.product(shape, from)

@@ -285,6 +285,7 @@ function bind.run(run, shared, sources)
   source_hash = table.concat(hashes, " ")
   local bound = bind.content(run, shared)
   bound.identity = identity_of(run, sources)
+  bound.files = arrays.files()
   return bound
 end
 
@@ -296,7 +297,7 @@ function bind.content(run, shared)
   end
   local data = bind.data(run.data, run, shared)
   bound.data = data
-  if data then arrays.note(data.info) end
+  if data then arrays.note(data.info, "data") end
   if data then
     for _, name in ipairs { "train", "test", "validation" } do
       bound[name .. "_rows"] = core.dataset_rows(data.dataset, { split = name, optional = true })
@@ -317,7 +318,7 @@ function bind.content(run, shared)
   end
   bound.model, bound.info, bound.model_file = models.bind(run, data, bound.train_rows,
     { shared = shared, source_hash = source_hash })
-  if bound.model_file then arrays.note(bound.model_file) end
+  if bound.model_file then arrays.note(bound.model_file, "model") end
   if data and bound.train_rows then
     bound.train_x = within(data.node, nil, core.model_encode, bound.model, data.dataset,
       bound.train_rows)

@@ -26,24 +26,31 @@ local function load_and_check(options)
   local path = options.operands[1]
   fail.trace = options.trace
   local value, sources, folder = require("script").load(path, options.arguments)
-  local checked = require("schema").check(value, { script = path, folder = folder,
-    set = options.set, seed = options.seed, confine = confinement(options, folder) })
-  return checked, sources
+  local settings = { script = path, folder = folder, set = options.set, seed = options.seed,
+                     confine = confinement(options, folder) }
+  local checked = require("schema").check(value, settings)
+  settings.arguments = options.arguments
+  return checked, sources, settings
 end
 
 function command.run(options)
-  local checked, sources = load_and_check(options)
+  if options.resume then return require("resume").main(options) end
+  local checked, sources, settings = load_and_check(options)
   if options.dry_run then
     core.print(require("plan").text(checked))
     return 0
   end
-  return require("run").main(checked, options, sources)
+  return require("run").main(checked, options, sources, settings)
 end
 
 function command.check(options)
   local checked = load_and_check(options)
   core.print("ok: ", require("plan").summary(checked), "\n")
   return 0
+end
+
+function command.reproduce(options)
+  return require("reproduce").main(options)
 end
 
 function command.export_pictures(options)

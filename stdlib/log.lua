@@ -3,6 +3,7 @@
 -- them are submitted: a thread of the store writes them in this order, while the run goes on. Names of tables and columns are those
 -- of docs/store.md.
 local core = require "core"
+local arrays = require "arrays"
 local callback = require "callback"
 local models = require "models"
 
@@ -51,7 +52,7 @@ local function flatten(rows, key, value)
   elseif kind == "boolean" then
     rows[#rows + 1] = { key = key, type = "boolean", num = value and 1 or 0, text = tostring(value) }
   elseif kind == "string" then
-    rows[#rows + 1] = { key = key, type = "text", text = value }
+    rows[#rows + 1] = { key = key, type = "text", text = arrays.original(value) }
   elseif kind == "function" then
     rows[#rows + 1] = { key = key, type = "function", text = callback.text(value) }
   end
@@ -91,6 +92,18 @@ log.params_json = params_json
 
 -- -------------------------------------------------------------------------------------- the start
 
+-- What it takes to run this again: how it was asked for, and the files that it read.
+local function start_again(store, id, run, bound, context)
+  local settings = { numerics = context.options.numerics or "strict", confine = false,
+                     experiment = run.place.experiment, run = run.place.run }
+  for name, value in pairs(context.settings) do settings[name] = value end
+  core.store_insert(store, "run_settings", { run = id, settings = core.json(settings) })
+  for i, file in ipairs(bound.files) do
+    core.store_insert(store, "run_file", { run = id, seq = i - 1, role = file.role,
+      path = arrays.original(file.path), sha256 = file.sha256 })
+  end
+end
+
 -- The run's own row and all that describes it. Returns its id.
 function log.start(store, run, bound, context)
   return transaction(store, function()
@@ -104,13 +117,16 @@ function log.start(store, run, bound, context)
       uuid = uuid, invocation = context.invocation, experiment = experiment, status = "running",
       started_at = core.now(), seed = run.seed, numerics = context.options.numerics or "strict",
       threads = context.options.threads, argv = core.json(context.options.argv or {}),
-      script_sha256 = context.sources[1].sha256, identity = bound.identity, environment = environment_id })
+      script_sha256 = context.sources[1].sha256, identity = bound.identity, environment = environment_id,
+      parent_run = context.parent_run, reproduces_run = context.reproduces_run })
     core.store_run_begin(store, id)
     for _, source in ipairs(context.sources) do
       core.store_intern(store, "source", "sha256",
         { sha256 = source.sha256, path = source.path, text = source.text })
-      core.store_insert(store, "run_source", { run = id, sha256 = source.sha256, role = source.role })
+      core.store_insert(store, "run_source",
+        { run = id, sha256 = source.sha256, role = source.role, path = source.path })
     end
+    start_again(store, id, run, bound, context)
     for _, row in ipairs(log.params_of(run)) do
       row.run = id
       core.store_insert(store, "param", row)
@@ -136,14 +152,14 @@ local function dataset_row(store, bound)
   if data then
     local info = data.info
     return core.store_intern(store, "dataset", "sha256", {
-      sha256 = info.identity, name = info.name, path = info.path, rows = info.rows,
+      sha256 = info.identity, name = info.name, path = arrays.original(info.path), rows = info.rows,
       meta = core.json { file_sha256 = info.sha256, target = info.target,
                          dropped = info.dropped > 0 and info.dropped or nil,
                          classes = info.classification and info.classes or nil } })
   end
   local file = bound.input_file or bound.score_file
   return core.store_intern(store, "dataset", "sha256", {
-    sha256 = file.sha256, name = file.path:match("[^/]+$"), path = file.path,
+    sha256 = file.sha256, name = file.path:match("[^/]+$"), path = arrays.original(file.path),
     rows = file.info.shape[1], meta = core.json { shape = file.info.shape, dtype = file.info.dtype } })
 end
 
@@ -179,7 +195,7 @@ function log.model(store, run_id, bound)
     local id, new = core.store_intern(store, "model", "sha256", {
       sha256 = info.sha256, name = bound.run.model.word, format = info.format,
       graph = info.graph_json, parameters = info.graph.parameters, weights = weights,
-      file = bound.model_file and bound.model_file.path or nil,
+      file = bound.model_file and arrays.original(bound.model_file.path) or nil,
       meta = core.json { task = info.task, head = bound.run.model.options.head } })
     if new then
       for i, input in ipairs(info.encoding or {}) do
@@ -189,6 +205,7 @@ function log.model(store, run_id, bound)
       end
     end
     core.store_insert(store, "run_model", { run = run_id, model = id })
+    bound.made = { model = id, sha256 = info.sha256, weights = weights }
   end)
 end
 
@@ -271,12 +288,14 @@ function log.explanation(store, run_id, seq, entry)
 end
 
 -- One finished piece: its attributions, and what the judges say of each, in one transaction.
--- verdicts: a judge each { name, label, params, higher_is_better, values, reasons }.
-function log.piece(store, run_id, explanation, entry, first, items, result, verdicts)
+-- verdicts: a judge each { name, label, params, higher_is_better, values, reasons }. cost: evaluations and
+-- elapsed_ns of the explanation so far, for a run that resumes this one.
+function log.piece(store, run_id, explanation, entry, first, items, result, verdicts, cost)
   core.store_submit_piece(store, {
     run = run_id, explanation = explanation, first_seq = first, samples = items.samples,
     targets = items.targets, kind = "feature", space = entry.space, reasons = items.reasons,
     groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts }, result)
+  core.store_submit_row(store, "explanation", explanation, cost)
 end
 
 -- The end of an explanation: means of its judges, rows of metrics.

@@ -10,6 +10,7 @@ local references = require "references"
 local pictures = require "pictures"
 local expect = require "expect"
 local report = require "report"
+local resume = require "resume"
 
 local M = {}
 
@@ -149,21 +150,27 @@ local function explain(run, bound, entry, seq, targets, context)
   local job <close> = not entry.values and not entry.node.own
     and references.job(run, bound, entry, targets, context.pool) or nil
   local piece_of = piece_maker(run, bound, entry, targets, job, context)
-  local evaluations, count, piece = 0, bound.count * bound.per_row, piece_rows(entry.width)
+  local count, piece = bound.count * bound.per_row, piece_rows(entry.width)
   local before = context.submitted
   local target_ids = core.stored_targets(bound.model, targets)
   local item_rows = core.tensor_spread(bound.row_ids, bound.per_row, 1)
+  local kept = resume.explanation(context, entry, explanation)
+  local evaluations = kept and kept.evaluations or 0
+  if kept then started = started - kept.elapsed_ns end
   for first = 0, count - 1, piece do
     local rows = math.min(piece, count - first)
-    local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows)
-    local samples = core.tensor_take(bound.samples, core.tensor_rows(item_rows, first, rows))
-    local verdicts = judge_piece(run, bound, entry, context, result)
-    log.piece(store, run_id, explanation, entry, first, { samples = samples, reasons = reasons,
-      targets = core.tensor_rows(target_ids, first, rows) }, result, verdicts)
-    evaluations = evaluations + core.explained_evaluations(result) + (asked or 0)
-    context.submitted = context.submitted + rows
-    core.progress(math.max(0, core.store_written(store) - before), count, -- what is in the store
-      ("%s: %s"):format(run.experiment, entry.node.label))
+    if not (kept and kept.piece(bound, first, rows)) then
+      local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows)
+      local samples = core.tensor_take(bound.samples, core.tensor_rows(item_rows, first, rows))
+      local verdicts = judge_piece(run, bound, entry, context, result)
+      evaluations = evaluations + core.explained_evaluations(result) + (asked or 0)
+      log.piece(store, run_id, explanation, entry, first, { samples = samples, reasons = reasons,
+        targets = core.tensor_rows(target_ids, first, rows) }, result, verdicts,
+        { evaluations = evaluations, elapsed_ns = core.clock() - started })
+      context.submitted = context.submitted + rows
+    end
+    core.progress(math.max(0, core.store_written(store) - before + (kept and kept.rows or 0)), count,
+      ("%s: %s"):format(run.experiment, entry.node.label)) -- what is in the store
   end
   core.progress()
   log.explained(store, run_id, explanation, judge_means(bound, entry, explanation), evaluations,
@@ -195,6 +202,7 @@ local function execute_model(run, bound, context)
     log.training(store, run_id, epochs, core.tensor_info(bound.train_rows).count)
   end
   log.model(store, run_id, bound)
+  resume.model(context, bound)
   local raw = core.forward(bound.model, "raw", bound.x, pool)
   local scores = core.scores(bound.model, bound.x, pool)
   log.predictions(store, run_id, bound, bound.row_ids, raw, scores, bound.labels)
@@ -233,7 +241,7 @@ local function execute(run, bound, context)
     log.data(context.store, context.run_id, bound)
     if bound.model then execute_model(run, bound, context) end
   end
-  pictures.draw(context.store, context.run_id, run.pictures)
+  if not context.reproduces_run then pictures.draw(context.store, context.run_id, run.pictures) end
   log.finish(context.store, context.run_id, "ok")
   return context.run_id
 end
@@ -259,19 +267,44 @@ local function guarded(run, bound, context)
   return result
 end
 
+-- What the runs of a process share. settings: how the script was asked for (log.lua keeps them).
+function M.context(options, sources, settings)
+  return { options = options, sources = sources, settings = settings,
+           shared = { db = options.db }, invocation = core.uuid(), pool = core.pool(options.threads),
+           submitted = 0 } -- attributions given to the store
+end
+
+-- Everything that can be told before the run, which is then ready to be executed.
+function M.bind(run, context)
+  local bound = bind.run(run, context.shared, context.sources)
+  pictures.ready(run.pictures)
+  if run.train then train_model(run, bound) end -- only its checks
+  return bound
+end
+
+-- Executes a bound run; its id.
+M.execute = guarded
+
+-- Judges what an experiment expects of its runs; whether all of it held.
+function M.expectations(experiment, ids, context)
+  local verdicts, held = expect.judge(experiment, ids, context), true
+  if #verdicts == 0 then return true end
+  log.expectations(context.store, context, experiment.name, verdicts)
+  report.expectations(verdicts, context.options.quiet)
+  for _, verdict in ipairs(verdicts) do held = held and verdict.held end
+  return held
+end
+
 -- checked: what schema.check returned. options: of the command line. sources: script and modules.
-function M.main(checked, options, sources)
-  local context = { options = options, sources = sources, shared = { db = options.db },
-                    invocation = core.uuid(), pool = core.pool(options.threads),
-                    submitted = 0 } -- attributions given to the store
+function M.main(checked, options, sources, settings)
+  local context = M.context(options, sources, settings)
   local bound, waiting = {}, {} -- waiting: how many runs a training still serves
   for e, experiment in ipairs(checked) do
     bound[e] = {}
     for r, run in ipairs(experiment.runs) do
-      bound[e][r] = bind.run(run, context.shared, context.sources)
-      pictures.ready(run.pictures)
+      run.place = { experiment = e, run = r }
+      bound[e][r] = M.bind(run, context)
       if run.train then
-        train_model(run, bound[e][r]) -- only its checks
         local key = training_key(run)
         waiting[key] = (waiting[key] or 0) + 1
       end
@@ -297,14 +330,7 @@ function M.main(checked, options, sources)
       end
     end
     if not options.quiet then report.several(context.store, experiment.runs, ids) end
-    local verdicts = expect.judge(experiment, ids, context)
-    if #verdicts > 0 then
-      log.expectations(context.store, context, experiment.name, verdicts)
-      report.expectations(verdicts, options.quiet)
-      for _, verdict in ipairs(verdicts) do
-        if not verdict.held then status = 3 end
-      end
-    end
+    if not M.expectations(experiment, ids, context) then status = 3 end
     if not options.quiet then report.closing(context.store, ids) end
   end
   core.store_close(context.store)

@@ -104,14 +104,15 @@ local function from_file(node, row, what)
   return model, file
 end
 
-local function read(node, db)
+-- pinned: the run it was when the run that is now run again found it; or nil.
+local function read(node, db, pinned)
   local options = node.options
   if not core.file_exists(db) then
     fail.at(node, "run", ("there is no run '%s': there is no store %s"):format(options.run, db),
       "--db PATH names another store")
   end
   local store = core.store(db, "read")
-  local id = fail.within(node, "run", core.store_find_run, store, options.run)
+  local id = fail.within(node, "run", core.store_find_run, store, pinned or options.run)
   local row = core.store_rows(store, RUN, { run = id })[1]
   local what = ("the model of run %d"):format(id)
   if not row.model then fail.at(node, "run", ("run %d has no model"):format(id)) end
@@ -183,7 +184,7 @@ end
 function saved.model(run, data, shared)
   local node = run.model
   local found = arrays.once(shared, "saved:" .. node.options.run, function()
-    return read(node, shared.db)
+    return read(node, shared.db, shared.pinned and shared.pinned[node.options.run])
   end)
   node.options.uuid, node.options.head = found.uuid, given(found.meta.head) -- for the store
   arrays.note(found) -- the model's hash stands for it in the run's identity

@@ -227,11 +227,12 @@ local function check_experiment(raw, context, script)
 end
 
 -- value: what the script returned. settings: { script =, folder =, set = { "path=value" ... },
--- seed =, confine = { roots } or nil }.
+-- seed =, confine = { roots } or nil, moved = { [path] = where the file is read instead } or nil }.
 function schema.check(value, settings)
   local script = settings.script
   local raws = experiments_of(value, script)
-  local context = { folder = settings.folder, confine = settings.confine, encode = encode_param() }
+  local context = { folder = settings.folder, confine = settings.confine, moved = settings.moved,
+                    encode = encode_param() }
   raws, context.overrides = setting.apply(raws, settings)
   local checked, names = {}, {}
   for i, raw in ipairs(raws) do

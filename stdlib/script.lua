@@ -57,20 +57,27 @@ local function compile(path, text, environment)
   return chunk
 end
 
--- A file's text, kept in `sources` with its hash.
+-- A file's text, kept in `sources` with its hash. A stored run's sources come from the store.
 local function read(path, role, sources)
+  local stored = sources.stored
+  if stored then
+    local source = stored.find(path, role)
+    sources[#sources + 1] = source
+    return source.text
+  end
   local text, sha256 = core.read_file(path)
   sources[#sources + 1] = { path = core.absolute(path), text = text, sha256 = sha256, role = role }
   return text
 end
 
 -- The file that `require "name"` means: name.lua beside the script, and nowhere else.
-local function module_path(folder, name)
+local function module_path(folder, name, stored)
   if type(name) ~= "string" or not name:find("^[%w_-]+$") and not name:find("^[%w_-][%w_/-]*[%w_-]$") then
     error(("require takes the name of a file beside the script, without .lua: found %s")
       :format(fail.shown(name)), 3)
   end
   local path = (folder == "." and "" or folder .. "/") .. name .. ".lua"
+  if stored then return path end
   local real, root = core.realpath(path), core.realpath(folder)
   if not real then
     fail.raise { status = 4, message = ("there is no %s.lua beside the script"):format(name) }
@@ -91,7 +98,7 @@ local function requirer(folder, sources)
   end
   -- The caller's place is put into whatever goes wrong with the file itself.
   loaded.require = core.calling(function(line, chunk, name)
-    local ok, path = pcall(module_path, folder, name)
+    local ok, path = pcall(module_path, folder, name, sources.stored)
     if not ok then
       if type(path) == "table" then
         path.script, path.line = chunk:sub(2), line
@@ -129,9 +136,10 @@ local function read_script(path, sources)
 end
 
 -- Runs the script. Returns what it returned, and the files that were read, the script first:
--- { path, text, sha256, role = "script" | "module" }.
-function script.load(path, arguments)
-  local sources = {}
+-- { path, text, sha256, role = "script" | "module" }. stored: where the sources are of a run that is run
+-- again (stored.lua); no file is read then.
+function script.load(path, arguments, stored)
+  local sources = { stored = stored }
   local text = read_script(path, sources)
   local folder = folder_of(path)
   local arg = table.move(arguments, 1, #arguments, 1, { [0] = path })
@@ -140,7 +148,7 @@ function script.load(path, arguments)
   math.randomseed(0) -- the same numbers every time
   local ok, value, trace = core.guarded(chunk, table.unpack(arguments))
   if not ok then script_error(path, value, trace) end
-  return value, sources, core.realpath(folder) or folder
+  return value, sources, stored and stored.folder or core.realpath(folder) or folder
 end
 
 return script

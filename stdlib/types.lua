@@ -251,7 +251,7 @@ function types.path(raw, _, at, context)
         "--allow read=DIR opens another folder")
     end
   end
-  return path
+  return context.moved and context.moved[path] or path
 end
 
 -- { good = 1, bad = 5 } or { 1, 5 } or "balanced"

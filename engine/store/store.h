@@ -112,6 +112,16 @@ ln_status ln_store_submit_row(ln_store *store, const char *table, int64_t id, co
 ln_status ln_store_settle(ln_store *store, ln_error *err);
 int64_t ln_store_written(const ln_store *store); /* attributions submitted and committed */
 
+/* A finished piece of an explanation, kept for the run that resumes it. */
+typedef struct ln_kept_piece {
+    int64_t from, first_id, count; /* explanation of the old run; ids first_id .. + count of it */
+    int64_t run, to;               /* the new run and its explanation */
+} ln_kept_piece;
+/* Writes the piece's attributions, and its metrics, again as rows of the new explanation; their
+ * tensors are the same. Row i's id is *first_id + i. */
+ln_status ln_store_keep_piece(ln_store *store, const ln_kept_piece *piece, int64_t *first_id,
+                              ln_error *err);
+
 /* --- queries --------------------------------------------------------------------------------- */
 
 typedef struct ln_query ln_query;

@@ -5,6 +5,8 @@
 
 static int run(const ln_options *options, ln_error *err)
 {
+    if (options->operands.count == 0 && !options->resume)
+        return ln_usage(options, err, "'lunette run' needs SCRIPT.lua [-- ARG ...]");
     return ln_host_main(options, "command", "run", err);
 }
 
@@ -16,9 +18,9 @@ static const ln_option_note notes[] = {
 const ln_command ln_command_run = {
     .name = "run",
     .operands = "SCRIPT.lua [-- ARG ...]",
-    .min_operands = 1,
+    .min_operands = 0,
     .max_operands = 1,
-    .options = "db threads set seed numerics dry-run needed confine allow",
+    .options = "db threads set seed numerics dry-run needed resume confine allow",
     .notes = notes,
     .summary = "run a script; every run is logged",
     .details =
@@ -26,6 +28,11 @@ const ln_command ln_command_run = {
         "finished\n"
         "is in the store at once: after Ctrl-C, --timeout or a crash it is there to be asked.\n"
         "The script gets ARG ... as `...` and as the list `arg`.\n"
+        "`lunette run --resume RUN` takes no script: it continues a run that was interrupted or "
+        "failed\n"
+        "from the stored one. What was finished is kept, the rest computed, and the result is that "
+        "of a\n"
+        "run that nobody disturbed.\n"
         "\n"
         "Exit status: 0 fine; 1 a run, the store or the disk failed, or time or memory ran out;\n"
         "2 the script is wrong, and nothing was run; 3 an `expect` did not hold; 4 an input file "

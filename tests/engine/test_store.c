@@ -27,7 +27,10 @@ static const char *const contract[][2] = {
      "id uuid invocation experiment status started_at finished_at seed numerics threads argv "
      "script_sha256 environment parent_run reproduces_run error"},
     {"source", "sha256 path text"},
-    {"run_source", "run sha256 role"},
+    {"run_source", "run role path sha256"},
+    {"run_settings", "run settings"},
+    {"run_file", "run seq role path sha256"},
+    {"file", "sha256 data"},
     {"environment", "id sha256 host os cpu isa compiler version build libraries"},
     {"param", "run key type num text"},
     {"tag", "run key value"},
