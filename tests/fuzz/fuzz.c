@@ -1,4 +1,5 @@
-/* A deterministic mutation fuzzer for the readers of files: onnx, npy, csv.
+/* A deterministic mutation fuzzer for the readers of files: onnx, npy, csv, idx,
+ * safetensors.
  *
  *     fuzz [READER|all [ROUNDS [SEED]]]          default: all, 20000 rounds each, seed 0
  *
@@ -166,7 +167,8 @@ static bool check_round(const reader *of, uint64_t seed, uint64_t round, int *ac
     return !why;
 }
 
-static const reader *const readers[] = {&fuzz_onnx, &fuzz_npy, &fuzz_csv, &fuzz_idx};
+static const reader *const readers[] = {&fuzz_onnx, &fuzz_npy, &fuzz_csv, &fuzz_idx,
+                                        &fuzz_safetensors};
 
 int main(int argc, char **argv)
 {
@@ -187,7 +189,7 @@ int main(int argc, char **argv)
         failures += failed;
     }
     if (!found) {
-        fprintf(stderr, "usage: fuzz [onnx|npy|csv|idx|all [ROUNDS [SEED]]]\n");
+        fprintf(stderr, "usage: fuzz [onnx|npy|csv|idx|safetensors|all [ROUNDS [SEED]]]\n");
         return 2;
     }
     return failures ? 1 : 0;
