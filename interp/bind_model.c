@@ -8,6 +8,7 @@
 #include "model/head.h"
 #include "model/model.h"
 #include "model/restore.h"
+#include "model/weights.h"
 #include "onnx/onnx.h"
 
 /* model_onnx(path, { head, task }) -> model, { path, sha256, producer, opset } */
@@ -142,6 +143,42 @@ static int model_weights(lua_State *L)
         return ln_raise(L, &err);
     }
     return 1;
+}
+
+/* model_load_weights(model, path) -> { path, sha256 }: every constant of a declared network from a
+ * safetensors file */
+static int model_load_weights(lua_State *L)
+{
+    ln_model *model = ln_check_model(L, 1);
+    const char *path = luaL_checkstring(L, 2);
+    ln_error err = {0};
+    ln_safetensors *file = NULL;
+    uint8_t sha256[LN_SHA256_BYTES];
+    ln_status status = ln_safetensors_read(path, &file, sha256, &err);
+    if (status == LN_OK)
+        status = ln_model_load_weights(model, file, path, &err);
+    ln_safetensors_free(file);
+    if (status) {
+        return ln_raise(L, &err);
+    }
+    char hex[LN_SHA256_HEX];
+    ln_sha256_hex(sha256, hex);
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, path);
+    lua_setfield(L, -2, "path");
+    lua_pushstring(L, hex);
+    lua_setfield(L, -2, "sha256");
+    return 1;
+}
+
+/* model_save_weights(model, path): every constant by its name, as safetensors */
+static int model_save_weights(lua_State *L)
+{
+    ln_error err = {0};
+    if (ln_model_save_weights(ln_check_model(L, 1), luaL_checkstring(L, 2), &err)) {
+        return ln_raise(L, &err);
+    }
+    return 0;
 }
 
 /* model_encode(model, data, rows) -> (N, width) f32 */
@@ -298,6 +335,8 @@ void ln_bind_model(lua_State *L)
         {"model_onnx", model_onnx},
         {"model_info", model_info},
         {"model_weights", model_weights},
+        {"model_load_weights", model_load_weights},
+        {"model_save_weights", model_save_weights},
         {"model_encode", model_encode},
         {"pool", pool_new},
         {"forward", model_forward},

@@ -57,6 +57,16 @@ function command.export_pictures(options)
   return require("pictures").export(options)
 end
 
+-- `lunette export RUN --format safetensors`: DIR/model.safetensors.
+function command.export_weights(options)
+  local model = require("saved").stored(options.operands[1], options.db).model
+  local path = options.output .. "/model.safetensors"
+  core.folder_make(options.output)
+  core.model_save_weights(model, path)
+  if not options.quiet then core.print(path, "\n") end
+  return 0
+end
+
 function command.list(options)
   return require("help/list").list(options)
 end

@@ -49,7 +49,9 @@ local function from_network(run, data, train_rows)
   else
     made.input = options.input
   end
-  return within(run.model, nil, core.model_network, made)
+  local model = within(run.model, nil, core.model_network, made)
+  local weights = options.weights
+  return model, weights and within(weights, nil, core.model_load_weights, model, weights.options.path)
 end
 
 -- The model, its file ({ path =, sha256 = }) where it has one.

@@ -192,4 +192,9 @@ function saved.model(run, data, shared)
   return found.model, found.file
 end
 
+-- The model of a stored run, for commands: what `read` finds, by the run as the user writes it.
+function saved.stored(run, db)
+  return read({ options = { run = run } }, db)
+end
+
 return saved

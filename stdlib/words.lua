@@ -367,6 +367,7 @@ words.places = {
   schedule = { "a schedule", "train.schedule" }, data = { "a data set", "data" },
   model = { "a model", "model" }, rows = { "a choice of rows", "inputs" },
   array = { "an array file", "inputs, labels, scores, baseline, groups or mask" },
+  weights = { "a file of weights", "network { weights = ... }" },
   target = { "a target", "target" }, task = { "a task", "task" },
   expectation = { "an expectation", "expect" }, picture = { "a picture", "pictures" },
   experiment = { "an experiment", "what the script returns" },

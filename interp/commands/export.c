@@ -263,8 +263,11 @@ static int run(const ln_options *options, ln_error *err)
         return ln_usage(options, err, "'lunette export' needs -o DIR, where the files go");
     if (strcmp(format, "png") == 0)
         return ln_host_main(options, "command", "export_pictures", err);
+    if (strcmp(format, "safetensors") == 0)
+        return ln_host_main(options, "command", "export_weights", err);
     if (strcmp(format, "npy") != 0 && strcmp(format, "csv") != 0)
-        return ln_usage(options, err, "--format: expected npy, csv or png, found '%.60s'", format);
+        return ln_usage(options, err,
+                        "--format: expected npy, csv, png or safetensors, found '%.60s'", format);
     e.csv = strcmp(format, "csv") == 0;
     ln_status status = ln_store_open(options->db, LN_STORE_READ, &e.store, err);
     if (status == LN_OK)
@@ -277,7 +280,7 @@ static int run(const ln_options *options, ln_error *err)
 }
 
 static const ln_option_note notes[] = {
-    {"format", "FORMAT", "npy (default), csv or png"},
+    {"format", "FORMAT", "npy (default), csv, png or safetensors"},
     {"output", "DIR", "the folder to write to; it is made where it is missing"},
     {"quiet", "", "the files are not named"},
     {NULL, NULL, NULL},
@@ -296,6 +299,7 @@ const ln_command ln_command_export = {
         "outputs)\n"
         "and index.csv, which says which explainer, parameters and rows each file holds. With\n"
         "--format png: LABEL.ROW.png, a heat map of each sample, where attributions are images,\n"
-        "else LABEL.png, bars of the strongest columns.",
+        "else LABEL.png, bars of the strongest columns. With --format safetensors:\n"
+        "model.safetensors, the weights of the run's model by name.",
     .run = run,
 };

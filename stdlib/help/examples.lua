@@ -74,6 +74,8 @@ expect = {
   ["network.encode.numeric"] = 'model = network { encode = { numeric = "minmax" }, dense { 2 } }',
   ["network.encode.categorical"] =
     'model = network { encode = { categorical = "ordinal" }, dense { 2 } }',
+  ["network.weights"] =
+    'model = network { dense { 2 }, weights = safetensors "model.safetensors" }',
   ["network.encode.missing"] = 'model = network { encode = { missing = "indicator" }, dense { 2 } }',
   ["rows.split"] = 'inputs = rows { split = "train" }',
   ["rows.take"] = "inputs = rows { take = 100 }",
