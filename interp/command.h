@@ -47,6 +47,7 @@ typedef struct ln_options {
     bool yes;             /* --yes: do not ask */
     bool no_vacuum;       /* --no-vacuum */
     const char *remove;   /* --remove NAME, or NULL */
+    const char *columns;  /* --columns a,b,c; or NULL */
 } ln_options;
 
 /* What an option means to one command, where that is not what options.c says of all of them. */

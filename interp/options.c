@@ -52,6 +52,7 @@ const ln_option ln_option_rows[] = {
     {"no-vacuum", 0, LN_OPTION_FLAG, AT(no_vacuum), "",
      "leave the free pages in the file for later runs", false},
     {"remove", 0, LN_OPTION_TEXT, AT(remove), "NAME", "take it away", false},
+    {"columns", 0, LN_OPTION_TEXT, AT(columns), "A,B,...", "which columns are shown", false},
     {"memory", 0, LN_OPTION_BYTES, AT(memory), "SIZE", "stop beyond this much memory: 500M, 2G",
      true},
     {"timeout", 0, LN_OPTION_SECONDS, AT(timeout), "SECONDS", "stop after this time", true},

@@ -189,7 +189,7 @@ ln_status ln_table_row(ln_table *table, const ln_cell *cells, ln_error *err)
 
 static bool is_shown(const ln_table *table, int column)
 {
-    return !table->terse || !table->empty[column];
+    return !table->terse || !table->empty[column] || table->rows == 0;
 }
 
 /* The last column of a line with something to print; of md the last one shown. */

@@ -156,7 +156,7 @@ ln_status ln_store_collect(ln_store *store, bool dry_run, ln_collected_fn each, 
                            ln_error *err)
 {
     ln_status status = ln_store_exec(store,
-                                     "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF; "
+                                     "PRAGMA foreign_keys = OFF; "
                                      "CREATE TEMP TABLE IF NOT EXISTS unused (key PRIMARY KEY)",
                                      err);
     if (status == LN_OK)

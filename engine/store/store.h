@@ -157,6 +157,21 @@ void ln_query_free(ln_query *query);
  * there is. */
 ln_status ln_store_find_run(ln_store *store, const char *text, int64_t *run, ln_error *err);
 
+/* Which runs, in what order, what of them. A name is a column of run_summary, a metric's label, an
+ * explanation's and a judge's (saliency.deletion), a parameter's key (train.epochs) or tag.NAME. */
+typedef struct ln_run_choice {
+    const char *where;    /* a condition in SQL over such names; or NULL */
+    const char *sort;     /* "-roc_auc, id", the greatest first with a minus; or NULL: the newest */
+    const char *columns;  /* "id, roc_auc, train.epochs"; or NULL: */
+    const char *fallback; /* SQL over run_summary */
+    bool people;          /* reals of `columns` with 6 digits */
+    int64_t limit;        /* -1: all */
+} ln_run_choice;
+/* *sql is the statement, for ln_query_new on this store before the next call; caller frees.
+ * LN_EINVALID for an unknown name (with near ones) and for whatever is no expression. */
+ln_status ln_store_choose_runs(ln_store *store, const ln_run_choice *choice, char **sql,
+                               ln_error *err);
+
 /* Runs left `running` by processes that are gone become `interrupted` (at every open for writing,
  * and shown so by readers): a running process holds an advisory lock on byte run id of the file
  * `<store>-running`, taken by ln_store_run_begin and released by ln_store_close. Call it inside the
