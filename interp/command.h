@@ -42,6 +42,7 @@ typedef struct ln_options {
     ln_texts params;      /* --param name=value, in order */
     bool write;           /* --write */
     bool strict;          /* --strict */
+    const char *head;     /* --head: name of a model's output; or NULL */
     bool all;             /* --all: what does not differ, too */
     ln_texts fail_above;  /* --fail-above METRIC=DELTA, in order */
     bool yes;             /* --yes: do not ask */

@@ -9,6 +9,7 @@
     X(check)                                                                                       \
     X(runs)                                                                                        \
     X(show)                                                                                        \
+    X(predict)                                                                                     \
     X(query)                                                                                       \
     X(compare)                                                                                     \
     X(reproduce)                                                                                   \

@@ -45,6 +45,8 @@ const ln_option ln_option_rows[] = {
     {"write", 0, LN_OPTION_FLAG, AT(write), "", "let the SQL change the store", false},
     {"strict", 0, LN_OPTION_FLAG, AT(strict), "", "residuals beyond their tolerance fail too",
      false},
+    {"head", 0, LN_OPTION_TEXT, AT(head), "NAME", "the model's output, where there are several",
+     false},
     {"all", 0, LN_OPTION_FLAG, AT(all), "", "also what does not differ", false},
     {"fail-above", 0, LN_OPTION_TEXTS, AT(fail_above), "METRIC=DELTA",
      "exit status 3 where the metric got worse by more than DELTA", false},
