@@ -62,6 +62,76 @@ typedef struct ln_is_inf_attributes {
     bool negative, positive; /* which infinities count */
 } ln_is_inf_attributes;
 
+/* "slice": as ONNX's operator */
+typedef struct ln_slice_attributes {
+    ln_ints axes, starts, ends;
+    ln_ints steps; /* none: 1 */
+} ln_slice_attributes;
+
+/* "pad" */
+#define LN_PAD_MODES "constant|reflect|edge|wrap"
+enum { LN_PAD_CONSTANT, LN_PAD_REFLECT, LN_PAD_EDGE, LN_PAD_WRAP };
+typedef struct ln_pad_attributes {
+    ln_ints before, after; /* one an axis of a row */
+    int mode;              /* one of those */
+    double value;
+} ln_pad_attributes;
+
+/* "tile" */
+typedef struct ln_tile_attributes {
+    ln_ints repeats; /* one an axis of a row */
+} ln_tile_attributes;
+
+/* "pixel_shuffle", "pixel_unshuffle" */
+typedef struct ln_shuffle_attributes {
+    int64_t factor;
+    bool block_first; /* ONNX's DCR and SpaceToDepth */
+} ln_shuffle_attributes;
+
+/* "reduce" */
+#define LN_REDUCE_OPERATIONS "sum|mean|max|min|prod|l1|l2|log_sum|log_sum_exp|sum_square"
+enum {
+    LN_REDUCE_sum,
+    LN_REDUCE_mean,
+    LN_REDUCE_max,
+    LN_REDUCE_min,
+    LN_REDUCE_prod,
+    LN_REDUCE_l1,
+    LN_REDUCE_l2,
+    LN_REDUCE_log_sum,
+    LN_REDUCE_log_sum_exp,
+    LN_REDUCE_sum_square
+};
+typedef struct ln_reduce_attributes {
+    int operation; /* one of those */
+    ln_ints axes;  /* none: all axes of a row */
+    bool keepdims; /* false */
+} ln_reduce_attributes;
+
+/* "argument" */
+typedef struct ln_argument_attributes {
+    int64_t axis;
+    bool least, last, keepdims; /* false */
+} ln_argument_attributes;
+
+/* "topk" */
+typedef struct ln_topk_attributes {
+    int64_t k, axis;
+    bool least;
+} ln_topk_attributes;
+
+/* "cumsum" */
+typedef struct ln_cumsum_attributes {
+    int64_t axis;
+    bool exclusive, reverse;
+} ln_cumsum_attributes;
+
+/* "trilu" */
+typedef struct ln_trilu_attributes {
+    bool upper;
+    int64_t k;
+} ln_trilu_attributes;
+
 /* "relu", "sigmoid", "tanh", "identity", "add", "class_loss" have none. */
 
 #endif

@@ -36,13 +36,14 @@ ln_status ln_copy_backward(const ln_pass *pass, ln_error *err);
     X(sin) X(cos) X(tan) X(asin) X(acos) X(atan) \
     X(sinh) X(cosh) X(asinh) X(acosh) X(atanh) \
     X(dropout) \
-    X(softmax) X(class_loss) \
+    X(softmax) X(log_softmax) X(class_loss) \
+    X(reduce) X(argument) X(topk) X(hardmax) X(cumsum) X(trilu) \
     X(flatten) X(reshape) X(identity) \
     X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum) X(fmod) X(mod) X(prelu) \
     X(equal) X(less) X(less_or_equal) X(greater) X(greater_or_equal) X(is_nan) X(is_inf) \
     X(logical_and) X(logical_or) X(logical_xor) X(not) X(where) \
     X(bitwise_and) X(bitwise_or) X(bitwise_xor) X(shift_left) X(shift_right) \
-    X(concat)
+    X(concat) X(slice) X(pad) X(tile) X(pixel_shuffle) X(pixel_unshuffle)
 /* clang-format on */
 
 #define X(name) extern const ln_layer ln_layer_##name;

@@ -1,17 +1,11 @@
-/* Joins of branches.
+/* concat: operands side by side along an axis of a row; a constant stands beside every row. The
+ * gradient is cut apart again, that of a constant summed over the rows.
  *
- * add      y = a + b + ..., shapes broadcast from the right as numpy does; what is not of the result's
- *          shape may only be broadcast within a row or be a constant (a bias). The gradient of an
- *          operand is dy, summed over what was broadcast, in float64 and in index order.
- * concat   operands side by side along an axis; the gradient is cut apart again.
- *
- * Source: ONNX's Add and Concat, torch.cat. */
+ * Source: ONNX's Concat, torch.cat. */
 #include <stddef.h>
 #include <string.h>
 
-#include "layers/common.h"
-
-/* ---------------------------------------------------------------- concat */
+#include "layers/operand.h"
 
 static const ln_param concat_params[] = {
     {.name = "axis",
@@ -28,75 +22,83 @@ static ln_status concat_infer(const struct ln_graph *graph, const struct ln_node
                               const ln_shape *in, ln_shape *out, ln_error *err)
 {
     const ln_axis_attributes *own = node->attributes;
+    const ln_shape first = ln_input_row(graph, node, in, 0);
+    ln_shape result = first;
     char text[64], other[64];
     int axis;
-    ln_status status = ln_axis_resolve(own->axis, in[0].rank, &axis, err);
+    ln_status status = ln_row_axis(own->axis, first.rank, &axis, err);
     if (status)
         return status;
-    out[0] = in[0];
     for (int k = 1; k < node->input_count; k++) {
-        ln_shape same = in[k];
-        if (graph->values[node->inputs[k]].fixed != graph->values[node->inputs[0]].fixed)
-            return ln_fail(err, LN_EUNSUPPORTED,
-                           "a constant lies beside rows: constants have no rows of their own");
-        if (same.rank == in[0].rank)
-            same.dims[axis] = in[0].dims[axis];
-        if (!ln_shape_equal(&same, &in[0]))
+        const ln_shape row = ln_input_row(graph, node, in, k);
+        ln_shape same = row;
+        if (same.rank == first.rank)
+            same.dims[axis] = first.dims[axis];
+        if (!ln_shape_equal(&same, &first))
             return ln_fail(err, LN_EINVALID,
                            "shapes %s and %s differ in more than axis %d: they cannot be joined",
                            ln_shape_text(&in[0], text, sizeof text),
-                           ln_shape_text(&in[k], other, sizeof other), axis);
-        out[0].dims[axis] += in[k].dims[axis];
+                           ln_shape_text(&in[k], other, sizeof other), axis + 1);
+        result.dims[axis] += row.dims[axis];
     }
-    return LN_OK;
+    return ln_result_shape(graph, node, &result, out, err);
 }
 
-/* Elements of an operand that lie together: from the axis on. */
-static int64_t run_length(const ln_shape *shape, int axis)
+/* Elements of a row that lie together: from the axis on. */
+static int64_t run_length(const ln_shape *row, int64_t axis)
 {
     int64_t length = 1;
-    for (int i = axis; i < shape->rank; i++)
-        length *= shape->dims[i];
+    for (int i = (int)(axis < 0 ? axis + row->rank : axis - 1); i < row->rank; i++)
+        length *= row->dims[i];
     return length;
-}
-
-static int concat_axis(const ln_pass *pass)
-{
-    const ln_axis_attributes *own = pass->step->node->attributes;
-    return (int)(own->axis < 0 ? own->axis + pass->step->out_shape[0].rank : own->axis);
 }
 
 static ln_status concat_forward(const ln_pass *pass, ln_error *err)
 {
-    const ln_step *step = pass->step;
-    const int axis = concat_axis(pass);
-    const int64_t whole = run_length(&step->out_shape[0], axis);
-    const int64_t runs = ln_pass_count(pass, &step->out_shape[0]) / whole;
-    float *to = pass->out[0];
+    const ln_axis_attributes *own = pass->step->node->attributes;
+    const ln_operand y = ln_operand_out(pass->step, 0);
+    const size_t size = ln_dtype_size(y.dtype);
+    const int64_t whole = run_length(&y.row, own->axis), rows = ln_pass_rows(pass);
+    char *to = pass->out[0];
     (void)err;
-    for (int k = 0; k < step->node->input_count; k++) {
-        const int64_t length = run_length(&step->in_shape[k], axis);
-        for (int64_t i = 0; i < runs; i++)
-            memcpy(to + i * whole, (const float *)pass->in[k] + i * length,
-                   (size_t)length * sizeof(float));
-        to += length;
+    for (int k = 0; k < pass->step->node->input_count; k++) {
+        const ln_operand x = ln_operand_in(pass->step, k);
+        const size_t bytes = (size_t)run_length(&x.row, own->axis) * size;
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t i = 0; i < y.count / whole; i++)
+                memcpy(to + (size_t)(r * y.count + i * whole) * size,
+                       (const char *)pass->in[k] + (size_t)(r * x.step) * size + (size_t)i * bytes,
+                       bytes);
+        to += bytes;
     }
     return LN_OK;
 }
 
+/* The gradient of operand k, which starts `first` elements into each run. */
+static void send(const ln_pass *pass, int k, int64_t first)
+{
+    const ln_axis_attributes *own = pass->step->node->attributes;
+    const ln_operand y = ln_operand_out(pass->step, 0), x = ln_operand_in(pass->step, k);
+    const int64_t whole = run_length(&y.row, own->axis), length = run_length(&x.row, own->axis);
+    for (int64_t r = 0; r < pass->rows; r++)
+        for (int64_t i = 0; i < y.count / whole; i++) {
+            const float *from = pass->out_grad[0] + r * y.count + i * whole + first;
+            float *to = pass->in_grad[k] + r * x.step + i * length;
+            for (int64_t j = 0; j < length; j++)
+                to[j] = x.step ? from[j] : to[j] + from[j];
+        }
+}
+
 static ln_status concat_backward(const ln_pass *pass, ln_error *err)
 {
-    const ln_step *step = pass->step;
-    const int axis = concat_axis(pass);
-    const int64_t whole = run_length(&step->out_shape[0], axis);
-    const int64_t runs = ln_pass_count(pass, &step->out_shape[0]) / whole;
-    const float *from = pass->out_grad[0];
+    const ln_axis_attributes *own = pass->step->node->attributes;
+    int64_t first = 0;
     (void)err;
-    for (int k = 0; k < step->node->input_count; k++) {
-        const int64_t length = run_length(&step->in_shape[k], axis);
-        for (int64_t i = 0; i < runs && pass->in_grad[k]; i++)
-            memcpy(pass->in_grad[k] + i * length, from + i * whole, (size_t)length * sizeof(float));
-        from += length;
+    for (int k = 0; k < pass->step->node->input_count; k++) {
+        const ln_operand x = ln_operand_in(pass->step, k);
+        if (pass->in_grad[k])
+            send(pass, k, first);
+        first += run_length(&x.row, own->axis);
     }
     return LN_OK;
 }
@@ -111,7 +113,9 @@ const ln_layer ln_layer_concat = {
     .flags = LN_LAYER_INTERNAL | LN_LAYER_SHAPE | LN_LAYER_IN_PLACE_GRAD,
     .min_inputs = 1,
     .max_inputs = -1,
+    .types = ln_types_same,
     .infer = concat_infer,
     .forward = concat_forward,
     .backward = concat_backward,
+    .backward_parameters = concat_backward,
 };

@@ -125,6 +125,15 @@ REFERENCE(class_loss_reference)
     }
 }
 
+/* A constant of (1, 3) between rows of (2, 3). */
+REFERENCE(concat_constant_reference)
+{
+    (void)layer;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < 9; i++)
+            out[r * 9 + i] = i < 6 ? in[0][r * 6 + i] : in[1][i - 6];
+}
+
 /* Along axis 1 or the last of shapes (a, b). */
 REFERENCE(concat_reference)
 {
@@ -225,6 +234,13 @@ static const layer_case cases[] = {
      3,
      {ROW(2, 3), ROW(1, 3), ROW(4, 3)},
      concat_reference},
+    {"concat a constant",
+     "concat",
+     &(ln_axis_attributes){1},
+     1,
+     2,
+     {ROW(2, 3), ROW(1, 3)},
+     concat_constant_reference},
     {"concat of the last axis",
      "concat",
      &(ln_axis_attributes){-1},

@@ -4,6 +4,8 @@
 
 #include "layers_cases.h"
 #include "layers_cases_elementwise.h"
+#include "layers_cases_move.h"
+#include "layers_cases_reduce.h"
 
 /* A family a line. */
 static const struct {
@@ -12,6 +14,8 @@ static const struct {
 } families[] = {
     {cases, CASES},
     {elementwise_cases, sizeof elementwise_cases / sizeof elementwise_cases[0]},
+    {move_cases, sizeof move_cases / sizeof move_cases[0]},
+    {reduce_cases, sizeof reduce_cases / sizeof reduce_cases[0]},
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 

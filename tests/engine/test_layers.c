@@ -14,24 +14,10 @@ static void every_layer_matches_its_reference(void **state)
 
 /* Layers of whole numbers and truth values, whose tests are in test_layers_types.c. */
 static const char *const elsewhere[] = {
-    "equal",
-    "less",
-    "less_or_equal",
-    "greater",
-    "greater_or_equal",
-    "is_nan",
-    "is_inf",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "not",
-    "where",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "shift_left",
-    "shift_right",
-    NULL,
+    "equal",      "less",        "less_or_equal", "greater",    "greater_or_equal",
+    "is_nan",     "is_inf",      "logical_and",   "logical_or", "logical_xor",
+    "not",        "where",       "bitwise_and",   "bitwise_or", "bitwise_xor",
+    "shift_left", "shift_right", "argument",      NULL,
 };
 
 static void every_layer_of_the_table_is_tested(void **state)

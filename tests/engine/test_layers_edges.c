@@ -166,8 +166,64 @@ static void wrong_shapes_are_refused_by_name(void **state)
     refused(
         &(layer_case){"", "concat", &(ln_axis_attributes){1}, 2, 2, {ROW(6, 2), ROW(6, 3)}, NULL},
         LN_EINVALID, "differ in more than axis 1");
-    refused(&(layer_case){"", "concat", &(ln_axis_attributes){1}, 1, 2, {ROW(6), ROW(1, 6)}, NULL},
-            LN_EUNSUPPORTED, "a constant lies beside rows");
+    refused(&(layer_case){"",
+                          "slice",
+                          &(ln_slice_attributes){{1, {1}}, {1, {3}}, {1, {2}}, {0}},
+                          1,
+                          1,
+                          {ROW(6)},
+                          NULL},
+            LN_EUNSUPPORTED, "of axis 1 of its input, shape (N, 6), nothing is left");
+    refused(&(layer_case){"",
+                          "slice",
+                          &(ln_slice_attributes){{1, {0}}, {1, {0}}, {1, {2}}, {0}},
+                          1,
+                          1,
+                          {ROW(6)},
+                          NULL},
+            LN_EINVALID, "axis 0: it must be 1 to 1");
+    refused(&(layer_case){"",
+                          "slice",
+                          &(ln_slice_attributes){{1, {1}}, {1, {0}}, {1, {2}}, {1, {0}}},
+                          1,
+                          1,
+                          {ROW(6)},
+                          NULL},
+            LN_EINVALID, "the step of axis 1 is 0");
+    refused(&(layer_case){"",
+                          "slice",
+                          &(ln_slice_attributes){{1, {1}}, {0}, {1, {2}}, {0}},
+                          1,
+                          1,
+                          {ROW(6)},
+                          NULL},
+            LN_EINVALID, "it has 1 axes, 0 starts, 1 ends and 0 steps");
+    refused(
+        &(layer_case){
+            "", "pad", &(ln_pad_attributes){{1, {1}}, {1, {0}}, 0, 0}, 1, 1, {ROW(2, 3)}, NULL},
+        LN_EINVALID, "its input has shape (N, 2, 3), but 1 axes of a row are padded before and 1");
+    refused(
+        &(layer_case){
+            "", "pad", &(ln_pad_attributes){{1, {-2}}, {1, {-1}}, 0, 0}, 1, 1, {ROW(3)}, NULL},
+        LN_EINVALID, "padding axis 1 by -2 and -1 leaves nothing");
+    refused(&(layer_case){"", "tile", &(ln_tile_attributes){{1, {0}}}, 1, 1, {ROW(3)}, NULL},
+            LN_EINVALID, "axis 1 is repeated 0 times");
+    refused(
+        &(layer_case){
+            "", "pixel_shuffle", &(ln_shuffle_attributes){2, false}, 1, 1, {ROW(6, 2, 2)}, NULL},
+        LN_EINVALID, "shape (N, 6, 2, 2): the channels must be a multiple of 4");
+    refused(
+        &(layer_case){
+            "", "pixel_unshuffle", &(ln_shuffle_attributes){2, false}, 1, 1, {ROW(6, 2, 3)}, NULL},
+        LN_EINVALID, "height and width must be multiples of 2");
+    refused(&(layer_case){"", "topk", &(ln_topk_attributes){7, 1, false}, 1, 1, {ROW(6)}, NULL},
+            LN_EINVALID, "k is 7: along its axis there are 1 to 6 numbers");
+    refused(
+        &(layer_case){
+            "", "reduce", &(ln_reduce_attributes){0, {1, {0}}, false}, 1, 1, {ROW(6)}, NULL},
+        LN_EINVALID, "axis 0: it must be 1 to 1");
+    refused(&(layer_case){"", "trilu", &(ln_trilu_attributes){true, 0}, 1, 1, {ROW(6)}, NULL},
+            LN_EINVALID, "a row must have two axes");
     refused(&(layer_case){"", "flatten", &(ln_flatten_attributes){3}, 1, 1, {ROW(6)}, NULL},
             LN_EINVALID, "there is no axis 3 to start at");
     refused(

@@ -229,6 +229,46 @@ static void where_chooses(void **state)
         check_types("where", NULL, live, 3, in, &(typed){LN_I64, VECTOR(3), {1, 9, 3}});
 }
 
+static void places_of_the_greatest(void **state)
+{
+    const typed x = {LN_F32, {2, {2, 3}}, {3, 9, 9, -1, NAN, 7}};
+    (void)state;
+    check_types("argument", &(ln_argument_attributes){.axis = -1}, 1, 1, &x,
+                &(typed){LN_I64, VECTOR(2), {1, 1}});
+    check_types("argument", &(ln_argument_attributes){.axis = 2, .last = true, .keepdims = true}, 1,
+                1, &x, &(typed){LN_I64, {2, {2, 1}}, {2, 1}});
+    check_types("argument", &(ln_argument_attributes){.axis = 1, .least = true}, 1, 1, &x,
+                &(typed){LN_I64, VECTOR(3), {1, 0, 1}});
+    check_types("argument", &(ln_argument_attributes){.axis = 1}, 0, 1,
+                &(typed){LN_I64, VECTOR(4), {1, 4, 4, 2}}, &(typed){LN_I64, {0}, {1}});
+}
+
+static void reductions_of_whole_numbers(void **state)
+{
+    static const struct {
+        int operation;
+        double wanted[2];
+    } cases[] = {
+        {LN_REDUCE_sum, {2, 5}},          {LN_REDUCE_mean, {0, 1}},   {LN_REDUCE_max, {4, 3}},
+        {LN_REDUCE_min, {-3, 0}},         {LN_REDUCE_prod, {-12, 0}}, {LN_REDUCE_l1, {8, 5}},
+        {LN_REDUCE_sum_square, {26, 13}},
+    };
+    const typed x = {LN_I64, {2, {2, 3}}, {1, -3, 4, 0, 3, 2}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int live = 0; live < 2; live++) {
+            typed wanted = {LN_I64, VECTOR(2), {cases[i].wanted[0], cases[i].wanted[1]}};
+            check_types("reduce", &(ln_reduce_attributes){cases[i].operation, {1, {2}}, false},
+                        live, 1, &x, &wanted);
+        }
+    check_types("cumsum", &(ln_cumsum_attributes){.axis = 2}, 1, 1, &x,
+                &(typed){LN_I64, {2, {2, 3}}, {1, -2, 2, 0, 3, 5}});
+    check_types("trilu", &(ln_trilu_attributes){true, 1}, 1, 1, &x,
+                &(typed){LN_I64, {2, {2, 3}}, {0, -3, 4, 0, 0, 2}});
+    check_types("topk", &(ln_topk_attributes){2, 2, false}, 1, 1, &x,
+                &(typed){LN_I64, {2, {2, 2}}, {4, 1, 3, 2}});
+}
+
 /* y = where(x > 0, x, 2 x) with a gradient of 1, 10, 100, 1000: through the branch that was taken. */
 static void where_sends_the_gradient_to_the_chosen(void **state)
 {
@@ -305,6 +345,8 @@ int main(void)
         cmocka_unit_test(arithmetic_of_whole_numbers),
         cmocka_unit_test(nan_is_the_greater_and_the_lesser),
         cmocka_unit_test(where_chooses),
+        cmocka_unit_test(places_of_the_greatest),
+        cmocka_unit_test(reductions_of_whole_numbers),
         cmocka_unit_test(where_sends_the_gradient_to_the_chosen),
         cmocka_unit_test(wrong_types_are_refused_by_name),
     };
