@@ -26,7 +26,8 @@ WERROR ?= -Werror
 CC = gcc
 
 BUILD_PACKAGES = gcc libc6-dev make pkg-config liblua5.4-dev libsqlite3-dev nettle-dev libcjson-dev \
-                 libdnnl-dev zlib1g-dev libzip-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core
+                 libdnnl-dev zlib1g-dev libzip-dev libpng-dev libjpeg62-turbo-dev libedit-dev \
+                 libcairo2-dev libpango1.0-dev fonts-dejavu-core
 TEST_PACKAGES = libcmocka-dev sqlite3
 CHECK_PACKAGES = clang-format cppcheck
 
@@ -37,7 +38,7 @@ ISA_TESTS = kernels graph layers model train explainers judges
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help setup setup-checks demo test test-build test-engine test-lua test-spec \
+.PHONY: all help setup setup-checks demo data test test-build test-engine test-lua test-spec \
         test-conformance deps-check docs-check format format-check lint asan-test fuzz install uninstall \
         clean FORCE
 
@@ -61,8 +62,8 @@ ALL_LDFLAGS = $(if $(filter asan,$(MODE)),-fsanitize=address$(,)undefined) -Wl,-
 found = $(if $(filter missing,$(1)),$(error a library that Lunette needs is missing: run 'make setup' first),$(1))
 ask = $(call found,$(shell pkg-config $(1) 2>/dev/null || echo missing))
 once = $(eval $(1) := $(2))$($(1))
-ENGINE_CFLAGS = $(call once,ENGINE_CFLAGS,$(call ask,--cflags sqlite3 nettle libcjson zlib libzip))
-ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson zlib libzip) -ldnnl -fopenmp -lpthread -lm)
+ENGINE_CFLAGS = $(call once,ENGINE_CFLAGS,$(call ask,--cflags sqlite3 nettle libcjson zlib libzip libpng libjpeg))
+ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson zlib libzip libpng libjpeg) -ldnnl -fopenmp -lpthread -lm)
 EXTENSION_LIBS = $(call once,EXTENSION_LIBS,$(call ask,--libs nettle libcjson) -fopenmp -lpthread -lm)
 LUA_CFLAGS = $(call once,LUA_CFLAGS,$(call ask,--cflags lua5.4))
 LUA_LIBS = $(call once,LUA_LIBS,$(call ask,--libs lua5.4))
@@ -183,6 +184,11 @@ demo: setup ## set up, build, and run the first experiment (its store: build/dem
 	@$(MAKE) --no-print-directory $(jobs) all
 	@$(B)/lunette run experiments/credit.lua --db $(B)/demo.db
 
+# Data sets that experiments may read; no test does. DATA=FOLDER puts them elsewhere.
+DATA ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lunette
+data: ## bring MNIST and Fashion-MNIST into ~/.cache/lunette (DATA=FOLDER: into another)
+	@sh build-aux/data $(DATA)
+
 install: all ## install into PREFIX (/usr/local), below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lunette $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(B)/lunette $(DESTDIR)$(PREFIX)/bin/lunette
@@ -241,7 +247,7 @@ $(B)/fuzz: $(FUZZ_OBJECTS) $(B)/liblunette.a
 	$(call SAY,LINK,$@)
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(FUZZ_OBJECTS) $(B)/liblunette.a $(ENGINE_LIBS) -ldl
 
-fuzz: ## mutated ONNX, npy, idx and csv files under the sanitizers
+fuzz: ## mutated ONNX, npy, idx, csv, PNG and JPEG files under the sanitizers
 	@$(MAKE) --no-print-directory $(jobs) MODE=asan B=build/asan build/asan/fuzz
 	@build/asan/fuzz $(FUZZ)
 

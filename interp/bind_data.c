@@ -8,10 +8,8 @@
 #include "data/dataset.h"
 #include "interp.h"
 
-/* A field that is a list of texts, as a NULL-terminated array in `room` (its texts stay on Lua's
- * side, kept alive by the options table); NULL when the field is absent. */
-static const char *const *text_list(lua_State *L, int options, const char *field, const char **room,
-                                    int most)
+const char *const *ln_text_list(lua_State *L, int options, const char *field, const char **room,
+                                int most)
 {
     if (lua_getfield(L, options, field) != LUA_TTABLE) {
         lua_pop(L, 1);
@@ -31,15 +29,13 @@ static const char *const *text_list(lua_State *L, int options, const char *field
     return room;
 }
 
-static bool flag(lua_State *L, int options, const char *field)
+bool ln_flag_field(lua_State *L, int options, const char *field)
 {
     lua_getfield(L, options, field);
     const bool set = lua_toboolean(L, -1);
     lua_pop(L, 1);
     return set;
 }
-
-enum { LIST_MOST = 4096 };
 
 /* csv(path, options) -> data set */
 static int dataset_csv(lua_State *L)
@@ -52,15 +48,15 @@ static int dataset_csv(lua_State *L)
     const ln_csv_options options = {
         .target = ln_text_field(L, 2, "target"),
         .positive = ln_text_field(L, 2, "positive"),
-        .classes = text_list(L, 2, "classes", room, LIST_MOST),
-        .numeric = text_list(L, 2, "numeric", room + LIST_MOST, LIST_MOST),
-        .categorical = text_list(L, 2, "categorical", room + 2 * LIST_MOST, LIST_MOST),
-        .ignore = text_list(L, 2, "ignore", room + 3 * LIST_MOST, LIST_MOST),
+        .classes = ln_text_list(L, 2, "classes", room, LIST_MOST),
+        .numeric = ln_text_list(L, 2, "numeric", room + LIST_MOST, LIST_MOST),
+        .categorical = ln_text_list(L, 2, "categorical", room + 2 * LIST_MOST, LIST_MOST),
+        .ignore = ln_text_list(L, 2, "ignore", room + 3 * LIST_MOST, LIST_MOST),
         .weight = ln_text_field(L, 2, "weight"),
         .by = ln_text_field(L, 2, "by"),
         .set = ln_text_field(L, 2, "set"),
-        .drop_missing = flag(L, 2, "drop_missing"),
-        .missing = text_list(L, 2, "missing", room + 4 * LIST_MOST, LIST_MOST),
+        .drop_missing = ln_flag_field(L, 2, "drop_missing"),
+        .missing = ln_text_list(L, 2, "missing", room + 4 * LIST_MOST, LIST_MOST),
         .task = task == NULL ? -1 : strcmp(task, "regression") == 0,
         .separator = separator ? separator[0] : '\0',
     };
@@ -192,6 +188,12 @@ static ln_status identity_hex(const ln_dataset *data, char hex[LN_SHA256_HEX], l
         ln_hash_i64(hash, data->columns[c].kind);
         ln_hash_i64(hash, data->columns[c].missing);
     }
+    if (data->array) {
+        for (int axis = 0; axis < data->array->shape.rank; axis++) {
+            ln_hash_i64(hash, data->array->shape.dims[axis]);
+        }
+        ln_hash_update(hash, data->levels, sizeof(float) * 256 * (size_t)data->channels);
+    }
     ln_hash_i64(hash, data->rows);
     ln_hash_text(hash, data->target_name);
     for (int c = 0; c < data->class_count; c++) {
@@ -247,6 +249,14 @@ static int dataset_info(lua_State *L)
         lua_rawseti(L, -2, c + 1);
     }
     lua_setfield(L, -2, "columns");
+    if (data->array) { /* the shape of a row */
+        lua_createtable(L, data->array->shape.rank, 0);
+        for (int axis = 1; axis < data->array->shape.rank; axis++) {
+            lua_pushinteger(L, data->array->shape.dims[axis]);
+            lua_rawseti(L, -2, axis);
+        }
+        lua_setfield(L, -2, "shape");
+    }
     return 1;
 }
 

@@ -189,7 +189,16 @@ static int model_encode(lua_State *L)
     const ln_tensor *rows = ln_check_tensor(L, 3);
     ln_error err = {0};
     ln_tensor **slot = ln_new_tensor(L);
-    if (ln_encoding_apply(model->encoding, data, ln_i64(rows), rows->shape.dims[0], slot, &err)) {
+    const int64_t count = rows->shape.dims[0];
+    if (data->array != NULL && ln_shape_row(&data->array->shape) != model->width) {
+        char text[256];
+        const ln_shape row = ln_shape_of(data->array->shape.rank - 1, data->array->shape.dims + 1);
+        ln_fail(&err, LN_EINVALID, "the model reads %d numbers a row, and the data have rows of %s",
+                (int)model->width, ln_shape_text(&row, text, sizeof text));
+        return ln_raise(L, &err);
+    }
+    if (data->array ? ln_dataset_gather(data, ln_i64(rows), count, slot, &err)
+                    : ln_encoding_apply(model->encoding, data, ln_i64(rows), count, slot, &err)) {
         return ln_raise(L, &err);
     }
     return 1;

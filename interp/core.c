@@ -3,7 +3,7 @@
  *   clock() -> nanoseconds (monotonic)        now() -> "2024-05-01T12:00:00.000Z"
  *   uuid() -> random, version 4               sha256(text) -> 64 hexadecimal digits
  *   read_file(path) -> text, sha256           file_exists(path), realpath(path) -> path or nil
- *   absolute(path) -> from the root, without "." and ".."
+ *   absolute(path) -> from the root, without "." and ".."; "~/" is the user's home
  *   print(text ...) to standard output        err(text ...) to standard error; nothing is added
  *   progress(done, total, text)               a bar, on a terminal only; progress() wipes it
  *   interrupted() -> nil, or a number         version */
@@ -132,6 +132,10 @@ static int core_absolute(lua_State *L)
     const char *path = luaL_checkstring(L, 1);
     char folder[PATH_MAX];
     luaL_Buffer buffer;
+    const char *home = path[0] == '~' && path[1] == '/' ? getenv("HOME") : NULL;
+    if (home) {
+        path = lua_pushfstring(L, "%s/%s", home, path + 2);
+    }
     if (path[0] != '/') {
         if (!getcwd(folder, sizeof folder))
             return luaL_error(L, "this folder is gone");
@@ -275,6 +279,7 @@ int ln_core_open(lua_State *L)
     ln_bind_sandbox(L);
     ln_bind_tensor(L);
     ln_bind_data(L);
+    ln_bind_images(L);
     ln_bind_groups(L);
     ln_bind_network(L);
     ln_bind_saved(L);

@@ -14,6 +14,7 @@ void ln_bind_words(lua_State *L);   /* bind_words.c: words, commands, nearest */
 void ln_bind_sandbox(lua_State *L); /* sandbox.c: guarded, calling, and what scripts get of Lua */
 void ln_bind_tensor(lua_State *L);
 void ln_bind_data(lua_State *L);
+void ln_bind_images(lua_State *L);
 void ln_bind_groups(lua_State *L);
 void ln_bind_network(lua_State *L);
 void ln_bind_saved(lua_State *L);

@@ -59,6 +59,13 @@ ln_metric_result *ln_new_metric_result(lua_State *L);
  * empty without data. Raises. */
 void ln_fit_encoding(lua_State *L, int spec, ln_encoding **out);
 
+/* bind_data.c: a field that is a list of texts, as a NULL-terminated array in `room` (its texts stay on
+ * Lua's side, kept alive by the options table); NULL when the field is absent. */
+enum { LIST_MOST = 4096 };
+const char *const *ln_text_list(lua_State *L, int options, const char *field, const char **room,
+                                int most);
+bool ln_flag_field(lua_State *L, int options, const char *field); /* absent: false */
+
 /* bind_blackbox.c: a black box's function runs on this state from now on (a coroutine may be the one
  * that asks); returns the state before. NULL for other models. */
 lua_State *ln_blackbox_enter(const ln_model *model, lua_State *L);

@@ -41,27 +41,35 @@ function arrays.hashes()
   return hashes
 end
 
--- The files noted since the start (a saved model has none), each path once: { path =, sha256 = of the file's bytes, role = }.
+-- The files noted since the start, each path once: { path =, sha256 = of the file's bytes, role = }. A saved
+-- model has none; a folder of images has many (`files`).
 function arrays.files()
   local list, seen = {}, {}
-  for _, one in ipairs(files) do
-    local file = one.file
+  local function add(file, role)
     if file.path and not seen[file.path] then
       seen[file.path] = true
-      list[#list + 1] = { path = file.path, sha256 = file.file_sha256 or file.sha256, role = one.role }
+      list[#list + 1] = { path = file.path, sha256 = file.file_sha256 or file.sha256, role = role }
+    end
+  end
+  for _, one in ipairs(files) do
+    if one.file.files then
+      for _, file in ipairs(one.file.files) do add(file, one.role) end
+    else
+      add(one.file, one.role)
     end
   end
   return list
 end
 
-local function read_array(node, owner, field)
+-- raw: numbers as the file has them, whatever `scale` says.
+local function read_array(node, owner, field, raw)
   local options, tensor, sha256, file_sha256 = node.options
   if node.word == "npz" then
     tensor, sha256 = within(owner or node, field, core.npz, options.path, options.key)
     file_sha256 = sha256
     if options.key then sha256 = core.sha256(sha256 .. ":" .. options.key) end
   elseif node.word == "idx" then
-    tensor, sha256 = within(owner or node, field, core.idx, options.path, options.scale)
+    tensor, sha256 = within(owner or node, field, core.idx, options.path, not raw and options.scale or nil)
   else
     tensor, sha256 = within(owner or node, field or "path", core.npy, options.path)
   end
@@ -69,9 +77,10 @@ local function read_array(node, owner, field)
 end
 
 -- An array file: { tensor =, sha256 =, path =, info = }.
-function arrays.read(node, shared, owner, field)
-  return arrays.note(arrays.once(shared, "array:" .. core.json { node.word, node.options }, function()
-    return read_array(node, owner, field)
+function arrays.read(node, shared, owner, field, raw)
+  local key = "array:" .. core.json { node.word, node.options, raw or "" }
+  return arrays.note(arrays.once(shared, key, function()
+    return read_array(node, owner, field, raw)
   end), node.path)
 end
 

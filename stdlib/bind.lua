@@ -12,6 +12,7 @@
 --   labels    labels of the inputs, or nil       explain    one bound explanation a node
 local arrays = require "arrays"
 local core = require "core"
+local datasets = require "datasets"
 local fail = require "fail"
 local models = require "models"
 local own = require "own"
@@ -22,52 +23,10 @@ local bind = {}
 -- Calls a function of the engine; an error it raises is placed at `field` of `node`.
 local within = fail.within
 
-local function key_of(value) return core.json(value) end
-
 -- Of the script and its modules: what stands for a function in the identity of a model.
 local source_hash = ""
 
--- ------------------------------------------------------------------------------------------- data
-
--- The file of `data`, read once for all runs, however each divides its rows.
-local function read_csv(node, run, shared)
-  local options = node.options
-  local split = options.split or {}
-  local read = {
-    target = options.target, positive = options.positive, classes = options.classes,
-    numeric = options.numeric, categorical = options.categorical, ignore = options.ignore,
-    missing = options.missing, drop_missing = options.drop_missing, separator = options.separator,
-    weight = options.weight, by = split.by, set = split.column, task = run.task,
-  }
-  return arrays.once(shared, "csv:" .. key_of { options.path, read }, function()
-    local data = within(node, nil, core.csv, options.path, read)
-    return { dataset = data, info = core.dataset_info(data) }
-  end)
-end
-
--- Columns that are pixels: numbers all of them, as many as the shape has.
-local function check_shape(node, dataset)
-  local shape = node.options.shape
-  if not shape then return end
-  local count, text = core.dataset_text_column(dataset)
-  if text then
-    fail.at(node, "shape", ("columns with a shape are pixels, and '%s' does not hold numbers"):format(
-      text), ('leave it out: ignore = { "%s" }'):format(text))
-  elseif count ~= arrays.product(shape) then
-    fail.at(node, "shape", ("%s has %d pixels, and there are %d columns beside the target"):format(
-      arrays.shape_text(shape), arrays.product(shape), count))
-  end
-end
-
-function bind.data(node, run, shared)
-  if not node then return nil end
-  local file = read_csv(node, run, shared)
-  return arrays.once(shared, "data:" .. key_of { node.options, run.task or "" }, function()
-    local view = within(node, "split", core.dataset_split, file.dataset, node.options.split or {})
-    check_shape(node, view)
-    return { dataset = view, info = file.info, node = node }
-  end)
-end
+-- ------------------------------------------------------------------------------------------- rows
 
 local function selection(data, node, run)
   local options = node.options
@@ -105,7 +64,7 @@ local function bind_inputs(run, bound, shared)
     bound.shape = { table.unpack(array.info.shape, 2) }
     bound.input_file = array
   elseif bound.data then
-    bound.shape = bound.data.node.options.shape
+    bound.shape = bound.data.shape
     bound.row_ids = node and selection(bound.data, node, run) or bound.test_rows
     if bound.model then
       bound.x = within(bound.data.node, nil, core.model_encode, bound.model, bound.data.dataset,
@@ -268,7 +227,8 @@ local function identity_of(run, sources)
   local hashes, params = {}, {}
   for i, source in ipairs(sources) do hashes[i] = source.sha256 end
   for _, row in ipairs(require("log").params_of(run)) do
-    local aside = row.key:find("%.path$") or row.key == "model.run" or row.key == "model.uuid"
+    local aside = row.key:find("%.path$") or row.key == "data.test"
+      or row.key == "model.run" or row.key == "model.uuid"
     if not aside then params[#params + 1] = { row.key, row.text or row.num } end
   end
   local files, functions = arrays.hashes(), own.identities(run)
@@ -295,7 +255,7 @@ function bind.content(run, shared)
     bind_scores(run, bound, shared)
     return bound
   end
-  local data = bind.data(run.data, run, shared)
+  local data = datasets.bind(run.data, run, shared)
   bound.data = data
   if data then arrays.note(data.info, "data") end
   if data then

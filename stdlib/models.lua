@@ -24,12 +24,8 @@ local function task_of(model)
   return "regression"
 end
 
-local function from_onnx(run, data)
+local function from_onnx(run)
   local node = run.model
-  if data then
-    fail.at(node, "path", "an ONNX model reads arrays: data = csv needs a network {...}",
-      "give inputs = npy \"x.npy\" in place of data")
-  end
   local function read(task)
     return within(node, "path", core.model_onnx, node.options.path,
       { head = node.options.head, task = task })
@@ -44,8 +40,8 @@ local function from_network(run, data, train_rows)
   }
   if data then
     if not data.info.classification then made.task = "regression" end
-    made.data, made.rows, made.encode = data.dataset, train_rows, options.encode
-    made.input = data.node.options.shape
+    if data.columns then made.data, made.rows, made.encode = data.dataset, train_rows, options.encode end
+    made.input = data.shape
   else
     made.input = options.input
   end
@@ -58,8 +54,8 @@ end
 local function make(run, data, train_rows, context)
   local word = run.model.word
   if word == "saved" then return saved.model(run, data, context.shared) end
-  if word == "onnx" then return from_onnx(run, data) end
-  if data and not train_rows then
+  if word == "onnx" then return from_onnx(run) end
+  if data and data.columns and not train_rows then
     fail.at(data.node, "split.train", "the training split is empty, and a network's encoding is fitted on it")
   end
   if word == "blackbox" then return own.model(run.model, run, data, train_rows, context.source_hash) end
@@ -73,6 +69,7 @@ local ends = {
     mend = function(count) return ("end the network in dense { %d }"):format(count) end },
   blackbox = { field = "outputs", says = "the blackbox answers in",
     mend = function(count) return ("outputs = %d"):format(count) end },
+  onnx = { field = "path", says = "the model ends in", mend = function() end },
   saved = { field = "run", says = "the saved model ends in", mend = function() end },
 }
 
@@ -87,8 +84,8 @@ local function check_outputs(node, info, data)
   end
   local classes = data.info.classes
   if #classes < 2 then
-    fail.at(data.node, "target", ("column '%s' holds one class only: %s"):format(data.info.target,
-      classes[1]), "two classes or more are needed")
+    fail.at(data.node, data.columns and "target", ("%s holds one class only: %s"):format(
+      data.columns and ("column '%s'"):format(data.info.target) or data.info.name, classes[1]), "two classes or more are needed")
   elseif #classes ~= info.classes then
     local hint = how.mend(#classes)
     if #classes == 2 and hint then
@@ -106,7 +103,7 @@ function models.bind(run, data, train_rows, context)
   if not node then return nil end
   local model, file = make(run, data, train_rows, context)
   local info = models.info(model)
-  if data and data.node.options.shape then info.columns = nil end -- pixels: an array
+  if data and data.shape then info.columns = nil end -- pixels: an array
   if #info.inputs > 1 then
     fail.at(node, nil, ("the model has %d inputs (%s); models with one input are supported"):format(
       #info.inputs, table.concat(info.inputs, ", ")))

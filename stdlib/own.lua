@@ -139,6 +139,14 @@ function own.blackbox(node)
   end
 end
 
+-- Numbers a row, where the data are arrays.
+local function arrays_width(data)
+  if not data or data.columns then return nil end
+  local width = 1
+  for _, axis in ipairs(data.info.shape) do width = width * axis end
+  return width
+end
+
 -- The model of blackbox { ... }. Without data or a task, several outputs or probabilities make it a
 -- classifier.
 function own.model(node, run, data, train_rows, source_hash)
@@ -147,10 +155,11 @@ function own.model(node, run, data, train_rows, source_hash)
   local class = options.outputs > 1 or probabilities
   if data then class = data.info.classification end
   return fail.within(node, "inputs", core.model_blackbox, {
-    inputs = options.inputs, outputs = options.outputs, probabilities = probabilities,
+    inputs = options.inputs or arrays_width(data), outputs = options.outputs, probabilities = probabilities,
     task = not data and run.task or class and "classification" or "regression",
     call = own.blackbox(node), identity = source_hash .. callback.identity(options.predict),
-    data = data and data.dataset, rows = train_rows, encode = options.encode })
+    data = data and data.columns and data.dataset or nil, rows = train_rows,
+    encode = options.encode })
 end
 
 -- ----------------------------------------------------------------------------------------- judges

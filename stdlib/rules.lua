@@ -9,8 +9,8 @@ local words = require "words"
 
 local rules = {}
 
-local function is_tabular(run) return run.data ~= nil end
-local function has_columns(run) return run.data ~= nil and not run.data.options.shape end
+local function is_tabular(run) return run.data ~= nil and run.data.word == "csv" end
+local function has_columns(run) return is_tabular(run) and not run.data.options.shape end
 
 function rules.sources(run, at)
   local function absent(field, message, hint)
@@ -32,7 +32,8 @@ function rules.sources(run, at)
     end
   end
   if run.data and run.labels then
-    absent("labels", "data has labels of its own: its target column", "leave labels out")
+    absent("labels", "data has labels of its own" .. (is_tabular(run) and ": its target column" or ""),
+      "leave labels out")
   end
   if run.data and run.inputs and run.inputs.category == "array" then
     absent("inputs", "a file stands in place of data, and there is data",
@@ -70,7 +71,7 @@ function rules.model(run, at)
     return
   end
   if model.word == "blackbox" then rules.blackbox(run, model) end
-  if model.word == "onnx" and run.data then
+  if model.word == "onnx" and is_tabular(run) then
     wrong("model", "an ONNX model reads arrays, and data = csv is a table",
       'give inputs = npy "x.npy" in place of data')
   end
@@ -80,10 +81,10 @@ function rules.model(run, at)
   if model.word == "network" then
     local inside = { path = model.path, script = model.script, line = model.line,
                      word = "network", keys = {} }
-    if not is_tabular(run) and not model.options.input then
+    if not run.data and not model.options.input then
       place.fail(inside, "the network needs 'input', the shape of one row: there is no data to "
         .. "tell it", "input = { 30 }")
-    elseif is_tabular(run) and model.options.input then
+    elseif run.data and model.options.input then
       place.fail(place.child(inside, "input"), "the data tells the network's input", "leave it out")
     elseif not is_tabular(run) and model.options.encode then
       place.fail(place.child(inside, "encode"), "a model on arrays has no encoding: its inputs are "
@@ -103,7 +104,7 @@ end
 
 -- A black box answers, and that is all: it has no gradients.
 function rules.blackbox(run, model)
-  if not is_tabular(run) and not model.options.inputs then
+  if not run.data and not model.options.inputs then
     fail.at(model, nil, "the blackbox needs 'inputs', the numbers of one row: there is no data to tell "
       .. "them", "inputs = 10")
   elseif not is_tabular(run) and model.options.encode then
@@ -145,7 +146,7 @@ function rules.train(run, at, context)
       train.loss.word, task, run.task))
   end
   local split = run.data.options.split
-  if train.patience > 0 and split.validation == 0 and not split.column then
+  if train.patience > 0 and (split.validation or 0) == 0 and not split.column then
     place.fail(place.child(here, "patience"), "early stopping watches the validation rows, and "
       .. "there are none", "add validation = 0.1 to the split of data")
   end
@@ -181,12 +182,40 @@ local function split_fields(split, at)
   end
 end
 
+-- Training and test rows that are files of their own: only validation is drawn.
+local function given_parts(split, at)
+  for _, name in ipairs { "train", "test", "folds", "repeats" } do
+    if split[name] then
+      place.fail(place.child(at, name), ("'test' of the data and '%s' do not go together"):format(name),
+        "the test rows have files of their own; validation is a share of the others")
+    end
+  end
+end
+
+-- Images: what each channel has one of.
+function rules.images(data)
+  local options = data.options
+  local channels = options.grey and 1 or 3
+  if options.resize and #options.resize ~= 2 then
+    fail.at(data, "resize", ("expected height and width, found %d number%s"):format(#options.resize,
+      #options.resize == 1 and "" or "s"), "resize = { 28, 28 }")
+  end
+  for _, field in ipairs { "mean", "std" } do
+    local list = options[field]
+    if type(list) == "table" and #list ~= channels then
+      fail.at(data, field, ("expected a number, or one a channel, %d, found %d"):format(channels, #list),
+        channels == 1 and "with grey = true there is one channel" or nil)
+    end
+  end
+end
+
 -- Shares sum to one, numbers are left to the data; what is not given is what is left.
 function rules.split(data)
   local split = data.options.split
   local at = { path = fail.join(data.path, "split"), script = data.script, line = data.line,
                word = data.word, keys = { "split" } }
   split_fields(split, at)
+  if data.options.test then return given_parts(split, at) end
   if split.column or split.folds then return end
   local counts = (split.train or 0) > 1 or (split.test or 0) > 1 or split.validation > 1
   if counts then
@@ -266,7 +295,7 @@ function rules.pictures(run, nodes)
     local of_explanations = node.word == "heat_map_grid" or node.word == "importance_bar"
     if of_explanations and #run.explain == 0 then
       fail.at(node, nil, ("%s draws explanations, and explain is empty"):format(node.word))
-    elseif node.word == "heat_map_grid" and run.data and not run.data.options.shape then
+    elseif node.word == "heat_map_grid" and has_columns(run) then
       fail.at(node, nil, "heat_map_grid draws images, and the data are a table",
         "use importance_bar, or give the data a shape = { 1, 8, 8 }")
     elseif not of_explanations and not (run.data or run.labels) then

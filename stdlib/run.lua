@@ -269,8 +269,9 @@ end
 
 -- What the runs of a process share. settings: how the script was asked for (log.lua keeps them).
 function M.context(options, sources, settings)
+  local pool = core.pool(options.threads)
   return { options = options, sources = sources, settings = settings,
-           shared = { db = options.db }, invocation = core.uuid(), pool = core.pool(options.threads),
+           shared = { db = options.db, pool = pool }, invocation = core.uuid(), pool = pool,
            submitted = 0 } -- attributions given to the store
 end
 

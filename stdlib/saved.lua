@@ -160,21 +160,21 @@ end
 -- What the data must be like for the model to mean what it meant.
 local function check_data(node, run, data, found)
   local info = core.model_info(found.model)
-  if data and not info.encoding then
+  if data and data.columns and not info.encoding then
     fail.at(node, "run", ("%s reads arrays, and data = csv is a table"):format(found.what),
       'give inputs = npy "x.npy" in place of data')
-  elseif not data and info.encoding then
+  elseif info.encoding and not (data and data.columns) then
     fail.at(node, "run", ("%s reads the columns of a table: %s"):format(found.what,
       table.concat(info.columns, ", ")), "give data = csv with these columns")
   end
-  if data then check_columns(data, info.columns, found.what) end
+  if info.encoding then check_columns(data, info.columns, found.what) end
   local task = data and (data.info.classification and "classification" or "regression") or run.task
   if task and task ~= info.task then
     fail.at(node, "run", ("%s was made for %s, and this is %s"):format(found.what, info.task, task))
   end
   local classes = data and data.info.classification and found.classes
   if classes and table.concat(classes, "\0") ~= table.concat(data.info.classes, "\0") then
-    fail.at(data.node, "target", ("%s tells %s apart (classes 0, 1, ...), and '%s' has %s"):format(
+    fail.at(data.node, data.columns and "target" or "classes", ("%s tells %s apart (classes 0, 1, ...), and '%s' has %s"):format(
       found.what, table.concat(classes, ", "), data.info.target, table.concat(data.info.classes, ", ")),
       ('classes = { "%s" }'):format(table.concat(classes, '", "')))
   end

@@ -124,12 +124,13 @@ local function check_run(raw, swept, at, context)
   rules.sources(run, at)
   rules.model(run, at)
   if run.data then rules.split(run.data) end
+  if run.data and run.data.word == "images" then rules.images(run.data) end
   rules.train(run, at, context)
   rules.explain(run)
   rules.metrics(run)
   if run.model and (run.model.word == "network" or run.model.word == "blackbox") then
     if run.model.options.layers then rules.layers(run.model.options.layers, {}) end
-    if run.data and not run.model.options.encode then
+    if run.data and run.data.word == "csv" and not run.model.options.encode then
       run.model.options.encode = resolve.fields({ kind = "table", list = {},
         named = { numeric = run.data.options.shape and "none" or nil } }, context.encode, at, context)
     end

@@ -136,6 +136,16 @@ function types.ints(raw, param, at)
   return values
 end
 
+-- A number, or a list of them.
+function types.reals(raw, param, at)
+  if type(raw) == "number" then return types.real(raw, param, at) end
+  local values = {}
+  for i, item in ipairs(check_list(raw, "a number, or a list of numbers", at, 1)) do
+    values[i] = types.real(item, param, place.child(at, i))
+  end
+  return values
+end
+
 function types.shape(raw, _, at)
   local axis = { min = 1 }
   if type(raw) == "number" then return { types.int(raw, axis, at) } end
@@ -233,13 +243,13 @@ function types.task(raw, _, at)
   expected(at, "classification or regression", raw, near_choice(raw, list))
 end
 
--- A file's path: absolute, from the folder of the script that names it.
+-- A file's path: absolute, from the folder of the script that names it, or the user's home (~/).
 function types.path(raw, _, at, context)
   if type(raw) ~= "string" or raw == "" or raw:find("\0", 1, true) then
     expected(at, "a file's path", raw)
   end
   local folder = context.folder or "."
-  local path = core.absolute(raw:sub(1, 1) == "/" and raw or folder .. "/" .. raw)
+  local path = core.absolute((raw:find("^/") or raw:find("^~/")) and raw or folder .. "/" .. raw)
   if context.confine then
     local real = core.realpath(path) or path
     local allowed = false

@@ -24,6 +24,21 @@ local split_fields = {
     help = "a column that says each row's part: train, test or validation" },
 }
 
+-- Of data without columns: parts of groups and parts that a column names are for tables.
+local array_split_fields = {}
+for _, field in ipairs(split_fields) do
+  if field.name ~= "by" and field.name ~= "column" then
+    array_split_fields[#array_split_fields + 1] = field
+  end
+end
+
+local test_fields = {
+  { name = "inputs", type = "word", choices = "array", required = true,
+    help = "an array file of rows of the same shape" },
+  { name = "labels", type = "word", choices = "array", required = true,
+    help = "an array file with one label a row" },
+}
+
 local encode_fields = {
   { name = "numeric", type = "choice", choices = "standard|minmax|none", default = '"standard"',
     help = "how numbers are scaled, by the training rows" },
@@ -158,6 +173,53 @@ return {
     },
     example = [[data = csv "german_credit.csv" {
   target = "class", positive = "bad", split = { train = 0.7, test = 0.3 },
+}]],
+  },
+  {
+    name = "images", category = "data",
+    summary = "a folder of images: PNG and JPEG files, the class of each its folder",
+    params = {
+      { name = "path", type = "path", position = 1, required = true,
+        help = "the folder, from the script's; each folder in it is a class" },
+      { name = "test", type = "path", otherwise = "drawn by split",
+        help = "another such folder: its images are the test rows" },
+      { name = "resize", type = "ints", min = 1, otherwise = "all images have one size",
+        help = "height and width, { 28, 28 }: every image is resized, bilinear with antialiasing" },
+      { name = "grey", type = "bool", default = "false",
+        help = "whether images have one channel, else red, green and blue" },
+      { name = "mean", type = "reals", default = "0",
+        help = "subtracted from pixels of 0 to 1: a number, or one a channel" },
+      { name = "std", type = "reals", default = "1", min = 0, above_min = true,
+        help = "what the difference is divided by: a number, or one a channel" },
+      { name = "classes", type = "strings", otherwise = "all folders, sorted",
+        help = "the folders in the order of their class numbers" },
+      { name = "positive", type = "string", otherwise = "the second in order",
+        help = "of two folders, the one that is class 1" },
+      { name = "split", type = "fields", fields = array_split_fields, filled = true,
+        otherwise = "train = 0.75, test = 0.25", help = "how the images are divided" },
+    },
+    example = [[data = images "flowers/" {
+  resize = { 64, 64 }, mean = { 0.485, 0.456, 0.406 }, std = { 0.229, 0.224, 0.225 },
+}]],
+  },
+  {
+    name = "arrays", category = "data", summary = "rows to train on from files of arrays: inputs and labels",
+    params = {
+      { name = "inputs", type = "word", choices = "array", required = true,
+        help = "an array file, rows first" },
+      { name = "labels", type = "word", choices = "array", required = true,
+        help = "an array file with one label a row: classes from 0, or numbers" },
+      { name = "test", type = "fields", fields = test_fields, otherwise = "drawn by split",
+        help = "inputs and labels of the test rows, where they are files of their own" },
+      { name = "shape", type = "shape", otherwise = "as the file has it",
+        help = "shape of one row, as { 1, 28, 28 } where the file lacks the channel" },
+      { name = "classes", type = "strings", otherwise = "their numbers",
+        help = "names of classes 0, 1, ... in order" },
+      { name = "split", type = "fields", fields = array_split_fields, filled = true,
+        otherwise = "train = 0.75, test = 0.25", help = "how the rows are divided" },
+    },
+    example = [[data = arrays {
+  inputs = idx "train-images-idx3-ubyte.gz" { scale = 1/255 }, labels = idx "train-labels-idx1-ubyte.gz",
 }]],
   },
   {

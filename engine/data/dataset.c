@@ -36,6 +36,10 @@ void ln_dataset_release(ln_dataset *dataset)
         ln_texts_free(column->categories, column->category_count);
     }
     ln_free(dataset->columns);
+    ln_tensor_release(dataset->array);
+    ln_free(dataset->levels);
+    ln_free(dataset->file_hashes);
+    ln_texts_free(dataset->files, dataset->files ? dataset->rows : 0);
     ln_texts_free(dataset->classes, dataset->class_count);
     ln_free(dataset->target_name);
     ln_free(dataset->labels);
@@ -91,12 +95,54 @@ int ln_dataset_find_class(const ln_dataset *dataset, const char *name)
     return -1;
 }
 
+ln_status ln_dataset_gather(const ln_dataset *dataset, const int64_t *rows, int64_t count,
+                            ln_tensor **out, ln_error *err)
+{
+    const int64_t width = ln_shape_row(&dataset->array->shape);
+    const int64_t plane = dataset->levels ? width / dataset->channels : 0;
+    const ln_shape shape = {.rank = 2, .dims = {count, width}};
+    ln_status status = ln_tensor_new(LN_F32, &shape, out, err);
+    for (int64_t i = 0; i < count && !status; i++) {
+        float *to = ln_f32(*out) + i * width;
+        if (!dataset->levels) {
+            memcpy(to, ln_f32(dataset->array) + rows[i] * width, (size_t)width * sizeof *to);
+            continue;
+        }
+        const uint8_t *from = (const uint8_t *)dataset->array->data + rows[i] * width;
+        for (int c = 0; c < dataset->channels; c++) {
+            const float *levels = dataset->levels + 256 * (size_t)c;
+            for (int64_t p = c * plane; p < (c + 1) * plane; p++)
+                to[p] = levels[from[p]];
+        }
+    }
+    return status;
+}
+
+static bool array_row_json(const ln_dataset *dataset, int64_t row, ln_text *text)
+{
+    if (dataset->files) {
+        ln_text_add(text, "{\"file\": ");
+        ln_text_json_string(text, dataset->files[row], strlen(dataset->files[row]));
+        ln_text_add(text, "}");
+    }
+    return !text->failed;
+}
+
 ln_status ln_dataset_row_json(const ln_dataset *dataset, int64_t row, char **out, ln_error *err)
 {
     ln_text text = {0};
     if (row < 0 || row >= dataset->rows)
         return ln_fail(err, LN_EINVALID, "row %lld does not exist; %s has rows 0 to %lld",
                        (long long)row, dataset->name, (long long)dataset->rows - 1);
+    *out = NULL;
+    if (dataset->array) {
+        if (array_row_json(dataset, row, &text)) {
+            *out = text.data;
+            return LN_OK;
+        }
+        ln_text_free(&text);
+        return ln_fail_memory(err, text.length);
+    }
     ln_text_add(&text, "{");
     for (int i = 0; i < dataset->column_count; i++) {
         const ln_column *column = &dataset->columns[i];

@@ -1,5 +1,5 @@
 /* A data set: raw columns as the file has them, the label, the splits. Encoding is the model's
- * business (encoding.h). Array data (npy) are one column block: a tensor (N, ...). */
+ * business (encoding.h). Images and other arrays are one tensor (N, ...) in place of columns. */
 #ifndef LN_DATASET_H
 #define LN_DATASET_H
 
@@ -33,16 +33,21 @@ struct ln_dataset {
     char *path;                      /* as opened */
     uint8_t sha256[LN_SHA256_BYTES]; /* of the file's bytes */
     int64_t rows;
-    int64_t dropped;     /* rows of the file left out by drop_missing */
-    int column_count;    /* features, without target, split and weight columns */
-    ln_column *columns;  /* in the file's order */
-    bool classification; /* the target is classes, else numbers */
-    char *target_name;   /* the label's column */
-    int class_count;     /* 0 for regression */
-    char **classes;      /* class names by id */
-    int32_t *labels;     /* rows class ids; NULL for regression */
-    double *numbers;     /* rows target numbers; NULL for classification */
-    double *weights;     /* rows weights from 0, not all 0; NULL: no weight column */
+    int64_t dropped;      /* rows of the file left out by drop_missing */
+    int column_count;     /* features, without target, split and weight columns */
+    ln_column *columns;   /* in the file's order */
+    ln_tensor *array;     /* (rows, ...) u8 or f32 in place of columns; NULL: a table */
+    float *levels;        /* of u8: 256 numbers a channel, what each byte stands for; else NULL */
+    int channels;         /* of levels: as many as the array's second axis, or 1 for all numbers */
+    char **files;         /* rows: an image's path below its folder; NULL: rows are no files */
+    uint8_t *file_hashes; /* rows x LN_SHA256_BYTES: of each file's bytes */
+    bool classification;  /* the target is classes, else numbers */
+    char *target_name;    /* the label's column */
+    int class_count;      /* 0 for regression */
+    char **classes;       /* class names by id */
+    int32_t *labels;      /* rows class ids; NULL for regression */
+    double *numbers;      /* rows target numbers; NULL for classification */
+    double *weights;      /* rows weights from 0, not all 0; NULL: no weight column */
     int32_t *groups;     /* rows with equal numbers stay in one part of a split; NULL: each alone */
     char *group_name;    /* the groups' column, or NULL */
     int32_t group_count; /* numbers are 0 .. group_count - 1 */
@@ -106,7 +111,8 @@ typedef struct ln_split_options {
     int fold, repeat; /* which fold, from 0, of which draw: (seed, "fold", repeat) */
 } ln_split_options;
 /* Divides the rows. With `groups` the parts are made of whole groups, in sizes as near to what is
- * asked as that allows; with `given` the options are not looked at. */
+ * asked as that allows; with `given` only validation is looked at: a share or
+ * number of the training rows. */
 ln_status ln_dataset_split(ln_dataset *dataset, const ln_split_options *options, ln_error *err);
 
 /* Row ids in ascending order of those in `split` (LN_SPLIT_NONE: all). `take` > 0 keeps the first
@@ -121,8 +127,13 @@ typedef struct ln_rows_options {
 ln_status ln_dataset_rows(const ln_dataset *dataset, const ln_rows_options *options, int64_t **rows,
                           int64_t *count, ln_error *err);
 
+/* Rows of an array -> (count, width) f32. Caller releases *out. */
+ln_status ln_dataset_gather(const ln_dataset *dataset, const int64_t *rows, int64_t count,
+                            ln_tensor **out, ln_error *err);
+
 /* One row in original units as a JSON object {"age": 67, "purpose": "radio/tv"}; a missing value is
- * null. Caller frees with ln_free. */
+ * null. Of an image {"file": "cat/7.png"}, of other arrays nothing: *out is NULL. Caller frees with
+ * ln_free. */
 ln_status ln_dataset_row_json(const ln_dataset *dataset, int64_t row, char **out, ln_error *err);
 
 #endif

@@ -217,6 +217,33 @@ static ln_status deal_groups(ln_dataset *dataset, const ln_part_sizes *sizes, ln
     return status;
 }
 
+/* Validation rows out of the training rows that files give: a share or number of those. */
+static ln_status deal_validation(ln_dataset *dataset, const ln_split_options *options,
+                                 ln_error *err)
+{
+    int64_t count = 0;
+    int64_t *rows = ln_alloc((size_t)dataset->rows * sizeof *rows);
+    if (!rows)
+        return ln_fail_memory(err, (size_t)dataset->rows * sizeof *rows);
+    for (int64_t i = 0; i < dataset->rows; i++) {
+        if (dataset->given[i] == LN_SPLIT_TRAIN)
+            rows[count++] = i;
+    }
+    const double asked = options->validation;
+    const int64_t wanted = (int64_t)(asked >= 1 ? asked : floor(asked * (double)count + 0.5));
+    const double share = (double)wanted / (double)count;
+    const ln_part_sizes sizes = {{count - wanted, 0, wanted}, {1 - share, 0, share}};
+    ln_status status;
+    if (wanted < 1 || wanted >= count)
+        status = ln_fail(err, LN_EINVALID, "validation = %g is no part of the %lld training rows",
+                         asked, (long long)count);
+    else
+        status = ln_parts_deal(dataset, rows, count, options->stratify, &sizes,
+                               ln_rng_make(options->seed, "validation", 0, 0), err);
+    ln_free(rows);
+    return status;
+}
+
 ln_status ln_dataset_split(ln_dataset *dataset, const ln_split_options *options, ln_error *err)
 {
     ln_part_sizes sizes;
@@ -226,7 +253,7 @@ ln_status ln_dataset_split(ln_dataset *dataset, const ln_split_options *options,
     }
     if (dataset->given) {
         memcpy(dataset->split, dataset->given, (size_t)dataset->rows);
-        return LN_OK;
+        return options->validation > 0 ? deal_validation(dataset, options, err) : LN_OK;
     }
     if (options->stratify && !dataset->labels)
         return ln_fail(err, LN_EINVALID,

@@ -1,4 +1,4 @@
-/* A deterministic mutation fuzzer for the readers of files: onnx, npy, csv, idx,
+/* A deterministic mutation fuzzer for the readers of files: onnx, npy, csv, idx, png, jpeg,
  * safetensors.
  *
  *     fuzz [READER|all [ROUNDS [SEED]]]          default: all, 20000 rounds each, seed 0
@@ -167,8 +167,8 @@ static bool check_round(const reader *of, uint64_t seed, uint64_t round, int *ac
     return !why;
 }
 
-static const reader *const readers[] = {&fuzz_onnx, &fuzz_npy, &fuzz_csv, &fuzz_idx,
-                                        &fuzz_safetensors};
+static const reader *const readers[] = {&fuzz_onnx, &fuzz_npy,  &fuzz_csv,        &fuzz_idx,
+                                        &fuzz_png,  &fuzz_jpeg, &fuzz_safetensors};
 
 int main(int argc, char **argv)
 {
@@ -189,7 +189,8 @@ int main(int argc, char **argv)
         failures += failed;
     }
     if (!found) {
-        fprintf(stderr, "usage: fuzz [onnx|npy|csv|idx|safetensors|all [ROUNDS [SEED]]]\n");
+        fprintf(stderr,
+                "usage: fuzz [onnx|npy|csv|idx|png|jpeg|safetensors|all [ROUNDS [SEED]]]\n");
         return 2;
     }
     return failures ? 1 : 0;
