@@ -8,35 +8,19 @@
  * A grouped attribution has a row a group. `raw` and `input` are given where one value belongs to
  * the number: in space `column` input only for columns that are one encoded input.
  *
- * Pushed down: attribution = and idx = (IN lists and joins come as many of those). Rows come in the
- * order (attribution, idx). Without `attribution =` all attributions are walked. Tensors are read
- * once and kept (reader.h); names, raw values, inputs and errors only when a statement asks for
- * their columns. */
+ * Pushed down: attribution =, attribution IN (a list or a query, in one walk) and idx =; without the
+ * first two all attributions are walked. Rows come in the order (attribution, idx), or for a
+ * statement that groups or orders by idx in the order (idx, attribution) (element_plan.c, bands.h).
+ * Tensors are read once and kept (reader.h); names, raw values, inputs and errors only when a
+ * statement asks for their columns. */
 #include "store/element.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum {
-    COLUMN_ATTRIBUTION,
-    COLUMN_IDX,
-    COLUMN_I0,
-    COLUMN_I3 = COLUMN_I0 + 3,
-    COLUMN_NAME,
-    COLUMN_RAW,
-    COLUMN_INPUT,
-    COLUMN_VALUE,
-    COLUMN_ERROR,
-};
+#include "store/bands.h"
 
-/* Bits of idxNum: which constraints are pushed down and which columns are wanted. */
-enum {
-    BY_ATTRIBUTION = 1,
-    BY_IDX = 2,
-    WANT_NAME = 4,
-    WANT_RAW = 8,
-    WANT_INPUT = 16,
-    WANT_ERROR = 32
-};
+#define BAND_NUMBERS ((int64_t)16 << 20) /* 64 MB */
 
 /* The table on one connection. */
 typedef struct element_table {
@@ -48,17 +32,21 @@ typedef struct element_table {
 /* An open walk. */
 typedef struct cursor {
     sqlite3_vtab_cursor base; /* SQLite's part */
-    sqlite3_stmt *all;        /* walks the attributions; NULL where one was asked for */
+    sqlite3_stmt *all;        /* walks the attributions, with neither = nor IN */
+    int64_t *listed;          /* of IN: ids in ascending order, listed_count of them */
+    int64_t listed_count;     /* how many */
+    int64_t next_listed;      /* which comes next */
+    ln_bands *bands;          /* with LN_IN_BANDS: the numbers, instead of `row` and below */
     int wanted;               /* the bits of idxNum */
-    int64_t only_idx;         /* with BY_IDX */
+    int64_t only_idx;         /* with LN_BY_IDX */
     bool end;                 /* no row is left */
     int64_t idx;              /* the row it stands on, of: */
     ln_attribution row;       /* the attribution */
     ln_slice values, errors;  /* its numbers */
     ln_slice input;           /* the sample's input */
-    ln_names *names;          /* with WANT_NAME, or NULL */
-    ln_names *columns;        /* of the data set, with WANT_RAW */
-    ln_names *inputs;         /* of the model, with WANT_RAW or WANT_INPUT */
+    ln_names *names;          /* with LN_WANT_NAME, or NULL */
+    ln_names *columns;        /* of the data set, with LN_WANT_RAW */
+    ln_names *inputs;         /* of the model, with LN_WANT_RAW or LN_WANT_INPUT */
     sqlite3_value **raw;      /* columns->count values, or NULL */
 } cursor;
 
@@ -108,46 +96,6 @@ static int element_disconnect(sqlite3_vtab *base)
     return SQLITE_OK;
 }
 
-static int element_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
-{
-    (void)base;
-    int attribution = -1, idx = -1, arguments = 0;
-    for (int i = 0; i < info->nConstraint; i++) {
-        if (!info->aConstraint[i].usable || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
-            continue;
-        if (info->aConstraint[i].iColumn == COLUMN_ATTRIBUTION)
-            attribution = i;
-        else if (info->aConstraint[i].iColumn == COLUMN_IDX)
-            idx = i;
-    }
-    int pushed[] = {attribution, idx};
-    for (int i = 0; i < 2; i++) {
-        if (pushed[i] < 0)
-            continue;
-        info->aConstraintUsage[pushed[i]].argvIndex = ++arguments;
-        info->aConstraintUsage[pushed[i]].omit = 1; /* xFilter compares as SQLite would */
-    }
-    sqlite3_uint64 used = info->colUsed;
-    info->idxNum =
-        (attribution >= 0 ? BY_ATTRIBUTION : 0) | (idx >= 0 ? BY_IDX : 0) |
-        (used >> COLUMN_NAME & 1 ? WANT_NAME : 0) | (used >> COLUMN_RAW & 1 ? WANT_RAW : 0) |
-        (used >> COLUMN_INPUT & 1 ? WANT_INPUT : 0) | (used >> COLUMN_ERROR & 1 ? WANT_ERROR : 0);
-    info->idxStr = attribution >= 0 ? (idx >= 0 ? "attribution=? AND idx=?" : "attribution=?")
-                   : idx >= 0       ? "idx=?"
-                                    : NULL;
-    /* Without statistics SQLite takes every table for a million rows: walking all elements has to
-     * look dearer than walking any of them and asking for its elements one by one. */
-    info->estimatedRows = (attribution >= 0 ? 1 : (sqlite3_int64)1 << 33) * (idx >= 0 ? 1 : 100);
-    info->estimatedCost = (attribution >= 0 ? 5 : 1e12) * (idx >= 0 ? 1.0 : 20.0);
-    if (attribution >= 0 && idx >= 0)
-        info->idxFlags = SQLITE_INDEX_SCAN_UNIQUE;
-    info->orderByConsumed = info->nOrderBy > 0;
-    for (int i = 0; i < info->nOrderBy; i++)
-        if (info->aOrderBy[i].desc || info->nOrderBy > 2 || info->aOrderBy[i].iColumn != i)
-            info->orderByConsumed = 0;
-    return SQLITE_OK;
-}
-
 static int element_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
 {
     (void)base;
@@ -180,11 +128,23 @@ static void release_row(cursor *c)
     c->names = c->columns = c->inputs = NULL;
 }
 
+/* Lets go of what xFilter made. */
+static void release_walk(cursor *c)
+{
+    sqlite3_finalize(c->all);
+    sqlite3_free(c->listed);
+    ln_bands_free(c->bands);
+    c->all = NULL;
+    c->listed = NULL;
+    c->bands = NULL;
+    c->listed_count = c->next_listed = 0;
+}
+
 static int element_close(sqlite3_vtab_cursor *base)
 {
     cursor *c = (cursor *)base;
     release_row(c);
-    sqlite3_finalize(c->all);
+    release_walk(c);
     sqlite3_free(c);
     return SQLITE_OK;
 }
@@ -197,11 +157,11 @@ static int load_sample(cursor *c)
     int code = ln_reader_scope(reader, c->row.run, &model, &dataset);
     if (code == SQLITE_OK)
         code = ln_reader_inputs(reader, model, &c->inputs);
-    if (code == SQLITE_OK && c->wanted & WANT_INPUT)
+    if (code == SQLITE_OK && c->wanted & LN_WANT_INPUT)
         code = ln_reader_input(reader, c->row.run, c->row.sample, &c->input);
-    if (code == SQLITE_OK && c->wanted & WANT_RAW)
+    if (code == SQLITE_OK && c->wanted & LN_WANT_RAW)
         code = ln_reader_features(reader, c->row.dataset, &c->columns);
-    if (code == SQLITE_OK && c->wanted & WANT_RAW)
+    if (code == SQLITE_OK && c->wanted & LN_WANT_RAW)
         code = ln_reader_raw(reader, c->row.sample, c->columns, &c->raw);
     return code;
 }
@@ -212,30 +172,61 @@ static int load_row(cursor *c)
     ln_reader *reader = reader_of(c);
     release_row(c);
     int code = ln_reader_slice(reader, c->row.tensor, c->row.tensor_row, &c->values);
-    if (code == SQLITE_OK && c->wanted & WANT_ERROR)
+    if (code == SQLITE_OK && c->wanted & LN_WANT_ERROR)
         code = ln_reader_slice(reader, c->row.error, c->row.tensor_row, &c->errors);
-    if (code == SQLITE_OK && c->wanted & WANT_NAME)
+    if (code == SQLITE_OK && c->wanted & LN_WANT_NAME)
         code = ln_reader_names(reader, &c->row, c->values.count, &c->names);
-    if (code == SQLITE_OK && c->wanted & (WANT_RAW | WANT_INPUT) && c->row.sample >= 0)
+    if (code == SQLITE_OK && c->wanted & (LN_WANT_RAW | LN_WANT_INPUT) && c->row.sample >= 0)
         code = load_sample(c);
-    c->idx = c->wanted & BY_IDX ? c->only_idx : 0;
+    c->idx = c->wanted & LN_BY_IDX ? c->only_idx : 0;
     return ln_element_fail(c->base.pVtab, reader, code);
+}
+
+/* Reads the next attribution of the walk into c->row. */
+static int next_row(cursor *c, bool *more)
+{
+    *more = false;
+    while (c->next_listed < c->listed_count && !*more) {
+        int code = ln_reader_attribution(reader_of(c), c->listed[c->next_listed++], &c->row, more);
+        if (code != SQLITE_OK)
+            return code;
+    }
+    if (!c->all)
+        return SQLITE_OK;
+    int step = sqlite3_step(c->all);
+    *more = step == SQLITE_ROW;
+    if (*more)
+        ln_attribution_fill(c->all, &c->row);
+    return *more || step == SQLITE_DONE ? SQLITE_OK : step;
 }
 
 /* Goes on to the next attribution that has a row to show. */
 static int next_attribution(cursor *c)
 {
     for (;;) {
-        int step = c->all ? sqlite3_step(c->all) : SQLITE_DONE;
-        if (step != SQLITE_ROW) {
-            c->end = true;
-            return step == SQLITE_DONE ? SQLITE_OK : step;
-        }
-        ln_attribution_fill(c->all, &c->row);
-        int code = load_row(c);
-        if (code != SQLITE_OK || c->idx < c->values.count)
+        bool more;
+        int code = next_row(c, &more);
+        c->end = !more;
+        if (code == SQLITE_OK && more)
+            code = load_row(c);
+        if (code != SQLITE_OK || !more || c->idx < c->values.count)
             return code;
     }
+}
+
+/* Brings the numbers of the whole walk into the order of idx. */
+static int start_bands(cursor *c)
+{
+    bool more = true;
+    int code = ln_bands_new(reader_of(c), BAND_NUMBERS, &c->bands);
+    while (code == SQLITE_OK && more) {
+        code = next_row(c, &more);
+        if (code == SQLITE_OK && more)
+            code = ln_bands_add(c->bands, &c->row);
+    }
+    if (code == SQLITE_OK)
+        code = ln_bands_first(c->bands, &c->end);
+    return ln_element_fail(c->base.pVtab, reader_of(c), code);
 }
 
 /* An integer argument; false where it is none (then no row can match). */
@@ -250,47 +241,72 @@ static bool integer_argument(sqlite3_value *value, int64_t *out)
     return sqlite3_value_numeric_type(value) == SQLITE_INTEGER;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The ids of `attribution =` (one) or of all of `attribution IN (...)`, each once. */
+static int read_list(cursor *c, sqlite3_value *argument)
+{
+    sqlite3_value *value = argument;
+    int64_t room = 0;
+    int code = SQLITE_OK;
+    if (c->wanted & LN_BY_LIST)
+        code = sqlite3_vtab_in_first(argument, &value);
+    while (code == SQLITE_OK && value) {
+        if (c->listed_count == room) {
+            room = room ? 2 * room : 1;
+            int64_t *more = sqlite3_realloc64(c->listed, (sqlite3_uint64)room * sizeof *more);
+            if (!more)
+                return SQLITE_NOMEM;
+            c->listed = more;
+        }
+        c->listed_count += integer_argument(value, &c->listed[c->listed_count]);
+        code = c->wanted & LN_BY_LIST ? sqlite3_vtab_in_next(argument, &value) : SQLITE_DONE;
+    }
+    int64_t distinct = 0;
+    qsort(c->listed, (size_t)c->listed_count, sizeof *c->listed, by_number);
+    for (int64_t i = 0; i < c->listed_count; i++)
+        if (i == 0 || c->listed[i] != c->listed[distinct - 1])
+            c->listed[distinct++] = c->listed[i];
+    c->listed_count = distinct;
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 static int element_filter(sqlite3_vtab_cursor *base, int number, const char *text, int argc,
                           sqlite3_value **argv)
 {
     (void)text;
     cursor *c = (cursor *)base;
-    ln_reader *reader = reader_of(c);
-    int64_t id = -1;
+    int code = SQLITE_OK;
     release_row(c);
+    release_walk(c);
     c->wanted = number;
     c->end = true;
     c->only_idx = 0;
-    if (number & BY_ATTRIBUTION && !integer_argument(argv[0], &id))
+    if (number & LN_BY_IDX && (!integer_argument(argv[argc - 1], &c->only_idx) || c->only_idx < 0))
         return SQLITE_OK;
-    if (number & BY_IDX && (!integer_argument(argv[argc - 1], &c->only_idx) || c->only_idx < 0))
-        return SQLITE_OK;
-    if (number & BY_ATTRIBUTION) {
-        sqlite3_finalize(c->all);
-        c->all = NULL;
-        bool found;
-        int code = ln_reader_attribution(reader, id, &c->row, &found);
-        if (code == SQLITE_OK && found)
-            code = load_row(c);
-        c->end = c->idx >= c->values.count || !found;
-        return code;
-    }
-    int code = SQLITE_OK;
-    if (!c->all)
+    if (number & (LN_BY_ATTRIBUTION | LN_BY_LIST))
+        code = read_list(c, argv[0]);
+    else
         code =
-            sqlite3_prepare_v2(ln_reader_db(reader),
+            sqlite3_prepare_v2(ln_reader_db(reader_of(c)),
                                "SELECT " LN_ATTRIBUTION_COLUMNS LN_ATTRIBUTION_FROM "ORDER BY a.id",
                                -1, &c->all, NULL);
-    sqlite3_reset(c->all);
-    c->end = false;
-    return code != SQLITE_OK ? code : next_attribution(c);
+    if (code != SQLITE_OK)
+        return code;
+    return number & LN_IN_BANDS ? start_bands(c) : next_attribution(c);
 }
 
 static int element_next(sqlite3_vtab_cursor *base)
 {
     cursor *c = (cursor *)base;
+    if (c->bands)
+        return ln_element_fail(base->pVtab, reader_of(c), ln_bands_next(c->bands, &c->end));
     c->idx++;
-    if (!(c->wanted & BY_IDX) && c->idx < c->values.count)
+    if (!(c->wanted & LN_BY_IDX) && c->idx < c->values.count)
         return SQLITE_OK;
     return next_attribution(c);
 }
@@ -300,14 +316,32 @@ static int element_eof(sqlite3_vtab_cursor *base)
     return ((cursor *)base)->end;
 }
 
-static void give_coordinate(const cursor *c, sqlite3_context *context, int axis)
+static void give_coordinate(sqlite3_context *context, int rank, const int64_t *dims, int64_t idx,
+                            int axis)
 {
-    if (axis >= c->values.rank)
+    if (axis >= rank)
         return;
     int64_t below = 1;
-    for (int i = axis + 1; i < c->values.rank; i++)
-        below *= c->values.dims[i];
-    sqlite3_result_int64(context, c->idx / below % c->values.dims[axis]);
+    for (int i = axis + 1; i < rank; i++)
+        below *= dims[i];
+    sqlite3_result_int64(context, idx / below % dims[axis]);
+}
+
+/* In bands there are these columns only (element_plan.c). */
+static void give_banded(const ln_bands *bands, sqlite3_context *context, int column)
+{
+    int rank;
+    const int64_t *dims;
+    if (column == LN_ELEMENT_VALUE) {
+        sqlite3_result_double(context, ln_bands_value(bands));
+    } else if (column == LN_ELEMENT_IDX) {
+        sqlite3_result_int64(context, ln_bands_idx(bands));
+    } else if (column == LN_ELEMENT_ATTRIBUTION) {
+        sqlite3_result_int64(context, ln_bands_row(bands)->id);
+    } else if (column >= LN_ELEMENT_I0 && column <= LN_ELEMENT_I3) {
+        ln_bands_shape(bands, &rank, &dims);
+        give_coordinate(context, rank, dims, ln_bands_idx(bands), column - LN_ELEMENT_I0);
+    }
 }
 
 /* The column that the current number stands for, or -1. */
@@ -349,21 +383,23 @@ static void give_input(const cursor *c, sqlite3_context *context)
 static int element_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
     const cursor *c = (const cursor *)base;
-    if (column == COLUMN_VALUE)
+    if (c->bands)
+        give_banded(c->bands, context, column);
+    else if (column == LN_ELEMENT_VALUE)
         sqlite3_result_double(context, c->values.at[c->idx]);
-    else if (column == COLUMN_IDX)
+    else if (column == LN_ELEMENT_IDX)
         sqlite3_result_int64(context, c->idx);
-    else if (column == COLUMN_ATTRIBUTION)
+    else if (column == LN_ELEMENT_ATTRIBUTION)
         sqlite3_result_int64(context, c->row.id);
-    else if (column >= COLUMN_I0 && column <= COLUMN_I3)
-        give_coordinate(c, context, column - COLUMN_I0);
-    else if (column == COLUMN_NAME && c->names && c->names->at[c->idx])
+    else if (column >= LN_ELEMENT_I0 && column <= LN_ELEMENT_I3)
+        give_coordinate(context, c->values.rank, c->values.dims, c->idx, column - LN_ELEMENT_I0);
+    else if (column == LN_ELEMENT_NAME && c->names && c->names->at[c->idx])
         sqlite3_result_text(context, c->names->at[c->idx], -1, SQLITE_TRANSIENT);
-    else if (column == COLUMN_RAW)
+    else if (column == LN_ELEMENT_RAW)
         give_raw(c, context);
-    else if (column == COLUMN_INPUT)
+    else if (column == LN_ELEMENT_INPUT)
         give_input(c, context);
-    else if (column == COLUMN_ERROR && c->idx < c->errors.count)
+    else if (column == LN_ELEMENT_ERROR && c->idx < c->errors.count)
         sqlite3_result_double(context, c->errors.at[c->idx]);
     return SQLITE_OK;
 }
@@ -371,7 +407,9 @@ static int element_column(sqlite3_vtab_cursor *base, sqlite3_context *context, i
 static int element_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 {
     const cursor *c = (const cursor *)base;
-    *rowid = (sqlite3_int64)((uint64_t)c->row.id << 32 | (uint64_t)c->idx);
+    const int64_t id = c->bands ? ln_bands_row(c->bands)->id : c->row.id;
+    const int64_t idx = c->bands ? ln_bands_idx(c->bands) : c->idx;
+    *rowid = (sqlite3_int64)((uint64_t)id << 32 | (uint64_t)idx);
     return SQLITE_OK;
 }
 
@@ -380,7 +418,7 @@ int ln_sql_register_element(sqlite3 *db, ln_hub *hub)
     /* xCreate NULL: eponymous only, nobody can make a table of it. */
     static const sqlite3_module module = {
         .xConnect = element_connect,
-        .xBestIndex = element_best_index,
+        .xBestIndex = ln_element_plan,
         .xDisconnect = element_disconnect,
         .xOpen = element_open,
         .xClose = element_close,

@@ -238,7 +238,7 @@ static void element_pushes_down(void **state)
     static const char *const plans[][2] = {
         {"SELECT value FROM element WHERE attribution = 1", "attribution=?"},
         {"SELECT value FROM element WHERE attribution = 1 AND idx = 2", "attribution=? AND idx=?"},
-        {"SELECT value FROM element WHERE attribution IN (1, 2)", "attribution=?"},
+        {"SELECT value FROM element WHERE attribution IN (1, 2)", "attribution IN"},
         {"SELECT value FROM element WHERE idx = 2", "idx=?"},
         {"SELECT e.value FROM element e JOIN attribution a ON a.id = e.attribution "
          "WHERE a.explanation = 2",
