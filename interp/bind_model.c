@@ -23,7 +23,7 @@ static int model_onnx(lua_State *L)
     ln_onnx_info info = {0};
     ln_model **slot = ln_new_model(L);
     ln_graph *graph = NULL;
-    ln_status status = ln_onnx_read(path, &graph, &info, &err);
+    ln_status status = ln_onnx_read(path, NULL, &graph, &info, &err);
     if (status == LN_OK) {
         status = ln_model_new("onnx", graph, head, NULL, (ln_task)task, slot, &err);
     }

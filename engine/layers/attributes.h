@@ -62,6 +62,23 @@ typedef struct ln_is_inf_attributes {
     bool negative, positive; /* which infinities count */
 } ln_is_inf_attributes;
 
+/* "transpose": result axis i is the input's axis order.at[i]; order.at[0] is 0, the rows. */
+typedef struct ln_transpose_attributes {
+    ln_ints order;
+} ln_transpose_attributes;
+
+/* "expand": the shape of a row, of as many axes as the input's. */
+typedef struct ln_expand_attributes {
+    ln_ints shape;
+} ln_expand_attributes;
+
+/* "cast" */
+enum { LN_CAST_F32, LN_CAST_F16, LN_CAST_BF16, LN_CAST_I64, LN_CAST_I32, LN_CAST_BOOL };
+#define LN_CAST_CHOICES "f32|f16|bf16|i64|i32|bool"
+typedef struct ln_cast_attributes {
+    int to; /* one of those */
+} ln_cast_attributes;
+
 /* "slice": as ONNX's operator */
 typedef struct ln_slice_attributes {
     ln_ints axes, starts, ends;

@@ -13,6 +13,16 @@ static inline int64_t ln_pass_count(const ln_pass *pass, const ln_shape *shape)
     return shape->rank == 0 ? 1 : pass->rows * ln_shape_row(shape);
 }
 
+/* What numbers an input or output of the step holds. */
+static inline ln_dtype ln_in_dtype(const ln_step *step, int input)
+{
+    return step->graph->values[step->node->inputs[input]].dtype;
+}
+static inline ln_dtype ln_out_dtype(const ln_step *step, int output)
+{
+    return step->graph->values[step->node->outputs[output]].dtype;
+}
+
 /* The result has the shape of the first input. */
 ln_status ln_infer_same(const struct ln_graph *graph, const struct ln_node *node,
                         const ln_shape *in, ln_shape *out, ln_error *err);
@@ -38,7 +48,7 @@ ln_status ln_copy_backward(const ln_pass *pass, ln_error *err);
     X(dropout) \
     X(softmax) X(log_softmax) X(class_loss) \
     X(reduce) X(argument) X(topk) X(hardmax) X(cumsum) X(trilu) \
-    X(flatten) X(reshape) X(identity) \
+    X(flatten) X(reshape) X(identity) X(transpose) X(expand) X(repeat) X(cast) \
     X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum) X(fmod) X(mod) X(prelu) \
     X(equal) X(less) X(less_or_equal) X(greater) X(greater_or_equal) X(is_nan) X(is_inf) \
     X(logical_and) X(logical_or) X(logical_xor) X(not) X(where) \

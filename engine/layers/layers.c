@@ -46,7 +46,8 @@ ln_status ln_copy_forward(const ln_pass *pass, ln_error *err)
 {
     (void)err;
     memcpy(pass->out[0], pass->in[0],
-           (size_t)ln_pass_count(pass, &pass->step->out_shape[0]) * sizeof(float));
+           (size_t)ln_pass_count(pass, &pass->step->out_shape[0]) *
+               ln_dtype_size(ln_out_dtype(pass->step, 0)));
     return LN_OK;
 }
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "layers/common.h"
+#include "layers/operand.h"
 
 static const ln_param flatten_params[] = {
     {.name = "start",
@@ -49,6 +49,7 @@ const ln_layer ln_layer_flatten = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = flatten_infer,
+    .types = ln_types_same,
     .forward = ln_copy_forward,
     .backward = ln_copy_backward,
 };
@@ -157,6 +158,7 @@ const ln_layer ln_layer_reshape = {
     .max_inputs = 1,
     .stored = reshape_stored,
     .infer = reshape_infer,
+    .types = ln_types_same,
     .forward = ln_copy_forward,
     .backward = ln_copy_backward,
 };
@@ -172,6 +174,7 @@ const ln_layer ln_layer_identity = {
     .min_inputs = 1,
     .max_inputs = 1,
     .infer = ln_infer_same,
+    .types = ln_types_same,
     .forward = ln_copy_forward,
     .backward = ln_copy_backward,
 };

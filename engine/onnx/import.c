@@ -1,10 +1,6 @@
 /* From a file's bytes to a graph: inputs, then the nodes in the file's order, each through the
- * table of operators, then the outputs.
- *
- * The first axis of every input is the batch, open or not: a model exported with a batch of 1 is
- * one that explains each row on its own, and what cannot be (an operator that mixes rows) is
- * refused where it stands. All other axes must have a size. Value names stay those of the file,
- * so that `layer = "..."` finds what a viewer of the file shows.
+ * table of operators, then the outputs. A node of constants is folded. Value names stay those of the
+ * file, so that `layer = "..."` finds what a viewer of the file shows.
  *
  * Nothing here recurses, and memory is in proportion to the file. Operator sets 7 (broadcasting as
  * NumPy has it) to 28 are read: between them the operators of the table differ only in ways that
@@ -16,108 +12,13 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "onnx/import.h"
+#include "onnx/inputs.h"
 #include "onnx/onnx.h"
 
 #define OLDEST_OPSET 7
 #define NEWEST_OPSET 28
-#define LARGEST_ROW ((int64_t)1 << 40)
-
-/* ---------------------------------------------------------------- inputs and outputs */
-
-static ln_status input_shape(const ln_onnx_value *input, ln_shape *shape, ln_error *err)
-{
-    if (!input->is_tensor)
-        return ln_fail(err, LN_EUNSUPPORTED, "the input '%s' is no tensor",
-                       ln_bytes_text(input->name).at);
-    if (input->type != LN_ONNX_FLOAT && input->type != LN_ONNX_DOUBLE &&
-        input->type != LN_ONNX_FLOAT16 && input->type != LN_ONNX_BFLOAT16)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "the input '%s' is of type %s; networks on floating-point numbers are "
-                       "read",
-                       ln_bytes_text(input->name).at, ln_onnx_type_name(input->type));
-    if (!input->has_shape || input->rank == 0)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "the input '%s' has no %s; the first axis must be the rows",
-                       ln_bytes_text(input->name).at, input->has_shape ? "axes" : "shape");
-    if (input->rank > LN_MAX_RANK)
-        return ln_fail(err, LN_EUNSUPPORTED, "the input '%s' has %zu axes; up to %d are read",
-                       ln_bytes_text(input->name).at, input->rank, LN_MAX_RANK);
-    if (input->rank == 1 && input->dims[0] > 0)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "the input '%s' has the one axis of size %lld: there is none for the rows",
-                       ln_bytes_text(input->name).at, (long long)input->dims[0]);
-    for (size_t axis = 1; axis < input->rank; axis++)
-        if (input->dims[axis] < 0)
-            return ln_fail(
-                err, LN_EUNSUPPORTED,
-                "axis %zu of the input '%s' has no fixed size%s%s%s; only the first, "
-                "the rows, may be open",
-                axis, ln_bytes_text(input->name).at, input->symbols[axis].size ? " ('" : "",
-                ln_bytes_text(input->symbols[axis]).at, input->symbols[axis].size ? "')" : "");
-    int64_t row = 1;
-    for (size_t axis = 1; axis < input->rank; axis++)
-        if (__builtin_mul_overflow(row, input->dims[axis], &row) || row > LARGEST_ROW)
-            return ln_fail(err, LN_EUNSUPPORTED,
-                           "a row of the input '%s' has more than %lld numbers",
-                           ln_bytes_text(input->name).at, (long long)LARGEST_ROW);
-    *shape = ln_shape_of((int)input->rank, input->dims);
-    shape->dims[0] = -1;
-    return LN_OK;
-}
-
-static ln_status add_inputs(ln_onnx_import *import, ln_error *err)
-{
-    ln_status status = LN_OK;
-    for (size_t i = 0; i < import->messages.inputs.count && !status; i++) {
-        ln_onnx_value input;
-        status = ln_onnx_decode_value(import->messages.inputs.at[i], import->origin, &input, err);
-        if (status)
-            break;
-        ln_onnx_symbol *symbol = ln_onnx_symbol_find(import, input.name);
-        if (symbol->initializer.data)
-            continue; /* a constant that old files list among the inputs */
-        const char *name;
-        ln_shape shape;
-        status = input_shape(&input, &shape, err);
-        if (!status)
-            status = ln_onnx_name_copy(&import->scratch, input.name, &name, err);
-        if (!status)
-            status = ln_graph_add_input(import->graph, name, LN_F32, &shape, &symbol->value, err);
-        ln_arena_free(&import->scratch);
-    }
-    if (!status && import->graph->input_count == 0)
-        return ln_fail(err, LN_EUNSUPPORTED, "the graph has no input");
-    return status;
-}
-
-static ln_status add_outputs(ln_onnx_import *import, ln_error *err)
-{
-    ln_status status = LN_OK;
-    for (size_t i = 0; i < import->messages.outputs.count && !status; i++) {
-        ln_onnx_value output;
-        status = ln_onnx_decode_value(import->messages.outputs.at[i], import->origin, &output, err);
-        if (status)
-            break;
-        const ln_onnx_symbol *symbol = ln_onnx_symbol_find(import, output.name);
-        if (!symbol)
-            return ln_fail(err, LN_EINVALID, "the output '%s' is made by nothing in the file",
-                           ln_bytes_text(output.name).at);
-        if (symbol->value < 0 && symbol->node != SIZE_MAX && !symbol->constant)
-            return ln_fail(err, LN_EUNSUPPORTED,
-                           "the output '%s' is an additional output of node %zu; only the first "
-                           "output of an operator is made",
-                           ln_bytes_text(output.name).at, symbol->node);
-        if (symbol->constant || symbol->initializer.data)
-            return ln_fail(err, LN_EUNSUPPORTED,
-                           "the output '%s' does not depend on the network's input",
-                           ln_bytes_text(output.name).at);
-        status = ln_graph_add_output(import->graph, symbol->value, err);
-    }
-    if (!status && import->graph->output_count == 0)
-        return ln_fail(err, LN_EINVALID, "the graph has no output");
-    return status;
-}
+#define FOLD_BYTES ((size_t)16 << 20)
+#define FOLD_FACTOR 8 /* times the file's size */
 
 /* ---------------------------------------------------------------- nodes */
 
@@ -153,8 +54,7 @@ static ln_status check_inputs(const ln_onnx_import *import, ln_error *err)
             continue;
         if (symbol->node < import->number)
             return ln_onnx_refuse(import, err,
-                                  "reads '%s', an additional output of node %zu; only the first "
-                                  "output of an operator is made",
+                                  "reads '%s', an additional output of node %zu that is not made",
                                   ln_bytes_text(name).at, symbol->node);
         return ln_onnx_malformed(import, err,
                                  "reads '%s' before node %zu makes it; nodes must stand in an "
@@ -168,7 +68,10 @@ static ln_status check_node(const ln_onnx_import *import, const ln_onnx_operator
                             ln_error *err)
 {
     const ln_onnx_node *node = &import->node;
-    if (node->outputs.count == 0 || node->outputs.at[0].size == 0)
+    size_t named = 0;
+    while (named < node->outputs.count && node->outputs.at[named].size == 0)
+        named++;
+    if (named == node->outputs.count)
         return ln_onnx_malformed(import, err, "has no output");
     size_t given = node->inputs.count;
     if (given < (size_t)entry->min_inputs)
@@ -208,6 +111,20 @@ static ln_status unknown_operator(const ln_onnx_import *import, ln_error *err)
         ln_bytes_text(node->domain).at, foreign ? "', " : "", (long long)import->opset);
 }
 
+/* Whether the node has inputs, all of them constants. */
+static bool is_foldable(const ln_onnx_import *import)
+{
+    bool any = false;
+    for (size_t i = 0; i < import->node.inputs.count; i++) {
+        if (!ln_onnx_has_input(import, i))
+            continue;
+        any = true;
+        if (!ln_onnx_is_constant(import, i))
+            return false;
+    }
+    return any;
+}
+
 static ln_status add_node(ln_onnx_import *import, ln_error *err)
 {
     ln_status status = ln_onnx_decode_node(import->messages.nodes.at[import->number],
@@ -224,9 +141,10 @@ static ln_status add_node(ln_onnx_import *import, ln_error *err)
     status = name_node(import, err);
     if (!status)
         status = check_node(import, entry, err);
-    if (!status)
-        status = entry->build(import, err);
-    return status;
+    if (status)
+        return status;
+    return !entry->constant && is_foldable(import) ? ln_onnx_fold(import, entry, err)
+                                                   : entry->build(import, err);
 }
 
 /* ---------------------------------------------------------------- model */
@@ -254,59 +172,114 @@ static ln_status import_graph(ln_onnx_import *import, const ln_onnx_model *model
     if (!status)
         status = ln_graph_new(&import->graph, err);
     if (!status)
-        status = add_inputs(import, err);
+        status = ln_onnx_add_inputs(import, err);
     for (; !status && import->number < import->messages.nodes.count; import->number++) {
         status = add_node(import, err);
         ln_arena_free(&import->scratch);
     }
-    return status ? status : add_outputs(import, err);
+    return status ? status : ln_onnx_add_outputs(import, err);
 }
 
-ln_status ln_onnx_parse(const char *name, const void *data, size_t bytes, ln_graph **out,
-                        ln_onnx_info *info, ln_error *err)
+/* What was converted, as a sentence. */
+static void write_note(ln_onnx_info *info)
 {
-    *out = NULL;
-    ln_bytes file = {data, bytes};
-    ln_onnx_model model;
-    ln_onnx_import import = {.origin = data};
-    ln_arena_init(&import.names, 4096);
-    ln_arena_init(&import.scratch, 4096);
+    const struct {
+        int64_t count;
+        const char *what;
+    } parts[] = {{info->from_f16, "float16"},
+                 {info->from_bf16, "bfloat16"},
+                 {info->from_f64, "float64"},
+                 {info->from_quantised, "quantised"}};
+    size_t length = 0;
+    info->note[0] = '\0';
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].count > 0 && length < sizeof info->note)
+            length += (size_t)snprintf(info->note + length, sizeof info->note - length,
+                                       "%s%lld %s constant%s", length ? ", " : "",
+                                       (long long)parts[i].count, parts[i].what,
+                                       parts[i].count > 1 ? "s" : "");
+    if (length > 0 && length < sizeof info->note)
+        snprintf(info->note + length, sizeof info->note - length, " became float32");
+}
 
+static ln_status import_file(ln_onnx_import *import, ln_bytes file, ln_onnx_info *info,
+                             ln_error *err)
+{
+    ln_onnx_model model;
     ln_status status = ln_onnx_decode_model(file, &model, err);
     if (!status)
         status = check_model(&model, err);
     if (status)
-        goto out;
-    import.opset = model.opset;
-    status = import_graph(&import, &model, err);
-    if (status)
-        goto out;
-    if (info) {
-        *info = (ln_onnx_info){.opset = model.opset};
-        snprintf(info->producer, sizeof info->producer, "%s", ln_bytes_text(model.producer).at);
-        ln_sha256(data, bytes, info->sha256);
-    }
-    *out = ln_graph_retain(import.graph);
-out:
+        return status;
+    import->opset = model.opset;
+    import->foldable = import->options->fold_bytes ? import->options->fold_bytes : FOLD_BYTES;
+    import->foldable += FOLD_FACTOR * file.size;
+    status = import_graph(import, &model, err);
+    info->opset = model.opset;
+    snprintf(info->producer, sizeof info->producer, "%s", ln_bytes_text(model.producer).at);
+    write_note(info);
+    return status;
+}
+
+ln_status ln_onnx_parse(const char *name, const void *data, size_t bytes,
+                        const ln_onnx_options *options, ln_graph **out, ln_onnx_info *info,
+                        ln_error *err)
+{
+    static const ln_onnx_options defaults;
+    ln_onnx_info own = {0};
+    ln_onnx_import import = {
+        .origin = data, .options = options ? options : &defaults, .info = &own, .batch = 1};
+    *out = NULL;
+    ln_arena_init(&import.names, 4096);
+    ln_arena_init(&import.scratch, 4096);
+    ln_status status = import_file(&import, (ln_bytes){data, bytes}, &own, err);
     if (status == LN_EINVALID)
         ln_error_prefix(err, "'%s' is no valid ONNX model", name);
     else if (status == LN_EUNSUPPORTED)
         ln_error_prefix(err, "'%s' cannot be imported", name);
+    else if (status == LN_EFILE)
+        ln_error_prefix(err, "'%s'", name);
+    if (!status) {
+        *out = ln_graph_retain(import.graph);
+        ln_sha256(data, bytes, own.sha256);
+        if (info)
+            *info = own;
+    }
     ln_onnx_symbols_free(&import);
     ln_graph_release(import.graph);
+    ln_free(import.layouts);
     ln_arena_free(&import.scratch);
     ln_arena_free(&import.names);
     return status;
 }
 
-ln_status ln_onnx_read(const char *path, ln_graph **out, ln_onnx_info *info, ln_error *err)
+/* The folder of a path, caller frees. */
+static char *folder_of(const char *path)
 {
-    *out = NULL;
+    char *folder = ln_strdup(path);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    if (slash)
+        slash[slash == folder] = '\0';
+    else if (folder)
+        folder[0] = '\0';
+    return folder;
+}
+
+ln_status ln_onnx_read(const char *path, const ln_onnx_options *options, ln_graph **out,
+                       ln_onnx_info *info, ln_error *err)
+{
+    ln_onnx_options own = options ? *options : (ln_onnx_options){0};
     ln_file file;
+    *out = NULL;
     ln_status status = ln_file_read(path, &file, err);
     if (status)
         return status;
-    status = ln_onnx_parse(path, file.data, file.bytes, out, info, err);
+    char *folder = own.folder ? NULL : folder_of(path);
+    if (folder)
+        own.folder = folder;
+    status = own.folder ? ln_onnx_parse(path, file.data, file.bytes, &own, out, info, err)
+                        : ln_fail_memory(err, strlen(path));
+    ln_free(folder);
     ln_file_free(&file);
     return status;
 }

@@ -148,6 +148,30 @@ void ln_onnx_symbols_free(ln_onnx_import *import)
     import->symbol_count = 0;
 }
 
+/* Counts what became float32, for the note. */
+static void count_conversion(ln_onnx_info *info, int64_t type)
+{
+    info->from_f16 += type == LN_ONNX_FLOAT16;
+    info->from_bf16 += type == LN_ONNX_BFLOAT16;
+    info->from_f64 += type == LN_ONNX_DOUBLE;
+}
+
+ln_status ln_onnx_symbol_constant(ln_onnx_import *import, ln_onnx_symbol *symbol, ln_error *err)
+{
+    if (symbol->constant)
+        return LN_OK;
+    ln_onnx_source source = {.origin = import->origin, .folder = import->options->folder};
+    ln_status status = ln_onnx_decode_tensor(symbol->initializer, &source, &symbol->constant, err);
+    if (status) {
+        ln_error_prefix(err, "the constant '%s'", ln_bytes_text(symbol->name).at);
+        return status;
+    }
+    count_conversion(import->info, source.type);
+    if (__builtin_add_overflow(import->foldable, 8 * source.external_bytes, &import->foldable))
+        import->foldable = SIZE_MAX;
+    return LN_OK;
+}
+
 ln_onnx_symbol *ln_onnx_symbol_find(const ln_onnx_import *import, ln_bytes name)
 {
     size_t low = 0, high = import->symbol_count;

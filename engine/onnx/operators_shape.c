@@ -1,230 +1,309 @@
-/* Operators that move numbers or pass them on: Reshape, Flatten, Concat, Identity, Dropout,
- * Constant. What is asked of the rows' axis: it stays the first, and no element leaves its row. */
+/* Operators that move numbers within their row: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand,
+ * Concat. */
 #include <string.h>
 
 #include "base/error.h"
-#include "onnx/import.h"
 #include "onnx/operators.h"
 
-int64_t ln_onnx_product(const ln_shape *shape, int axis)
+/* ---------------------------------------------------------------- Reshape */
+
+/* The number of elements, or -1 where that is more than any value may have. */
+static int64_t count_of(const ln_shape *shape)
 {
-    /* Sizes of rows are bounded when inputs and results are made; what does not fit is -1. */
     int64_t count = 1;
-    for (; axis < shape->rank; axis++)
-        if (__builtin_mul_overflow(count, shape->dims[axis], &count))
+    for (int i = 0; i < shape->rank; i++)
+        if (__builtin_mul_overflow(count, shape->dims[i], &count))
             return -1;
     return count;
 }
 
-/* The layer's attributes for a shape whose first axis is the rows. */
-static ln_reshape_attributes reshape_to(const ln_shape *shape)
+/* Puts what is left in place of the -1 at `open` (-1: there is none); false: it does not fit. */
+static bool close_shape(ln_shape *shape, int open, int64_t whole)
 {
-    ln_reshape_attributes out = {.whole = true, .shape = {.count = shape->rank}};
-    memcpy(out.shape.at, shape->dims, sizeof shape->dims);
-    out.shape.at[0] = -1;
-    return out;
+    if (open >= 0) {
+        shape->dims[open] = 1;
+        const int64_t rest = count_of(shape);
+        shape->dims[open] = rest > 0 ? whole / rest : 0;
+    }
+    return count_of(shape) == whole;
 }
 
-ln_status ln_onnx_finish_shape(ln_onnx_import *import, int value, const ln_shape *shape,
-                               ln_error *err)
+/* The wanted sizes with 0 (copy that axis) replaced; *open is the axis that is -1. */
+static ln_status read_shape(const ln_onnx_import *import, const ln_onnx_operand *x,
+                            const ln_ints *wanted, ln_shape *out, int *open, ln_error *err)
 {
-    ln_reshape_attributes attributes = reshape_to(shape);
-    return ln_onnx_finish(import, "reshape", &attributes, &value, 1, err);
-}
-
-ln_status ln_onnx_between_shape(ln_onnx_import *import, int value, const ln_shape *shape,
-                                const char *suffix, int *out, ln_error *err)
-{
-    ln_reshape_attributes attributes = reshape_to(shape);
-    return ln_onnx_between(import, "reshape", &attributes, &value, 1, suffix, out, err);
-}
-
-/* ---------------------------------------------------------------- Reshape */
-
-/* The wanted shape with 0 (copy that axis) and -1 (what is left) replaced; its first axis is the
- * rows, whatever number stands there. */
-static ln_status resolve_shape(const ln_onnx_import *import, const ln_shape *from,
-                               const int64_t *wanted, int rank, ln_shape *out, ln_error *err)
-{
-    *out = (ln_shape){.rank = rank};
-    int open = -1;
-    for (int axis = 0; axis < rank; axis++) {
-        int64_t size = wanted[axis];
-        if (size < -1 || (size == 0 && axis >= from->rank))
+    *open = -1;
+    *out = (ln_shape){.rank = wanted->count};
+    for (int axis = 0; axis < wanted->count; axis++) {
+        const int64_t size = wanted->at[axis];
+        if (size < -1 || (size == 0 && axis >= x->shape.rank))
             return ln_onnx_malformed(import, err, "has the size %lld at axis %d of its shape",
                                      (long long)size, axis);
-        out->dims[axis] = size == 0 ? from->dims[axis] : size;
+        out->dims[axis] = size == 0 ? x->shape.dims[axis] : size;
         if (size != -1)
             continue;
-        if (open >= 0)
+        if (*open >= 0)
             return ln_onnx_malformed(import, err, "has two open axes (-1) in its shape");
-        open = axis;
-    }
-    int64_t row = ln_onnx_product(from, 1);
-    if (open > 0) {
-        out->dims[open] = 1;
-        int64_t rest = ln_onnx_product(out, 1);
-        out->dims[open] = rest > 0 ? row / rest : 0;
-    }
-    out->dims[0] = -1;
-    if (row < 0 || ln_onnx_product(out, 1) != row) {
-        char before[128], after[128];
-        return ln_onnx_refuse(
-            import, err, "reshapes %s to %s, which does not keep the rows of a batch apart",
-            ln_shape_text(from, before, sizeof before), ln_shape_text(out, after, sizeof after));
+        *open = axis;
     }
     return LN_OK;
 }
 
-ln_status ln_onnx_reshape(ln_onnx_import *import, ln_error *err)
+/* The shape of the result and where its rows are. A file that was written for one batch serves every
+ * other: where the first axis is the rows, its size in the shape may be any number. */
+static bool resolve_shape(const ln_onnx_import *import, const ln_onnx_operand *x, ln_shape *shape,
+                          int open, ln_onnx_layout *layout)
 {
-    int value;
-    int64_t allow_zero;
-    ln_tensor *wanted;
-    ln_status status = ln_onnx_live(import, 0, &value, err);
-    if (!status)
-        status = ln_onnx_numbers(import, 1, LN_I64, &wanted, err);
-    if (!status)
-        status = ln_onnx_int(import, "allowzero", 0, &allow_zero, err);
-    if (status)
-        return status;
-    int64_t rank = wanted->shape.rank == 1 ? wanted->shape.dims[0] : -1;
-    if (rank < 1 || rank > LN_MAX_RANK)
-        return ln_onnx_refuse(import, err, "takes a list of 1 to %d sizes as its shape",
-                              LN_MAX_RANK);
-    for (int64_t axis = 0; axis < rank && allow_zero; axis++)
-        if (ln_i64(wanted)[axis] == 0)
-            return ln_onnx_refuse(import, err, "makes an empty tensor (allowzero)");
-    ln_shape shape;
-    status =
-        resolve_shape(import, ln_onnx_shape(import, value), ln_i64(wanted), (int)rank, &shape, err);
-    return status ? status : ln_onnx_finish_shape(import, value, &shape, err);
+    const ln_shape asked = *shape;
+    const int64_t whole = count_of(&x->shape);
+    const bool rows_first = x->layout.axis == 0 && x->layout.before == 1 && x->layout.after == 1 &&
+                            open != 0 && shape->rank > 0;
+    const bool written_for_one = rows_first && !import->single && shape->dims[0] == 1 && open > 0;
+    if (!written_for_one && close_shape(shape, open, whole) &&
+        ln_onnx_layout_reshaped(import, x, shape, layout))
+        return true;
+    *shape = asked;
+    if (!rows_first)
+        return false;
+    shape->dims[0] = import->batch;
+    return close_shape(shape, open, whole) && ln_onnx_layout_reshaped(import, x, shape, layout);
 }
 
-/* (rows, ...) to (rows * axes before `axis`, the others): only axes of size 1 may come before. */
+static ln_status refuse_shape(const ln_onnx_import *import, const ln_onnx_operand *x,
+                              ln_shape shape, ln_error *err)
+{
+    char before[128], after[128];
+    ln_shape from = x->shape;
+    if (x->layout.axis >= 0 && x->layout.before * x->layout.after == 1)
+        from.dims[x->layout.axis] = -1;
+    return ln_onnx_refuse(
+        import, err, "reshapes %s to %s, which does not keep the rows of a batch apart",
+        ln_shape_text(&from, before, sizeof before), ln_shape_text(&shape, after, sizeof after));
+}
+
+ln_status ln_onnx_reshape(ln_onnx_import *import, ln_error *err)
+{
+    ln_onnx_operand x;
+    ln_onnx_layout layout;
+    ln_ints wanted = {0};
+    ln_shape shape, asked;
+    int64_t allow_zero;
+    int open = -1;
+    ln_status status = ln_onnx_live(import, 0, &x, err);
+    if (!status)
+        status = ln_onnx_list(import, 1, &wanted, err);
+    if (!status)
+        status = ln_onnx_int(import, "allowzero", 0, &allow_zero, err);
+    for (int axis = 0; !status && allow_zero && axis < wanted.count; axis++)
+        if (wanted.at[axis] == 0)
+            status = ln_onnx_refuse(import, err, "makes an empty tensor (allowzero)");
+    if (!status)
+        status = read_shape(import, &x, &wanted, &shape, &open, err);
+    if (status)
+        return status;
+    asked = shape;
+    if (!resolve_shape(import, &x, &shape, open, &layout))
+        return refuse_shape(import, &x, asked, err);
+    return ln_onnx_finish_shape(import, &x, &shape, layout, err);
+}
+
+/* To (axes before `axis`, the others). */
 ln_status ln_onnx_flatten(ln_onnx_import *import, ln_error *err)
 {
-    int value;
+    ln_onnx_operand x;
+    ln_onnx_layout layout;
+    ln_shape flat = {.rank = 2, .dims = {1, 1}};
     int64_t axis;
-    ln_status status = ln_onnx_live(import, 0, &value, err);
+    ln_status status = ln_onnx_live(import, 0, &x, err);
     if (!status)
         status = ln_onnx_int(import, "axis", 1, &axis, err);
     if (status)
         return status;
-    const ln_shape *shape = ln_onnx_shape(import, value);
-    if (axis < -shape->rank || axis > shape->rank)
+    if (axis < -x.shape.rank || axis > x.shape.rank)
         return ln_onnx_malformed(import, err, "has the axis %lld, but its input has %d axes",
-                                 (long long)axis, shape->rank);
-    axis += axis < 0 ? shape->rank : 0;
-    bool apart = axis > 0;
-    for (int64_t before = 1; before < axis; before++)
-        apart = apart && shape->dims[before] == 1;
-    if (!apart)
-        return ln_onnx_refuse(import, err,
-                              "flattens at axis %lld, which does not keep the rows of a batch "
-                              "apart",
-                              (long long)axis);
-    if (axis == 1 && shape->rank > 1) {
-        ln_flatten_attributes attributes = {.start = 1};
-        return ln_onnx_finish(import, "flatten", &attributes, &value, 1, err);
+                                 (long long)axis, x.shape.rank);
+    axis += axis < 0 ? x.shape.rank : 0;
+    for (int i = 0; i < x.shape.rank; i++)
+        flat.dims[i < axis ? 0 : 1] *= x.shape.dims[i];
+    if (!ln_onnx_layout_reshaped(import, &x, &flat, &layout))
+        return refuse_shape(import, &x, flat, err);
+    const ln_flatten_attributes attributes = {.start = 1};
+    if (x.layout.axis == 0 && axis == 1 && x.shape.rank > 1 && layout.axis == 0 &&
+        layout.before * layout.after == 1)
+        return ln_onnx_finish(import, "flatten", &attributes, &x.value, 1, layout, err);
+    return ln_onnx_finish_shape(import, &x, &flat, layout, err);
+}
+
+/* ---------------------------------------------------------------- Squeeze, Unsqueeze */
+
+/* The axes as bits; LN_EINVALID where one is none of `rank`. */
+static ln_status axis_bits(const ln_onnx_import *import, const ln_ints *axes, int rank,
+                           unsigned *out, ln_error *err)
+{
+    *out = 0;
+    for (int i = 0; i < axes->count; i++) {
+        int64_t axis = axes->at[i];
+        ln_status status = ln_onnx_check_axis(import, rank, &axis, err);
+        if (status)
+            return status;
+        *out |= 1u << axis;
     }
-    ln_shape flat = {.rank = 2, .dims = {-1, ln_onnx_product(shape, (int)axis)}};
-    return ln_onnx_finish_shape(import, value, &flat, err);
+    return LN_OK;
+}
+
+ln_status ln_onnx_squeeze(ln_onnx_import *import, ln_error *err)
+{
+    ln_onnx_operand x;
+    ln_ints axes;
+    int stored[LN_MAX_RANK];
+    unsigned removed;
+    bool given;
+    ln_status status = ln_onnx_live(import, 0, &x, err);
+    if (!status)
+        status = ln_onnx_ints_of(import, "axes", 1, &axes, &given, err);
+    for (int i = 0; !status && !given && i < x.shape.rank; i++)
+        if (x.shape.dims[i] == 1)
+            axes.at[axes.count++] = i;
+    if (!status)
+        status = ln_onnx_axes(import, &x, &axes, stored, err);
+    if (!status)
+        status = axis_bits(import, &axes, x.shape.rank, &removed, err);
+    if (status)
+        return status;
+    ln_shape shape = {.rank = 0};
+    for (int i = 0; i < x.shape.rank; i++) {
+        if (!(removed >> i & 1))
+            shape.dims[shape.rank++] = x.shape.dims[i];
+        else if (x.shape.dims[i] != 1)
+            return ln_onnx_malformed(import, err, "removes axis %d, which has size %lld", i,
+                                     (long long)x.shape.dims[i]);
+    }
+    return ln_onnx_finish_shape(import, &x, &shape, ln_onnx_layout_without(x.layout, removed), err);
+}
+
+ln_status ln_onnx_unsqueeze(ln_onnx_import *import, ln_error *err)
+{
+    ln_onnx_operand x;
+    ln_ints axes;
+    unsigned added;
+    bool given;
+    ln_status status = ln_onnx_live(import, 0, &x, err);
+    if (!status)
+        status = ln_onnx_ints_of(import, "axes", 1, &axes, &given, err);
+    if (status)
+        return status;
+    ln_shape shape = {.rank = x.shape.rank + axes.count};
+    if (!given || shape.rank > LN_MAX_RANK)
+        return ln_onnx_refuse(import, err, "has %s axes to add", given ? "too many" : "no");
+    status = axis_bits(import, &axes, shape.rank, &added, err);
+    if (status)
+        return status;
+    if (__builtin_popcount(added) != axes.count)
+        return ln_onnx_malformed(import, err, "adds one axis twice");
+    ln_onnx_layout layout = x.layout;
+    for (int i = 0, from = 0; i < shape.rank; i++) {
+        const bool is_new = added >> i & 1;
+        if (!is_new && from == x.layout.axis)
+            layout.axis = i;
+        shape.dims[i] = is_new ? 1 : x.shape.dims[from++];
+    }
+    return ln_onnx_finish_shape(import, &x, &shape, layout, err);
+}
+
+/* ---------------------------------------------------------------- Transpose, Expand */
+
+ln_status ln_onnx_transpose(ln_onnx_import *import, ln_error *err)
+{
+    ln_onnx_operand x;
+    ln_ints order;
+    int from[LN_MAX_RANK];
+    unsigned seen = 0;
+    ln_status status = ln_onnx_live(import, 0, &x, err);
+    if (!status)
+        status = ln_onnx_ints(import, "perm", &order, err);
+    if (status)
+        return status;
+    const bool given = ln_onnx_find_attribute(import, "perm");
+    if (given && order.count != x.shape.rank)
+        return ln_onnx_malformed(import, err, "orders %d axes, but its input has %d", order.count,
+                                 x.shape.rank);
+    for (int i = 0; i < x.shape.rank; i++) {
+        int64_t axis = given ? order.at[i] : x.shape.rank - 1 - i;
+        status = ln_onnx_check_axis(import, x.shape.rank, &axis, err);
+        if (status)
+            return status;
+        from[i] = (int)axis;
+        seen |= 1u << axis;
+    }
+    if (seen != (1u << x.shape.rank) - 1)
+        return ln_onnx_malformed(import, err, "has an order that leaves an axis out");
+    return ln_onnx_finish_transposed(import, &x, from, err);
+}
+
+/* The logical shape that x and `wanted` broadcast to, x widened to as many axes. */
+static ln_status expanded(ln_onnx_import *import, ln_onnx_operand *x, const ln_ints *wanted,
+                          ln_shape *out, ln_error *err)
+{
+    ln_status status = ln_onnx_widen(import, x, wanted->count, err);
+    *out = x->shape;
+    for (int i = 0; i < wanted->count && !status; i++) {
+        const int axis = x->shape.rank - wanted->count + i;
+        const int64_t size = wanted->at[i], own = x->shape.dims[axis];
+        if (size < 1 || (own != 1 && size != 1 && size != own))
+            return ln_onnx_malformed(import, err, "expands an axis of size %lld to %lld",
+                                     (long long)own, (long long)size);
+        out->dims[axis] = own == 1 ? size : own;
+    }
+    return status;
+}
+
+ln_status ln_onnx_expand(ln_onnx_import *import, ln_error *err)
+{
+    ln_onnx_operand x;
+    ln_ints wanted;
+    ln_shape shape, stored;
+    int axis;
+    ln_status status = ln_onnx_live(import, 0, &x, err);
+    if (!status)
+        status = ln_onnx_list(import, 1, &wanted, err);
+    if (!status)
+        status = expanded(import, &x, &wanted, &shape, err);
+    if (!status && x.layout.axis >= 0 && shape.dims[x.layout.axis] != x.shape.dims[x.layout.axis])
+        status = ln_onnx_axis(import, &x, x.layout.axis, &axis, err);
+    if (!status)
+        status = ln_onnx_stored_shape(import, &shape, &x.layout, &stored, err);
+    if (status)
+        return status;
+    ln_expand_attributes attributes = {.shape = {.count = stored.rank - 1}};
+    memcpy(attributes.shape.at, stored.dims + 1, sizeof stored.dims - sizeof *stored.dims);
+    return ln_onnx_finish_one(import, "expand", &attributes, &x, err);
 }
 
 /* ---------------------------------------------------------------- Concat */
 
 ln_status ln_onnx_concat(ln_onnx_import *import, ln_error *err)
 {
+    const size_t count = import->node.inputs.count;
+    ln_onnx_operand *parts = ln_arena_calloc(&import->scratch, count, sizeof *parts);
+    int *values = ln_arena_calloc(&import->scratch, count, sizeof *values);
+    int64_t axis;
+    int stored;
+    if (!parts || !values)
+        return ln_fail_memory(err, count * sizeof *parts);
     if (!ln_onnx_find_attribute(import, "axis"))
         return ln_onnx_malformed(import, err, "has no axis");
-    int count = (int)import->node.inputs.count;
-    int *values = ln_arena_calloc(&import->scratch, (size_t)count, sizeof *values);
-    if (!values)
-        return ln_fail_memory(err, (size_t)count * sizeof *values);
-    int64_t axis;
-    ln_status status = LN_OK;
-    for (int i = 0; i < count && !status; i++) {
-        if (!ln_onnx_has_input(import, (size_t)i))
-            return ln_onnx_malformed(import, err, "has no input %d", i);
-        status = ln_onnx_live(import, (size_t)i, &values[i], err);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (!ln_onnx_has_input(import, i))
+            return ln_onnx_malformed(import, err, "has no input %zu", i);
+    ln_status status = ln_onnx_int(import, "axis", 1, &axis, err);
     if (!status)
-        status =
-            ln_onnx_axis(import, "axis", 1, ln_onnx_shape(import, values[0])->rank, &axis, err);
+        status = ln_onnx_align(import, 0, count, true, parts, err);
+    if (!status)
+        status = ln_onnx_axis_all(import, parts, count, axis, &stored, err);
     if (status)
         return status;
-    ln_axis_attributes attributes = {.axis = axis};
-    return ln_onnx_finish(import, "concat", &attributes, values, count, err);
-}
-
-/* ---------------------------------------------------------------- passing on */
-
-/* The node's first input under the name of its first output. */
-static ln_status pass_on(ln_onnx_import *import, ln_error *err)
-{
-    if (ln_onnx_is_constant(import, 0)) {
-        ln_tensor *tensor;
-        ln_status status = ln_onnx_constant(import, 0, &tensor, err);
-        return status ? status : ln_onnx_finish_constant(import, tensor, err);
-    }
-    int value;
-    ln_status status = ln_onnx_live(import, 0, &value, err);
-    return status ? status : ln_onnx_finish(import, "identity", NULL, &value, 1, err);
-}
-
-ln_status ln_onnx_identity(ln_onnx_import *import, ln_error *err)
-{
-    return pass_on(import, err);
-}
-
-/* Outside of training nothing is dropped. Its second output, the mask, is not made. */
-ln_status ln_onnx_dropout(ln_onnx_import *import, ln_error *err)
-{
-    if (ln_onnx_has_input(import, 2)) {
-        ln_tensor *training;
-        ln_status status = ln_onnx_numbers(import, 2, LN_BOOL, &training, err);
-        if (status)
-            return status;
-        bool on = ln_shape_count(&training->shape) > 0 && *(const uint8_t *)training->data;
-        if (on)
-            return ln_onnx_refuse(import, err, "drops at random (training_mode)");
-    }
-    return pass_on(import, err);
-}
-
-ln_status ln_onnx_constant_node(ln_onnx_import *import, ln_error *err)
-{
-    if (import->node.attribute_count != 1)
-        return ln_onnx_malformed(import, err, "has %zu values; it must have one",
-                                 import->node.attribute_count);
-    const ln_onnx_attribute *value = &import->node.attributes[0];
-    const ln_shape scalar = {.rank = 0};
-    ln_tensor *tensor = NULL;
-    ln_status status;
-    int64_t whole;
-    float real;
-    if (ln_bytes_equal(value->name, "value")) {
-        if (!value->has_tensor)
-            return ln_onnx_malformed(import, err, "has a value that is no tensor");
-        status = ln_onnx_decode_tensor(value->tensor, import->origin, &tensor, err);
-        if (status == LN_EINVALID || status == LN_EUNSUPPORTED)
-            ln_error_prefix(err, "the constant of node '%s'", import->name);
-    } else if (ln_bytes_equal(value->name, "value_ints")) {
-        status = ln_onnx_decode_list(value, import->origin, LN_I64, &tensor, err);
-    } else if (ln_bytes_equal(value->name, "value_floats")) {
-        status = ln_onnx_decode_list(value, import->origin, LN_F32, &tensor, err);
-    } else if (ln_bytes_equal(value->name, "value_int")) {
-        status = ln_onnx_int(import, "value_int", 0, &whole, err);
-        if (!status)
-            status = ln_tensor_copy_of(LN_I64, &scalar, &whole, &tensor, err);
-    } else {
-        status = ln_onnx_float(import, "value_float", 0, &real, err);
-        if (!status)
-            status = ln_tensor_copy_of(LN_F32, &scalar, &real, &tensor, err);
-    }
-    if (!status)
-        status = ln_onnx_finish_constant(import, tensor, err);
-    ln_tensor_release(tensor);
-    return status;
+    for (size_t i = 0; i < count; i++)
+        values[i] = parts[i].value;
+    const ln_axis_attributes attributes = {.axis = stored};
+    return ln_onnx_finish(import, "concat", &attributes, values, (int)count, parts[0].layout, err);
 }

@@ -192,6 +192,9 @@ static ln_status attribute_field(void *context, const ln_wire *wire, const ln_wi
     case 3:
         out->has_i = true;
         return take_int(field, "an attribute's whole number", &out->i, err);
+    case 4:
+        out->has_s = true;
+        return take_bytes(field, "an attribute's text", &out->s, err);
     case 5:
         out->has_tensor = true;
         return take_bytes(field, "an attribute's tensor", &out->tensor, err);

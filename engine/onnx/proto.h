@@ -10,12 +10,18 @@
 /* TensorProto.DataType; only the ones that are read have a name here. */
 enum {
     LN_ONNX_FLOAT = 1,
+    LN_ONNX_UINT8 = 2,
+    LN_ONNX_INT8 = 3,
+    LN_ONNX_UINT16 = 4,
+    LN_ONNX_INT16 = 5,
     LN_ONNX_INT32 = 6,
     LN_ONNX_INT64 = 7,
     LN_ONNX_STRING = 8,
     LN_ONNX_BOOL = 9,
     LN_ONNX_FLOAT16 = 10,
     LN_ONNX_DOUBLE = 11,
+    LN_ONNX_UINT32 = 12,
+    LN_ONNX_UINT64 = 13,
     LN_ONNX_BFLOAT16 = 16,
 };
 const char *ln_onnx_type_name(int64_t type); /* "float16", "unknown" */
@@ -39,7 +45,14 @@ typedef struct ln_onnx_graph {
 } ln_onnx_graph;
 
 /* AttributeProto.AttributeType, as far as it is read. */
-enum { LN_ONNX_ATTRIBUTE_FLOAT = 1, LN_ONNX_ATTRIBUTE_INT = 2, LN_ONNX_ATTRIBUTE_TENSOR = 4 };
+enum {
+    LN_ONNX_ATTRIBUTE_FLOAT = 1,
+    LN_ONNX_ATTRIBUTE_INT = 2,
+    LN_ONNX_ATTRIBUTE_STRING = 3,
+    LN_ONNX_ATTRIBUTE_TENSOR = 4,
+    LN_ONNX_ATTRIBUTE_FLOATS = 6,
+    LN_ONNX_ATTRIBUTE_INTS = 7,
+};
 
 typedef struct ln_onnx_attribute {
     ln_bytes name;
@@ -47,8 +60,9 @@ typedef struct ln_onnx_attribute {
     bool referenced; /* ref_attr_name: belongs to a function */
     float f;
     int64_t i;
+    ln_bytes s;
     ln_bytes tensor; /* TensorProto */
-    bool has_f, has_i, has_tensor;
+    bool has_f, has_i, has_s, has_tensor;
     ln_bytes message; /* the whole attribute, for lists */
 } ln_onnx_attribute;
 
@@ -83,11 +97,26 @@ ln_status ln_onnx_decode_value(ln_bytes message, const uint8_t *origin, ln_onnx_
 ln_status ln_onnx_tensor_label(ln_bytes message, const uint8_t *origin, ln_bytes *name,
                                ln_error *err);
 
-/* The data: float, double, float16 and bfloat16 become f32, int64 i64, int32 i32, bool BOOL.
- * LN_EUNSUPPORTED for other types, external data and more than LN_MAX_RANK dimensions; the number
- * of elements is checked against the bytes before anything is allocated. Caller releases. */
-ln_status ln_onnx_decode_tensor(ln_bytes message, const uint8_t *origin, ln_tensor **out,
+/* Where the data of tensors are, and what was found in the last one. */
+typedef struct ln_onnx_source {
+    const uint8_t *origin; /* first byte of the file */
+    const char *folder;    /* external data are below it; NULL: there are none */
+    int64_t type;          /* out: the file's type of the numbers */
+    size_t external_bytes; /* out: bytes read from other files, all tensors together */
+} ln_onnx_source;
+
+/* What an element type of the file becomes here: floating-point ones f32, signed and unsigned ones of
+ * up to 32 bits i32 (uint32: i64), of 64 i64, bool BOOL. False: such elements are not read. */
+bool ln_onnx_type_dtype(int64_t type, ln_dtype *out);
+
+/* The data, of those types. LN_EUNSUPPORTED for other types and more than LN_MAX_RANK dimensions; the
+ * number of elements is checked against the bytes before anything is allocated. Caller releases. */
+ln_status ln_onnx_decode_tensor(ln_bytes message, ln_onnx_source *source, ln_tensor **out,
                                 ln_error *err);
+/* Bytes [offset, offset + length) of the file `location` (a relative path that stays below `folder` and
+ * goes through no link). Caller frees *out with ln_free. */
+ln_status ln_onnx_read_external(const char *folder, ln_bytes location, uint64_t offset,
+                                uint64_t length, uint8_t **out, size_t *bytes, ln_error *err);
 /* The lists of an attribute (its `ints` or `floats`) as a tensor of rank 1. Caller releases. */
 ln_status ln_onnx_decode_list(const ln_onnx_attribute *attribute, const uint8_t *origin,
                               ln_dtype dtype, ln_tensor **out, ln_error *err);

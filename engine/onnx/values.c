@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "onnx/proto.h"
 
@@ -25,21 +26,31 @@ typedef struct element {
 
 static const element elements[] = {
     {LN_ONNX_FLOAT, "float", 4, 4, LN_WIRE_FIXED32, LN_F32},
-    {2, "uint8", 0, 0, LN_WIRE_VARINT, LN_U8},
-    {3, "int8", 0, 0, LN_WIRE_VARINT, LN_I32},
-    {4, "uint16", 0, 0, LN_WIRE_VARINT, LN_I32},
-    {5, "int16", 0, 0, LN_WIRE_VARINT, LN_I32},
+    {LN_ONNX_UINT8, "uint8", 1, 5, LN_WIRE_VARINT, LN_I32},
+    {LN_ONNX_INT8, "int8", 1, 5, LN_WIRE_VARINT, LN_I32},
+    {LN_ONNX_UINT16, "uint16", 2, 5, LN_WIRE_VARINT, LN_I32},
+    {LN_ONNX_INT16, "int16", 2, 5, LN_WIRE_VARINT, LN_I32},
     {LN_ONNX_INT32, "int32", 4, 5, LN_WIRE_VARINT, LN_I32},
     {LN_ONNX_INT64, "int64", 8, 7, LN_WIRE_VARINT, LN_I64},
     {LN_ONNX_STRING, "string", 0, 0, LN_WIRE_BYTES, LN_U8},
     {LN_ONNX_BOOL, "bool", 1, 5, LN_WIRE_VARINT, LN_BOOL},
     {LN_ONNX_FLOAT16, "float16", 2, 5, LN_WIRE_VARINT, LN_F32},
     {LN_ONNX_DOUBLE, "double", 8, 10, LN_WIRE_FIXED64, LN_F32},
-    {12, "uint32", 0, 0, LN_WIRE_VARINT, LN_I64},
-    {13, "uint64", 0, 0, LN_WIRE_VARINT, LN_I64},
+    {LN_ONNX_UINT32, "uint32", 4, 11, LN_WIRE_VARINT, LN_I64},
+    {LN_ONNX_UINT64, "uint64", 8, 11, LN_WIRE_VARINT, LN_I64},
     {14, "complex64", 0, 0, LN_WIRE_FIXED32, LN_F32},
     {15, "complex128", 0, 0, LN_WIRE_FIXED64, LN_F64},
     {LN_ONNX_BFLOAT16, "bfloat16", 2, 5, LN_WIRE_VARINT, LN_F32},
+    {17, "float8e4m3fn", 0, 0, LN_WIRE_VARINT, LN_F32},
+    {18, "float8e4m3fnuz", 0, 0, LN_WIRE_VARINT, LN_F32},
+    {19, "float8e5m2", 0, 0, LN_WIRE_VARINT, LN_F32},
+    {20, "float8e5m2fnuz", 0, 0, LN_WIRE_VARINT, LN_F32},
+    {21, "uint4", 0, 0, LN_WIRE_VARINT, LN_I32},
+    {22, "int4", 0, 0, LN_WIRE_VARINT, LN_I32},
+    {23, "float4e2m1", 0, 0, LN_WIRE_VARINT, LN_F32},
+    {24, "float8e8m0", 0, 0, LN_WIRE_VARINT, LN_F32},
+    {25, "uint2", 0, 0, LN_WIRE_VARINT, LN_I32},
+    {26, "int2", 0, 0, LN_WIRE_VARINT, LN_I32},
 };
 
 static const element *element_of(int64_t type)
@@ -48,6 +59,15 @@ static const element *element_of(int64_t type)
         if (elements[i].type == type)
             return &elements[i];
     return NULL;
+}
+
+bool ln_onnx_type_dtype(int64_t type, ln_dtype *out)
+{
+    const element *found = element_of(type);
+    if (!found || found->raw_bytes == 0)
+        return false;
+    *out = found->dtype;
+    return true;
 }
 
 const char *ln_onnx_type_name(int64_t type)
@@ -64,7 +84,10 @@ typedef struct header {
     size_t rank;
     bool has_raw, has_segment;
     ln_bytes raw;
-    size_t typed[16]; /* numbers in the typed field of that number */
+    ln_bytes file;           /* of external data: a path, */
+    uint64_t offset, length; /* where in it, and how many bytes (0: to its end) */
+    bool bad_place;          /* one of the two is no number */
+    size_t typed[16];        /* numbers in the typed field of that number */
 } header;
 
 static void take_dimension(void *context, uint64_t bits)
@@ -73,6 +96,46 @@ static void take_dimension(void *context, uint64_t bits)
     if (out->rank < LN_MAX_RANK)
         out->dims[out->rank] = (int64_t)bits;
     out->rank++;
+}
+
+static bool to_number(ln_bytes text, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < '0' || text.data[i] > '9' || __builtin_mul_overflow(*out, 10, out) ||
+            __builtin_add_overflow(*out, (uint64_t)(text.data[i] - '0'), out))
+            return false;
+    return text.size > 0;
+}
+
+/* One entry of external_data: a key and its value, both text. */
+static ln_status take_external(header *out, const ln_wire *wire, const ln_wire_field *entry,
+                               ln_error *err)
+{
+    ln_bytes parts[2] = {{0}};
+    ln_wire_field field;
+    ln_status status = ln_wire_expect(entry, LN_WIRE_BYTES, "a place of external data", err);
+    if (status)
+        return status;
+    ln_wire inner = ln_wire_open(entry->bytes, wire->origin);
+    for (;;) {
+        status = ln_wire_next(&inner, &field, err);
+        if (status || field.number == 0)
+            break;
+        if (field.number > 2)
+            continue;
+        parts[field.number - 1] = field.bytes;
+        status = ln_wire_expect(&field, LN_WIRE_BYTES, "a place of external data", err);
+        if (status)
+            return status;
+    }
+    if (ln_bytes_equal(parts[0], "location"))
+        out->file = parts[1];
+    else if (ln_bytes_equal(parts[0], "offset"))
+        out->bad_place = out->bad_place || !to_number(parts[1], &out->offset);
+    else if (ln_bytes_equal(parts[0], "length"))
+        out->bad_place = out->bad_place || !to_number(parts[1], &out->length);
+    return status;
 }
 
 static ln_status header_field(header *out, const ln_wire *wire, const ln_wire_field *field,
@@ -94,7 +157,8 @@ static ln_status header_field(header *out, const ln_wire *wire, const ln_wire_fi
     case 4:
     case 5:
     case 7:
-    case 10: {
+    case 10:
+    case 11: {
         ln_wire_type wanted = field->number == 4    ? LN_WIRE_FIXED32
                               : field->number == 10 ? LN_WIRE_FIXED64
                                                     : LN_WIRE_VARINT;
@@ -109,6 +173,8 @@ static ln_status header_field(header *out, const ln_wire *wire, const ln_wire_fi
         out->has_raw = true;
         out->raw = field->bytes;
         return ln_wire_expect(field, LN_WIRE_BYTES, "a tensor's raw data", err);
+    case 13:
+        return take_external(out, wire, field, err);
     case 14:
         out->location = (int64_t)field->value;
         return ln_wire_expect(field, LN_WIRE_VARINT, "a tensor's data location", err);
@@ -207,9 +273,14 @@ static void take_element(void *context, uint64_t bits)
         ln_f32(to->out)[i] = float_of(to, bits);
         break;
     case LN_I64:
-        ln_i64(to->out)[i] = (int64_t)bits;
+        to->overflow |= to->type == LN_ONNX_UINT64 && bits > INT64_MAX;
+        ln_i64(to->out)[i] = to->type == LN_ONNX_UINT32 ? (int64_t)(uint32_t)bits : (int64_t)bits;
         break;
     case LN_I32: {
+        if (to->type == LN_ONNX_INT8)
+            bits = (uint64_t)(int64_t)(int8_t)bits;
+        else if (to->type == LN_ONNX_INT16)
+            bits = (uint64_t)(int64_t)(int16_t)bits;
         /* A varint carries the sign over 64 bits, raw data over 32. */
         int32_t number = (int32_t)(uint32_t)bits;
         to->overflow |= bits > UINT32_MAX && (int64_t)bits != number;
@@ -222,12 +293,19 @@ static void take_element(void *context, uint64_t bits)
     }
 }
 
-static void take_raw(const header *from, size_t size, sink *to)
+static void take_raw(ln_bytes raw, size_t size, sink *to)
 {
-    for (size_t at = 0; at < from->raw.size; at += size) {
+    const bool as_it_is =
+        to->type == LN_ONNX_FLOAT || to->type == LN_ONNX_INT64 || to->type == LN_ONNX_INT32;
+    if (as_it_is && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+        if (raw.size)
+            memcpy(to->out->data, raw.data, raw.size);
+        return;
+    }
+    for (size_t at = 0; at < raw.size; at += size) {
         uint64_t bits = 0;
         for (size_t i = 0; i < size; i++)
-            bits |= (uint64_t)from->raw.data[at + i] << (8 * i);
+            bits |= (uint64_t)raw.data[at + i] << (8 * i);
         take_element(to, bits);
     }
 }
@@ -251,31 +329,64 @@ static ln_status take_typed(ln_bytes message, const uint8_t *origin, const eleme
 
 /* ---------------------------------------------------------------- tensor */
 
-/* Shape and number of elements against what the message holds. */
-static ln_status check_header(const header *from, const element *as, ln_shape *shape, ln_error *err)
+/* Shape and number of elements, whatever the data are. */
+static ln_status check_shape(const header *from, const element *as, ln_shape *shape,
+                             uint64_t *wanted, ln_error *err)
 {
-    if (from->location == DATA_LOCATION_EXTERNAL)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "its data are in another file (external data); only models with all data "
-                       "in one file are read");
     if (from->has_segment)
         return ln_fail(err, LN_EUNSUPPORTED, "its data are cut into segments");
     if (!as || as->raw_bytes == 0)
         return ln_fail(err, LN_EUNSUPPORTED,
-                       "its elements are of type %s; float, double, float16, bfloat16, int32, "
-                       "int64 and bool are read",
+                       "its elements are of type %s; floating-point numbers of 16 to 64 bits, "
+                       "whole ones of 8 to 64 bits and bool are read",
                        ln_onnx_type_name(from->type));
     if (from->rank > LN_MAX_RANK)
         return ln_fail(err, LN_EUNSUPPORTED, "it has %zu dimensions; up to %d are read", from->rank,
                        LN_MAX_RANK);
     shape->rank = (int)from->rank;
     memcpy(shape->dims, from->dims, sizeof from->dims);
-    uint64_t wanted = 1;
+    *wanted = 1;
     for (int axis = 0; axis < shape->rank; axis++)
         if (shape->dims[axis] < 0 ||
-            __builtin_mul_overflow(wanted, (uint64_t)shape->dims[axis], &wanted))
+            __builtin_mul_overflow(*wanted, (uint64_t)shape->dims[axis], wanted))
             return ln_fail(err, LN_EINVALID, "its shape is no shape (axis %d has size %lld)", axis,
                            (long long)shape->dims[axis]);
+    return LN_OK;
+}
+
+/* The raw bytes of external data; *bytes is to be freed. */
+static ln_status read_external(header *from, const element *as, uint64_t wanted,
+                               ln_onnx_source *source, uint8_t **bytes, ln_error *err)
+{
+    size_t size;
+    uint64_t length;
+    if (!source->folder)
+        return ln_fail(err, LN_EUNSUPPORTED, "its data are in another file (external data)");
+    if (from->bad_place || from->file.size == 0)
+        return ln_fail(err, LN_EINVALID, "its external data have no %s",
+                       from->bad_place ? "proper offset and length" : "location");
+    if (__builtin_mul_overflow(wanted, as->raw_bytes, &length) ||
+        (from->length != 0 && from->length != length))
+        return ln_fail(err, LN_EINVALID,
+                       "its shape has %llu elements, but its external data have %llu bytes",
+                       (unsigned long long)wanted, (unsigned long long)from->length);
+    if (length == 0) {
+        from->raw = (ln_bytes){0};
+        from->has_raw = true;
+        return LN_OK;
+    }
+    ln_status status =
+        ln_onnx_read_external(source->folder, from->file, from->offset, length, bytes, &size, err);
+    if (status)
+        return status;
+    source->external_bytes += size;
+    from->raw = (ln_bytes){*bytes, size};
+    from->has_raw = true;
+    return LN_OK;
+}
+
+static ln_status check_count(const header *from, const element *as, uint64_t wanted, ln_error *err)
+{
     size_t found = from->has_raw ? from->raw.size / as->raw_bytes : from->typed[as->field];
     if (found != wanted || (from->has_raw && from->raw.size % as->raw_bytes != 0))
         return ln_fail(err, LN_EINVALID, "its shape has %llu elements, but its data hold %zu%s",
@@ -284,29 +395,37 @@ static ln_status check_header(const header *from, const element *as, ln_shape *s
     return LN_OK;
 }
 
-ln_status ln_onnx_decode_tensor(ln_bytes message, const uint8_t *origin, ln_tensor **out,
+ln_status ln_onnx_decode_tensor(ln_bytes message, ln_onnx_source *source, ln_tensor **out,
                                 ln_error *err)
 {
     *out = NULL;
     header from;
     ln_shape shape = {0};
-    ln_status status = decode_header(message, origin, &from, err);
+    uint64_t wanted = 0;
+    uint8_t *external = NULL;
+    ln_status status = decode_header(message, source->origin, &from, err);
     if (status)
         return status;
     const element *as = element_of(from.type);
-    status = check_header(&from, as, &shape, err);
+    source->type = from.type;
+    status = check_shape(&from, as, &shape, &wanted, err);
+    if (!status && from.location == DATA_LOCATION_EXTERNAL)
+        status = read_external(&from, as, wanted, source, &external, err);
+    if (!status)
+        status = check_count(&from, as, wanted, err);
     if (!status)
         status = ln_tensor_new(as->dtype, &shape, out, err);
-    if (status)
-        return status;
     sink to = {.type = from.type, .out = *out};
-    if (from.has_raw)
-        take_raw(&from, as->raw_bytes, &to);
-    else
-        status = take_typed(message, origin, as, &to, err);
+    if (!status && from.has_raw)
+        take_raw(from.raw, as->raw_bytes, &to);
+    else if (!status)
+        status = take_typed(message, source->origin, as, &to, err);
     if (!status && to.overflow)
         status = ln_fail(err, LN_EINVALID, "one of its numbers does not fit %s",
-                         as->dtype == LN_F32 ? "float32" : "int32");
+                         as->dtype == LN_F32   ? "float32"
+                         : as->dtype == LN_I32 ? "int32"
+                                               : "int64");
+    ln_free(external);
     if (status) {
         ln_tensor_release(*out);
         *out = NULL;

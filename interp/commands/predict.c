@@ -136,7 +136,7 @@ static int run(const ln_options *options, ln_error *err)
     ln_model *model = NULL;
     if (!options->output || !options->output[0])
         return ln_usage(options, err, "'lunette predict' needs -o Y.npy, where the outputs go");
-    ln_status status = ln_onnx_read(options->operands.at[0], &graph, NULL, err);
+    ln_status status = ln_onnx_read(options->operands.at[0], NULL, &graph, NULL, err);
     if (!status)
         status = ln_model_new("onnx", graph, options->head, NULL, LN_TASK_REGRESSION, &model, err);
     ln_graph_release(graph);

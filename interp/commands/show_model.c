@@ -99,7 +99,7 @@ ln_status ln_show_model(const char *path, ln_format format, ln_error *err)
     ln_onnx_info info;
     char hex[LN_SHA256_HEX];
     int64_t parameters = 0;
-    ln_status status = ln_onnx_read(path, &graph, &info, err);
+    ln_status status = ln_onnx_read(path, NULL, &graph, &info, err);
     if (status != LN_OK)
         return status;
     ln_sha256_hex(info.sha256, hex);

@@ -150,6 +150,32 @@ REFERENCE(concat_reference)
     }
 }
 
+/* Rows of shape (2, 3, 4) become (4, 2, 3). */
+REFERENCE(transpose_reference)
+{
+    (void)layer;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < 4; i++)
+            for (int64_t j = 0; j < 2; j++)
+                for (int64_t k = 0; k < 3; k++)
+                    out[((r * 4 + i) * 2 + j) * 3 + k] = in[0][((r * 2 + j) * 3 + k) * 4 + i];
+}
+
+/* Rows of shape (1, 3, 1) become (2, 3, 4). */
+REFERENCE(expand_reference)
+{
+    (void)layer;
+    for (int64_t i = 0; i < rows * 24; i++)
+        out[i] = in[0][i / 24 * 3 + i / 4 % 3];
+}
+
+REFERENCE(repeat_reference)
+{
+    const int64_t count = ln_shape_count(&layer->shapes[1]);
+    for (int64_t i = 0; i < rows * count; i++)
+        out[i] = in[1][i % count];
+}
+
 /* ---------------------------------------------------------------- cases */
 
 static const layer_case cases[] = {
@@ -226,6 +252,22 @@ static const layer_case cases[] = {
      1,
      {ROW(2, 6)},
      same_reference},
+    {"transpose",
+     "transpose",
+     &(ln_transpose_attributes){.order = {4, {0, 3, 1, 2}}},
+     1,
+     1,
+     {ROW(2, 3, 4)},
+     transpose_reference},
+    {"expand",
+     "expand",
+     &(ln_expand_attributes){.shape = {3, {2, 3, 4}}},
+     1,
+     1,
+     {ROW(1, 3, 1)},
+     expand_reference},
+    {"repeat", "repeat", NULL, 1, 2, {ROW(5), ROW(2, 3)}, repeat_reference},
+    {"cast", "cast", &(ln_cast_attributes){LN_CAST_F32}, 1, 1, {ROW(2, 3)}, same_reference},
     {"identity", "identity", NULL, 1, 1, {ROW(5)}, same_reference},
     {"concat",
      "concat",

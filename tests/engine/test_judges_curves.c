@@ -237,7 +237,7 @@ static void check_golden(const cJSON *entry)
     ln_onnx_info info;
     ln_model *model = NULL;
     snprintf(path, sizeof path, GOLDEN "%s", cJSON_GetObjectItem(entry, "model")->valuestring);
-    assert_ok(ln_onnx_read(path, &graph, &info, &err));
+    assert_ok(ln_onnx_read(path, NULL, &graph, &info, &err));
     assert_ok(ln_model_new("onnx", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &model, &err));
     ln_graph_release(graph);
     ln_item items[80] = {0};

@@ -100,7 +100,8 @@ static void tensors_are_read_packed_or_not(void **state)
     ln_shape shape = TEST_SHAPE(2, 1);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         ln_tensor *tensor;
-        assert_ok(ln_onnx_decode_tensor(forms[i], forms[i].data, &tensor, &err));
+        assert_ok(ln_onnx_decode_tensor(forms[i], &(ln_onnx_source){.origin = forms[i].data},
+                                        &tensor, &err));
         assert_true(tensor->dtype == LN_F32 && ln_shape_equal(&tensor->shape, &shape));
         assert_true(ln_f32(tensor)[0] == 1 && ln_f32(tensor)[1] == -2);
         ln_tensor_release(tensor);
@@ -108,21 +109,23 @@ static void tensors_are_read_packed_or_not(void **state)
     ln_tensor *tensor;
     ln_bytes whole =
         BYTES("\x08\x03\x10\x07\x3A\x0C\x05\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01\x00");
-    assert_ok(ln_onnx_decode_tensor(whole, whole.data, &tensor, &err));
+    assert_ok(ln_onnx_decode_tensor(whole, &(ln_onnx_source){.origin = whole.data}, &tensor, &err));
     assert_same_bits(tensor->data, ((int64_t[]){5, -1, 0}), 24);
     ln_tensor_release(tensor);
     ln_bytes narrow = BYTES("\x08\x01\x10\x06\x28\xFF\xFF\xFF\xFF\x1F"); /* 2^33 - 1 as int32 */
-    assert_fails(ln_onnx_decode_tensor(narrow, narrow.data, &tensor, &err), LN_EINVALID,
-                 "does not fit int32");
+    assert_fails(
+        ln_onnx_decode_tensor(narrow, &(ln_onnx_source){.origin = narrow.data}, &tensor, &err),
+        LN_EINVALID, "does not fit int32");
     ln_bytes half = BYTES("\x08\x01\x10\x01\x22\x03\x00\x00\x00");
-    assert_fails(ln_onnx_decode_tensor(half, half.data, &tensor, &err), LN_EINVALID,
-                 "3 bytes, no multiple of 4");
+    assert_fails(ln_onnx_decode_tensor(half, &(ln_onnx_source){.origin = half.data}, &tensor, &err),
+                 LN_EINVALID, "3 bytes, no multiple of 4");
     ln_bytes open = BYTES("\x08\x01\x10\x07\x3A\x02\x01\x80"); /* the second number does not end */
-    assert_fails(ln_onnx_decode_tensor(open, open.data, &tensor, &err), LN_EINVALID,
-                 "within a number");
+    assert_fails(ln_onnx_decode_tensor(open, &(ln_onnx_source){.origin = open.data}, &tensor, &err),
+                 LN_EINVALID, "within a number");
     ln_bytes typed = BYTES("\x08\x01\x10\x01\x20\x01"); /* float_data as a varint */
-    assert_fails(ln_onnx_decode_tensor(typed, typed.data, &tensor, &err), LN_EINVALID,
-                 "a tensor's data has wire type 0, not 2");
+    assert_fails(
+        ln_onnx_decode_tensor(typed, &(ln_onnx_source){.origin = typed.data}, &tensor, &err),
+        LN_EINVALID, "a tensor's data has wire type 0, not 2");
 }
 
 /* ---------------------------------------------------------------- whole files */
@@ -134,7 +137,7 @@ static ln_status parse_bounded(const void *data, size_t bytes)
     size_t before = ln_memory_used();
     err = (ln_error){0};
     ln_memory_limit(before + 128 * 1024 + 128 * bytes);
-    ln_status status = ln_onnx_parse("x.onnx", data, bytes, &graph, NULL, &err);
+    ln_status status = ln_onnx_parse("x.onnx", data, bytes, NULL, &graph, NULL, &err);
     ln_memory_limit(0);
     assert_true(status == LN_OK ? graph != NULL : graph == NULL && err.message[0]);
     ln_graph_release(graph);

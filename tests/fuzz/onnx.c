@@ -178,7 +178,7 @@ static ln_status parse_onnx(const void *data, size_t size, ln_error *err)
 {
     ln_graph *graph;
     ln_onnx_info info;
-    ln_status status = ln_onnx_parse("fuzz.onnx", data, size, &graph, &info, err);
+    ln_status status = ln_onnx_parse("fuzz.onnx", data, size, NULL, &graph, &info, err);
     ln_graph_release(graph);
     return status;
 }

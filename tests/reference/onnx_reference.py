@@ -5,7 +5,7 @@
 Writes into tests/reference/onnx: <case>.onnx, <case>-x.npy (the inputs' rows; of several inputs side
 by side, flattened) and <case>-y.npy (the first output, float32), and cases.txt with the cases.
 refused/<case>.onnx are files that must not be imported; refused.txt has one line each:
-    case invalid|unsupported a part of the message
+    case invalid|unsupported|file a part of the message
 """
 import os
 
@@ -43,8 +43,9 @@ def model(nodes, inputs, constants, opset, outputs=("y",), ir=8, listed=False, t
                              producer_name="reference")
 
 
-def case(name, nodes, inputs, constants, opset, rows=5, x=None, **more):
-    """rows: of the inputs, where their first axis is open; else that axis says it."""
+def case(name, nodes, inputs, constants, opset, rows=5, x=None, stored=None, **more):
+    """rows: of the inputs, where their first axis is open; else that axis says it. stored: the output as
+    it is kept, rows first."""
     m = model(nodes, inputs, constants, opset, **more)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -53,9 +54,11 @@ def case(name, nodes, inputs, constants, opset, rows=5, x=None, **more):
     feed = {}
     for n, s in inputs.items():
         first = s[0] if isinstance(s[0], int) else rows
-        feed[n] = x if x is not None else f32(first, *s[1:])
+        sizes = [rows if a == "N" else a for a in s] if "N" in s[1:] else [first, *s[1:]]
+        feed[n] = x if x is not None else f32(*sizes)
     y = session.run([m.graph.output[0].name], feed)[0]
-    save(name, m, np.concatenate([v.reshape(len(v), -1) for v in feed.values()], 1), y)
+    sides = [np.moveaxis(v, list(s).index("N") if "N" in s else 0, 0) for v, s in zip(feed.values(), inputs.values())]
+    save(name, m, np.concatenate([v.reshape(len(v), -1) for v in sides], 1), stored(y) if stored else y)
 
 
 def save(name, m, x, y):
@@ -185,7 +188,76 @@ x = f32(5, 4)  # ONNX Runtime refuses two nodes of one name, though ONNX allows 
 save("same_names", model([node("Relu", "x", "h", "n"), node("Tanh", "h", "y", "n")], N4, {}, 13), x,
      np.tanh(np.maximum(x, 0)))
 
+# Rows that are not the first axis, or share one
+draw = np.random.default_rng(14)
+first = lambda axis: lambda y: np.moveaxis(y, axis, 0)
+ints = lambda *v: np.array(v, np.int64)
+x23 = {"x": ("N", 2, 3)}
+case("transpose_rows", [node("Transpose", "x", "t", perm=[1, 0, 2]), node("MatMul", "t w", "y")], x23, {"w": f32(3, 4)}, 13,
+     stored=first(1))
+case("transpose_all", [node("Transpose", "x", "y")], x23, {}, 13, stored=first(2))
+case("transpose_row", [node("Transpose", "x", "y", perm=[0, 2, 1])], x23, {}, 13)
+case("time_first", [node("Transpose", "x", "t", perm=[1, 0, 2]), node("Relu", "t", "r"), node("Reshape", "r s", "f"),
+                    node("Gemm", "f w", "g"), node("Reshape", "g s2", "h"), node("Transpose", "h", "y", perm=[1, 0, 2])],
+     x23, {"s": ints(-1, 3), "w": f32(3, 4), "s2": ints(2, -1, 4)}, 13)
+case("heads", [node("Transpose", "x", "t", perm=[1, 0, 2]), node("Reshape", "t s", "h"),
+               node("Transpose", "h", "b", perm=[1, 0, 2]), node("Softmax", "b", "p", axis=-1),
+               node("Transpose", "p", "u", perm=[1, 0, 2]), node("Reshape", "u s2", "v"),
+               node("Transpose", "v", "y", perm=[1, 0, 2])],
+     {"x": ("N", 3, 4)}, {"s": ints(3, -1, 2), "s2": ints(3, -1, 4)}, 13)
+case("merged_result", [node("Reshape", "x s", "y")], x23, {"s": ints(-1, 3)}, 13, stored=lambda y: y.reshape(5, 2, 3))
+case("merged_flat", [node("Flatten", "x", "y", axis=2)], x23, {}, 13, stored=lambda y: y.reshape(5, 2, 3))
+case("merged_softmax", [node("Reshape", "x s", "f"), node("Softmax", "f", "y", axis=1), ], x23, {"s": ints(-1, 3)}, 13,
+     stored=lambda y: y.reshape(5, 2, 3))
+case("merged_one_row", [node("Reshape", "x s", "f"), node("Softmax", "f", "y", axis=0)], {"x": (1, 6)}, {"s": ints(-1)}, 13,
+     stored=lambda y: y[None])
+case("one_row_along_rows", [node("Softmax", "x", "s", axis=0), node("Concat", "x s", "c", axis=0),
+                            node("Softmax", "c", "y", axis=0)], {"x": (1, 3)}, {}, 13, stored=lambda y: y[None])
+case("one_row_squeezed", [node("Squeeze", "x a", "s"), node("Softmax", "s", "p", axis=0), node("Add", "x p", "y")],
+     {"x": (1, 4)}, {"a": ints(0)}, 13)
+case("written_for_one", [node("Reshape", "x s", "y")], {"x": ("N", 2, 3)}, {"s": ints(1, 6)}, 13, rows=1)
+case("add_in_front", [node("Add", "x w", "y")], N4, {"w": f32(2, 1, 4)}, 13, stored=first(1))
+case("add_equal_rows", [node("Add", "x w", "y")], {"x": (3, 4)}, {"w": np.tile(f32(1, 4), (3, 1))}, 13)
+case("add_wider", [node("Transpose", "x", "t", perm=[1, 0, 2]), node("Add", "t z", "y")], {"x": ("N", 2, 3), "z": ("N", 3)}, {},
+     13, stored=first(1))
+case("rows_by_name", [node("Transpose", "z", "t", perm=[1, 0, 2]), node("Add", "x t", "y")],
+     {"x": ("N", 2, 3), "z": (2, "N", 3)}, {}, 13)
+
+# Shapes as numbers, folding, other operators
+case("squeeze_11", [node("Squeeze", "x", "y", axes=[1, -1])], {"x": ("N", 1, 3, 1)}, {}, 11)
+case("squeeze_13", [node("Squeeze", "x a", "y")], {"x": ("N", 1, 3, 1)}, {"a": ints(1, -1)}, 13)
+case("squeeze_all", [node("Squeeze", "x", "y")], {"x": ("N", 1, 3, 1)}, {}, 13)
+case("unsqueeze_11", [node("Unsqueeze", "x", "y", axes=[1, -1])], N4, {}, 11)
+case("unsqueeze_13", [node("Unsqueeze", "x a", "u"), node("Squeeze", "u b", "y")], N4, {"a": ints(0, 3), "b": ints(0)}, 13)
+case("expand", [node("Expand", "x s", "y")], {"x": ("N", 1, 3)}, {"s": ints(2, 1)}, 13)
+case("expand_rows", [node("Shape", "x", "n", end=1), node("Concat", "n r", "s", axis=0), node("Expand", "w s", "e"),
+                     node("Concat", "x e", "y", axis=1)], {"x": ("N", 2, 3)}, {"r": ints(1, 3), "w": f32(1, 1, 3)}, 15)
+case("shape_rest", [node("Shape", "x", "r", start=1), node("Shape", "x", "n", end=-2), node("Concat", "n o", "s", axis=0),
+                    node("Reshape", "x s", "f"), node("Relu", "f", "h"), node("Concat", "n r", "t", axis=0),
+                    node("Reshape", "h t", "y")], x23, {"o": ints(-1)}, 15)
+case("zeros_like", [node("Shape", "x", "s"), node("ConstantOfShape", "s", "c", value=numpy_helper.from_array(
+    np.array([0.5], np.float32))), node("Add", "x c", "y")], x23, {}, 13)
+case("size_as_number", [node("Size", "w", "n"), node("Cast", "n", "f", to=TensorProto.FLOAT), node("Add", "x f", "y")], N4,
+     {"w": f32(3, 2)}, 13)
+case("cast_and_back", [node("Cast", "x", "i", to=TensorProto.INT64), node("Cast", "i", "b", to=TensorProto.BOOL),
+                       node("Cast", "b", "y", to=TensorProto.FLOAT)], N4, {}, 13, x=extremes)
+case("cast_half", [node("Cast", "x", "h", to=TensorProto.FLOAT16), node("Cast", "h", "y", to=TensorProto.FLOAT)], N4, {}, 13,
+     x=f32(6, 4) * np.array([1e-6, 1e-4, 1, 1e4], np.float32))
+case("cast_like", [node("CastLike", "x l", "i"), node("CastLike", "i x", "y")], N4, {"l": ints(1)}, 15, x=f32(6, 4) * 10)
+case("folded_weight", [node("Transpose", "w", "t", perm=[1, 0]), node("Softmax", "t", "p", axis=0), node("MatMul", "x p", "y")],
+     N4, {"w": f32(3, 4)}, 13)
+case("folded_gemm", [node("Gemm", "w w2 b", "v", transB=1), node("MatMul", "x v", "y")], N4,
+     {"w": f32(4, 3), "w2": f32(2, 3), "b": f32(2)}, 13)
+case("row_beside_rows", [node("Concat", "c x c2", "y", axis=1)], x23, {"c": f32(1, 2, 3),
+     "c2": f32(1, 1, 3)}, 13, rows=1)
+w8 = np.array([[-128, 127, 3], [0, -5, 9], [1, 2, -3], [77, -77, 4]], np.int8)
+case("quantised_weight", [node("DequantizeLinear", "w s z", "d", axis=1), node("MatMul", "x d", "y")], N4,
+     {"w": w8, "s": np.array([0.5, 0.25, 0.125], np.float32), "z": np.array([1, 0, -2], np.int8)}, 13)
+case("quantised_scalar", [node("DequantizeLinear", "w s", "d"), node("MatMul", "x d", "y")], N4,
+     {"w": w8.view(np.uint8), "s": np.array(0.1, np.float32)}, 13)
+
 # ---------------------------------------------------------------- refused
+draw = np.random.default_rng(15)
 U, I = "unsupported", "invalid"
 w = f32(4, 4)
 relu = node("Relu", "x", "y", "r")
@@ -228,7 +300,9 @@ refuse("open_axis", model([relu], {"x": ("N", "seq", 4)}, {}, 13), U,
        "axis 1 of the input 'x' has no fixed size ('seq')")
 refuse("one_axis", model([relu], {"x": (4,)}, {}, 13), U, "there is none for the rows")
 refuse("no_axes", model([relu], {"x": ()}, {}, 13), U, "the input 'x' has no axes")
-refuse("whole_numbers", model([relu], N4, {}, 13, types={"x": TensorProto.INT64}), U, "is of type int64")
+refuse("whole_numbers", model([relu], N4, {}, 13, types={"x": TensorProto.INT64}), U,
+       "Relu 'r': its input 'x' holds i64 numbers")
+refuse("text", model([relu], N4, {}, 13, types={"x": TensorProto.STRING}), U, "is of type string")
 m = model([relu], N4, {}, 13)
 m.graph.input[0].type.tensor_type.ClearField("shape")
 refuse("no_shape", m, U, "the input 'x' has no shape")
@@ -236,32 +310,31 @@ m.graph.input[0].ClearField("type")
 refuse("no_type", m, U, "the input 'x' is no tensor")
 refuse("wide", model([relu], {"x": ("N", 2**30, 2**30, 2**30)}, {}, 13), U, "a row of the input 'x' has more than")
 refuse("nine_axes", model([relu], {"x": ("N", 1, 1, 1, 1, 1, 1, 1, 1)}, {}, 13), U, "has 9 axes; up to 8 are read")
-refuse("trans_a", model([node("Gemm", "x w", "y", "g", transA=1)], N4, {"w": w}, 13), U, "mixes the rows of a batch")
+refuse("trans_a", model([node("Gemm", "x w", "y", "g", transA=1)], N4, {"w": w}, 13), U,
+       "has the rows of a batch as axis 1 of its input")
 refuse("gemm_matrix_bias", model([node("Gemm", "x w b", "y", "g")], {"x": (4, 4)}, {"w": w, "b": w}, 13), U,
-       "adds a matrix with a value for every row")
+       "takes the constant 'b', which has values for single rows")
 refuse("gemm_bias_size", model([node("Gemm", "x w b", "y", "g")], N4, {"w": w, "b": f32(3)}, 13), I,
        "adds 3 numbers to 4 units")
 refuse("gemm_weight", model([node("Gemm", "x w", "y", "g")], N4, {"w": f32(2, 2, 2)}, 13), I,
        "has a weight with 3 axes, not 2")
 refuse("gemm_sizes", model([node("Gemm", "x w", "y", "g")], N4, {"w": f32(3, 3)}, 13), I, "")
 refuse("matmul_live", model([node("MatMul", "x x", "y", "m")], {"x": (4, 4)}, {}, 13), U, "takes 'x' as a constant")
-refuse("matmul_left", model([node("MatMul", "w x", "y", "m")], {"x": (4, 4)}, {"w": w}, 13), U, "'w' is a constant")
+refuse("matmul_left", model([node("MatMul", "w x", "y", "m")], {"x": (4, 4)}, {"w": w}, 13), U,
+       "takes 'w' as a value that depends on the network's input")
 refuse("matmul_stack", model([node("MatMul", "x w", "y", "m")], {"x": ("N", 2, 4)}, {"w": f32(2, 4, 4)}, 13), U,
        "multiplies by a stack of matrices ('w')")
 refuse("matmul_type", model([node("MatMul", "x w", "y", "m")], N4, {"w": np.ones((4, 4), np.int64)}, 13), U,
        "takes 'w' as f32, but it is i64")
-refuse("add_rows", model([node("Add", "x w", "y", "a")], {"x": (4, 4)}, {"w": w}, 13), U, "has values for more than a row")
-refuse("add_axes", model([node("Add", "x w", "y", "a")], N4, {"w": f32(2, 1, 4)}, 13), U, "has more axes than a row")
+refuse("add_rows", model([node("Add", "x w", "y", "a")], {"x": (4, 4)}, {"w": w}, 13), U, "has values for single rows")
 refuse("add_ranks", model([node("Add", "x z", "y", "a")], {"x": ("N", 4), "z": ("N", 4, 4)}, {}, 13), U,
-       "adds values with 2 and 3 axes")
-refuse("add_constants", model([node("Add", "w w", "y", "a")], N4, {"w": w}, 13), U, "'w' is a constant")
+       "joins values whose rows are not the same axis")
+refuse("add_constants", model([node("Add", "w w", "y", "a")], N4, {"w": w}, 13), U, "the output 'y' does not depend")
 refuse("softmax_rows", model([node("Softmax", "x", "y", "s", axis=0)], N4, {}, 13), U, "works along axis 0")
 refuse("softmax_axis", model([node("Softmax", "x", "y", "s", axis=2)], N4, {}, 13), I, "has the axis 2, but its input has 2")
 refuse("concat_rows", model([node("Concat", "x x", "y", "c", axis=0)], N4, {}, 13), U, "works along axis 0")
 refuse("concat_axis", model([node("Concat", "x x", "y", "c")], N4, {}, 13), I, "has no axis")
 refuse("concat_shapes", model([node("Concat", "x z", "y", "c", axis=1)], {"x": ("N", 2, 2), "z": ("N", 2, 3)}, {}, 13), I, "")
-refuse("flatten_rows", model([node("Flatten", "x", "y", "f", axis=0)], N4, {}, 13), U, "flattens at axis 0")
-refuse("flatten_axis_2", model([node("Flatten", "x", "y", "f", axis=2)], {"x": ("N", 2, 3)}, {}, 13), U, "flattens at axis 2")
 
 
 def reshape(name, shape, sizes, status, part, **attributes):
@@ -269,8 +342,8 @@ def reshape(name, shape, sizes, status, part, **attributes):
            status, part)
 
 
-reshape("reshape_rows", ("N", 2, 3), [-1, 3], U, "reshapes (N, 2, 3) to (N, 3), which does not keep the rows")
-reshape("reshape_flat", (1, 6), [-1], U, "does not keep the rows")
+reshape("reshape_apart", ("N", 2, 3), [3, 4], U, "reshapes (N, 2, 3) to (3, 4), which does not keep the rows")
+reshape("reshape_sizes", ("N", 2, 3), [-1, 4], U, "reshapes (N, 2, 3) to (N, 4), which does not keep the rows")
 reshape("reshape_two_open", ("N", 6), [-1, -1], I, "has two open axes (-1)")
 reshape("reshape_far", ("N", 6), [-1, 6, 0], I, "has the size 0 at axis 2")
 reshape("reshape_negative", ("N", 6), [-1, -3], I, "has the size -3 at axis 1")
@@ -279,10 +352,12 @@ reshape("reshape_overflow", ("N", 6), [-1, 2**62, 2**62], U, "does not keep the 
 refuse("reshape_live", model([node("Reshape", "x x", "y", "r")], N4, {}, 13), U, "takes 'x' as a constant")
 refuse("training", model([node("Dropout", "x r t", "y", "d")], N4,
                          {"r": np.array(0.5, np.float32), "t": np.array(True)}, 13), U, "drops at random")
-refuse("mask", model([node("Dropout", "x", "h m", "d"), node("Add", "x m", "y", "a")], N4, {}, 10), U,
-       "reads 'm', an additional output of node 0")
-refuse("mask_output", model([node("Dropout", "x", "y m", "d")], N4, {}, 10, outputs=("y", "m")), U,
-       "the output 'm' is an additional output of node 0")
+refuse("mask", model([node("Dropout", "x", "h m", "d"), node("Add", "x m", "y", "a")], N4, {}, 10), I,
+       "its inputs hold f32 and bool numbers")
+refuse("unmade_second", model([node("Relu", "x", "h m", "d"), node("Add", "x m", "y", "a")], N4, {}, 10), U,
+       "reads 'm', an additional output of node 0 that is not made")
+refuse("unmade_second_output", model([node("Relu", "x", "y m", "d")], N4, {}, 10, outputs=("y", "m")), U,
+       "the output 'm' is an additional output of node 0 that is not made")
 refuse("constant_text", model([node("Constant", "", "c", "k", value_string=b"a"), relu], N4, {}, 13), U,
        "has the attribute 'value_string'")
 
@@ -293,7 +368,28 @@ def constant(name, tensor, status, part):
 
 tensor = numpy_helper.from_array(f32(4), "c")
 tensor.data_location = TensorProto.EXTERNAL
-constant("external", tensor, U, "the constant 'c': its data are in another file")
+constant("external", tensor, I, "the constant 'c': its external data have no location")
+
+
+def external(name, location, status, part, **more):
+    t = numpy_helper.from_array(f32(4), "c")
+    t.ClearField("raw_data")
+    t.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": location, **more}.items():
+        entry = t.external_data.add()
+        entry.key, entry.value = key, value
+    constant(name, t, status, part)
+
+
+external("external_up", "../secret", I, "lie outside of the model's folder")
+external("external_up_later", "a/../../secret", "file", "'a'")
+external("external_absolute", "/etc/passwd", I, "it must be relative to the model's folder")
+external("external_missing", "none.bin", "file", "'none.bin': No such file")
+external("external_folder", ".", "file", "no ordinary file")
+external("external_short", "strings.onnx", I, "its external data are bytes 1000 to 1016", offset="1000")
+external("external_length", "strings.onnx", I, "but its external data have 12 bytes", length="12")
+external("external_offset", "strings.onnx", I, "no proper offset", offset="-1")
+
 tensor = numpy_helper.from_array(f32(4), "c")
 tensor.dims[0] = 5
 constant("short_data", tensor, I, "the constant 'c': its shape has 5 elements, but its data hold 4")
@@ -310,6 +406,20 @@ constant("negative_shape", tensor, I, "axis 0 has size -4")
 constant("strings", helper.make_tensor("c", TensorProto.STRING, [1], [b"a"]), U, "its elements are of type string")
 constant("too_large", numpy_helper.from_array(np.array([1e300, 0, 0, 0]), "c"), I, "does not fit float32")
 constant("ten_axes", numpy_helper.from_array(np.zeros([1] * 10, np.float32), "c"), U, "it has 10 dimensions")
+refuse("quantised_values", model([node("QuantizeLinear", "x s", "q", "q"), node("DequantizeLinear", "q s", "y")], N4,
+                                 {"s": np.array(0.1, np.float32)}, 13), U, "quantises values that depend on")
+refuse("folded_size", model([node("ConstantOfShape", "s", "c", "k"), node("Add", "x c", "y")], N4, {"s": ints(100, 300, 300)},
+                            13), U, "makes a constant of 36000000 bytes")
+refuse("folded_twice", model([node("Expand", "c s", "e", "k"), node("Add", "x e", "y")], N4,
+                             {"c": f32(4), "s": ints(1000, 5000, 4)}, 13), U, "makes a constant of 80000016 bytes")
+refuse("transpose_order", model([node("Transpose", "x", "y", "t", perm=[0, 0])], N4, {}, 13), I, "leaves an axis out")
+refuse("squeeze_rows", model([node("Squeeze", "x", "y", "s", axes=[0])], N4, {}, 11), U, "mixes the rows of a batch")
+refuse("squeeze_wide", model([node("Squeeze", "x", "y", "s", axes=[1])], N4, {}, 11), I, "removes axis 1, which has size 4")
+refuse("unsqueeze_twice", model([node("Unsqueeze", "x", "y", "u", axes=[1, 1])], N4, {}, 11), I, "adds one axis twice")
+refuse("expand_sizes", model([node("Expand", "x s", "y", "e")], N4, {"s": ints(3)}, 13), I, "expands an axis of size 4 to 3")
+refuse("cast_text", model([node("Cast", "x", "y", "c", to=TensorProto.STRING)], N4, {}, 13), U, "casts to string")
+refuse("concat_types", model([node("Cast", "x", "i", to=TensorProto.INT64), node("Concat", "x i", "y", "c", axis=1)], N4, {},
+                             13), I, "i64")
 m = model([relu], N4, {}, 13)
 m.graph.sparse_initializer.add().dims.extend([4])
 refuse("sparse", m, U, "it holds sparse constants")
