@@ -4,7 +4,11 @@
 --   at_most  { log_loss, 0.6 }
 --   better   { a, than = b, on = judge, ci = 0.95 }   sample by sample: the paired bootstrap interval
 --            of the difference a - b lies on the judge's better side, for every pair of matches
+--   better   { where { ... }, than = where { ... }, on = metric }   both models' metrics over the rows
+--            that both have, computed on the same resamples: the interval of the difference, for every
+--            pair of runs (where.lua)
 local core = require "core"
+local scores = require "compare/scores"
 
 local expect = {}
 
@@ -85,13 +89,65 @@ local function better_verdict(store, node, ids, seeds)
   return held, table.concat(detail, "; ")
 end
 
+local METRIC = [[
+SELECT name, params, split, value, reason, higher_is_better FROM metric WHERE run = :run AND label = :label
+AND scope = 'model' AND slice IS NULL AND class IS NULL]]
+
+-- The difference of a metric between two runs, its interval, and which way is better; or nil and why not.
+local function difference(label, left, right, seed, read, ci, context)
+  local names = { label = label, run = left }
+  local a = core.store_rows(context.store, METRIC, names)[1]
+  names.run = right
+  local b = core.store_rows(context.store, METRIC, names)[1]
+  if not a.value or not b.value then return nil, a.reason or b.reason end
+  local paired, why = scores.paired(read(left), read(right), a.split)
+  if not paired then return nil, why end
+  local options = core.json_parse(a.params)
+  local result = core.metric_difference(a.name, options, paired.first, paired.second,
+    { ci = ci, seed = seed, pool = context.pool })
+  if not result.lower then return nil, result.reason or "it has no interval" end
+  return result, a.higher_is_better == 1
+end
+
+local function id_of(match, ids_of)
+  local ids = ids_of[match.experiment.name]
+  return ids and ids[match.run]
+end
+
+local function runs_verdict(node, ids_of, context)
+  local held, detail, known = true, {}, {}
+  local function read(run)
+    known[run] = known[run] or scores.of(context.store, run)
+    return known[run]
+  end
+  for _, pair in ipairs(node.pairs) do
+    local left, right = id_of(pair[1], ids_of), id_of(pair[2], ids_of)
+    if not left or not right then -- one run of several experiments was resumed
+      return false, "the runs of the other experiment are not part of this invocation"
+    end
+    local seed = pair[1].experiment.runs[pair[1].run].seed
+    for _, label in ipairs(node.on) do
+      local result, higher = difference(label, left, right, seed, read, node.ci, context)
+      local ok = result and (higher and result.lower > 0 or not higher and result.upper < 0) or false
+      held = held and ok
+      local text = ("%s of run %d - run %d: "):format(label, left, right)
+      detail[#detail + 1] = text .. (result and ("%.4g [%.4g, %.4g], %d rows"):format(result.value,
+        result.lower, result.upper, result.n) or "not defined, " .. tostring(higher))
+    end
+  end
+  return held, table.concat(detail, "; ")
+end
+
 -- One { text =, held =, detail =, run = } an expectation; `run` where there is only one.
 function expect.judge(experiment, ids, context)
   local verdicts, seeds = {}, {}
+  context.ids[experiment.name] = ids -- of later experiments' sides too
   for r, run in ipairs(experiment.runs) do seeds[r] = run.seed end
   for i, node in ipairs(experiment.expect or {}) do
     local held, detail
-    if node.word == "better" then
+    if node.pairs then
+      held, detail = runs_verdict(node, context.ids, context)
+    elseif node.word == "better" then
       held, detail = better_verdict(context.store, node, ids, seeds)
     else
       held, detail = bound_verdict(context.store, node, ids)

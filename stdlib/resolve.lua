@@ -96,8 +96,10 @@ local function positional(raw, word, at, given, mistakes)
   end
 end
 
--- options: a map from parameter to resolved value. With `partial`, only what is written.
+-- options: a map from parameter to resolved value. With `partial`, only what is written; with
+-- context.partial that holds inside of it too.
 local function options_of(raw, word, at, context, partial)
+  partial = partial or context.partial
   local mistakes, given, options = {}, {}, {}
   if raw.odd ~= nil then
     attempt(mistakes, place.fail, at, ("expected names of options, found the key %s"):format(

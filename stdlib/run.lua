@@ -186,7 +186,7 @@ local SCORE_ROWS = 200000
 local function execute_scores(run, bound, context)
   if bound.count <= SCORE_ROWS then
     log.data(context.store, context.run_id, bound)
-    log.predictions(context.store, context.run_id, bound, bound.row_ids, nil, bound.scores,
+    log.predictions(context.store, context.run_id, bound, bound.row_ids, bound.scores, bound.scores,
       bound.labels)
   else
     log.event(context.store, context.run_id, "info", ("%d scores are evaluated and not kept as "
@@ -272,6 +272,7 @@ function M.context(options, sources, settings)
   local pool = core.pool(options.threads)
   return { options = options, sources = sources, settings = settings,
            shared = { db = options.db, pool = pool }, invocation = core.uuid(), pool = pool,
+           ids = {}, -- of each experiment's runs, by its name
            submitted = 0 } -- attributions given to the store
 end
 

@@ -166,14 +166,14 @@ local function check_folds(one, root, context)
   return runs
 end
 
-local function check_expect(raw, run, at, context)
+local function check_expect(raw, experiment, at, context)
   local list = raw.named.expect
   local nodes = {}
   if list == nil then return nodes end
   local here = place.child(at, "expect")
   nodes = resolve.words(list, { choices = "expectation" }, here, context)
   for i, node in ipairs(nodes) do
-    pattern.expectation(list.list[i], node, run, place.child(here, i), context)
+    pattern.expectation(list.list[i], node, experiment, place.child(here, i), context)
   end
   return nodes
 end
@@ -223,7 +223,7 @@ local function check_experiment(raw, context, script)
     table.move(runs, 1, #runs, #experiment.runs + 1, experiment.runs)
   end
   experiment.name = experiment.runs[1].experiment
-  experiment.expect = check_expect(raw, experiment.runs[1], root, context)
+  experiment.expect = check_expect(raw, experiment, root, context)
   return experiment
 end
 
@@ -236,6 +236,7 @@ function schema.check(value, settings)
                     encode = encode_param() }
   raws, context.overrides = setting.apply(raws, settings)
   local checked, names = {}, {}
+  context.before = checked -- experiments that will have run when this one's expectations are judged
   for i, raw in ipairs(raws) do
     checked[i] = check_experiment(raw, context, script)
     local name = checked[i].name

@@ -94,7 +94,7 @@ local function bound(name, text)
   }
 end
 
-return {
+local list = {
   {
     name = "experiment", category = "experiment",
     summary = "one experiment: data, model, training, and what to evaluate, explain and judge",
@@ -449,18 +449,45 @@ end }]],
   bound("at_most", "a metric, or the mean of a judge, is at most a number"),
   {
     name = "better", category = "expectation",
-    summary = "an explainer is better than another, sample by sample",
-    formula = "the paired bootstrap interval of the difference lies on the judge's better side",
+    summary = "an explainer, or a model, is better than another, row by row",
+    formula = "the paired bootstrap interval of the difference lies on the better side of 0",
     params = {
-      { name = "explainer", type = "pattern", lists = { { "explainer", "explain" } }, position = 1,
-        required = true, help = "an explainer, with the options that tell it apart, or a label" },
-      { name = "than", type = "pattern", lists = { { "explainer", "explain" } }, required = true,
-        help = "the other one" },
-      { name = "on", type = "pattern", lists = { { "judge", "judge" } }, required = true,
-        help = "a judge, or its label" },
+      { name = "explainer", type = "pattern", lists = { { "explainer", "explain" } }, runs = true,
+        position = 1, required = true,
+        help = "an explainer, with the options that tell it apart, or a label; where { ... } for the runs "
+          .. "that a metric compares, or an experiment's name" },
+      { name = "than", type = "pattern", lists = { { "explainer", "explain" } }, runs = true,
+        required = true, help = "the other one" },
+      { name = "on", type = "pattern", lists = { { "judge", "judge" }, { "metric", "evaluate" } },
+        required = true, help = "a judge of explainers, a metric of runs, or the label of one" },
       { name = "ci", type = "real", default = "0.95", min = 0, max = 1, above_min = true,
         below_max = true, help = "level of the interval" },
     },
     example = "expect = { better { integrated_gradients, than = saliency, on = deletion } }",
   },
+  {
+    name = "where", category = "choice of runs",
+    summary = "the runs of a sweep that have these fields: each side of better, on a metric",
+    params = {}, -- filled in below: fields of experiment
+    example = [[train = { epochs = sweep { 2, 40 } }, evaluate = { roc_auc },
+expect = { better { where { train = { epochs = 40 } }, than = where { train = { epochs = 2 } }, on = roc_auc } }]],
+  },
 }
+
+-- What tells runs of one experiment apart.
+local apart = { seed = true, data = true, task = true, model = true, train = true, inputs = true, link = true }
+
+for _, word in ipairs(list) do
+  if word.name == "where" then
+    for _, param in ipairs(list[1].params) do
+      if apart[param.name] then
+        word.params[#word.params + 1] = { name = param.name, type = param.type, choices = param.choices,
+          fields = param.fields, min = param.min, otherwise = "any",
+          as_in = "experiment", -- help describes its fields there
+          help = param.help }
+      end
+    end
+  end
+end
+
+return list

@@ -11,6 +11,7 @@ local fields = {}
 local structural = { experiment = true, data = true, model = true }
 
 local function add(found, word, param, path, inside)
+  if param.as_in then return end -- described there
   found[#found + 1] = { word = word, param = param, path = path .. "." .. param.name,
                         inside = inside }
   for _, field in ipairs(param.fields or {}) do

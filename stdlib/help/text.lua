@@ -86,7 +86,7 @@ function text.params(params, indent, lines)
     lines[#lines + 1] = text.wrapped(("%s: %s"):format(param.rest and "{ ... }" or param.name,
       text.value(param)), indent)
     if param.help then lines[#lines + 1] = text.wrapped(param.help, indent .. "    ") end
-    if param.fields then text.params(param.fields, indent .. "    ", lines) end
+    if param.fields and not param.as_in then text.params(param.fields, indent .. "    ", lines) end
   end
 end
 

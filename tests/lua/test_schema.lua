@@ -294,7 +294,7 @@ t.test("patterns that match nothing", function()
     "saliency is an explainer: it belongs in explain", expect, "at_least { saliency, 0.5 }")
   t.raises("s.lua:3: expect[1]: 'saliency' is on both sides", "tell them apart by an option or a label",
     expect, "better { saliency, than = saliency, on = deletion }")
-  t.raises("s.lua:3: expect[1]: better needs 'on': a judge, or its label", nil,
+  t.raises("s.lua:3: expect[1]: better needs 'on': a judge of explainers, a metric of runs, or the label of one", nil,
     expect, "better { saliency, than = integrated_gradients }")
 end)
 
