@@ -39,7 +39,7 @@ ISA_TESTS = kernels graph layers model train explainers judges
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all help setup setup-checks demo data test test-build test-engine test-lua test-spec \
-        test-conformance deps-check docs-check format format-check lint asan-test fuzz install uninstall \
+        test-conformance deps-check docs-check format format-check lint asan-test fuzz onnx-suite install uninstall \
         clean FORCE
 
 QUIET = $(if $(filter 0,$(V)),@)
@@ -251,9 +251,21 @@ fuzz: ## mutated ONNX, npy, idx, csv, PNG and JPEG files under the sanitizers
 	@$(MAKE) --no-print-directory $(jobs) MODE=asan B=build/asan build/asan/fuzz
 	@build/asan/fuzz $(FUZZ)
 
+# ONNX's backend cases, e.g. Debian's libonnx-testdata; ONNX_CASES picks those whose path has this part.
+ONNX_TESTDATA ?= /usr/share/libonnx-testdata/data
+ONNX_CASES ?=
+SUITE_OBJECTS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/onnx-suite/*.c))
+$(B)/obj/tests/onnx-suite/%.o: EXTRA = -Itests/onnx-suite
+$(B)/onnx-suite: $(SUITE_OBJECTS) $(B)/liblunette.a
+	$(call SAY,LINK,$@)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(SUITE_OBJECTS) $(B)/liblunette.a $(ENGINE_LIBS) -ldl
+
+onnx-suite: $(B)/onnx-suite ## ONNX's backend cases in ONNX_TESTDATA=DIR, counted by operator
+	@$(B)/onnx-suite $(ONNX_TESTDATA) $(ONNX_CASES)
+
 # ---------------------------------------------------------------- checks
 
-C_FILES = $(call find,engine interp tests/engine tests/fuzz build-aux,*.[ch])
+C_FILES = $(call find,engine interp tests/engine tests/fuzz tests/onnx-suite build-aux,*.[ch])
 
 deps-check: ## who includes whom: the rules of docs/architecture.md
 	@sh tests/checks/deps-check
