@@ -48,6 +48,10 @@ typedef struct ln_options {
     bool yes;             /* --yes: do not ask */
     bool no_vacuum;       /* --no-vacuum */
     const char *remove;   /* --remove NAME, or NULL */
+    const char *save;     /* --save NAME, or NULL */
+    bool saved;           /* --saved: list the kept queries */
+    bool schema;          /* --schema: what can be asked */
+    ln_texts attach;      /* --attach "FILE AS name", in order */
     const char *columns;  /* --columns a,b,c; or NULL */
 } ln_options;
 

@@ -6,6 +6,7 @@
  * sort) that no hook interrupts: it first asks (the interrupt flag, which hooks and long loops look
  * at), and GRACE seconds later leaves. What was finished is in the store. */
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -184,8 +185,8 @@ static int close_output(int result)
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return result;
-    /* errno is 0 where an earlier write failed: its reason is gone. */
-    if (errno != EPIPE)
+    /* A command that failed has said why. errno is 0 where an earlier write failed: its reason is gone. */
+    if (errno != EPIPE && result == 0)
         fprintf(stderr, "lunette: standard output cannot be written%s%s\n", errno ? ": " : "",
                 errno ? strerror(errno) : "");
     return result == 0 ? 1 : result;
@@ -228,6 +229,7 @@ static int run_main(int argc, char **argv, ln_options *options)
 int main(int argc, char **argv)
 {
     ln_options options;
+    setlocale(LC_CTYPE, "C.UTF-8"); /* how wide characters are; nothing else depends on it */
     int result = run_main(argc, argv, &options);
     ln_options_free(&options);
     return close_output(result);

@@ -10,6 +10,7 @@
 #include "table_cell.h"
 
 #define LONGEST_RULE 200
+#define KEPT_ROWS 10000 /* table, md: widths are theirs; what follows is printed at once */
 
 struct ln_table {
     FILE *out;               /* borrowed */
@@ -18,6 +19,7 @@ struct ln_table {
     ln_cell_columns columns; /* their names and origins, owned */
     ln_text kept;            /* table, md: the cells' texts, each with a NUL */
     int64_t rows;            /* added so far */
+    bool streaming;          /* table, md: the kept rows are printed */
     bool terse;              /* empty columns are left out, NULL is blank */
     bool *empty;             /* count entries: only NULL until now */
     bool *numbers;           /* count entries: only numbers and NULL until now */
@@ -180,13 +182,6 @@ static ln_status print_row(ln_table *table, const ln_cell *cells, ln_error *err)
     return status;
 }
 
-ln_status ln_table_row(ln_table *table, const ln_cell *cells, ln_error *err)
-{
-    ln_status status = is_kept(table) ? keep_row(table, cells, err) : print_row(table, cells, err);
-    table->rows += status == LN_OK;
-    return status;
-}
-
 static bool is_shown(const ln_table *table, int column)
 {
     return !table->terse || !table->empty[column] || table->rows == 0;
@@ -247,15 +242,18 @@ static void print_rule(const ln_table *table)
     fputs(md ? "|\n" : "\n", table->out);
 }
 
-static ln_status print_kept(ln_table *table, ln_error *err)
+/* The rows that are kept, the first time below their heading. */
+static ln_status print_kept(ln_table *table, int64_t rows, ln_error *err)
 {
     const char **texts = ln_alloc((size_t)table->count * sizeof *texts + 1);
     if (!texts)
         return ln_fail_memory(err, 0);
-    print_line(table, (const char *const *)table->columns.names);
-    print_rule(table);
+    if (!table->streaming) {
+        print_line(table, (const char *const *)table->columns.names);
+        print_rule(table);
+    }
     const char *at = table->kept.data;
-    for (int64_t row = 0; row < table->rows; row++) {
+    for (int64_t row = 0; row < rows; row++) {
         for (int i = 0; i < table->count; i++) {
             texts[i] = at;
             at += strlen(at) + 1;
@@ -263,15 +261,33 @@ static ln_status print_kept(ln_table *table, ln_error *err)
         print_line(table, texts);
     }
     ln_free(texts);
-    return LN_OK;
+    table->kept.length = 0;
+    table->streaming = true;
+    return ferror(table->out) ? write_failed(table, err) : LN_OK;
+}
+
+ln_status ln_table_row(ln_table *table, const ln_cell *cells, ln_error *err)
+{
+    if (!is_kept(table)) {
+        ln_status status = print_row(table, cells, err);
+        table->rows += status == LN_OK;
+        return status;
+    }
+    errno = 0;
+    ln_status status = keep_row(table, cells, err);
+    table->rows += status == LN_OK;
+    /* A page for a reader (terse) is short, and leaves out columns that only its end can tell. */
+    if (status == LN_OK && (table->streaming || (table->rows == KEPT_ROWS && !table->terse)))
+        status = print_kept(table, table->streaming ? 1 : table->rows, err);
+    return status;
 }
 
 ln_status ln_table_end(ln_table *table, ln_error *err)
 {
     ln_status status = LN_OK;
     errno = 0;
-    if (is_kept(table) && table->count > 0)
-        status = print_kept(table, err);
+    if (is_kept(table) && table->count > 0 && !table->streaming)
+        status = print_kept(table, table->rows, err);
     else if (table->format == LN_FORMAT_JSON)
         fputs("]\n", table->out);
     if (status == LN_OK && (fflush(table->out) != 0 || ferror(table->out)))

@@ -1,9 +1,9 @@
 /* Printing rows, for every command that prints rows: table, csv, tsv, json, jsonl or md.
  *
  * table and md right-align columns that hold only numbers, count a character as wide as a terminal
- * shows it, and show NULL as NULL and BLOBs as their size: "[784 f32]" for an expression's (what
- * tensor functions return), "[28x28 f32]" for tensor.data beside its shape and dtype, else
- * "[16 bytes]". csv and tsv leave NULL empty. csv, tsv, json and jsonl write BLOBs whole, in
+ * shows it, and show NULL as NULL and BLOBs as what they hold: "f32 [784], 3136 bytes" for an
+ * expression's (what tensor functions return), "f32 [28, 28], 3136 bytes" for tensor.data beside its
+ * shape and dtype, else "16 bytes". csv and tsv leave NULL empty. csv, tsv, json and jsonl write BLOBs whole, in
  * hexadecimal, and reals with the fewest digits that read back the same. A column sha256 is
  * hexadecimal everywhere. */
 #ifndef LN_TABLE_H
@@ -39,8 +39,8 @@ ln_status ln_table_new(FILE *out, ln_format format, const ln_table_column *colum
 /* table and md for a page to read: columns in which every row is NULL are left out, and NULL is
  * blank. */
 void ln_table_terse(ln_table *table);
-/* One cell a column; cell.column is not looked at. table and md print at the end, since widths
- * are known only then; the others print at once. */
+/* One cell a column; cell.column is not looked at. table and md print at the end, or after 10000 rows,
+ * whose widths are kept then; the others print at once. */
 ln_status ln_table_row(ln_table *table, const ln_cell *cells, ln_error *err);
 /* LN_EIO where the output could not be written. */
 ln_status ln_table_end(ln_table *table, ln_error *err);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "base/alloc.h"
 
@@ -62,33 +63,12 @@ static uint32_t decode(const unsigned char *text, size_t bytes, size_t *length)
     return c;
 }
 
-static int in_ranges(uint32_t c, const uint32_t (*ranges)[2], size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (c >= ranges[i][0] && c <= ranges[i][1])
-            return 1;
-    return 0;
-}
-
-/* Terminal cells of a character (Unicode TR11, combining marks as none). */
+/* Terminal cells of a character, as the C library has it from Unicode (main sets LC_CTYPE): 0 of
+ * combining marks, 2 of East Asian wide ones; 1 of those it does not know. */
 static int width_of(uint32_t c)
 {
-    static const uint32_t none[][2] = {
-        {0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a}, {0x064b, 0x065f},
-        {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x2064},
-        {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xe0100, 0xe01ef},
-    };
-    static const uint32_t two[][2] = {
-        {0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0x33ff},   {0x3400, 0x4dbf},
-        {0x4e00, 0x9fff},   {0xa000, 0xa4cf},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},
-        {0xfe30, 0xfe4f},   {0xff00, 0xff60},   {0xffe0, 0xffe6},   {0x1f300, 0x1f64f},
-        {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd},
-    };
-    if (c < 0x300)
-        return 1;
-    if (in_ranges(c, none, sizeof none / sizeof *none))
-        return 0;
-    return 1 + in_ranges(c, two, sizeof two / sizeof *two);
+    int width = c < 0x300 ? 1 : wcwidth((wchar_t)c);
+    return width < 0 ? 1 : width;
 }
 
 int ln_text_width(const char *text, size_t bytes)
@@ -206,21 +186,20 @@ static void write_hex(ln_text *out, const unsigned char *data, size_t bytes)
     }
 }
 
-/* "[28x28 f32]", "[784 f32]" or "[16 bytes]". */
+/* "f32 [28, 28], 3136 bytes", "f32 [784], 3136 bytes" or "16 bytes". */
 static void write_size(ln_text *out, const ln_cell *cell, const ln_cell_origin *origin)
 {
     const ln_cell *shape = beside(origin, "shape"), *dtype = beside(origin, "dtype");
-    if (named(origin, origin->column, "data") && shape && dtype && shape->bytes > 2) {
-        ln_text_add(out, "[");
-        for (const char *c = (const char *)shape->data + 1; *c && *c != ']'; c++)
+    if (named(origin, origin->column, "data") && shape && dtype) {
+        ln_text_format(out, "%.*s ", (int)dtype->bytes, (const char *)dtype->data);
+        for (const char *c = shape->data; c < (const char *)shape->data + shape->bytes; c++)
             if (*c != ' ')
-                ln_text_addn(out, *c == ',' ? "x" : c, 1);
-        ln_text_format(out, " %.*s]", (int)dtype->bytes, (const char *)dtype->data);
+                ln_text_add(out, *c == ',' ? ", " : (const char[]){*c, '\0'});
+        ln_text_add(out, ", ");
     } else if (!origin->columns->origins[origin->column] && cell->bytes % 4 == 0) {
-        ln_text_format(out, "[%zu f32]", cell->bytes / 4);
-    } else {
-        ln_text_format(out, "[%zu bytes]", cell->bytes);
+        ln_text_format(out, "f32 [%zu], ", cell->bytes / 4);
     }
+    ln_text_format(out, "%zu bytes", cell->bytes);
 }
 
 static void write_blob(ln_text *out, ln_format format, const ln_cell *cell,

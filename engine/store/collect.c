@@ -1,5 +1,5 @@
 /* Collecting what no run refers to any more: models, data sets with their samples and columns,
- * tensors, scripts, environments, experiments.
+ * tensors, scripts, files that bundles carry, environments, experiments.
  *
  * What counts as a reference is read from the schema: every foreign key to the table, save those of
  * parts, which are deleted with their whole (ON DELETE CASCADE: the columns and samples of a data
@@ -24,14 +24,17 @@ static const struct target {
     const char *size;  /* SQL: the content of a part's row */
     const char *parts; /* what its rows are called, or NULL: they are not told apart */
     const char *name;  /* what the rows are called */
+    const char *also;  /* SQL: keys in use by what is no foreign key; or NULL */
 } targets[] = {
-    {"model", "id", "length(graph)", "encoding", "model", "length(meta)", NULL, "models"},
+    {"model", "id", "length(graph)", "encoding", "model", "length(meta)", NULL, "models", NULL},
     {"dataset", "id", "length(meta)", "sample", "dataset", "length(CAST(raw AS BLOB))", "samples",
-     "data sets"},
-    {"tensor", "id", "length(data)", NULL, NULL, NULL, NULL, "tensors"},
-    {"source", "sha256", "length(CAST(text AS BLOB))", NULL, NULL, NULL, NULL, "scripts"},
-    {"environment", "id", "length(libraries)", NULL, NULL, NULL, NULL, "environments"},
-    {"experiment", "id", "length(name)", NULL, NULL, NULL, NULL, "experiments"},
+     "data sets", NULL},
+    {"tensor", "id", "length(data)", NULL, NULL, NULL, NULL, "tensors", NULL},
+    {"source", "sha256", "length(CAST(text AS BLOB))", NULL, NULL, NULL, NULL, "scripts", NULL},
+    {"file", "sha256", "length(data)", NULL, NULL, NULL, NULL, "files",
+     "SELECT sha256 FROM main.run_file"},
+    {"environment", "id", "length(libraries)", NULL, NULL, NULL, NULL, "environments", NULL},
+    {"experiment", "id", "length(name)", NULL, NULL, NULL, NULL, "experiments", NULL},
 };
 
 /* The foreign keys to `table`: their table, column and whether it is a part. */
@@ -82,6 +85,8 @@ static ln_status find_unused(ln_store *store, const struct target *t, ln_error *
         "WHERE \"%s\" NOT IN (SELECT used FROM (",
         t->key, t->table, t->key);
     ln_status status = write_used(store, t->table, 0, &sql, err);
+    if (t->also)
+        ln_text_format(&sql, " UNION ALL %s", t->also);
     ln_text_add(&sql, ") WHERE used IS NOT NULL)"); /* NOT IN a list with NULL is never true */
     if (status == LN_OK && sql.failed)
         status = ln_fail_memory(err, sql.length);

@@ -38,6 +38,11 @@ struct ln_store {
     int64_t written;                  /* attributions written by it; atomic */
 };
 
+/* The URI under which another file is read: as it is where `guarded` says that the connection cannot
+ * write anyway (a read-only one would leave -wal and -shm behind), immutable where the file may not be
+ * written and has no log. Caller frees; NULL when out of memory. */
+char *ln_store_uri(const char *path, bool guarded);
+
 /* Fills err from SQLite's last error on this connection: full disk, lock, damage ... in our words.
  * `code` is SQLite's. Returns LN_ESTORE, LN_ENOMEM or LN_EINTERRUPTED. */
 ln_status ln_store_error(ln_store *store, int code, ln_error *err);

@@ -81,7 +81,7 @@ static char *plain_path(const char *path)
 }
 
 /* "file:/a%20b.db?immutable=1" */
-static char *immutable_uri(const char *path)
+static char *uri_with(const char *path, const char *query)
 {
     ln_text text = {0};
     ln_text_add(&text, "file:");
@@ -91,7 +91,7 @@ static char *immutable_uri(const char *path)
         else
             ln_text_addn(&text, c, 1);
     }
-    ln_text_add(&text, "?immutable=1");
+    ln_text_add(&text, query);
     if (text.failed)
         ln_text_free(&text);
     return text.data;
@@ -172,17 +172,27 @@ static ln_status check_file(const char *path, ln_store_mode mode, ln_error *err)
     return LN_OK;
 }
 
+char *ln_store_uri(const char *path, bool guarded)
+{
+    char *plain = plain_path(path);
+    bool writable = access(path, W_OK) == 0 && folder_writable(path);
+    const char *query = !writable && !has_log(path) ? "?immutable=1" : guarded ? "" : "?mode=ro";
+    char *uri = plain ? uri_with(plain, query) : NULL;
+    ln_free(plain);
+    return uri;
+}
+
 static ln_status open_file(ln_store *store, ln_error *err)
 {
     const char *path = store->path;
     bool reader = store->mode == LN_STORE_READ;
     bool writable = !reader || (access(path, W_OK) == 0 && folder_writable(path));
     bool immutable = !writable && !has_log(path);
-    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_URI |
                 (writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) |
-                (reader ? 0 : SQLITE_OPEN_CREATE) | (immutable ? SQLITE_OPEN_URI : 0);
+                (reader ? 0 : SQLITE_OPEN_CREATE);
     char *plain = plain_path(path);
-    char *name = immutable && plain ? immutable_uri(plain) : plain;
+    char *name = immutable && plain ? uri_with(plain, "?immutable=1") : plain;
     ln_status status = LN_OK;
     if (!name) {
         status = ln_fail_memory(err, strlen(path));

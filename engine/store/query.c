@@ -112,6 +112,9 @@ static ln_status query_error(ln_query *query, int code, const char *sql, ln_erro
     case SQLITE_READONLY:
         if (!query->write || store->mode == LN_STORE_READ)
             return ln_fail(err, LN_ESTORE, "the statement would change the store");
+        if (sqlite3_db_readonly(store->db, "main") == 0)
+            return ln_fail(err, LN_ESTORE,
+                           "the statement would change an attached file, which is only read");
         break;
     default:
         break;
@@ -189,6 +192,19 @@ ln_status ln_query_new(ln_store *store, const char *sql, const ln_query_options 
         return status;
     }
     *out = query;
+    return LN_OK;
+}
+
+ln_status ln_query_check(ln_store *store, const char *sql, bool write, ln_error *err)
+{
+    ln_query query = {.store = store, .write = write, .rest = skip_blanks(sql)};
+    do {
+        ln_status status = prepare(&query, query.rest, err);
+        sqlite3_finalize(query.statement);
+        query.statement = NULL;
+        if (status != LN_OK)
+            return status;
+    } while (*query.rest);
     return LN_OK;
 }
 

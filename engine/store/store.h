@@ -150,6 +150,27 @@ ln_status ln_query_next(ln_query *query, bool *more, ln_error *err);
 ln_cell ln_query_cell(const ln_query *query, int column); /* borrowed until the next call */
 void ln_query_free(ln_query *query);
 
+/* Whether every statement of `sql` could be run, parameters aside; runs none. */
+ln_status ln_query_check(ln_store *store, const char *sql, bool write, ln_error *err);
+
+/* Another SQLite file, for reading, under a name in SQL; before the first query. LN_EFILE where it is
+ * missing, LN_EINVALID for a name that will not do. */
+ln_status ln_store_attach(ln_store *store, const char *path, const char *name, ln_error *err);
+
+/* Queries kept in the store. An unknown name is LN_EINVALID, with a near one; caller frees *sql. */
+ln_status ln_store_save_query(ln_store *store, const char *name, const char *sql, ln_error *err);
+ln_status ln_store_saved_query(ln_store *store, const char *name, char **sql, ln_error *err);
+ln_status ln_store_remove_query(ln_store *store, const char *name, ln_error *err);
+
+/* What can be asked: tables, views, virtual tables, functions, each with its line. */
+typedef struct ln_described {
+    const char *kind;    /* "table", "view", "virtual table", "function", "aggregate" */
+    const char *name;    /* as in SQL */
+    const char *form;    /* of a function: "tensor_get(t, i)"; else NULL */
+    const char *summary; /* one line, no full stop */
+} ln_described;
+extern const ln_described ln_store_described[]; /* ends with a NULL name */
+
 /* --- runs ------------------------------------------------------------------------------------ */
 
 /* RUN of the command line: a number, a unique prefix of a uuid (4 digits or more), an experiment's

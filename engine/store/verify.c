@@ -75,16 +75,23 @@ static ln_status check_references(check *c, ln_error *err)
     return status;
 }
 
-/* Scripts and modules by their text, files of runs by their content. */
+#define SOURCES                                                                                    \
+    "SELECT sha256, text, path FROM main.source WHERE ?1 = 0 OR sha256 IN (SELECT sha256 FROM "    \
+    "main.run_source WHERE run = ?1)"
+#define FILES                                                                                      \
+    "SELECT f.sha256, f.data, r.path FROM main.file f JOIN (SELECT sha256, min(path) AS path "     \
+    "FROM main.run_file WHERE ?1 IN (0, run) GROUP BY sha256) r ON r.sha256 = f.sha256"
+
+/* Scripts, modules and carried files by their content, files of runs by their content. */
 static ln_status check_sources(check *c, ln_error *err)
 {
     sqlite3_stmt *statement;
     bool row = true;
+    /* An older store that may not be written has no table of files. */
+    bool files = sqlite3_table_column_metadata(c->store->db, "main", "file", NULL, NULL, NULL, NULL,
+                                               NULL, NULL) == SQLITE_OK;
     ln_status status =
-        ln_store_prepare(c->store,
-                         "SELECT sha256, text, path FROM main.source WHERE ?1 = 0 OR sha256 IN "
-                         "(SELECT sha256 FROM main.run_source WHERE run = ?1)",
-                         &statement, err);
+        ln_store_prepare(c->store, files ? SOURCES " UNION ALL " FILES : SOURCES, &statement, err);
     sqlite3_bind_int64(statement, 1, c->run);
     while (status == LN_OK) {
         uint8_t digest[LN_SHA256_BYTES];
@@ -92,12 +99,12 @@ static ln_status check_sources(check *c, ln_error *err)
         status = ln_store_step(c->store, statement, &row, err);
         if (status != LN_OK || !row)
             break;
-        const void *text = sqlite3_column_text(statement, 1);
+        const void *text = sqlite3_column_blob(statement, 1);
         ln_sha256(text, (size_t)sqlite3_column_bytes(statement, 1), digest);
         ln_sha256_hex(digest, hex);
         if (strcmp(hex, (const char *)sqlite3_column_text(statement, 0)) != 0)
             tell(c, "broken",
-                 "the stored text of '%s' has changed: it does not have its hash %.12s",
+                 "the stored content of '%s' has changed: it does not have its hash %.12s",
                  (const char *)sqlite3_column_text(statement, 2),
                  (const char *)sqlite3_column_text(statement, 0));
     }

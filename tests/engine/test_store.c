@@ -357,6 +357,16 @@ static void verify_names_what_changed(void **state)
     verified("UPDATE attribution SET tensor = NULL WHERE id = 5",
              "attribution 5 is 'ok' but has no numbers");
     change(f.store, "ROLLBACK TO s");
+    change(f.store,
+           "INSERT INTO source VALUES ('9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15"
+           "d6c15b0f00a08', 's.lua', 'test')");
+    verified("INSERT INTO file SELECT sha256, CAST(text AS BLOB) FROM source", "");
+    change(f.store, "INSERT INTO run_file SELECT 1, 0, 'data', '/d.csv', sha256 FROM source");
+    verified("UPDATE source SET text = 'tests'",
+             "the stored content of 's.lua' has changed: it does not have its hash 9f86d081884c");
+    change(f.store, "UPDATE source SET text = 'test'");
+    verified("UPDATE file SET data = x'00'", "the stored content of '/d.csv' has changed");
+    change(f.store, "ROLLBACK TO s");
     /* output 2.5, baseline 0.5, l1 4: the scale is 7, and 0.05 of it 0.35. */
     verified("UPDATE attribution SET residual = -0.34 WHERE id = 5", "");
     verified("UPDATE attribution SET residual = -0.36 WHERE id = 5",

@@ -129,6 +129,12 @@ static void an_old_store_that_may_not_be_written_is_read_as_it_is(void **state)
         ln_store *store = open_store(path, LN_STORE_READ);
         same_content(store);
         assert_rows(store, "SELECT max(version) FROM schema_version", "1");
+        char found[2048] = "";
+        int64_t checked;
+        ln_error none = {0};
+        if (ln_store_verify(store, 0, note, found, &checked, &none) != LN_OK || checked != 25 ||
+            strstr(found, "broken"))
+            fail_msg("verify: %s %s", none.message, found);
         ln_store_close(store);
         ln_error err = {0};
         assert_fails(ln_store_open(path, LN_STORE_WRITE, &store, &err), LN_ESTORE, "read-only");

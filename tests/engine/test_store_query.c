@@ -268,6 +268,104 @@ static void interrupts_stop_a_statement(void **state)
     assert_true(err.message[0]);
 }
 
+/* --- attached files, kept queries, what there is ---------------------------------------------- */
+
+static void attached_files_are_read_and_never_written(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    ln_store *stores[2];
+    char other[300], text[300];
+    fixture o;
+    snprintf(other, sizeof other, "%s", test_path("100% o'th#er?.db"));
+    fixture_open(&o, "100% o'th#er?.db");
+    fixture_close(&o);
+    stores[0] = open_store(f.path, LN_STORE_READ);
+    stores[1] = open_store(f.path, LN_STORE_WRITE);
+    for (int i = 0; i < 2; i++) {
+        const ln_query_options write = {.write = i == 1};
+        assert_ok(ln_store_attach(stores[i], other, "old_1", &err));
+        assert_rows(stores[i], "SELECT count(*), (SELECT count(*) FROM main.run) FROM old_1.run",
+                    "1|1");
+        static const char *const changing[] = {
+            "DELETE FROM old_1.run",         "DROP TABLE old_1.tag",
+            "CREATE TABLE old_1.t (a)",      "INSERT INTO old_1.tag VALUES (1, 'a', 'b')",
+            "PRAGMA old_1.user_version = 3", "ALTER TABLE old_1.run ADD COLUMN x"};
+        for (size_t k = 0; k < sizeof changing / sizeof *changing; k++)
+            if (try_sql(stores[i], changing[k], &write, &err) == LN_OK)
+                fail_msg("not refused: %s", changing[k]);
+        if (i == 0) /* no ATTACH of one's own, also beside an attached file */
+            assert_fails(try_sql(stores[i], "ATTACH 'x.db' AS x", &write, &err), LN_ESTORE,
+                         "not authorized");
+        assert_rows(stores[i], "SELECT count(*) FROM old_1.run", "1");
+        ln_store_close(stores[i]);
+    }
+    ln_store *store = open_store(f.path, LN_STORE_READ);
+    assert_fails(ln_store_attach(store, test_path("none.db"), "o", &err), LN_EFILE,
+                 "cannot be attached: No such file");
+    snprintf(text, sizeof text, "%s", test_path("text.db"));
+    test_write(text, "this is a text, no database at all", 34);
+    assert_fails(ln_store_attach(store, text, "o", &err), LN_ESTORE, "not an SQLite file");
+    static const char *const names[] = {"", "1a", "a b", "main", "TEMP", "a\"b", "a;"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_fails(ln_store_attach(store, other, names[i], &err), LN_EINVALID,
+                     "a file is attached under a name of letters");
+    assert_ok(ln_store_attach(store, other, "twice", &err));
+    assert_fails(ln_store_attach(store, other, "twice", &err), LN_EINVALID, "already in use");
+    ln_store_close(store);
+}
+
+static void queries_are_kept_by_name(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    char *sql;
+    assert_ok(ln_store_save_query(f.store, "worst-1", "SELECT 1", &err));
+    assert_ok(ln_store_save_query(f.store, "worst-1", "SELECT 'it''s'", &err));
+    assert_ok(ln_store_saved_query(f.store, "worst-1", &sql, &err));
+    assert_string_equal(sql, "SELECT 'it''s'");
+    ln_free(sql);
+    assert_fails(ln_store_saved_query(f.store, "worst-2", &sql, &err), LN_EINVALID,
+                 "keeps no query 'worst-2'");
+    assert_string_equal(err.hint, "did you mean '@worst-1'?");
+    assert_fails(ln_store_save_query(f.store, "a b", "SELECT 1", &err), LN_EINVALID, "found 'a b'");
+    assert_fails(ln_store_save_query(f.store, "-a", "SELECT 1", &err), LN_EINVALID, "found '-a'");
+    assert_ok(ln_store_remove_query(f.store, "worst-1", &err));
+    assert_fails(ln_store_remove_query(f.store, "worst-1", &err), LN_EINVALID, "keeps no query");
+    assert_ok(ln_query_check(f.store, "SELECT :x; -- and\nSELECT id FROM run;", false, &err));
+    assert_fails(ln_query_check(f.store, "SELECT 1; SELEC 2", false, &err), LN_ESTORE, "SELEC");
+    assert_fails(ln_query_check(f.store, "SELECT 1; DELETE FROM run", false, &err), LN_ESTORE,
+                 "not authorized");
+    assert_ok(ln_query_check(f.store, "DELETE FROM run", true, &err));
+    assert_rows(f.store, "SELECT count(*) FROM run", "1");
+    assert_fails(ln_query_check(f.store, " ; ", false, &err), LN_ESTORE, "there is no SQL");
+}
+
+/* describe.c against the schema and what is registered, both ways. */
+static void what_there_is_is_described(void **state)
+{
+    (void)state;
+    char listed[4096] = "('')";
+    for (const ln_described *d = ln_store_described; d->name; d++) {
+        size_t at = strlen(listed);
+        snprintf(listed + at, sizeof listed - at, ", ('%s')", d->name);
+        assert_true(d->summary[0] && d->summary[strlen(d->summary) - 1] != '.');
+    }
+    static const char there[] =
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE "
+        "'sqlite%' "
+        "UNION SELECT name FROM pragma_function_list WHERE name LIKE 'tensor%' OR name LIKE "
+        "'attribution%' UNION SELECT name FROM pragma_module_list WHERE name IN ('element', "
+        "'tensor_each', 'explanation_importance')";
+    char sql[6000];
+    snprintf(sql, sizeof sql,
+             "WITH listed(name) AS (VALUES %s), there AS (%s) SELECT name, 'is not described' FROM "
+             "there WHERE name NOT IN listed UNION ALL SELECT name, 'is not there' FROM listed "
+             "WHERE name NOT IN there AND name <> ''",
+             listed, there);
+    assert_rows(f.store, sql, "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
@@ -280,6 +378,9 @@ int main(void)
         TEST(endless_statements_are_stopped),
         TEST(origins_are_known),
         TEST(interrupts_stop_a_statement),
+        TEST(attached_files_are_read_and_never_written),
+        TEST(queries_are_kept_by_name),
+        TEST(what_there_is_is_described),
     };
     return cmocka_run_group_tests_name("store_query", tests, NULL, NULL);
 }

@@ -96,6 +96,10 @@ static void removing_and_collecting_leaves_what_others_use(void **state)
                 "event), (SELECT count(*) FROM run_sample), (SELECT count(*) FROM prediction), "
                 "(SELECT group_concat(text) FROM expectation)",
                 "4|16|1|1|1|4|4|of j");
+    change(f.store, "INSERT INTO run_file VALUES (2, 0, 'data', '/d.csv', 'a')");
+    change(f.store, "INSERT INTO file VALUES ('a', x'0102'), ('b', x'010203')");
+    assert_string_equal(collect(f.store, true), "tensors 1 (8), files 1 (3)");
+    change(f.store, "DELETE FROM file");
     /* Only run 1's own tensor is left over; a dry run takes nothing, the other that alone. */
     for (int go = 0; go < 3; go++)
         assert_string_equal(collect(f.store, go == 0), go < 2 ? "tensors 1 (8)" : "");
