@@ -34,7 +34,10 @@ static void **bind_passes(ln_exec *exec, int index, void **pointers)
     const ln_plan *plan = exec->plan;
     const ln_node *node = &plan->graph->nodes[index];
     const ln_planned *planned = &plan->nodes[index];
-    ln_pass pass = {.step = &planned->step, .scratch = at(exec, plan->scratch_at)};
+    ln_pass pass = {.step = &planned->step,
+                    .scratch = at(exec, plan->scratch_at),
+                    .statistics = at(exec, planned->statistics_at),
+                    .back_statistics = at(exec, planned->back_statistics_at)};
     const int inputs = node->input_count, outputs = node->output_count;
     void **in = pointers, **in_grad = in + inputs, **parameter_grad = in_grad + inputs;
     void **out = parameter_grad + inputs, **out_grad = out + outputs;
@@ -131,29 +134,54 @@ static ln_status name_node(const ln_node *node, ln_status status, ln_error *err)
     return status;
 }
 
-ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err)
+/* ---------------------------------------------------------------- forward */
+
+void ln_exec_begin(ln_exec *exec, int64_t rows)
 {
     const ln_plan *plan = exec->plan;
-    const ln_graph *graph = plan->graph;
     assert(rows >= 0 && rows <= plan->rows);
     exec->rows = rows;
-    for (int i = 0; i < graph->value_count && plan->backward; i++)
+    for (int i = 0; i < plan->graph->value_count && plan->backward; i++)
         if (plan->wanted[i])
             memset(at(exec, plan->grad_at[i]), 0,
                    (size_t)ln_shape_count(&plan->shapes[i]) * sizeof(float));
     if (plan->parameters_bytes)
         memset(exec->arena + plan->parameters_at, 0, plan->parameters_bytes);
-    for (int i = 0; i < graph->node_count; i++) {
+}
+
+ln_status ln_exec_forward_part(ln_exec *exec, int from, int *stop, ln_error *err)
+{
+    const ln_plan *plan = exec->plan;
+    const ln_graph *graph = plan->graph;
+    for (int i = from < 0 ? 0 : from; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
+        const ln_pass *pass = &exec->nodes[i].pass;
         if (!plan->nodes[i].run || ln_node_is_fixed(graph, node))
             continue;
         set_pass(exec, &exec->nodes[i].pass);
-        ln_status status = node->layer->forward(&exec->nodes[i].pass, err);
+        const bool collects = plan->nodes[i].statistics_at != LN_NOWHERE && i != from;
+        ln_status status =
+            collects ? node->layer->collect(pass, err) : node->layer->forward(pass, err);
         if (status)
             return name_node(node, status, err);
+        *stop = i;
+        if (collects)
+            return LN_OK;
     }
+    *stop = graph->node_count;
     return LN_OK;
 }
+
+ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err)
+{
+    ln_status status = LN_OK;
+    ln_exec_begin(exec, rows);
+    for (int stop = -1; stop < exec->plan->graph->node_count && !status;)
+        status = ln_exec_forward_part(exec, stop, &stop, err);
+    return status;
+}
+
+/* ---------------------------------------------------------------- backward */
 
 /* Adds what a node wrote aside to the gradients of its inputs. */
 static void add_asides(const ln_exec *exec, int index)
@@ -172,30 +200,62 @@ static void add_asides(const ln_exec *exec, int index)
     }
 }
 
-ln_status ln_exec_backward(ln_exec *exec, ln_error *err)
+static ln_status backward_node(ln_exec *exec, int index, ln_error *err)
+{
+    const ln_planned *planned = &exec->plan->nodes[index];
+    const ln_layer *layer = planned->step.node->layer;
+    ln_status status = LN_OK;
+    if (planned->train) {
+        set_pass(exec, &exec->nodes[index].parameters);
+        status = layer->backward_parameters(&exec->nodes[index].parameters, err);
+    }
+    if (planned->back && !status) {
+        const ln_pass *pass = &exec->nodes[index].pass;
+        status = planned->rule ? planned->rule->backward(planned->rule, pass, err)
+                               : layer->backward(pass, err);
+        if (!status)
+            add_asides(exec, index);
+    }
+    return status;
+}
+
+ln_status ln_exec_backward_part(ln_exec *exec, int from, int *stop, ln_error *err)
 {
     const ln_plan *plan = exec->plan;
     const ln_graph *graph = plan->graph;
-    for (int i = graph->node_count - 1; i >= 0; i--) {
+    for (int i = from < graph->node_count ? from : graph->node_count - 1; i >= 0; i--) {
         const ln_planned *planned = &plan->nodes[i];
         const ln_node *node = &graph->nodes[i];
-        ln_status status = LN_OK;
-        if (planned->train) {
-            set_pass(exec, &exec->nodes[i].parameters);
-            status = node->layer->backward_parameters(&exec->nodes[i].parameters, err);
-        }
-        if (planned->back && !status) {
-            const ln_pass *pass = &exec->nodes[i].pass;
-            status = planned->rule ? planned->rule->backward(planned->rule, pass, err)
-                                   : node->layer->backward(pass, err);
-            if (!status)
-                add_asides(exec, i);
-        }
+        const bool collects =
+            planned->statistics_at != LN_NOWHERE && i != from && (planned->train || planned->back);
+        ln_status status = collects ? node->layer->collect_backward(&exec->nodes[i].pass, err)
+                                    : backward_node(exec, i, err);
         if (status)
             return name_node(node, status, err);
+        *stop = i;
+        if (collects)
+            return LN_OK;
     }
+    *stop = -1;
     return LN_OK;
 }
+
+ln_status ln_exec_backward(ln_exec *exec, ln_error *err)
+{
+    ln_status status = LN_OK;
+    for (int stop = exec->plan->graph->node_count; stop >= 0 && !status;)
+        status = ln_exec_backward_part(exec, stop, &stop, err);
+    return status;
+}
+
+double *ln_exec_statistics(ln_exec *exec, int node, bool backward, int64_t *count)
+{
+    const ln_planned *planned = &exec->plan->nodes[node];
+    *count = planned->step.statistics;
+    return at(exec, backward ? planned->back_statistics_at : planned->statistics_at);
+}
+
+/* ---------------------------------------------------------------- results */
 
 const void *ln_exec_value(const ln_exec *exec, int value)
 {

@@ -244,6 +244,18 @@ static void place_parameters(ln_plan *plan)
     plan->parameters_bytes = plan->bytes - plan->parameters_at;
 }
 
+/* Where layers keep the statistics of a batch. */
+static void place_statistics(ln_plan *plan)
+{
+    for (int i = 0; i < plan->graph->node_count; i++) {
+        ln_planned *planned = &plan->nodes[i];
+        const bool own = planned->run && planned->step.statistics > 0;
+        const size_t bytes = (size_t)planned->step.statistics * sizeof(double);
+        planned->statistics_at = own ? take(&plan->bytes, bytes) : LN_NOWHERE;
+        planned->back_statistics_at = own ? take(&plan->bytes, bytes) : LN_NOWHERE;
+    }
+}
+
 static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *marks,
                            ln_error *err)
 {
@@ -272,6 +284,7 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
         if (plan->nodes[i].run && plan->nodes[i].step.scratch_bytes > scratch)
             scratch = plan->nodes[i].step.scratch_bytes;
     plan->scratch_at = take(&plan->bytes, scratch);
+    place_statistics(plan);
     return status;
 }
 
@@ -319,6 +332,14 @@ void ln_plan_free(ln_plan *plan)
     ln_free(plan->grad_at);
     ln_graph_release(plan->graph);
     ln_free(plan);
+}
+
+bool ln_plan_couples_rows(const ln_plan *plan)
+{
+    for (int i = 0; i < plan->graph->node_count; i++)
+        if (plan->nodes[i].statistics_at != LN_NOWHERE)
+            return true;
+    return false;
 }
 
 int64_t ln_plan_rows(const ln_plan *plan)

@@ -30,6 +30,7 @@ void ln_plan_free(ln_plan *plan);
 /* After training changed the constants: packs the weights again. */
 ln_status ln_plan_refresh(ln_plan *plan, ln_error *err);
 int64_t ln_plan_rows(const ln_plan *plan);
+bool ln_plan_couples_rows(const ln_plan *plan); /* in training: some layer's statistics do */
 size_t ln_plan_exec_bytes(const ln_plan *plan); /* memory of one execution */
 
 ln_status ln_exec_new(const ln_plan *plan, ln_exec **out, ln_error *err);
@@ -46,6 +47,18 @@ const float *ln_exec_gradient(const ln_exec *exec, int value);
 /* Training: gradient of a trainable constant, summed over the rows of the pass; zeroed by
  * ln_exec_forward. seed, number, first_row as in ln_pass. */
 float *ln_exec_parameter_gradient(ln_exec *exec, int value);
+/* Training in parts, for graphs in which rows see each other (batch normalisation): the rows of a
+ * batch are spread over several executions of a plan, which go forward (or back) together from one
+ * such node to the next. Forward starts after ln_exec_begin `from` -1, backward after the seeds are
+ * filled `from` the number of nodes. A stretch ends at *stop: a node whose statistics of this part
+ * are collected, or, at the end of the graph, the number of nodes (backward: -1). Before the next
+ * stretch, `from` *stop, the statistics of every part must be replaced by their sum over all parts.
+ * ln_exec_forward and ln_exec_backward are these stretches of a single part. */
+void ln_exec_begin(ln_exec *exec, int64_t rows);
+ln_status ln_exec_forward_part(ln_exec *exec, int from, int *stop, ln_error *err);
+ln_status ln_exec_backward_part(ln_exec *exec, int from, int *stop, ln_error *err);
+/* The statistics of a node (forward's or backward's) and how many; NULL where it has none. */
+double *ln_exec_statistics(ln_exec *exec, int node, bool backward, int64_t *count);
 void ln_exec_training(ln_exec *exec, uint64_t seed, uint64_t number, int64_t first_row);
 
 #endif

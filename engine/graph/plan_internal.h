@@ -18,6 +18,7 @@ typedef struct ln_planned {
     const ln_rule *rule; /* in place of the layer's backward, or NULL */
     ln_send *send;       /* one an input */
     size_t *aside;       /* LN_SEND_ADD: offset in the arena where the gradient is written first */
+    size_t statistics_at, back_statistics_at; /* of a batch; LN_NOWHERE: the layer has none */
 } ln_planned;
 
 struct ln_plan {

@@ -149,6 +149,81 @@ typedef struct ln_trilu_attributes {
     int64_t k;
 } ln_trilu_attributes;
 
+/* "conv1d" to "conv3d": inputs x (N, channels, spatial ...), weight (out, channels / groups,
+ * kernel ...), optional bias (out). "conv_transpose1d" to "conv_transpose3d": weight (channels,
+ * out / groups, kernel ...). Lists have one number an axis, or one for all. */
+typedef struct ln_convolution_attributes {
+    int64_t out_channels;   /* 0: as the weight says (imports) */
+    ln_ints kernel_size;    /* the same */
+    ln_ints stride;         /* empty: 1 */
+    ln_ints padding;        /* before and after; empty: 0; count LN_PADDING_SAME: "same" */
+    ln_ints padding_after;  /* after, where a file pads the two ends differently; else empty */
+    ln_ints output_padding; /* conv_transpose: added to the size of the result; empty: 0 */
+    ln_ints dilation;       /* empty: 1 */
+    int64_t groups;         /* 1; 0 means 1, too */
+    bool bias;              /* declare makes one; of a node the third input says it */
+    int64_t outer;          /* axes between rows and channels that count images, too */
+} ln_convolution_attributes;
+
+/* "max_pool1d" to "max_pool3d", "avg_pool...", "lp_pool...": x (N, channels, spatial ...). */
+typedef struct ln_pool_attributes {
+    ln_ints kernel_size;
+    ln_ints stride;           /* empty: the kernel's size */
+    ln_ints padding;          /* before and after; empty: 0 */
+    ln_ints padding_after;    /* as of convolutions */
+    ln_ints dilation;         /* empty: 1 */
+    bool ceil_mode;           /* also windows that the end of the input cuts */
+    bool count_include_pad;   /* avg_pool: padding counts in the mean */
+    int64_t divisor_override; /* avg_pool: the divisor of every window; 0: its size */
+    double norm_type;         /* lp_pool: p */
+    bool absolute;            /* lp_pool: of |x|, as ONNX has it */
+    int64_t outer;            /* as of convolutions */
+} ln_pool_attributes;
+
+/* "adaptive_avg_pool1d" to 3d, "adaptive_max_pool1d" to 3d */
+typedef struct ln_adaptive_attributes {
+    ln_ints output_size; /* one number an axis, or one for all */
+    int64_t outer;       /* as of convolutions */
+} ln_adaptive_attributes;
+
+/* "batch_norm1d" to 3d: inputs x (N, channels, ...), weight, bias, running mean, running variance
+ * (channels), weight and bias may be absent. "instance_norm1d" to 3d: x, weight, bias. */
+typedef struct ln_channel_norm_attributes {
+    double eps;      /* 1e-5 */
+    double momentum; /* batch_norm: 0.1; how much of a batch goes into the running statistics */
+    bool affine;     /* declare makes weight and bias */
+    int64_t outer;   /* as of convolutions */
+} ln_channel_norm_attributes;
+
+/* "group_norm": inputs x (N, channels, ...), weight, bias (channels). */
+typedef struct ln_group_norm_attributes {
+    int64_t num_groups;
+    double eps;    /* 1e-5 */
+    bool affine;   /* declare makes weight and bias */
+    bool by_group; /* weight and bias have a number a group, as ONNX had it before opset 21 */
+    int64_t outer; /* as of convolutions */
+} ln_group_norm_attributes;
+
+/* "layer_norm": inputs x, weight, bias of the normalised shape; up to three outputs: y, and of each
+ * group its mean and 1 / standard deviation. "rms_norm": x, weight. */
+typedef struct ln_layer_norm_attributes {
+    ln_ints normalized_shape; /* the last axes; empty: `axes` of them (imports) */
+    int64_t axes;             /* how many of the last axes, where the shape is empty */
+    double eps;               /* 1e-5; rms_norm: 0 means float32's epsilon */
+    bool elementwise_affine;  /* declare makes a weight */
+    bool bias;                /* declare makes a bias */
+} ln_layer_norm_attributes;
+
+/* "local_response_norm" */
+typedef struct ln_response_norm_attributes {
+    int64_t size;  /* channels in the sum */
+    double alpha;  /* 1e-4 */
+    double beta;   /* 0.75 */
+    double k;      /* 1 */
+    bool later;    /* of an even size the odd channel comes after (ONNX), not before (PyTorch) */
+    int64_t outer; /* as of convolutions */
+} ln_response_norm_attributes;
+
 /* "relu", "sigmoid", "tanh", "identity", "add", "class_loss" have none. */
 
 #endif

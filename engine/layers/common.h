@@ -38,6 +38,14 @@ ln_status ln_copy_backward(const ln_pass *pass, ln_error *err);
 /* clang-format off */
 #define LN_LAYERS(X) \
     X(dense) \
+    X(conv1d) X(conv2d) X(conv3d) X(conv_transpose1d) X(conv_transpose2d) X(conv_transpose3d) \
+    X(max_pool1d) X(max_pool2d) X(max_pool3d) X(avg_pool1d) X(avg_pool2d) X(avg_pool3d) \
+    X(lp_pool1d) X(lp_pool2d) X(lp_pool3d) \
+    X(adaptive_avg_pool1d) X(adaptive_avg_pool2d) X(adaptive_avg_pool3d) \
+    X(adaptive_max_pool1d) X(adaptive_max_pool2d) X(adaptive_max_pool3d) \
+    X(batch_norm1d) X(batch_norm2d) X(batch_norm3d) X(instance_norm1d) X(instance_norm2d) \
+    X(instance_norm3d) \
+    X(group_norm) X(layer_norm) X(rms_norm) X(local_response_norm) \
     X(relu) X(leaky_relu) X(sigmoid) X(tanh) X(elu) X(softplus) \
     X(relu6) X(silu) X(mish) X(hardswish) X(softsign) X(tanhshrink) X(logsigmoid) X(selu) \
     X(hardsigmoid) X(hardtanh) X(celu) X(threshold) X(hardshrink) X(softshrink) X(gelu) \

@@ -55,8 +55,9 @@ static ln_status dense_parameters(const void *attributes, const ln_shape *in,
     if (in->rank < 2)
         return ln_fail(err, LN_EINVALID, "its input has no axis beside the rows");
     const double bound = 1 / sqrt((double)inputs);
-    out[0] = (ln_layer_parameter){"weight", {2, {own->units, inputs}}, bound};
-    out[1] = (ln_layer_parameter){"bias", {1, {own->units}}, bound};
+    out[0] =
+        (ln_layer_parameter){.name = "weight", .shape = {2, {own->units, inputs}}, .bound = bound};
+    out[1] = (ln_layer_parameter){.name = "bias", .shape = {1, {own->units}}, .bound = bound};
     *count = own->bias ? 2 : 1;
     return LN_OK;
 }

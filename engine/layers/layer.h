@@ -29,6 +29,7 @@ typedef struct ln_step {
     bool training;             /* dropout is active; backward_parameters will be called */
     void *prepared;            /* made by prepare, freed by release */
     size_t scratch_bytes;      /* scratch that prepare asks for, a worker */
+    int64_t statistics;        /* training: numbers of a batch that prepare asks for; 0: none */
 } ln_step;
 
 /* What one execution of a step sees. */
@@ -46,6 +47,8 @@ typedef struct ln_pass {
     uint64_t seed;                /* training: for dropout */
     uint64_t number;              /* training: the optimizer's step */
     int64_t first_row;            /* training: place of the first row in the batch */
+    double *statistics;           /* training: step->statistics numbers, see ln_layer.collect */
+    double *back_statistics;      /* the same for backward */
 } ln_pass;
 
 #define LN_LAYER_LINEAR 1u     /* linear in its first input given the parameters (dense, conv) */
@@ -54,11 +57,14 @@ typedef struct ln_pass {
 #define LN_LAYER_SHAPE 8u      /* moves or reinterprets elements only (flatten, reshape) */
 #define LN_LAYER_IN_PLACE_GRAD 16u /* backward needs the outputs only, not the inputs */
 
-/* A parameter that a declared layer trains, and how it starts: uniform in +-bound. */
+/* A parameter of a declared layer, and how it starts: at `start`, or uniform in start +- bound. */
 typedef struct ln_layer_parameter {
     const char *name; /* "weight" */
     ln_shape shape;
     double bound;
+    double start;
+    bool constant; /* not trained by gradients (running statistics) */
+    bool absent;   /* not made: the node's input is missing */
 } ln_layer_parameter;
 #define LN_MOST_PARAMETERS 8
 
@@ -89,6 +95,15 @@ typedef struct ln_layer {
     ln_status (*forward)(const ln_pass *pass, ln_error *err);
     ln_status (*backward)(const ln_pass *pass, ln_error *err);
     ln_status (*backward_parameters)(const ln_pass *pass, ln_error *err); /* NULL: none trains */
+    /* A layer whose rows see each other in training (batch normalisation), and there only. Before
+     * forward, `collect` writes sums over the rows of its pass to pass->statistics; they are added
+     * up over the parts of a batch, in their order, and every part's forward and backward reads the
+     * total. collect_backward does the same with pass->back_statistics before backward. `settle`
+     * takes a batch's totals into the constants (running statistics). NULL: rows stay apart. */
+    ln_status (*collect)(const ln_pass *pass, ln_error *err);
+    ln_status (*collect_backward)(const ln_pass *pass, ln_error *err);
+    void (*settle)(const struct ln_graph *graph, const struct ln_node *node,
+                   const double *statistics);
 } ln_layer;
 
 /* All layers, NULL-terminated, and by name (NULL when there is none). Attribute structs stand in

@@ -1,6 +1,7 @@
 /* Declaring a network. Every word of a script becomes one node; its layer says which parameters it
- * has on its input's shape, and they are drawn here, uniform in +-bound, by (seed, "initialise",
- * number of the parameter), so that they depend on nothing but the seed and their place. */
+ * has on its input's shape, and they are drawn here, uniform in start +- bound, by (seed,
+ * "initialise", number of the parameter), so that they depend on nothing but the seed and their
+ * place. */
 #include "model/declare.h"
 
 #include <stdio.h>
@@ -45,18 +46,27 @@ static const char *layer_name(const ln_declaration *declaration, const ln_layer 
     return buffer;
 }
 
-static ln_status declare_parameter(ln_declaration *declaration, const char *name,
-                                   const ln_shape *shape, double bound, int *out, ln_error *err)
+static ln_status declare_parameter(ln_declaration *declaration, const char *layer,
+                                   const ln_layer_parameter *parameter, int *out, ln_error *err)
 {
+    char name[256];
     ln_tensor *tensor = NULL;
-    ln_status status = ln_tensor_new(LN_F32, shape, &tensor, err);
+    if (parameter->absent) {
+        *out = -1;
+        return LN_OK;
+    }
+    ln_status status = ln_tensor_new(LN_F32, &parameter->shape, &tensor, err);
     if (status)
         return status;
     ln_rng rng = ln_rng_make(declaration->seed, "initialise", (uint64_t)declaration->parameters, 0);
-    const int64_t count = ln_shape_count(shape);
-    for (int64_t i = 0; i < count; i++)
-        ln_f32(tensor)[i] = (float)((2 * ln_rng_uniform(&rng) - 1) * bound);
-    status = ln_graph_add_constant(declaration->graph, name, tensor, true, out, err);
+    const int64_t count = ln_shape_count(&parameter->shape);
+    for (int64_t i = 0; i < count; i++) {
+        const double drawn = (2 * ln_rng_uniform(&rng) - 1) * parameter->bound;
+        ln_f32(tensor)[i] = (float)(parameter->start + drawn);
+    }
+    snprintf(name, sizeof name, "%s.%s", layer, parameter->name);
+    status =
+        ln_graph_add_constant(declaration->graph, name, tensor, !parameter->constant, out, err);
     ln_tensor_release(tensor);
     if (!status)
         declaration->parameters++;
@@ -94,9 +104,9 @@ static ln_status declare_node(ln_declaration *declaration, const ln_layer *layer
 static ln_status declare_layer(ln_declaration *declaration, const ln_layer *layer,
                                const void *attributes, ln_error *err)
 {
-    ln_layer_parameter parameters[LN_MOST_PARAMETERS];
+    ln_layer_parameter parameters[LN_MOST_PARAMETERS] = {{0}};
     int inputs[1 + LN_MOST_PARAMETERS] = {declaration->value}, count = 0;
-    char buffer[128], name[256];
+    char buffer[128];
     const char *own = layer_name(declaration, layer, buffer, sizeof buffer);
     if (strlen(own) > LONGEST_NAME)
         return ln_fail(err, LN_EINVALID, "its name has %zu bytes: at most %d are possible",
@@ -110,11 +120,8 @@ static ln_status declare_layer(ln_declaration *declaration, const ln_layer *laye
         status =
             layer->parameters(attributes, &declaration->graph->values[declaration->value].shape,
                               parameters, &count, err);
-    for (int i = 0; i < count && !status; i++) {
-        snprintf(name, sizeof name, "%s.%s", own, parameters[i].name);
-        status = declare_parameter(declaration, name, &parameters[i].shape, parameters[i].bound,
-                                   &inputs[1 + i], err);
-    }
+    for (int i = 0; i < count && !status; i++)
+        status = declare_parameter(declaration, own, &parameters[i], &inputs[1 + i], err);
     return status ? status : declare_node(declaration, layer, attributes, inputs, 1 + count, err);
 }
 

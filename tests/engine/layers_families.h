@@ -6,6 +6,7 @@
 #include "layers_cases_elementwise.h"
 #include "layers_cases_move.h"
 #include "layers_cases_reduce.h"
+#include "layers_cases_spatial.h"
 
 /* A family a line. */
 static const struct {
@@ -16,6 +17,7 @@ static const struct {
     {elementwise_cases, sizeof elementwise_cases / sizeof elementwise_cases[0]},
     {move_cases, sizeof move_cases / sizeof move_cases[0]},
     {reduce_cases, sizeof reduce_cases / sizeof reduce_cases[0]},
+    {spatial_cases, sizeof spatial_cases / sizeof spatial_cases[0]},
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 

@@ -12,12 +12,14 @@ static void every_layer_matches_its_reference(void **state)
         }
 }
 
-/* Layers of whole numbers and truth values, whose tests are in test_layers_types.c. */
+/* Layers of whole numbers and truth values, whose tests are in test_layers_types.c, and those that
+ * training changes, in test_layers_spatial.c. */
 static const char *const elsewhere[] = {
-    "equal",      "less",        "less_or_equal", "greater",    "greater_or_equal",
-    "is_nan",     "is_inf",      "logical_and",   "logical_or", "logical_xor",
-    "not",        "where",       "bitwise_and",   "bitwise_or", "bitwise_xor",
-    "shift_left", "shift_right", "argument",      NULL,
+    "equal",        "less",        "less_or_equal", "greater",      "greater_or_equal",
+    "is_nan",       "is_inf",      "logical_and",   "logical_or",   "logical_xor",
+    "not",          "where",       "bitwise_and",   "bitwise_or",   "bitwise_xor",
+    "shift_left",   "shift_right", "argument",      "batch_norm1d", "batch_norm2d",
+    "batch_norm3d", NULL,
 };
 
 static void every_layer_of_the_table_is_tested(void **state)

@@ -1,0 +1,75 @@
+/* The small table over convolutions, beside that over matrix products (kernels.h):
+ *
+ *     forward           y (O, out)  = x (I, in) * w + bias      an image at a time
+ *     backward_data     dx (I, in)  = the transpose of that map, applied to dy (O, out)
+ *     backward_weights  dw          += dy * x, over images in their order
+ *
+ * A transposed convolution is the same table with forward and backward_data changed round. Every
+ * window has three axes; those that a layer has not are 1 long. Images, weights (O, I / groups,
+ * kernel) and results are plain row-major buffers here; an entry that computes in blocked layouts
+ * reorders in its scratch.
+ *
+ * The promise of kernels.h holds: an image's bits depend on the image, the weights and the shapes
+ * alone. Nothing here starts a thread; scratch memory is the caller's. */
+#ifndef LN_KERNELS_CONVOLUTION_H
+#define LN_KERNELS_CONVOLUTION_H
+
+#include "lunette.h"
+
+#define LN_SPATIAL 3 /* axes of a window */
+
+typedef struct ln_convolution {
+    int64_t groups, in_channels, out_channels; /* of x and of y; groups divides both */
+    int64_t in[LN_SPATIAL], out[LN_SPATIAL];   /* sizes of an image, all >= 1 */
+    int64_t kernel[LN_SPATIAL], stride[LN_SPATIAL], dilation[LN_SPATIAL];
+    int64_t before[LN_SPATIAL]; /* zeros before the first element; those after it follow from out */
+    int64_t images;             /* most in one call of backward_weights */
+} ln_convolution;
+
+/* What a packed convolution will be asked for, or-ed. */
+#define LN_CONVOLVE_FORWARD 1u
+#define LN_CONVOLVE_BACKWARD_DATA 2u
+#define LN_CONVOLVE_BACKWARD_WEIGHTS 4u
+
+/* Weights in the entry's own layout. Each entry's own struct begins with this one. */
+typedef struct ln_convolved {
+    const struct ln_convolutions *kernels; /* the entry that packed it */
+    ln_convolution shape;
+    unsigned uses;
+    size_t scratch_bytes; /* that any of its uses needs, 64-aligned */
+} ln_convolved;
+
+typedef struct ln_convolutions {
+    const char *name;
+    /* *packed is NULL, or what an earlier call with this shape and these uses made, which then
+     * takes the new weights. LN_EUNSUPPORTED: this entry has nothing fast for the shape. */
+    ln_status (*pack)(const ln_convolution *shape, unsigned uses, const float *weight,
+                      ln_convolved **packed, ln_error *err);
+    void (*release)(ln_convolved *packed); /* NULL is fine */
+    /* `images` of them one after another. `weight` is what was packed, or others of this shape, as
+     * a rule makes them (laid out in the call, with the same bits). `bias` (out_channels) may be
+     * NULL. */
+    ln_status (*forward)(const ln_convolved *packed, int64_t images, const float *x,
+                         const float *weight, const float *bias, float *y, void *scratch,
+                         ln_error *err);
+    ln_status (*backward_data)(const ln_convolved *packed, int64_t images, const float *dy,
+                               const float *weight, float *dx, void *scratch, ln_error *err);
+    /* Adds to dw. */
+    ln_status (*backward_weights)(const ln_convolved *packed, int64_t images, const float *x,
+                                  const float *dy, float *dw, void *scratch, ln_error *err);
+} ln_convolutions;
+
+extern const ln_convolutions ln_convolutions_plain;
+
+/* Packs with the entry for this shape and these uses, chosen by shape and instruction set alone;
+ * the environment's LUNETTE_KERNELS overrides it, as it does for products. A *packed from an
+ * earlier call keeps its entry. Released through its entry (ln_convolved_release). */
+ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const float *weight,
+                              ln_convolved **packed, ln_error *err);
+void ln_convolved_release(ln_convolved *packed);
+
+int64_t ln_convolution_in_row(const ln_convolution *shape);  /* numbers of an image of x */
+int64_t ln_convolution_out_row(const ln_convolution *shape); /* of y */
+int64_t ln_convolution_weights(const ln_convolution *shape); /* of w */
+
+#endif

@@ -1,0 +1,20 @@
+/* Convolutions and transposed ones share everything but which way they go: the node of a transposed
+ * convolution is a convolution (its mirror) whose images are the results and whose results are the
+ * images. */
+#ifndef LN_LAYERS_CONVOLUTION_H
+#define LN_LAYERS_CONVOLUTION_H
+
+#include "layers/window.h"
+
+ln_status ln_convolution_infer(const struct ln_graph *graph, const struct ln_node *node,
+                               const ln_shape *in, ln_shape *out, ln_error *err);
+ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_error *err);
+void ln_convolution_release(ln_step *step);
+ln_status ln_convolution_forward(const ln_pass *pass, ln_error *err);
+ln_status ln_convolution_backward(const ln_pass *pass, ln_error *err);
+ln_status ln_convolution_parameters(const ln_pass *pass, ln_error *err);
+
+/* Whether the layer is a conv_transpose (its name says it). */
+bool ln_convolution_transposed(const ln_layer *layer);
+
+#endif
