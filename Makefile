@@ -67,6 +67,7 @@ ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson 
 EXTENSION_LIBS = $(call once,EXTENSION_LIBS,$(call ask,--libs nettle libcjson) -fopenmp -lpthread -lm)
 LUA_CFLAGS = $(call once,LUA_CFLAGS,$(call ask,--cflags lua5.4))
 LUA_LIBS = $(call once,LUA_LIBS,$(call ask,--libs lua5.4))
+EDIT_LIBS = $(call once,EDIT_LIBS,$(call ask,--libs libedit))
 DRAW_CFLAGS = $(call once,DRAW_CFLAGS,$(call ask,--cflags cairo pangocairo))
 CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(call ask,--libs cmocka))
 
@@ -96,7 +97,7 @@ all: $(if $(INTERP_SOURCES),$(B)/lunette) $(EXTENSION) ## build the program and 
 
 $(B)/lunette: $(INTERP_OBJECTS) $(B)/liblunette.a
 	$(call SAY,LINK,$@)
-	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(INTERP_OBJECTS) $(B)/liblunette.a $(LUA_LIBS) $(ENGINE_LIBS) -ldl
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(INTERP_OBJECTS) $(B)/liblunette.a $(LUA_LIBS) $(ENGINE_LIBS) $(EDIT_LIBS) -ldl
 
 $(B)/liblunette.a: $(ENGINE_OBJECTS) $(B)/stamps/engine
 	$(call SAY,AR  ,$@)

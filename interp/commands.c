@@ -7,6 +7,7 @@
 #define COMMANDS(X)                                                                                \
     X(run)                                                                                         \
     X(check)                                                                                       \
+    X(repl)                                                                                        \
     X(runs)                                                                                        \
     X(show)                                                                                        \
     X(predict)                                                                                     \

@@ -280,6 +280,7 @@ int ln_core_open(lua_State *L)
     ln_bind_tensor(L);
     ln_bind_data(L);
     ln_bind_images(L);
+    ln_bind_repl(L);
     ln_bind_groups(L);
     ln_bind_network(L);
     ln_bind_saved(L);

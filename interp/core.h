@@ -15,6 +15,7 @@ void ln_bind_sandbox(lua_State *L); /* sandbox.c: guarded, calling, and what scr
 void ln_bind_tensor(lua_State *L);
 void ln_bind_data(lua_State *L);
 void ln_bind_images(lua_State *L);
+void ln_bind_repl(lua_State *L);
 void ln_bind_groups(lua_State *L);
 void ln_bind_network(lua_State *L);
 void ln_bind_saved(lua_State *L);

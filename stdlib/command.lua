@@ -6,7 +6,7 @@ local fail = require "fail"
 local command = {}
 
 -- Folders that --confine leaves open, as real paths.
-local function confinement(options, folder)
+function command.confinement(options, folder)
   local roots = { folder }
   for _, text in ipairs(options.allow) do
     local kind, path = text:match("^(%w+)=(.+)$")
@@ -27,7 +27,7 @@ local function load_and_check(options)
   fail.trace = options.trace
   local value, sources, folder = require("script").load(path, options.arguments)
   local settings = { script = path, folder = folder, set = options.set, seed = options.seed,
-                     confine = confinement(options, folder) }
+                     confine = command.confinement(options, folder) }
   local checked = require("schema").check(value, settings)
   settings.arguments = options.arguments
   return checked, sources, settings

@@ -88,7 +88,7 @@ local function module_path(folder, name, stored)
   return path
 end
 
-local function requirer(folder, sources)
+function script.requirer(folder, sources)
   local loaded, loading = {}, {}
   local function load_module(path, name)
     local text = read(path, "module", sources)
@@ -143,7 +143,7 @@ function script.load(path, arguments, stored)
   local text = read_script(path, sources)
   local folder = folder_of(path)
   local arg = table.move(arguments, 1, #arguments, 1, { [0] = path })
-  local environment = strict.environment { require = requirer(folder, sources), arg = arg }
+  local environment = strict.environment { require = script.requirer(folder, sources), arg = arg }
   local chunk = compile(path, text, environment)
   math.randomseed(0) -- the same numbers every time
   local ok, value, trace = core.guarded(chunk, table.unpack(arguments))

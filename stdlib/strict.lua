@@ -103,8 +103,9 @@ local function unknown(names, line, chunk, name)
                hint = hint }
 end
 
--- extra: further names (require, arg).
-function strict.environment(extra)
+-- extra: further names (require, arg). session: names that statements typed one by one assign, or nil: in a
+-- script nothing is assigned to without being declared.
+function strict.environment(extra, session)
   local known = {}
   for _, name in ipairs(plain) do known[name] = _G[name] end
   for _, name in ipairs(libraries) do
@@ -121,12 +122,18 @@ function strict.environment(extra)
     __metatable = false,
     __index = core.calling(function(line, chunk, _, name)
       local value = known[name]
+      if value == nil and session then value = session[name] end
       if value ~= nil then return value end
+      if session then table.move(sorted_names(session), 1, #sorted_names(session), #names + 1, names) end
       unknown(names, line, chunk, name)
     end),
-    __newindex = core.calling(function(line, chunk, _, name)
+    __newindex = core.calling(function(line, chunk, _, name, value)
       local script = chunk:sub(1, 1) == "@" and chunk:sub(2) or nil
       name = tostring(name)
+      if session and known[name] == nil then
+        session[name] = value
+        return
+      end
       fail.raise { script = script, line = line > 0 and line or nil,
         message = (known[name] ~= nil and "'%s' is a name of the language: it cannot be assigned to"
           or "'%s' is assigned to without being declared"):format(name),
