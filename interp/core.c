@@ -180,6 +180,14 @@ static int core_print(lua_State *L)
     return write_texts(L, stdout);
 }
 
+/* flush(): what was printed so far reaches its reader, also through a pipe. */
+static int core_flush(lua_State *L)
+{
+    (void)L;
+    fflush(stdout);
+    return 0;
+}
+
 static int core_err(lua_State *L)
 {
     fflush(stdout);
@@ -257,6 +265,7 @@ static const luaL_Reg functions[] = {
     {"realpath", core_realpath},
     {"absolute", core_absolute},
     {"print", core_print},
+    {"flush", core_flush},
     {"err", core_err},
     {"progress", core_progress},
     {"interrupted", core_interrupted},

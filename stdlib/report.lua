@@ -180,6 +180,7 @@ function report.run(store, run, description, runs, number)
   if runs == 1 then explanations(store, run) end
   judges(store, run)
   drawn(store, run)
+  core.flush() -- a run that is stored is told, also to a pipe
 end
 
 -- ------------------------------------------------------------------------- over several runs

@@ -89,7 +89,8 @@ local function positional(raw, word, at, given, mistakes)
         and ("%s takes its options by name, found %s"):format(word.name, fail.shown(value))
         or ("%s takes %d %s without a name, found one more: %s"):format(word.name, most,
           most == 1 and "value" or "values", fail.shown(value)),
-        "fields: " .. suggest.list(field_names(word.params)))
+        most == 0 and type(value) == "number" and next(raw.named) ~= nil and "a comma ends an entry: numbers have none inside (1000, 0.01)"
+          or "fields: " .. suggest.list(field_names(word.params)))
       return
     end
     given[param.name] = { raw = value, at = place.child(at, i, param.name) }
@@ -203,7 +204,9 @@ function resolve.misplaced(raw, categories, at)
       ("%s is %s: it belongs in %s"):format(word.name, there[1], there[2]))
   end
   local hint
-  if type(raw) == "string" then
+  if words.is_table(raw) and #raw.list == 1 and words.is_word(raw.list[1]) then
+    hint = ("one word stands without braces around it: %s"):format(words.name_of(raw.list[1]))
+  elseif type(raw) == "string" then
     local names = {}
     for _, category in ipairs(categories) do
       table.move(words.names(category), 1, #words.names(category), #names + 1, names)

@@ -2,6 +2,7 @@
 -- the sandbox's hook. Every file that was read is remembered, for the store.
 local core = require "core"
 local fail = require "fail"
+local newcomer = require "newcomer"
 local source = require "source"
 local strict = require "strict"
 
@@ -32,6 +33,7 @@ function script.failure(path, err, trace)
     local where, line, message = err:match("^(.-):(%d+): (.*)$")
     if where and source.known(where) then
       failure.script, failure.line, failure.message = where, math.tointeger(tonumber(line)), message
+      failure.hint = newcomer.runtime(message)
     else
       failure.message = err
     end
@@ -53,7 +55,11 @@ local function compile(path, text, environment)
   source.add(path, body)
   local chunk, problem = load(body, "@" .. path, "t", environment)
   if problem == "not enough memory" then error(problem, 0) end
-  if not chunk then script_error(path, problem) end
+  if not chunk then
+    local failure = script.failure(path, problem)
+    failure.hint = newcomer.syntax(failure.message, path, failure.line)
+    fail.raise(failure)
+  end
   return chunk
 end
 

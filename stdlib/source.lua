@@ -14,6 +14,21 @@ end
 
 function source.known(script) return texts[script] ~= nil end
 
+-- The whole text, or nil.
+function source.text(script) return texts[script] end
+
+-- The text of one line, "" where there is none.
+function source.text_of_line(script, line)
+  local at, number = 1, 1
+  local text = texts[script] or ""
+  while number < line do
+    local stop = text:find("\n", at, true)
+    if not stop then return "" end
+    at, number = stop + 1, number + 1
+  end
+  return text:match("^[^\n]*", at)
+end
+
 -- The position after a long bracket ("[[", "[==[") that starts at `at`, or nil.
 local function long_bracket(text, at)
   local level = text:match("^%[(=*)%[", at)

@@ -6,7 +6,7 @@
 -- texts), since otherwise a script's results would change from one process to the next.
 local core = require "core"
 local fail = require "fail"
-local suggest = require "suggest"
+local newcomer = require "newcomer"
 local words = require "words"
 
 local strict = {}
@@ -96,11 +96,9 @@ local function unknown(names, line, chunk, name)
   local script = chunk:sub(1, 1) == "@" and chunk:sub(2) or nil
   line = line > 0 and line or nil
   if closed[name] then fail.raise { script = script, line = line, message = closed[name] } end
-  local hint = suggest.nearest(tostring(name), names)
-  hint = hint and ("did you mean '%s'?"):format(hint)
-    or "'lunette list words' names the words; other names need 'local'"
-  fail.raise { script = script, line = line, message = ("unknown word '%s'"):format(tostring(name)),
-               hint = hint }
+  name = tostring(name)
+  fail.raise { script = script, line = line, message = ("unknown word '%s'"):format(name),
+               hint = newcomer.unknown(name, names, script, line) }
 end
 
 -- extra: further names (require, arg). session: names that statements typed one by one assign, or nil: in a

@@ -38,17 +38,25 @@ local function in_range(value, param)
   return not param.max or value < param.max or value == param.max and not param.below_max
 end
 
+-- A number that somebody wrote as a text.
+local function number_hint(raw)
+  if type(raw) ~= "string" then return nil end
+  local share = raw:match("^%s*([%d%.]+)%s*%%$")
+  if tonumber(share) then return ("a share is written as a number: %.6g"):format(tonumber(share) / 100) end
+  if tonumber(raw) then return ("numbers stand without quotes: %s"):format(raw) end
+end
+
 function types.int(raw, param, at)
   local value = type(raw) == "number" and math.tointeger(raw)
   if not value or not in_range(value, param) then
-    expected(at, range_text("a whole number", param), raw)
+    expected(at, range_text("a whole number", param), raw, number_hint(raw))
   end
   return value
 end
 
 function types.real(raw, param, at)
   if type(raw) ~= "number" or not in_range(raw, param) then
-    expected(at, range_text("a number", param), raw)
+    expected(at, range_text("a number", param), raw, number_hint(raw))
   end
   return raw
 end

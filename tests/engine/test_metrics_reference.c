@@ -255,9 +255,31 @@ static void intervals_agree(void **state)
     assert_int_equal(lines, 52);
 }
 
+/* A value, matrix or curve of every metric in the table stands among the stored numbers. */
+static void every_metric_has_references(void **state)
+{
+    (void)state;
+    for (int i = 0; ln_metrics[i]; i++) {
+        const bool curve = ln_metrics[i]->flags & LN_METRIC_CURVE;
+        char line[256], word[32] = "";
+        bool found = ln_metrics[i] == ln_metric_find("confusion_matrix"); /* matrices.txt */
+        const char *path =
+            curve ? "reference/metrics/curves.txt" : "reference/metrics/expected.txt";
+        FILE *file = fopen(test_file(path), "r");
+        assert_non_null(file);
+        while (!found && fgets(line, sizeof line, file))
+            found = sscanf(line, "%*s %*d %31s", word) == 1 &&
+                    strcmp(word, ln_metrics[i]->word.name) == 0;
+        fclose(file);
+        if (!found)
+            fail_msg("%s has no reference value in %s", ln_metrics[i]->word.name, path);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_metric_has_references),
         cmocka_unit_test(scikit_learn_agrees),
         cmocka_unit_test(confusion_matrices_agree),
         cmocka_unit_test(curves_agree),
