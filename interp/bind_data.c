@@ -169,6 +169,38 @@ static int dataset_weights(lua_State *L)
     return 1;
 }
 
+static void push_texts(lua_State *L, char **texts, int count)
+{
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_pushstring(L, texts[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* dataset_categories(data, column, rows) -> (N) i64 places among its categories (-1: missing), the
+ * categories; nothing where the column is not there or holds numbers */
+static int dataset_categories(lua_State *L)
+{
+    const ln_dataset *data = ln_check_dataset(L, 1);
+    const int found = ln_dataset_find_column(data, luaL_checkstring(L, 2));
+    if (found < 0 || data->columns[found].kind != LN_COLUMN_CATEGORICAL) {
+        return 0;
+    }
+    const ln_tensor *rows = ln_check_tensor(L, 3);
+    const ln_column *column = &data->columns[found];
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I64, &rows->shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t i = 0; i < rows->shape.dims[0]; i++) {
+        ln_i64(*slot)[i] = column->codes[ln_i64(rows)[i]];
+    }
+    push_texts(L, column->categories, column->category_count);
+    return 2;
+}
+
 static int dataset_class(lua_State *L)
 {
     lua_pushinteger(L, ln_dataset_find_class(ln_check_dataset(L, 1), luaL_checkstring(L, 2)));
@@ -204,15 +236,6 @@ static ln_status identity_hex(const ln_dataset *data, char hex[LN_SHA256_HEX], l
     ln_hash_free(hash);
     ln_sha256_hex(digest, hex);
     return LN_OK;
-}
-
-static void push_texts(lua_State *L, char **texts, int count)
-{
-    lua_createtable(L, count, 0);
-    for (int i = 0; i < count; i++) {
-        lua_pushstring(L, texts[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
 }
 
 static int dataset_info(lua_State *L)
@@ -282,6 +305,7 @@ void ln_bind_data(lua_State *L)
         {"dataset_rows", dataset_rows},
         {"dataset_labels", dataset_labels},
         {"dataset_weights", dataset_weights},
+        {"dataset_categories", dataset_categories},
         {"dataset_class", dataset_class},
         {"dataset_info", dataset_info},
         {"dataset_text_column", dataset_text_column},

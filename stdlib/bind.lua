@@ -14,6 +14,7 @@ local arrays = require "arrays"
 local core = require "core"
 local datasets = require "datasets"
 local fail = require "fail"
+local measure = require "measure"
 local models = require "models"
 local own = require "own"
 local references = require "references"
@@ -168,13 +169,6 @@ end
 
 -- ------------------------------------------------------------------------------------------- whole
 
--- Metrics against the task and the number of classes, which only data and model tell.
-local function check_metrics(run, classes)
-  for _, node in ipairs(run.evaluate) do
-    if not node.own then within(node, nil, core.metric_check, node.word, node.options, classes) end
-  end
-end
-
 -- Training options that need the data or the model: the default loss, weights by class name.
 local function bind_train(run, bound)
   local train, info = run.train, bound.info
@@ -216,7 +210,7 @@ local function bind_scores(run, bound, shared)
     run.task ~= "regression" and math.max(columns, 2) or nil)
   if run.task ~= "regression" then scores = within(run.scores, "path", core.as_probabilities, scores) end
   bound.scores = scores
-  check_metrics(run, run.task == "regression" and 0 or math.max(columns, 2))
+  measure.check(run, bound, run.task == "regression" and 0 or math.max(columns, 2))
   bound.row_ids = core.range(shape[1])
   bound.score_file = array
 end
@@ -316,7 +310,7 @@ function bind.content(run, shared)
       within(data.node, nil, core.model_encode, bound.model, data.dataset, bound.test_rows)
     end
   end
-  check_metrics(run, bound.info.classes)
+  measure.check(run, bound, bound.info.classes)
   if run.train then
     if not data or not bound.train_rows then
       fail.at(run, "train", "training needs data with a training split")

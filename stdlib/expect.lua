@@ -18,7 +18,7 @@ local function number_text(value) return value and ("%.4g"):format(value) or "un
 local VALUES = [[
 SELECT m.value, m.reason, e.label AS explainer FROM metric m LEFT JOIN explanation e
 ON e.id = m.explanation WHERE m.run = :run AND m.label = :label
-AND m.scope IN ('model', 'explanation') ORDER BY m.id]]
+AND m.scope IN ('model', 'explanation') AND m.slice IS NULL ORDER BY m.id]]
 
 local function bound_verdict(store, node, ids)
   local held, worst, detail = true, nil, nil
@@ -102,7 +102,10 @@ local function difference(label, left, right, seed, read, ci, context)
   if not a.value or not b.value then return nil, a.reason or b.reason end
   local paired, why = scores.paired(read(left), read(right), a.split)
   if not paired then return nil, why end
-  local options = core.json_parse(a.params)
+  local options, other = core.json_parse(a.params), core.json_parse(b.params)
+  if options.threshold ~= other.threshold then
+    return nil, ("the runs have different thresholds, %.4g and %.4g"):format(options.threshold, other.threshold)
+  end
   local result = core.metric_difference(a.name, options, paired.first, paired.second,
     { ci = ci, seed = seed, pool = context.pool })
   if not result.lower then return nil, result.reason or "it has no interval" end

@@ -40,7 +40,7 @@ local function matrix(store, tensor)
 end
 
 local METRICS = [[
-SELECT label, value, lower, upper, split, n, status, reason, tensor,
+SELECT label, value, lower, upper, split, n, status, reason, tensor, slice, params,
 (SELECT count(*) FROM curve c WHERE c.metric = metric.id) AS points FROM metric
 WHERE run = :run AND scope = 'model' AND split IS NOT 'train' ORDER BY id]]
 
@@ -51,8 +51,13 @@ local function metrics(store, run)
     if row.tensor then note = matrix(store, row.tensor) .. " (a line a true class)" end
     local drawn = row.points > 0
     if drawn then note = ("%d points in the table curve"):format(row.points) end
-    rows[#rows + 1] = { row.label, (row.tensor or drawn) and "" or number(row.value),
-                        note or row.reason or "" }
+    local rule = row.params and core.json_parse(row.params)
+    if rule and rule.threshold_rule and not row.slice then
+      note = ("%s from %s (%s of the %s rows)"):format(note or row.reason or "", number(rule.threshold),
+        rule.threshold_rule, rule.threshold_rows):gsub("^%s+", "")
+    end
+    rows[#rows + 1] = { row.slice and "  " .. row.slice or row.label, (row.tensor or drawn) and "" or number(row.value),
+                        note or row.reason or row.slice and row.n and "n = " .. row.n or "" }
     where = where or (row.split or "all") .. " rows" .. (row.n and ", n = " .. row.n or "")
   end
   section(("metrics (%s)"):format(where or ""), rows, { false, true, false })

@@ -5,6 +5,7 @@ local core = require "core"
 local fail = require "fail"
 local bind = require "bind"
 local log = require "log"
+local measure = require "measure"
 local own = require "own"
 local references = require "references"
 local pictures = require "pictures"
@@ -52,29 +53,6 @@ local function train(run, bound, context)
   core.progress()
   shared[key] = { model = bound.model, epochs = epochs }
   return epochs
-end
-
--- ------------------------------------------------------------------------------------- evaluation
-
-local function metric_row(node, result)
-  return { name = node.word, label = node.label, params = log.params_json(node), scope = "model",
-           value = result.value, lower = result.lower, upper = result.upper, n = result.n,
-           higher_is_better = node.higher_is_better ~= nil and (node.higher_is_better and 1 or 0) or nil,
-           status = result.status, reason = result.reason, matrix = result.matrix,
-           series = result.series }
-end
-
-local function evaluate(run, scores, labels, split, context, weights)
-  local rows = {}
-  for i, node in ipairs(run.evaluate) do
-    local input = { scores = scores, labels = labels, weights = weights, seed = run.seed,
-                    pool = context.pool }
-    local result = node.own and own.metric(node, input)
-      or fail.within(node, nil, core.metric, node.word, node.options, input)
-    rows[i] = metric_row(node, result)
-    rows[i].split = split
-  end
-  return rows
 end
 
 -- ------------------------------------------------------------------------------------ explanation
@@ -192,7 +170,8 @@ local function execute_scores(run, bound, context)
     log.event(context.store, context.run_id, "info", ("%d scores are evaluated and not kept as "
       .. "rows (kept up to %d): they are in %s"):format(bound.count, SCORE_ROWS, bound.score_file.path))
   end
-  log.metrics(context.store, context.run_id, evaluate(run, bound.scores, bound.labels, nil, context))
+  log.metrics(context.store, context.run_id,
+    measure.model(run, { scores = bound.scores, labels = bound.labels }, nil, context))
 end
 
 local function execute_model(run, bound, context)
@@ -217,11 +196,18 @@ local function execute_model(run, bound, context)
         log.predictions(store, run_id, bound, rest, core.forward(bound.model, "raw", rest_x, pool),
           core.scores(bound.model, rest_x, pool), core.dataset_labels(data, rest))
       end
-      log.metrics(store, run_id,
-        evaluate(run, test_scores, core.dataset_labels(data, rows), "test", context,
-          core.dataset_weights(data, rows)))
+      local function input(split, ids, made)
+        return { split = split, scores = made or core.scores(bound.model,
+                   core.model_encode(bound.model, data, ids), pool),
+                 labels = core.dataset_labels(data, ids), weights = core.dataset_weights(data, ids) }
+      end
+      log.metrics(store, run_id, measure.model(run, input("test", rows, test_scores), "test", context,
+        { data = data, rows = rows, elsewhere = function()
+          if bound.validation_rows then return input("validation", bound.validation_rows) end
+          return input("train", bound.train_rows)
+        end }))
     else
-      log.metrics(store, run_id, evaluate(run, scores, bound.labels, nil, context))
+      log.metrics(store, run_id, measure.model(run, { scores = scores, labels = bound.labels }, nil, context))
     end
   end
   if #run.explain > 0 then

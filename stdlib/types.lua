@@ -5,6 +5,7 @@ local core = require "core"
 local fail = require "fail"
 local place = require "place"
 local suggest = require "suggest"
+local thresholds = require "thresholds"
 local words = require "words"
 
 local types = {}
@@ -57,6 +58,15 @@ end
 function types.real(raw, param, at)
   if type(raw) ~= "number" or not in_range(raw, param) then
     expected(at, range_text("a number", param), raw, number_hint(raw))
+  end
+  return raw
+end
+
+-- A number, or the rule that finds it (thresholds.lua).
+function types.threshold(raw, param, at)
+  if type(raw) == "string" and thresholds.parse(raw) then return raw end
+  if type(raw) ~= "number" or not in_range(raw, param) then
+    expected(at, 'a number, "youden", "f1" or "rate:0.1"', raw, number_hint(raw))
   end
   return raw
 end

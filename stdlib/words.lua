@@ -50,6 +50,13 @@ local common = {
     add(word, label)
   end,
   metric = function(word)
+    for _, param in ipairs(word.params) do
+      if param.name == "threshold" then param.type = "threshold" end
+    end
+    if not word.flags.matrix and not word.flags.curve then
+      add(word, { name = "slice", type = "string",
+        help = "a column of categories: the metric of each group besides, and the groups' greatest difference" })
+    end
     if not word.flags.matrix and not word.flags.curve and not word.own then
       add(word, { name = "ci", type = "real", min = 0, max = 1, above_min = true, below_max = true,
         help = "level of a confidence interval (0.95), stored as lower and upper: the percentile "

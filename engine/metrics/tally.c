@@ -50,7 +50,9 @@ const ln_param ln_threshold_param[] = {
      .fallback = "0.5",
      .min = -HUGE_VAL,
      .max = HUGE_VAL,
-     .help = "class 1 of two is predicted where its score is at least this"},
+     .help =
+         "class 1 of two is predicted where its score is at least this; or a rule that finds it on "
+         "other rows"},
     LN_PARAM_END};
 const ln_threshold_params ln_threshold_defaults = {LN_METRIC_THRESHOLD};
 

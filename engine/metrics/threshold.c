@@ -182,7 +182,9 @@ static const ln_param average_params[] = {
      .fallback = "0.5",
      .min = -HUGE_VAL,
      .max = HUGE_VAL,
-     .help = "class 1 of two is predicted where its score is at least this"},
+     .help =
+         "class 1 of two is predicted where its score is at least this; or a rule that finds it on "
+         "other rows"},
     LN_PARAM_END};
 static const ln_average_params average_defaults = {LN_AVERAGE_BINARY, LN_METRIC_THRESHOLD};
 
