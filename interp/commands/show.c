@@ -15,7 +15,8 @@
 /* A section: nothing is printed where its query has no rows. */
 typedef struct section {
     const char *title; /* "" for none */
-    const char *sql;   /* parameters :run and :top */
+    const char *sql;   /* parameters :run, :top and :folder */
+    const char *needs; /* a table that older stores lack, or NULL */
 } section;
 
 static const section sections[] = {
@@ -33,47 +34,74 @@ static const section sections[] = {
      "UNION ALL SELECT 'data', d.name || ', ' || d.rows || ' rows, sha256 ' || d.sha256 "
      "FROM dataset d WHERE d.id IN (SELECT s.dataset FROM run_sample r JOIN sample s "
      "ON s.id = r.sample WHERE r.run = :run) "
+     "UNION ALL SELECT 'identity', identity FROM run WHERE id = :run AND identity IS NOT NULL "
      "UNION ALL SELECT 'resumes', parent_run FROM run WHERE id = :run AND parent_run IS NOT NULL "
      "UNION ALL SELECT 'reproduces', reproduces_run FROM run WHERE id = :run AND reproduces_run "
-     "IS NOT NULL"},
-    {"tags", "SELECT key, value FROM tag WHERE run = :run ORDER BY key"},
-    {"notes", "SELECT substr(replace(at, 'T', ' '), 1, 19) AS at, message AS note FROM event "
-              "WHERE run = :run AND level = 'note' ORDER BY id"},
+     "IS NOT NULL "
+     "UNION ALL SELECT 'resumed by', group_concat(id, ', ') FROM run WHERE parent_run = :run "
+     "HAVING count(*) > 0 "
+     "UNION ALL SELECT 'reproduced by', group_concat(id, ', ') FROM run WHERE reproduces_run = "
+     ":run "
+     "HAVING count(*) > 0",
+     NULL},
+    {"tags", "SELECT key, value FROM tag WHERE run = :run ORDER BY key", NULL},
+    {"notes",
+     "SELECT substr(replace(at, 'T', ' '), 1, 19) AS at, message AS note FROM event "
+     "WHERE run = :run AND level = 'note' ORDER BY id",
+     NULL},
     {"metrics",
-     "SELECT m.label AS metric, m.split, m.class, m.slice, e.label AS explanation, "
-     "round(m.value, 6) AS value, round(m.lower, 6) AS lower, round(m.upper, 6) AS upper, m.n, "
-     "coalesce(m.reason, nullif(m.status, 'ok')) AS note "
-     "FROM metric m LEFT JOIN explanation e ON e.id = m.explanation "
-     "WHERE m.run = :run AND m.scope <> 'attribution' ORDER BY m.scope DESC, m.id"},
+     "SELECT label AS metric, split, class, slice, round(value, 6) AS value, round(lower, 6) AS "
+     "lower, round(upper, 6) AS upper, n, coalesce(reason, nullif(status, 'ok')) AS note "
+     "FROM metric WHERE run = :run AND scope = 'model' ORDER BY id",
+     NULL},
     {"explanations",
      "SELECT e.label, e.explainer, e.status, (SELECT count(*) FROM attribution a "
      "WHERE a.explanation = e.id) AS attributions, (SELECT count(*) FROM attribution a "
      "WHERE a.explanation = e.id AND a.status <> 'ok') AS failed, e.evaluations, "
      "round(e.elapsed_ns * 1e-9, 3) AS seconds, e.reason FROM explanation e WHERE e.run = :run "
-     "ORDER BY e.seq"},
+     "ORDER BY e.seq",
+     NULL},
+    {"judges",
+     "SELECT m.label AS judge, e.label AS explanation, round(m.value, 6) AS mean, round(m.lower, "
+     "6) "
+     "AS lower, round(m.upper, 6) AS upper, m.n, CASE m.higher_is_better WHEN 1 THEN 'higher' WHEN "
+     "0 THEN 'lower' END AS better, coalesce(m.reason, nullif(m.status, 'ok')) AS note "
+     "FROM metric m LEFT JOIN explanation e ON e.id = m.explanation "
+     "WHERE m.run = :run AND m.scope = 'explanation' ORDER BY m.label, m.id",
+     NULL},
     {"top columns (mean |attribution|)",
      "SELECT label, place, coalesce(name, idx) AS \"column\", round(mean_abs, 6) AS mean_abs, "
      "round(mean, 6) AS mean, round(std, 6) AS std FROM (SELECT *, row_number() OVER "
      "(PARTITION BY explanation ORDER BY mean_abs DESC, idx) AS place FROM feature_importance "
-     "WHERE run = :run) WHERE place <= :top ORDER BY explanation, place"},
+     "WHERE run = :run) WHERE place <= :top ORDER BY explanation, place",
+     NULL},
     {"expectations",
      "SELECT text, CASE held WHEN 1 THEN 'held' WHEN 0 THEN 'did not hold' ELSE 'could not be "
      "told' END AS verdict, detail FROM expectation WHERE invocation = (SELECT invocation FROM run "
      "WHERE id = :run) AND experiment = (SELECT experiment FROM run WHERE id = :run) AND "
-     "(run IS NULL OR run = :run) ORDER BY seq"},
-    {"events", "SELECT substr(replace(at, 'T', ' '), 1, 19) AS at, level, message FROM event "
-               "WHERE run = :run AND level <> 'note' ORDER BY id"},
+     "(run IS NULL OR run = :run) ORDER BY seq",
+     NULL},
+    {"events",
+     "SELECT substr(replace(at, 'T', ' '), 1, 19) AS at, level, message FROM event "
+     "WHERE run = :run AND level <> 'note' ORDER BY id",
+     NULL},
     {"parameters",
-     "SELECT key, coalesce(text, num) AS value FROM param WHERE run = :run ORDER BY key"},
+     "SELECT key, coalesce(text, num) AS value FROM param WHERE run = :run ORDER BY key", NULL},
     {"sources",
      "SELECT r.role, coalesce(r.path, s.path) AS path, r.sha256 FROM run_source r "
-     "JOIN source s ON s.sha256 = r.sha256 WHERE r.run = :run ORDER BY r.role DESC, path"},
+     "JOIN source s ON s.sha256 = r.sha256 WHERE r.run = :run ORDER BY r.role DESC, path",
+     NULL},
+    {"files read", "SELECT role, path, sha256 FROM run_file WHERE run = :run ORDER BY seq",
+     "run_file"},
     {"artifacts",
-     "SELECT name, media_type, bytes, path, sha256 FROM artifact WHERE run = :run ORDER BY id"},
+     "SELECT name, media_type, bytes, iif(path LIKE '/%', '', :folder) || path AS path, sha256 "
+     "FROM artifact WHERE run = :run ORDER BY id",
+     NULL},
     {"environment",
      "SELECT v.version AS lunette, v.build, v.os, v.cpu, v.isa, v.compiler, v.libraries, v.host, "
      "r.threads, r.numerics FROM run r JOIN environment v ON v.id = r.environment "
-     "WHERE r.id = :run"},
+     "WHERE r.id = :run",
+     NULL},
 };
 
 /* One row as "name  value" lines: an environment is too wide for a table. */
@@ -100,7 +128,7 @@ static ln_status print_pairs(ln_query *query, ln_error *err)
         if (status != LN_OK || !more)
             return status;
         ln_cell name = ln_query_cell(query, 0), value = ln_query_cell(query, 1);
-        printf("%-12s ", name.data ? (const char *)name.data : "");
+        printf("%-13s ", name.data ? (const char *)name.data : "");
         if (value.type == LN_CELL_INT)
             printf("%" PRId64 "\n", value.integer);
         else
@@ -119,12 +147,24 @@ static ln_status has_rows(ln_store *store, const char *sql, const ln_query_optio
     return status;
 }
 
+static ln_status has_table(ln_store *store, const char *name, bool *any, ln_error *err)
+{
+    const ln_cell cell = {
+        .column = "name", .type = LN_CELL_TEXT, .data = name, .bytes = strlen(name)};
+    const ln_query_options params = {.params = &cell, .param_count = 1};
+    return has_rows(store, "SELECT 1 FROM pragma_table_info(:name)", &params, any, err);
+}
+
 static ln_status print_section(ln_store *store, const section *s, const ln_query_options *params,
                                ln_format format, ln_error *err)
 {
     ln_query *query;
-    bool any = false;
-    ln_status status = has_rows(store, s->sql, params, &any, err);
+    bool any = true;
+    ln_status status = LN_OK;
+    if (s->needs)
+        status = has_table(store, s->needs, &any, err);
+    if (status == LN_OK && any)
+        status = has_rows(store, s->sql, params, &any, err);
     if (status != LN_OK || !any)
         return status;
     if (s->title[0])
@@ -146,11 +186,16 @@ static ln_status show(ln_store *store, const ln_options *options, ln_format form
 {
     int64_t run;
     ln_status status = ln_store_find_run(store, options->operands.at[0], &run, err);
+    const char *slash = strrchr(options->db, '/'); /* artifacts are beside the store */
     const ln_cell params[] = {
+        {.column = "folder",
+         .type = LN_CELL_TEXT,
+         .data = options->db,
+         .bytes = slash ? (size_t)(slash - options->db) + 1 : 0},
         {.column = "run", .type = LN_CELL_INT, .integer = run},
         {.column = "top", .type = LN_CELL_INT, .integer = options->limit >= 0 ? options->limit : 5},
     };
-    const ln_query_options query_options = {.params = params, .param_count = 2};
+    const ln_query_options query_options = {.params = params, .param_count = 3};
     for (size_t i = 0; i < sizeof sections / sizeof *sections && status == LN_OK; i++)
         status = print_section(store, &sections[i], &query_options, format, err);
     if (status == LN_OK && fflush(stdout) != 0)
