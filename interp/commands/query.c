@@ -1,10 +1,7 @@
 /* lunette query: SQL on the store, read-only unless --write. The SQL is the operand, a file, standard
  * input, or a query that the store keeps. Several statements run in their order. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "../command.h"
 #include "../rows.h"
@@ -155,18 +152,19 @@ static int run(const ln_options *options, ln_error *err)
     ln_format format;
     params p = {0};
     ln_store *store = NULL;
-    struct stat about;
     ln_status status = ln_format_parse(options->format, &format, err);
     if (status == LN_OK)
         status = check_usage(options, err);
     if (status == LN_OK)
         status = read_params(options, &p, err);
-    /* --write changes a store, it does not make one: a missing file is the reader's error. */
-    bool missing = stat(options->db, &about) != 0 && errno == ENOENT;
-    bool write = options->write || options->save || options->remove;
+    /* --write changes a store, it does not make one: what is none yet is the reader's error. */
     if (status == LN_OK)
-        status = ln_store_open(options->db, write && !missing ? LN_STORE_WRITE : LN_STORE_READ,
-                               &store, err);
+        status = ln_store_open(options->db, LN_STORE_READ, &store, err);
+    if (status == LN_OK && (options->write || options->save || options->remove)) {
+        ln_store_close(store);
+        store = NULL;
+        status = ln_store_open(options->db, LN_STORE_WRITE, &store, err);
+    }
     if (status == LN_OK)
         status = options->output ? answer_to_file(store, options, format, &p, err)
                                  : answer(store, options, format, &p, stdout, err);
