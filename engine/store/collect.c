@@ -138,7 +138,7 @@ static ln_status collect_one(ln_store *store, const struct target *t, ln_collect
 static ln_status collect_all(ln_store *store, ln_collected_fn each, void *context, ln_error *err)
 {
     static const char broken[] = "SELECT count(*) FROM pragma_foreign_key_check";
-    int64_t before, after;
+    int64_t before = 0, after = 0;
     bool alive;
     ln_status status = ln_store_any_alive(store, &alive, err);
     if (status == LN_OK && alive)
@@ -182,7 +182,7 @@ ln_status ln_store_collect(ln_store *store, bool dry_run, ln_collected_fn each, 
 
 ln_status ln_store_shrink(ln_store *store, int64_t *bytes, ln_error *err)
 {
-    int64_t before, after, page;
+    int64_t before = 0, after = 0, page = 0;
     ln_status status = ln_store_number(store, "PRAGMA page_size", 0, 0, &page, err);
     if (status == LN_OK)
         status = ln_store_number(store, "PRAGMA page_count", 0, 0, &before, err);
