@@ -57,7 +57,7 @@ const ln_option ln_option_rows[] = {
     {"save", 0, LN_OPTION_TEXT, AT(save), "NAME", "keep the SQL in the store as @NAME", false},
     {"saved", 0, LN_OPTION_FLAG, AT(saved), "", "list the queries kept in the store", false},
     {"schema", 0, LN_OPTION_FLAG, AT(schema), "", "list tables, views and functions", false},
-    {"attach", 0, LN_OPTION_TEXTS, AT(attach), "FILE [AS NAME]", "read another SQLite file too",
+    {"attach", 0, LN_OPTION_TEXTS, AT(attach), "FILE [AS N]", "read another SQLite file too",
      false},
     {"columns", 0, LN_OPTION_TEXT, AT(columns), "A,B,...", "which columns are shown", false},
     {"memory", 0, LN_OPTION_BYTES, AT(memory), "SIZE", "stop beyond this much memory: 500M, 2G",

@@ -179,7 +179,7 @@ static const ln_option_note notes[] = {
     {"saved", "", "list the queries that the store keeps"},
     {"remove", "NAME", "take a kept query away"},
     {"schema", "", "list tables, views and functions; with a NAME its columns"},
-    {"attach", "FILE [AS NAME]", "read another SQLite file too, as NAME.table"},
+    {"attach", "FILE [AS N]", "read another SQLite file too, as N.table"},
     {NULL, NULL, NULL},
 };
 
