@@ -14,6 +14,7 @@
  * in both. A runner has an execution of each; a call copies rows in and results out and allocates
  * nothing. Calls with more rows than planned run pass after pass. */
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ struct ln_function {
     int output;      /* the value that is explained */
     int64_t outputs; /* its numbers a row */
     bool gradient;
+    int *gradients; /* inputs whose gradients are asked for */
+    int gradient_count;
 };
 
 struct ln_runner {
@@ -163,15 +166,32 @@ static ln_status apply_link(ln_function *function, ln_link link, ln_error *err)
     return status ? status : add_layer(function, "class_loss", NULL, err);
 }
 
+/* The inputs that have gradients: whole numbers (token ids ...) have none. */
+static ln_status list_gradients(ln_function *function, ln_error *err)
+{
+    const ln_graph *graph = function->graph;
+    function->gradients = ln_calloc((size_t)graph->input_count, sizeof *function->gradients);
+    if (!function->gradients)
+        return ln_fail_memory(err, (size_t)graph->input_count * sizeof *function->gradients);
+    for (int i = 0; i < graph->input_count && function->gradient; i++)
+        if (graph->values[graph->inputs[i]].dtype == LN_F32)
+            function->gradients[function->gradient_count++] = graph->inputs[i];
+    if (function->gradient && function->gradient_count == 0)
+        return ln_fail(err, LN_EUNSUPPORTED,
+                       "the model's input '%s' takes whole numbers, which have no gradient: use an "
+                       "explainer that needs none",
+                       graph->values[graph->inputs[0]].name);
+    return LN_OK;
+}
+
 static ln_status make_plan(const ln_function *function, int64_t rows, const ln_composite *composite,
                            ln_plan **out, ln_error *err)
 {
     const ln_plan_options options = {.rows = rows,
                                      .values = &function->output,
                                      .value_count = 1,
-                                     .gradients = function->graph->inputs,
-                                     .gradient_count =
-                                         function->gradient ? function->graph->input_count : 0,
+                                     .gradients = function->gradients,
+                                     .gradient_count = function->gradient_count,
                                      .composite = composite};
     return ln_plan_new(function->graph, &options, out, err);
 }
@@ -192,8 +212,10 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
         if (!function->graph)
             function->graph = ln_graph_retain(model->graph);
         function->outputs = ln_shape_row(&function->graph->values[function->output].shape);
-        status = make_plan(function, options->rows, options->composite, &function->plan, err);
+        status = list_gradients(function, err);
     }
+    if (!status)
+        status = make_plan(function, options->rows, options->composite, &function->plan, err);
     if (!status && options->rows > 1)
         status = make_plan(function, 1, options->composite, &function->single, err);
     if (status)
@@ -209,6 +231,7 @@ void ln_function_free(ln_function *function)
         return;
     ln_plan_free(function->plan);
     ln_plan_free(function->single);
+    ln_free(function->gradients);
     ln_graph_release(function->graph);
     ln_model_release(function->model);
     ln_free(function);
@@ -256,6 +279,35 @@ static void copy_columns(float *to, int64_t to_step, const float *from, int64_t 
         memcpy(to + r * to_step, from + r * from_step, (size_t)width * sizeof *to);
 }
 
+static ln_status refuse_number(const ln_value *input, int64_t row, float number, ln_error *err)
+{
+    return ln_fail(
+        err, LN_EINVALID,
+        "the model's input '%s' takes whole numbers (%s), but row %lld of this pass holds "
+        "%g",
+        input->name, ln_dtype_name(input->dtype), (long long)row, (double)number);
+}
+
+/* The same columns for an input of whole numbers, rounded to the nearest. */
+static ln_status round_columns(const ln_value *input, void *to, const float *from,
+                               int64_t from_step, int64_t width, int64_t rows, ln_error *err)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < width; i++) {
+            const float number = rintf(from[r * from_step + i]);
+            const int64_t at = r * width + i;
+            if (!(fabsf(number) < 0x1p31f))
+                return refuse_number(input, r, number, err);
+            if (input->dtype == LN_I64)
+                ((int64_t *)to)[at] = (int64_t)number;
+            else if (input->dtype == LN_I32)
+                ((int32_t *)to)[at] = (int32_t)number;
+            else
+                ((uint8_t *)to)[at] = number != 0;
+        }
+    return LN_OK;
+}
+
 /* One pass forward; the execution that ran it goes to *exec. */
 static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, ln_exec **exec,
                               ln_error *err)
@@ -269,8 +321,16 @@ static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, l
     }
     for (int i = 0; i < model->input_count; i++) {
         const int64_t width = model->input_offset[i + 1] - model->input_offset[i];
-        copy_columns(ln_exec_input(*exec, i), width, x + model->input_offset[i], model->width,
-                     width, rows);
+        const ln_value *input = &model->graph->values[model->graph->inputs[i]];
+        const float *from = x + model->input_offset[i];
+        ln_status status = LN_OK;
+        if (input->dtype == LN_F32)
+            copy_columns(ln_exec_input(*exec, i), width, from, model->width, width, rows);
+        else
+            status =
+                round_columns(input, ln_exec_input(*exec, i), from, model->width, width, rows, err);
+        if (status)
+            return status;
     }
     return ln_exec_forward(*exec, rows, err);
 }
@@ -320,8 +380,12 @@ static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_targe
     status = ln_exec_backward(exec, err);
     for (int i = 0; i < model->input_count && !status; i++) {
         const int64_t width = model->input_offset[i + 1] - model->input_offset[i];
-        copy_columns(gradient + model->input_offset[i], model->width,
-                     ln_exec_gradient(exec, function->graph->inputs[i]), width, width, rows);
+        const int input = function->graph->inputs[i];
+        float *to = gradient + model->input_offset[i];
+        if (function->graph->values[input].dtype == LN_F32)
+            copy_columns(to, model->width, ln_exec_gradient(exec, input), width, width, rows);
+        for (int64_t r = 0; r < rows && function->graph->values[input].dtype != LN_F32; r++)
+            memset(to + r * model->width, 0, (size_t)width * sizeof *to);
     }
     return status;
 }

@@ -42,10 +42,6 @@ static ln_status find_inputs(ln_model *model, ln_error *err)
         return ln_fail(err, LN_EINVALID, "the model has no input");
     for (int i = 0; i < graph->input_count; i++) {
         const ln_value *value = &graph->values[graph->inputs[i]];
-        if (value->dtype != LN_F32)
-            return ln_fail(err, LN_EUNSUPPORTED,
-                           "the model's input '%s' takes %s numbers: only f32 can be explained",
-                           value->name, ln_dtype_name(value->dtype));
         int64_t count;
         ln_status status = count_row(value, "input", &count, err);
         if (status)

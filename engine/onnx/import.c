@@ -149,8 +149,10 @@ static ln_status add_node(ln_onnx_import *import, ln_error *err)
 
 /* ---------------------------------------------------------------- model */
 
-static ln_status check_model(const ln_onnx_model *model, ln_error *err)
+static ln_status check_model(ln_onnx_model *model, ln_error *err)
 {
+    if (model->opset == 0 && model->has_foreign)
+        model->opset = NEWEST_OPSET; /* operators of other domains: each is refused by name */
     if (model->opset == 0)
         return ln_fail(err, LN_EINVALID, "it states no operator set (opset)");
     if (model->opset < OLDEST_OPSET || model->opset > NEWEST_OPSET)

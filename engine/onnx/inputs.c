@@ -31,12 +31,40 @@ static const ln_onnx_binding *binding_of(const ln_onnx_import *import, ln_bytes 
     return NULL;
 }
 
-static ln_status bind_axes(ln_onnx_import *import, ln_onnx_value *input, ln_error *err)
+static bool same_bytes(ln_bytes a, ln_bytes b)
+{
+    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+}
+
+/* The size that another input's binding gives to an axis of this name, or -1. */
+static int64_t size_by_name(const ln_onnx_import *import, ln_bytes symbol)
+{
+    for (size_t i = 0; i < import->messages.inputs.count && import->options->binding_count > 0;
+         i++) {
+        ln_onnx_value other;
+        if (symbol.size == 0 || ln_onnx_decode_value(import->messages.inputs.at[i], import->origin,
+                                                     &other, NULL) != LN_OK)
+            continue;
+        const ln_onnx_binding *binding = binding_of(import, other.name);
+        for (int axis = 1; binding && axis < binding->shape.rank && axis < (int)other.rank; axis++)
+            if (binding->shape.dims[axis] > 0 && same_bytes(other.symbols[axis], symbol))
+                return binding->shape.dims[axis];
+    }
+    return -1;
+}
+
+static ln_status bind_axes(ln_onnx_import *import, ln_onnx_value *input, const rows_of *rows,
+                           ln_error *err)
 {
     const ln_onnx_binding *binding = binding_of(import, input->name);
     for (size_t axis = 0; axis < input->rank; axis++) {
-        const int64_t given =
-            binding && (int)axis < binding->shape.rank ? binding->shape.dims[axis] : -1;
+        int64_t given = binding && (int)axis < binding->shape.rank ? binding->shape.dims[axis] : -1;
+        const bool is_rows =
+            rows->symbol.size > 0 && same_bytes(input->symbols[axis], rows->symbol);
+        if (given < 0 && input->dims[axis] < 0 && axis > 0)
+            given = size_by_name(import, input->symbols[axis]);
+        if ((axis == 0 || is_rows) && !import->options->whole)
+            given = -1; /* the rows stay open */
         if (input->dims[axis] < 0)
             input->dims[axis] = given > 0 ? given : import->options->whole ? 1 : -1;
         else if (given > 0 && axis > 0 && given != input->dims[axis])
@@ -93,11 +121,6 @@ static ln_status learn_rows(ln_onnx_import *import, const ln_onnx_value *input, 
     return LN_OK;
 }
 
-static bool same_bytes(ln_bytes a, ln_bytes b)
-{
-    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
-}
-
 /* The axis that holds the input's rows; -1: none does, which only files with one row may say. */
 static ln_status find_rows(const ln_onnx_import *import, const ln_onnx_value *input,
                            const rows_of *rows, int *axis, ln_error *err)
@@ -151,7 +174,7 @@ static ln_status add_input(ln_onnx_import *import, ln_onnx_value *input, rows_of
     ln_onnx_layout layout = {.before = 1, .after = 1};
     ln_status status = check_type(input, &dtype, err);
     if (!status)
-        status = bind_axes(import, input, err);
+        status = bind_axes(import, input, rows, err);
     if (!status && !rows->known)
         status = learn_rows(import, input, rows, err);
     if (!status)

@@ -99,6 +99,8 @@ static ln_status model_field(void *context, const ln_wire *wire, const ln_wire_f
             status = each_field(bytes, wire->origin, opset_field, &set, err);
         if (!status && (set.domain.size == 0 || ln_bytes_equal(set.domain, "ai.onnx")))
             out->opset = set.version;
+        else
+            out->has_foreign = true;
         return status;
     }
     case 25:

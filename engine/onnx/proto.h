@@ -34,8 +34,9 @@ typedef struct ln_bytes_list {
 
 typedef struct ln_onnx_model {
     ln_bytes producer;
-    ln_bytes graph; /* GraphProto */
-    int64_t opset;  /* of the default domain; 0: the file states none */
+    ln_bytes graph;   /* GraphProto */
+    int64_t opset;    /* of the default domain; 0: the file states none */
+    bool has_foreign; /* it states one of another domain */
     bool has_graph;
     bool has_functions; /* functions of its own */
 } ln_onnx_model;

@@ -163,6 +163,29 @@ static void make_onnx(int number, sample *out)
         put_tensor(&graph, tensor_of("s", 7, 1, two, true));
         finish_model(&graph, open3, 3, 11, out);
         break;
+    case 3: /* shapes as numbers, folded */
+        put_node(&graph, node_of("Shape", "x", "n", "end", 2, 1));
+        put_node(&graph, node_of("Concat", "n t", "k", "axis", 2, 0));
+        put_node(&graph, node_of("Expand", "w k", "e", NULL, 0, 0));
+        put_node(&graph, node_of("Add", "x e", "a", NULL, 0, 0));
+        put_node(&graph, node_of("Transpose", "a", "p", NULL, 0, 0));
+        put_node(&graph, node_of("Flatten", "p", "y", "axis", 2, 2));
+        put_tensor(&graph, tensor_of("w", 1, 1, (const int64_t[]){3}, true));
+        put_tensor(&graph, tensor_of("t", 7, 1, two, false));
+        finish_model(&graph, open3, 3, 15, out);
+        break;
+    case 4:
+        put_node(&graph, node_of("ConstantOfShape", "t", "z", NULL, 0, 0));
+        put_node(&graph, node_of("Unsqueeze", "x", "u", NULL, 0, 0));
+        put_node(&graph, node_of("Gemm", "w w", "g", "transA", 2, 1));
+        put_node(&graph, node_of("Cast", "g", "c", "to", 2, 7));
+        put_node(&graph, node_of("DequantizeLinear", "c v", "d", "axis", 2, 1));
+        put_node(&graph, node_of("MatMul", "x d", "y", NULL, 0, 0));
+        put_tensor(&graph, tensor_of("w", 1, 2, square, true));
+        put_tensor(&graph, tensor_of("v", 1, 1, (const int64_t[]){4}, true));
+        put_tensor(&graph, tensor_of("t", 7, 1, two, false));
+        finish_model(&graph, open2, 2, 13, out);
+        break;
     default:
         put_node(&graph, node_of("Constant", "", "c", "value_float", 1, 2));
         put_node(&graph, node_of("Add", "c x", "h", NULL, 0, 0));
@@ -178,7 +201,8 @@ static ln_status parse_onnx(const void *data, size_t size, ln_error *err)
 {
     ln_graph *graph;
     ln_onnx_info info;
-    ln_status status = ln_onnx_parse("fuzz.onnx", data, size, NULL, &graph, &info, err);
+    const ln_onnx_options options = {.fold_bytes = 64 * 1024, .whole = size % 4 == 3};
+    ln_status status = ln_onnx_parse("fuzz.onnx", data, size, &options, &graph, &info, err);
     ln_graph_release(graph);
     return status;
 }
@@ -226,10 +250,10 @@ static void mutate_within(const reader *of, sample *file, ln_rng *rng)
 
 const reader fuzz_onnx = {
     .name = "onnx",
-    .seed_count = 4,
+    .seed_count = 6,
     .make_seed = make_onnx,
     .parse = parse_onnx,
     .mutate_within = mutate_within,
-    .memory_base = 128 * 1024,
+    .memory_base = 1024 * 1024, /* folding among it */
     .memory_factor = 128,
 };

@@ -429,6 +429,39 @@ refuse("functions", m, U, "it defines functions of its own")
 m = model([node("Relu", "x", "a\0b", "r")], N4, {}, 13)
 refuse("zero_byte", m, I, "a name holds a zero byte")
 
+# ---------------------------------------------------------------- read with options
+draw = np.random.default_rng(16)
+folder = os.path.join(out, "options")
+os.makedirs(os.path.join(folder, "weights"), exist_ok=True)
+
+
+def with_options(name, m, **arrays):
+    with open(os.path.join(folder, name + ".onnx"), "wb") as f:
+        f.write(m.SerializeToString())
+    for part, array in arrays.items():
+        np.save(os.path.join(folder, "%s-%s.npy" % (name, part)), array)
+
+
+w, x = f32(4, 3), f32(5, 4)
+t = numpy_helper.from_array(w, "w")
+t.ClearField("raw_data")
+t.data_location = TensorProto.EXTERNAL
+for key, value in {"location": "weights/w.bin", "offset": "8", "length": "48"}.items():
+    entry = t.external_data.add()
+    entry.key, entry.value = key, value
+with open(os.path.join(folder, "weights", "w.bin"), "wb") as f:
+    f.write(b"12345678" + w.tobytes())
+with_options("external", model([node("MatMul", "x w", "y")], N4, {"w": t}, 13), x=x, y=x @ w)
+with_options("mixing", model([node("Softmax", "x", "y", axis=0)], {"x": (3, 4)}, {}, 13))
+with_options("open_axes", model([node("Shape", "x", "s"), node("Reshape", "z s", "r"), node("Add", "x r", "y")],
+                                {"x": ("N", "time", 4), "z": ("N", "time", 4)}, {}, 13))
+with_options("ids", model([node("Cast", "x", "f", to=TensorProto.FLOAT), node("Add", "f c", "y")], N4, {"c": f32(4)}, 13,
+                          types={"x": TensorProto.INT64}))
+with_options("shape_input", model([node("Reshape", "x s", "y")], {"x": ("N", 6), "s": (3,)}, {}, 13,
+                                  types={"s": TensorProto.INT64}))
+with_options("converted", model([node("Add", "x a", "b"), node("Add", "b c", "y")], N4,
+                                {"a": f32(4).astype(np.float16), "c": f32(4).astype(np.float64)}, 13))
+
 with open(os.path.join(out, "cases.txt"), "w") as f:
     f.write("\n".join(cases) + "\n")
 with open(os.path.join(out, "refused.txt"), "w") as f:
