@@ -177,6 +177,7 @@ typedef struct ln_pool_attributes {
     int64_t divisor_override; /* avg_pool: the divisor of every window; 0: its size */
     double norm_type;         /* lp_pool: p */
     bool absolute;            /* lp_pool: of |x|, as ONNX has it */
+    bool by_columns;          /* max_pool: its places count the first axis of an image fastest */
     int64_t outer;            /* as of convolutions */
 } ln_pool_attributes;
 

@@ -44,6 +44,7 @@ typedef struct pool_prepared {
     int64_t divisor;        /* of every mean; 0: as the spans say */
     double p;               /* of lp */
     bool absolute;          /* lp: of |x| */
+    bool by_columns;        /* max: places count the first axis fastest */
     pool_span *spans[AXES]; /* one a place of the axis */
 } pool_prepared;
 
@@ -226,6 +227,7 @@ ln_status ln_pool_prepare(ln_step *step, const void *const *constant, ln_error *
         own->divisor = sliding->divisor_override;
         own->p = sliding->norm_type;
         own->absolute = sliding->absolute;
+        own->by_columns = sliding->by_columns;
     }
     step->scratch_bytes = (size_t)own->out[AXES - 1] * (sizeof(double) + sizeof(int32_t));
     return status;
@@ -375,6 +377,14 @@ static void spread_power_tap(const pool_prepared *pool, int64_t row, int64_t num
 
 /* ---------------------------------------------------------------- passes */
 
+/* A place in a plane, as the second output counts it. */
+static int64_t place_of(const pool_prepared *pool, int64_t at)
+{
+    const int64_t x = at % pool->in[2], y = at / pool->in[2] % pool->in[1];
+    const int64_t z = at / pool->in[2] / pool->in[1];
+    return pool->by_columns ? z + pool->in[0] * (y + pool->in[1] * x) : at;
+}
+
 static void forward_line(const pool_line *line, const float *x, float *y, int64_t *index,
                          void *scratch)
 {
@@ -384,7 +394,7 @@ static void forward_line(const pool_line *line, const float *x, float *y, int64_
     if (pool->kind == POOL_MAX) {
         find_max(line, x, y, at);
         for (int64_t o = 0; o < pool->out[2] && index; o++)
-            index[o] = at[o];
+            index[o] = place_of(pool, at[o]);
         return;
     }
     sum_windows(line, x, sum);

@@ -156,6 +156,11 @@ static const ln_param adaptive_params[] = {
 
 static const ln_param max_stored[] = {
     STORED_PADDING,
+    {.name = "by_columns",
+     .type = LN_PARAM_BOOL,
+     .offset = offsetof(ln_pool_attributes, by_columns),
+     .fallback = "false",
+     .help = "places of the maxima count the first axis of an image fastest"},
     STORED_OUTER(ln_pool_attributes),
     LN_PARAM_END,
 };

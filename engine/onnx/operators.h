@@ -22,16 +22,38 @@ ln_status ln_onnx_quantize(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_shape_node(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_size_node(ln_onnx_import *import, ln_error *err);
 
+/* operators_convolution.c */
+ln_status ln_onnx_conv(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_conv_transpose(ln_onnx_import *import, ln_error *err);
+
 /* operators_linear.c */
 ln_status ln_onnx_add(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_gemm(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_matmul(ln_onnx_import *import, ln_error *err);
+
+/* operators_normalisation.c */
+ln_status ln_onnx_batch_normalization(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_group_normalization(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_instance_normalization(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_layer_normalization(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_lp_normalization(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_lrn(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_mean_variance_normalization(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_rms_normalization(ln_onnx_import *import, ln_error *err);
 
 /* operators_pass.c */
 ln_status ln_onnx_cast(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_cast_like(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_dropout(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_identity(ln_onnx_import *import, ln_error *err);
+
+/* operators_pooling.c */
+ln_status ln_onnx_average_pool(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_global_average_pool(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_global_lp_pool(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_global_max_pool(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_lp_pool(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_max_pool(ln_onnx_import *import, ln_error *err);
 
 /* operators_shape.c */
 ln_status ln_onnx_concat(ln_onnx_import *import, ln_error *err);

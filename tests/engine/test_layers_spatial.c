@@ -334,7 +334,8 @@ static void max_pool_says_where(void **state)
     const ln_pool_attributes own = {.kernel_size = SIZE(2)};
     const float x[] = {1, 3, 2, 2, 3, 0, 1, 2, /* second channel */ 5, NAN, 4, 4, 6, 7, 4, 4};
     const float wanted[] = {3, 2, NAN, 4};
-    const int64_t places[] = {1, 2, 9, 10};
+    const int64_t places[] = {1, 2, 9, 10}, columns[] = {2, 4, 10, 12};
+    const ln_pool_attributes turned = {.kernel_size = SIZE(2), .by_columns = true};
     const void *got[2];
     ln_graph *graph = NULL;
     ln_plan *plan = NULL;
@@ -343,6 +344,11 @@ static void max_pool_says_where(void **state)
     run_outputs("max_pool2d", &own, TEST_SHAPE(2, 2, 4), x, 2, got, &graph, &plan, &exec);
     assert_near_f32(got[0], wanted, 4, 0, 0);
     assert_same_bits(got[1], places, sizeof places);
+    ln_exec_free(exec);
+    ln_plan_free(plan);
+    ln_graph_release(graph);
+    run_outputs("max_pool2d", &turned, TEST_SHAPE(2, 2, 4), x, 2, got, &graph, &plan, &exec);
+    assert_same_bits(got[1], columns, sizeof columns);
     ln_exec_free(exec);
     ln_plan_free(plan);
     ln_graph_release(graph);

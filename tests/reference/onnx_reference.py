@@ -261,8 +261,8 @@ draw = np.random.default_rng(15)
 U, I = "unsupported", "invalid"
 w = f32(4, 4)
 relu = node("Relu", "x", "y", "r")
-refuse("conv", model([node("Conv", "x w", "y", "conv1")], {"x": ("N", 1, 4, 4)}, {"w": f32(1, 1, 3, 3)}, 13), U,
-       "operator 'Conv' (node 'conv1', opset 13) is not supported")
+refuse("unknown", model([node("Convolve", "x w", "y", "conv1")], {"x": ("N", 1, 4, 4)}, {"w": f32(1, 1, 3, 3)}, 13), U,
+       "operator 'Convolve' (node 'conv1', opset 13) is not supported")
 refuse("nameless", model([node("Sin", "x", "y")], N4, {}, 13), U, "operator 'Sin' (node 0, opset 13) is not supported")
 m = model([relu], N4, {}, 13)
 m.graph.node[0].domain = "com.example"
