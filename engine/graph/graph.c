@@ -155,6 +155,7 @@ ln_status ln_graph_add_constant(ln_graph *graph, const char *name, ln_tensor *co
                       .shape = constant->shape,
                       .constant = constant,
                       .trainable = trainable && constant->dtype == LN_F32,
+                      .parameter = trainable && constant->dtype == LN_F32,
                       .fixed = true,
                       .producer = -1};
     ln_status status = add_value(graph, name, value, out, err);

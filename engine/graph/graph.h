@@ -18,7 +18,8 @@ typedef struct ln_value {
     ln_dtype dtype;
     ln_shape shape;      /* -1: bound by a plan */
     ln_tensor *constant; /* the weights of a constant, else NULL */
-    bool trainable;      /* a constant that training changes */
+    bool trainable;      /* a constant that an optimizer changes */
+    bool parameter;      /* a constant of a declared layer: trainable, or running statistics */
     bool fixed;          /* a constant, or made from constants alone: a plan computes it once */
     int producer;        /* node that makes it, or -1 */
 } ln_value;

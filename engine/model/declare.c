@@ -68,8 +68,10 @@ static ln_status declare_parameter(ln_declaration *declaration, const char *laye
     status =
         ln_graph_add_constant(declaration->graph, name, tensor, !parameter->constant, out, err);
     ln_tensor_release(tensor);
-    if (!status)
+    if (!status) {
+        declaration->graph->values[*out].parameter = true;
         declaration->parameters++;
+    }
     return status;
 }
 

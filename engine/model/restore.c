@@ -12,14 +12,14 @@ ln_status ln_graph_weights(const ln_graph *graph, ln_tensor **out, ln_error *err
 {
     ln_shape shape = {.rank = 1};
     for (int v = 0; v < graph->value_count; v++)
-        if (graph->values[v].trainable)
+        if (graph->values[v].parameter)
             shape.dims[0] += ln_shape_count(&graph->values[v].constant->shape);
     ln_status status = ln_tensor_new(LN_F32, &shape, out, err);
     if (status)
         return status;
     float *to = ln_f32(*out);
     for (int v = 0; v < graph->value_count; v++) {
-        if (!graph->values[v].trainable)
+        if (!graph->values[v].parameter)
             continue;
         memcpy(to, graph->values[v].constant->data, graph->values[v].constant->bytes);
         to += ln_shape_count(&graph->values[v].constant->shape);
@@ -41,8 +41,10 @@ static ln_status take_parameter(ln_restoring *restoring, const char *name,
         return status;
     memcpy(tensor->data, ln_f32(restoring->weights) + restoring->used, tensor->bytes);
     restoring->used += count;
-    status = ln_graph_add_constant(restoring->graph, name, tensor, true, out, err);
+    status = ln_graph_add_constant(restoring->graph, name, tensor, !parameter->constant, out, err);
     ln_tensor_release(tensor);
+    if (!status)
+        restoring->graph->values[*out].parameter = true;
     return status;
 }
 
@@ -50,7 +52,7 @@ static ln_status take_parameter(ln_restoring *restoring, const char *name,
 static ln_status find_inputs(ln_restoring *restoring, const ln_restored_node *node, int *ids,
                              ln_error *err)
 {
-    ln_layer_parameter parameters[LN_MOST_PARAMETERS];
+    ln_layer_parameter parameters[LN_MOST_PARAMETERS] = {{0}};
     int count = 0, next = 0;
     ln_status status = LN_OK;
     for (int i = 0; i < node->input_count && !status; i++) {
@@ -61,6 +63,8 @@ static ln_status find_inputs(ln_restoring *restoring, const ln_restored_node *no
         if (next == 0 && i > 0 && ids[0] >= 0 && node->layer->parameters)
             status = node->layer->parameters(
                 node->attributes, &restoring->graph->values[ids[0]].shape, parameters, &count, err);
+        while (!status && next < count && parameters[next].absent)
+            next++;
         if (!status && next >= count)
             return ln_fail(err, LN_EINVALID, "nothing makes its input '%s'", name);
         if (!status)

@@ -26,7 +26,7 @@ ln_status ln_restore_node(ln_restoring *restoring, const ln_restored_node *node,
 /* All weights have to be used. */
 ln_status ln_restore_finish(const ln_restoring *restoring, ln_error *err);
 
-/* (n) f32: the trainable constants of a graph side by side, in the order of its values. */
+/* (n) f32: the parameters of a graph side by side, in the order of its values. */
 ln_status ln_graph_weights(const ln_graph *graph, ln_tensor **out, ln_error *err);
 
 #endif

@@ -118,9 +118,8 @@ static ln_status run_in_wave(void *context, int64_t chunk, int worker, ln_error 
 
 /* ---------------------------------------------------------------- weights */
 
-static void step_block(const batch_job *job, const ln_block *block)
+void ln_trainer_step_block(ln_trainer *trainer, const ln_block *block, double lr)
 {
-    ln_trainer *trainer = job->trainer;
     const ln_recipe *recipe = trainer->recipe;
     const ln_optimizer *optimizer = recipe->options->optimizer;
     const ln_trainable *own = &trainer->trainables[block->trainable];
@@ -130,8 +129,8 @@ static void step_block(const batch_job *job, const ln_block *block)
         gradient[i] = (float)trainer->sums[place + i];
     for (int slot = 0; slot < optimizer->state_slots; slot++)
         state[slot] = trainer->state + slot * trainer->weight_count + place;
-    optimizer->step(recipe->optimizer_params, job->lr, trainer->step + 1,
-                    own->weights + block->first, gradient, state, block->count);
+    optimizer->step(recipe->optimizer_params, lr, trainer->step + 1, own->weights + block->first,
+                    gradient, state, block->count);
 }
 
 static ln_status add_wave(void *context, int64_t number, int worker, ln_error *err)
@@ -149,7 +148,7 @@ static ln_status add_wave(void *context, int64_t number, int worker, ln_error *e
             sums[i] += (double)part[i];
     }
     if (own->last)
-        step_block(own, block);
+        ln_trainer_step_block(trainer, block, own->lr);
     return LN_OK;
 }
 
@@ -180,7 +179,7 @@ static ln_status step_alone(batch_job *job, int64_t chunks, double *loss, ln_err
         return status;
     *loss = sum_losses(trainer, chunks);
     for (int64_t i = 0; i < trainer->block_count && isfinite(*loss); i++)
-        step_block(job, &trainer->blocks[i]);
+        ln_trainer_step_block(trainer, &trainer->blocks[i], job->lr);
     return LN_OK;
 }
 
@@ -215,8 +214,9 @@ ln_status ln_trainer_step(ln_trainer *trainer, const ln_batch *batch, double lr,
     batch_job job = {.trainer = trainer, .batch = batch, .lr = lr};
     memset(trainer->sums, 0, (size_t)trainer->weight_count * sizeof *trainer->sums);
     job.alone = !worth_threads(trainer, batch->count);
-    ln_status status =
-        job.alone ? step_alone(&job, chunks, loss, err) : step_by_threads(&job, chunks, loss, err);
+    ln_status status = trainer->coupled ? ln_coupled_step(trainer, batch, lr, loss, err)
+                       : job.alone      ? step_alone(&job, chunks, loss, err)
+                                        : step_by_threads(&job, chunks, loss, err);
     if (status == LN_OK && isfinite(*loss)) {
         trainer->step++;
         status = ln_plan_refresh(trainer->plan, err);

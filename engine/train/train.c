@@ -240,7 +240,8 @@ static ln_status make_loop(training *loop, ln_model *model, const ln_recipe *rec
     if (!loop->order)
         return ln_fail_memory(err, (size_t)loop->rows * sizeof *loop->order);
     if (loop->options->patience > 0) {
-        const size_t bytes = (size_t)loop->trainer.weight_count * sizeof *loop->best;
+        const size_t bytes =
+            (size_t)(loop->trainer.weight_count + loop->trainer.kept_numbers) * sizeof *loop->best;
         loop->best_loss = INFINITY;
         if (!(loop->best = ln_alloc(bytes)))
             return ln_fail_memory(err, bytes);

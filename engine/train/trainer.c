@@ -72,9 +72,10 @@ void ln_execs_free(ln_exec **execs, int workers)
 static ln_status find_trainables(ln_trainer *trainer, ln_error *err)
 {
     const ln_graph *graph = trainer->model->graph;
-    trainer->trainables = ln_calloc((size_t)graph->value_count, sizeof *trainer->trainables);
+    trainer->trainables = ln_calloc((size_t)graph->value_count, 2 * sizeof *trainer->trainables);
     if (!trainer->trainables)
-        return ln_fail_memory(err, (size_t)graph->value_count * sizeof *trainer->trainables);
+        return ln_fail_memory(err, (size_t)graph->value_count * 2 * sizeof *trainer->trainables);
+    trainer->kept = trainer->trainables + graph->value_count;
     for (int i = 0; i < graph->value_count; i++) {
         const ln_value *value = &graph->values[i];
         if (value->kind != LN_VALUE_CONSTANT || !value->trainable)
@@ -84,6 +85,16 @@ static ln_status find_trainables(ln_trainer *trainer, ln_error *err)
             (ln_trainable){i, ln_f32(value->constant), trainer->weight_count, count};
         trainer->weight_count += count;
         trainer->block_count += (count + BLOCK - 1) / BLOCK;
+    }
+    for (int i = 0; i < graph->value_count; i++) {
+        const ln_value *value = &graph->values[i];
+        if (!value->parameter || value->trainable)
+            continue;
+        const int64_t count = ln_shape_count(&value->constant->shape);
+        const int64_t first = trainer->weight_count + trainer->kept_numbers;
+        trainer->kept[trainer->kept_count++] =
+            (ln_trainable){i, ln_f32(value->constant), first, count};
+        trainer->kept_numbers += count;
     }
     if (trainer->weight_count == 0)
         return ln_fail(err, LN_EINVALID, "the model has no weights that could be trained");
@@ -143,15 +154,22 @@ ln_status ln_trainer_init(ln_trainer *trainer, ln_model *model, const ln_recipe 
     const ln_plan_options plan = {
         .rows = LN_MICROCHUNK, .values = &trainer->output, .value_count = 1, .training = true};
     status = ln_plan_new(model->graph, &plan, &trainer->plan, err);
-    if (status == LN_OK)
-        status = ln_execs_new(trainer->plan, trainer->workers, &trainer->execs, err);
-    return status;
+    if (status != LN_OK)
+        return status;
+    trainer->coupled = ln_plan_couples_rows(trainer->plan);
+    trainer->exec_count =
+        trainer->coupled ? (int)((batch + LN_MICROCHUNK - 1) / LN_MICROCHUNK) : trainer->workers;
+    trainer->stops = ln_calloc((size_t)trainer->exec_count, sizeof *trainer->stops);
+    if (!trainer->stops)
+        return ln_fail_memory(err, (size_t)trainer->exec_count * sizeof *trainer->stops);
+    return ln_execs_new(trainer->plan, trainer->exec_count, &trainer->execs, err);
 }
 
 void ln_trainer_free(ln_trainer *trainer)
 {
-    ln_execs_free(trainer->execs, trainer->workers);
+    ln_execs_free(trainer->execs, trainer->exec_count);
     ln_plan_free(trainer->plan);
+    ln_free(trainer->stops);
     ln_free(trainer->trainables);
     ln_free(trainer->blocks);
     ln_free(trainer->sums);
@@ -168,12 +186,20 @@ void ln_trainer_copy_weights(const ln_trainer *trainer, float *out)
         const ln_trainable *own = &trainer->trainables[i];
         memcpy(out + own->first, own->weights, (size_t)own->count * sizeof *out);
     }
+    for (int i = 0; i < trainer->kept_count; i++) {
+        const ln_trainable *own = &trainer->kept[i];
+        memcpy(out + own->first, own->weights, (size_t)own->count * sizeof *out);
+    }
 }
 
 void ln_trainer_set_weights(ln_trainer *trainer, const float *weights)
 {
     for (int i = 0; i < trainer->trainable_count; i++) {
         const ln_trainable *own = &trainer->trainables[i];
+        memcpy(own->weights, weights + own->first, (size_t)own->count * sizeof *weights);
+    }
+    for (int i = 0; i < trainer->kept_count; i++) {
+        const ln_trainable *own = &trainer->kept[i];
         memcpy(own->weights, weights + own->first, (size_t)own->count * sizeof *weights);
     }
 }

@@ -32,10 +32,16 @@ typedef struct ln_trainer {
     int workers;     /* one execution each */
     int output;      /* the value whose loss is trained: the model's output or its logits */
     ln_plan *plan;   /* of LN_MICROCHUNK rows, training */
-    ln_exec **execs; /* workers */
+    bool coupled;    /* rows of a batch see each other: coupled.c */
+    ln_exec **execs; /* exec_count: one a worker, or, where coupled, one a microchunk of a batch */
+    int exec_count;
+    int *stops; /* coupled: where each microchunk's stretch ended */
     ln_trainable *trainables;
     int trainable_count;
     int64_t weight_count; /* all of them */
+    ln_trainable *kept;   /* parameters that are not trained: running statistics */
+    int kept_count;
+    int64_t kept_numbers; /* all of them; `first` counts on from weight_count */
     ln_block *blocks;
     int64_t block_count;
     double *sums;    /* weight_count: gradient of a batch */
@@ -63,7 +69,14 @@ void ln_trainer_free(ln_trainer *trainer);
  * that is not finite no step is made (the status is LN_OK all the same). */
 ln_status ln_trainer_step(ln_trainer *trainer, const ln_batch *batch, double lr, double *loss,
                           ln_error *err);
-void ln_trainer_copy_weights(const ln_trainer *trainer, float *out); /* weight_count */
+/* Rows that see each other (batch normalisation): the same as ln_trainer_step, all but the count of
+ * steps and the new plan. */
+ln_status ln_coupled_step(ln_trainer *trainer, const ln_batch *batch, double lr, double *loss,
+                          ln_error *err);
+/* The optimizer's step for a block, whose gradient stands in `sums`. */
+void ln_trainer_step_block(ln_trainer *trainer, const ln_block *block, double lr);
+/* weight_count + kept_numbers: with the running statistics. */
+void ln_trainer_copy_weights(const ln_trainer *trainer, float *out);
 void ln_trainer_set_weights(ln_trainer *trainer, const float *weights);
 
 /* The loss of a set under the weights of now, without dropout. */
