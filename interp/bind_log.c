@@ -295,6 +295,7 @@ static int store_submit_piece(lua_State *L)
         .groups = ln_integer_field(L, 2, "groups", -1),
         .output = piece->explained.output,
         .baseline_output = piece->explained.baseline_output,
+        .absorbed = piece->explained.absorbed,
         .total = column(L, piece, offsetof(ln_summary, total)),
         .residual = column(L, piece, offsetof(ln_summary, residual)),
         .min = column(L, piece, offsetof(ln_summary, min)),

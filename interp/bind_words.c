@@ -144,6 +144,7 @@ static void push_explainers(lua_State *L)
         {LN_TAKES_GROUPS, "takes_groups"},
         {LN_TAKES_BACKGROUND, "takes_background"},
         {LN_COMPLETE, "complete"},
+        {LN_CONSERVES, "conserves"},
         {LN_RANDOM, "random"},
         {0, NULL},
     };

@@ -34,10 +34,11 @@ static ln_status summarise(ln_piece *piece, ln_error *err)
     if (piece->summary == NULL) {
         return ln_fail_memory(err, bytes);
     }
+    const double *from =
+        piece->explained.absorbed ? piece->explained.absorbed : piece->explained.baseline_output;
     for (int64_t i = 0; i < count; i++) {
-        piece->summary[i] =
-            ln_summarise(piece->explained.values + i * width, width, piece->explained.output[i],
-                         piece->explained.baseline_output[i]);
+        piece->summary[i] = ln_summarise(piece->explained.values + i * width, width,
+                                         piece->explained.output[i], from[i]);
     }
     return LN_OK;
 }

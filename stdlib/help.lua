@@ -75,6 +75,9 @@ local function word_page(word)
   if word.flags.complete then
     notes[#notes + 1] = "complete: its sum is output - baseline_output, what is missing is stored as "
       .. "`residual`"
+  elseif word.flags.conserves then
+    notes[#notes + 1] = "conserves: its sum and what biases and stabilisers took (`absorbed`) are the "
+      .. "output; what is missing is stored as `residual`"
   end
   if word.flags.takes_groups then notes[#notes + 1] = "one value a group where groups are given" end
   if word.higher_is_better ~= nil then

@@ -78,7 +78,7 @@ end
 
 local EXPORTED = [[SELECT id, label FROM explanation WHERE run = :run ORDER BY seq]]
 
-local function plain(text) return (text:gsub("[^%w_-]", "_")) end
+local function plain(text) return (text:gsub("[^%w_.-]", "_")) end
 
 -- One heat map with its title, colour bar and the input beside it.
 local function single(label, map, sample, low, high, experiment)

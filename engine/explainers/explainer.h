@@ -20,6 +20,7 @@
 #define LN_COMPLETE 16u   /* promises total = output - baseline_output (residual is recorded) */
 #define LN_RANDOM 32u     /* draws: has `stream` */
 #define LN_HAS_ERRORS 64u /* estimates: gives standard errors */
+#define LN_CONSERVES 128u /* relevance: total + absorbed = output (residual is their difference) */
 
 /* How a table column's encoded inputs become one value in space "column": summed. */
 
@@ -54,6 +55,7 @@ typedef struct ln_explanation {
     float *errors;           /* (count, width) standard errors, or NULL */
     double *output;          /* the explained number at the row */
     double *baseline_output; /* at the baseline; NaN where the method has none */
+    double *absorbed;        /* LN_CONSERVES: what biases and stabilisers took; else NULL */
     int64_t evaluations;     /* rows passed forward, plus rows passed backward */
 } ln_explanation;
 
@@ -63,6 +65,7 @@ struct ln_explainer;
 typedef struct ln_job {
     const struct ln_explainer *explainer; /* what runs */
     const ln_request *request;            /* borrowed */
+    ln_composite *composite;              /* the explainer's, or NULL */
     ln_function *function;                /* made by the job as `needs` and `composite` say */
     int64_t width;                        /* values an item */
     const ln_target *targets;             /* one an item of the request, resolved on its link */
@@ -94,7 +97,9 @@ typedef struct ln_explainer {
     int version;      /* changes when results change; stored */
     double tolerance; /* of LN_COMPLETE: default of the parameter `tolerance` */
     const char *cost; /* "steps forward and backward passes a row" */
-    const ln_composite *(*composite)(const void *params); /* rules, or NULL */
+    /* The rules of the backward pass, or NULL: none. *out is one block of ln_alloc, which the job
+     * frees; it begins with the composite and holds all that the rules need. */
+    ln_status (*composite)(const void *params, ln_composite **out, ln_error *err);
     /* Checks parameters against the model and the request, chooses items_per_chunk,
      * rows_per_pass and scratch bytes, may allocate job->shared. May be NULL. */
     ln_status (*prepare)(ln_job *job, size_t *scratch_bytes, ln_error *err);
@@ -126,7 +131,8 @@ ln_status ln_explanation_by_column(ln_explanation *explanation, const int32_t *c
 /* What the store keeps of one attribution besides its numbers; float64 sums in index order. */
 typedef struct ln_summary {
     double total;    /* NaN where one of the numbers is */
-    double residual; /* total - (output - baseline_output); NaN where one of them is not defined */
+    double residual; /* total - (output - baseline_output); NaN where one of them is not defined.
+                        Of relevance, what was absorbed stands for the baseline's output */
     double min, max, l1; /* over the numbers that are not NaN; 0 where there are none */
     int64_t nan_count;
 } ln_summary;

@@ -9,6 +9,8 @@
  * Source: Springenberg et al. 2015, section 3.4. */
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/error.h"
 #include "explainers/common/gradient.h"
 
 /* Whether the relu was open is read from its output, which is positive exactly where its input is;
@@ -40,12 +42,14 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     return LN_OK;
 }
 
-static const ln_composite guided = {.name = "guided_backprop", .assign = assign};
-
-static const ln_composite *composite(const void *params)
+static ln_status composite(const void *params, ln_composite **out, ln_error *err)
 {
     (void)params;
-    return &guided;
+    *out = ln_calloc(1, sizeof **out);
+    if (!*out)
+        return ln_fail_memory(err, sizeof **out);
+    **out = (ln_composite){.name = "guided_backprop", .assign = assign};
+    return LN_OK;
 }
 
 static const ln_param params[] = {LN_PARAM_END};

@@ -160,9 +160,12 @@ static ln_status set_up(job_state *state, ln_error *err)
         .link = request->link,
         .rows = job->rows_per_pass,
         .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
-        .composite = explainer->composite ? explainer->composite(request->params) : NULL,
     };
-    status = ln_function_new(request->model, &options, &job->function, err);
+    if (explainer->composite)
+        status = explainer->composite(request->params, &job->composite, err);
+    options.composite = job->composite;
+    if (!status)
+        status = ln_function_new(request->model, &options, &job->function, err);
     if (!status)
         status = make_workers(state, scratch_bytes, err);
     if (!status && explainer->start)
@@ -206,6 +209,7 @@ void ln_job_free(ln_job *job)
     }
     ln_free(state->workers);
     ln_function_free(job->function);
+    ln_free(job->composite);
     if (job->shared && job->explainer->release)
         job->explainer->release(job);
     ln_free(state->targets);
@@ -229,6 +233,8 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
     part.values += at * all->width;
     part.output += at;
     part.baseline_output += at;
+    if (part.absorbed)
+        part.absorbed += at;
     if (part.errors)
         part.errors += at * all->width;
     ln_job_chunk call = {
@@ -248,12 +254,15 @@ static ln_status make_explanation(const ln_job *job, int64_t count, ln_explanati
 {
     size_t items = (size_t)count, numbers = items * (size_t)job->width;
     bool errors = (job->explainer->flags & LN_HAS_ERRORS) != 0;
+    bool absorbed = (job->explainer->flags & LN_CONSERVES) != 0;
     *out = (ln_explanation){.count = count, .width = job->width};
     out->values = ln_calloc(numbers, sizeof *out->values);
     out->errors = errors ? ln_calloc(numbers, sizeof *out->errors) : NULL;
     out->output = ln_calloc(items, sizeof *out->output);
     out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
-    if (!out->values || (errors && !out->errors) || !out->output || !out->baseline_output) {
+    out->absorbed = absorbed ? ln_calloc(items, sizeof *out->absorbed) : NULL;
+    if (!out->values || (errors && !out->errors) || !out->output || !out->baseline_output ||
+        (absorbed && !out->absorbed)) {
         ln_explanation_free(out);
         return ln_fail_memory(err, numbers * sizeof *out->values);
     }
@@ -297,5 +306,6 @@ void ln_explanation_free(ln_explanation *explanation)
     ln_free(explanation->errors);
     ln_free(explanation->output);
     ln_free(explanation->baseline_output);
+    ln_free(explanation->absorbed);
     *explanation = (ln_explanation){0};
 }

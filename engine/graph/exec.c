@@ -37,7 +37,10 @@ static void **bind_passes(ln_exec *exec, int index, void **pointers)
     ln_pass pass = {.step = &planned->step,
                     .scratch = at(exec, plan->scratch_at),
                     .statistics = at(exec, planned->statistics_at),
-                    .back_statistics = at(exec, planned->back_statistics_at)};
+                    .back_statistics = at(exec, planned->back_statistics_at),
+                    .variants = planned->variants,
+                    .absorbed = at(exec, plan->absorbed_at)};
+    pass.rule_scratch = (char *)pass.scratch + ln_plan_layer_scratch(planned);
     const int inputs = node->input_count, outputs = node->output_count;
     void **in = pointers, **in_grad = in + inputs, **parameter_grad = in_grad + inputs;
     void **out = parameter_grad + inputs, **out_grad = out + outputs;
@@ -145,6 +148,8 @@ void ln_exec_begin(ln_exec *exec, int64_t rows)
         if (plan->wanted[i])
             memset(at(exec, plan->grad_at[i]), 0,
                    (size_t)ln_shape_count(&plan->shapes[i]) * sizeof(float));
+    if (plan->absorbed_at != LN_NOWHERE)
+        memset(at(exec, plan->absorbed_at), 0, (size_t)plan->rows * sizeof(double));
     if (plan->parameters_bytes)
         memset(exec->arena + plan->parameters_at, 0, plan->parameters_bytes);
 }
@@ -275,6 +280,11 @@ float *ln_exec_seed(ln_exec *exec, int value)
 const float *ln_exec_gradient(const ln_exec *exec, int value)
 {
     return at(exec, exec->plan->grad_at[value]);
+}
+
+const double *ln_exec_absorbed(const ln_exec *exec)
+{
+    return at(exec, exec->plan->absorbed_at);
 }
 
 float *ln_exec_parameter_gradient(ln_exec *exec, int value)

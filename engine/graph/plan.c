@@ -280,9 +280,16 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
                     take(&plan->bytes, gradient_bytes(plan, options->gradients[i]));
     }
     status = ln_plan_prepare(plan, err);
-    for (int i = 0; i < plan->graph->node_count && !status; i++)
-        if (plan->nodes[i].run && plan->nodes[i].step.scratch_bytes > scratch)
-            scratch = plan->nodes[i].step.scratch_bytes;
+    for (int i = 0; i < plan->graph->node_count && !status; i++) {
+        const ln_planned *planned = &plan->nodes[i];
+        const ln_rule *rule = planned->rule;
+        const size_t own = rule && rule->scratch ? rule->scratch(rule, &planned->step) : 0;
+        const size_t bytes = planned->run ? ln_plan_layer_scratch(planned) + own : 0;
+        scratch = bytes > scratch ? bytes : scratch;
+    }
+    plan->absorbed_at = options->composite && options->composite->relevance
+                            ? take(&plan->bytes, (size_t)plan->rows * sizeof(double))
+                            : LN_NOWHERE;
     plan->scratch_at = take(&plan->bytes, scratch);
     place_statistics(plan);
     return status;
@@ -316,8 +323,11 @@ void ln_plan_free(ln_plan *plan)
         return;
     const ln_graph *graph = plan->graph;
     for (int i = 0; graph && plan->nodes && i < graph->node_count; i++)
-        if (graph->nodes[i].layer->release && plan->nodes[i].step.node)
-            graph->nodes[i].layer->release(&plan->nodes[i].step);
+        if (plan->nodes[i].step.node) {
+            ln_plan_free_variants(plan, &plan->nodes[i]);
+            if (graph->nodes[i].layer->release)
+                graph->nodes[i].layer->release(&plan->nodes[i].step);
+        }
     for (int i = 0; graph && plan->fixed && i < graph->value_count; i++)
         ln_tensor_release(plan->fixed[i]);
     ln_free(plan->shapes);

@@ -44,6 +44,8 @@ const void *ln_exec_value(const ln_exec *exec, int value);
 float *ln_exec_seed(ln_exec *exec, int value);
 ln_status ln_exec_backward(ln_exec *exec, ln_error *err);
 const float *ln_exec_gradient(const ln_exec *exec, int value);
+/* Of a composite of relevance, after backward: what its rules lost, one sum a row; else NULL. */
+const double *ln_exec_absorbed(const ln_exec *exec);
 /* Training: gradient of a trainable constant, summed over the rows of the pass; zeroed by
  * ln_exec_forward. seed, number, first_row as in ln_pass. */
 float *ln_exec_parameter_gradient(ln_exec *exec, int value);

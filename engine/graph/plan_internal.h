@@ -12,12 +12,13 @@ typedef enum ln_send { LN_SEND_NOTHING, LN_SEND_WRITE, LN_SEND_ADD } ln_send;
 /* One node of the graph in the plan; nodes that are not needed have run = false. */
 typedef struct ln_planned {
     ln_step step;
-    bool run;            /* in the forward pass */
-    bool back;           /* its gradient is passed on */
-    bool train;          /* its parameters' gradients are wanted */
-    const ln_rule *rule; /* in place of the layer's backward, or NULL */
-    ln_send *send;       /* one an input */
-    size_t *aside;       /* LN_SEND_ADD: offset in the arena where the gradient is written first */
+    bool run;             /* in the forward pass */
+    bool back;            /* its gradient is passed on */
+    bool train;           /* its parameters' gradients are wanted */
+    const ln_rule *rule;  /* in place of the layer's backward, or NULL */
+    ln_variant *variants; /* the rule's, or NULL */
+    ln_send *send;        /* one an input */
+    size_t *aside;        /* LN_SEND_ADD: offset in the arena where the gradient is written first */
     size_t statistics_at, back_statistics_at; /* of a batch; LN_NOWHERE: the layer has none */
 } ln_planned;
 
@@ -38,7 +39,8 @@ struct ln_plan {
     size_t *grad_at;    /* one a value: offset of its gradient */
     size_t parameters_at, parameters_bytes; /* gradients of trainable constants */
     size_t scratch_at;
-    size_t bytes; /* of the arena of an execution */
+    size_t absorbed_at; /* double a row, of relevance; LN_NOWHERE: not wanted */
+    size_t bytes;       /* of the arena of an execution */
 };
 
 /* Whether a plan computes the node once. */
@@ -52,5 +54,11 @@ ln_status ln_plan_prepare(ln_plan *plan, ln_error *err);
 
 /* The constants' data among a node's inputs, NULL for the others (room for input_count). */
 void ln_plan_constants(const ln_plan *plan, const ln_node *node, const void **out);
+
+/* The variants of a node that a rule computes with, once; and the scratch of the layer, theirs too: a
+ * rule's own begins behind it. */
+ln_status ln_plan_make_variants(ln_plan *plan, ln_planned *planned, ln_error *err);
+void ln_plan_free_variants(const ln_plan *plan, ln_planned *planned);
+size_t ln_plan_layer_scratch(const ln_planned *planned);
 
 #endif

@@ -78,6 +78,8 @@ ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
             planned->step.rows =
                 planned->step.out_shape[0].rank > 0 ? planned->step.out_shape[0].dims[0] : 1;
         ln_status status = prepare_node(plan, planned, err);
+        if (!status)
+            status = ln_plan_make_variants(plan, planned, err);
         if (!status && fixed)
             status = compute_fixed(plan, planned, err);
         if (status) {

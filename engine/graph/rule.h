@@ -1,15 +1,30 @@
-/* Rules: what LRP, DeepLIFT, guided backpropagation and their kin change of the backward pass. The
- * walker asks the composite for each node; where it answers a rule, the rule's backward runs in
- * place of the layer's, with the same pass. A rule calls the layer's own VJP (pass->step->node->
- * layer->backward) with inputs, weights or gradients of its making. */
+/* Rules as data: what LRP, DeepLIFT, guided backpropagation and their kin change of the backward
+ * pass. The walker (exec.c) is one and the same; a composite says which node has which rule, and a
+ * rule says how what stands at a node's outputs becomes what stands at its inputs. It may call the
+ * layer's own product with other values, and with other weights: a *variant* of the node has constants
+ * of the rule's making (the positive weights, no bias ...), which the layer packs once a plan, as it
+ * does its own. */
 #ifndef LN_RULE_H
 #define LN_RULE_H
 
 #include "graph/graph.h"
 
+/* The node with other constants: passes over it take `step` and, from input 1 on, `in`. */
+typedef struct ln_variant {
+    ln_step step;
+    const void **in; /* one an input: the variant's constants; entry 0 is the rule's to set */
+} ln_variant;
+
 typedef struct ln_rule {
     const char *name;
     double parameters[4]; /* epsilon, gamma, alpha, beta, low, high ...: as the rule says */
+    int variants;         /* how many it computes with */
+    /* Constant input `input` (1: the weight, 2: the bias ...) of variant `variant`: `count` numbers
+     * from those of the node. NULL: no variants. */
+    void (*vary)(const struct ln_rule *rule, int variant, int input, const float *values,
+                 int64_t count, float *out);
+    /* Bytes of pass->rule_scratch for rows of the step; NULL: none. */
+    size_t (*scratch)(const struct ln_rule *rule, const ln_step *step);
     /* Writes pass->in_grad from pass->in, ->out, ->out_grad. */
     ln_status (*backward)(const struct ln_rule *rule, const ln_pass *pass, ln_error *err);
 } ln_rule;
@@ -18,6 +33,9 @@ typedef struct ln_rule {
 typedef struct ln_composite {
     const char *name;
     const void *context;
+    /* What runs backward is relevance: it starts from the explained output's value, not from 1, and
+     * rules note what they lose in pass->absorbed. */
+    bool relevance;
     /* The rule for this node, NULL for the plain gradient. `position` counts nodes with
      * LN_LAYER_LINEAR from 0; -1 for others. A layer for which the method is not defined is an
      * error (LN_EUNSUPPORTED); the plan puts operator and node before its words. */

@@ -15,6 +15,7 @@
 
 struct ln_node;
 struct ln_graph;
+struct ln_variant;
 
 /* One node in a plan: concrete shapes and what `prepare` made (packed weights ...). Shared, read
  * only, by all workers. */
@@ -49,6 +50,9 @@ typedef struct ln_pass {
     int64_t first_row;            /* training: place of the first row in the batch */
     double *statistics;           /* training: step->statistics numbers, see ln_layer.collect */
     double *back_statistics;      /* the same for backward */
+    const struct ln_variant *variants; /* of a rule: the node with other constants (graph/rule.h) */
+    void *rule_scratch;                /* of a rule: as many bytes as it asked for, 64-aligned */
+    double *absorbed;                  /* of relevance: what rules lost, one sum a row; or NULL */
 } ln_pass;
 
 #define LN_LAYER_LINEAR 1u     /* linear in its first input given the parameters (dense, conv) */

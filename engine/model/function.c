@@ -33,6 +33,7 @@ struct ln_function {
     int output;      /* the value that is explained */
     int64_t outputs; /* its numbers a row */
     bool gradient;
+    bool relevance; /* backward starts from the explained output, not from 1 */
     int *gradients; /* inputs whose gradients are asked for */
     int gradient_count;
 };
@@ -206,6 +207,7 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
         return ln_fail_memory(err, sizeof *function);
     function->model = ln_model_retain(model);
     function->gradient = options->gradient;
+    function->relevance = options->composite && options->composite->relevance;
     function->rows = options->rows;
     ln_status status = apply_link(function, options->link, err);
     if (!status) {
@@ -358,9 +360,10 @@ ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, flo
     return LN_OK;
 }
 
-/* One pass forward and back. */
+/* One pass forward and back. `absorbed` is NULL but for relevance. */
 static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_target *targets,
-                               int64_t rows, double *value, float *gradient, ln_error *err)
+                               int64_t rows, double *value, float *gradient, double *absorbed,
+                               ln_error *err)
 {
     const ln_function *function = runner->function;
     const ln_model *model = function->model;
@@ -373,7 +376,7 @@ static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_targe
     for (int64_t r = 0; r < rows; r++) {
         const int64_t at = r * function->outputs + targets[r].index;
         assert(targets[r].index >= 0 && targets[r].index < function->outputs);
-        seed[at] = (float)targets[r].scale;
+        seed[at] = (float)targets[r].scale * (function->relevance ? y[at] : 1);
         if (value)
             value[r] = targets[r].offset + targets[r].scale * (double)y[at];
     }
@@ -387,19 +390,28 @@ static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_targe
         for (int64_t r = 0; r < rows && function->graph->values[input].dtype != LN_F32; r++)
             memset(to + r * model->width, 0, (size_t)width * sizeof *to);
     }
+    if (absorbed && !status)
+        memcpy(absorbed, ln_exec_absorbed(exec), (size_t)rows * sizeof *absorbed);
     return status;
 }
 
 ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target *targets,
                              int64_t rows, double *value, float *gradient, ln_error *err)
 {
+    return ln_runner_relevance(runner, x, targets, rows, value, gradient, NULL, err);
+}
+
+ln_status ln_runner_relevance(ln_runner *runner, const float *x, const ln_target *targets,
+                              int64_t rows, double *value, float *relevance, double *absorbed,
+                              ln_error *err)
+{
     const int64_t width = runner->function->model->width;
     assert(runner->function->gradient);
     for (int64_t first = 0, count; first < rows; first += count) {
         count = pass_rows(runner, rows - first);
-        ln_status status =
-            pass_gradient(runner, x + first * width, targets + first, count,
-                          value ? value + first : NULL, gradient + first * width, err);
+        ln_status status = pass_gradient(runner, x + first * width, targets + first, count,
+                                         value ? value + first : NULL, relevance + first * width,
+                                         absorbed ? absorbed + first : NULL, err);
         if (status)
             return status;
     }

@@ -93,6 +93,12 @@ ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, flo
 ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target *targets,
                              int64_t rows, double *value, float *gradient, ln_error *err);
 
+/* The same with a composite of relevance (rule.h): relevance (rows, width) that starts from scale *
+ * output, and what the rules lost of it, one number a row (`absorbed`, may be NULL). */
+ln_status ln_runner_relevance(ln_runner *runner, const float *x, const ln_target *targets,
+                              int64_t rows, double *value, float *relevance, double *absorbed,
+                              ln_error *err);
+
 /* Whole tensors: x (N, width) -> (N, outputs) f32 on the link, in chunks over the pool. */
 ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln_pool *pool,
                            ln_tensor **out, ln_error *err);

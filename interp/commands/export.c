@@ -41,7 +41,7 @@ static void add_plain(ln_text *text, const char *label)
 {
     for (const char *c = label; *c; c++) {
         bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-                     (*c >= '0' && *c <= '9') || *c == '_' || *c == '-';
+                     (*c >= '0' && *c <= '9') || *c == '_' || *c == '-' || (*c == '.' && c > label);
         ln_text_addn(text, plain ? c : "_", 1);
     }
 }

@@ -32,7 +32,7 @@ function pictures.draw(store, runs, context, options)
     drawing.options = maps and { scale = "own", colours = "auto" } or { top = 15 }
     local chart = maps and grid.chart or require "plot/importance_bar"
     local canvas <close> = chart(drawing)
-    local path = ("%s/%s.png"):format(options.output, (label:gsub("[^%w_-]", "_")))
+    local path = ("%s/%s.png"):format(options.output, (label:gsub("[^%w_.-]", "_")))
     core.draw_save(canvas, path, "png")
     if options.format ~= "json" and not options.quiet then
       core.print(count == 0 and "\n" or "", path, "\n")

@@ -12,18 +12,12 @@
 static void words_are_found_by_name(void **state)
 {
     (void)state;
-    static const char *const wanted[] = {
-        "saliency",         "input_x_gradient", "integrated_gradients", "guided_backprop",
-        "feature_ablation", "occlusion",        "random_attribution"};
-    size_t count = 0;
-    for (const ln_explainer *const *entry = ln_explainers; *entry; entry++, count++) {
+    for (const ln_explainer *const *entry = ln_explainers; *entry; entry++) {
         const ln_word *word = &(*entry)->word;
-        assert_string_equal(word->name, wanted[count]);
         assert_ptr_equal(ln_explainer_find(word->name), *entry);
         assert_true(word->summary[0] && word->formula[0] && word->source[0] && (*entry)->cost[0]);
         assert_true((*entry)->version >= 1 && (*entry)->run);
     }
-    assert_int_equal(count, sizeof wanted / sizeof wanted[0]);
     assert_null(ln_explainer_find("salience"));
     assert_null(ln_explainer_find(""));
 }
@@ -45,7 +39,7 @@ static void flags_match_parameters(void **state)
         }
         assert_int_equal(baseline, ((*entry)->flags & LN_TAKES_BASELINE) != 0);
         assert_int_equal(groups, ((*entry)->flags & LN_TAKES_GROUPS) != 0);
-        assert_int_equal(tolerance, ((*entry)->flags & LN_COMPLETE) != 0);
+        assert_int_equal(tolerance, ((*entry)->flags & (LN_COMPLETE | LN_CONSERVES)) != 0);
     }
 }
 

@@ -301,8 +301,8 @@ static ln_status assign_doubled(const ln_composite *composite, const ln_graph *g
 
 static void a_rule_may_change_the_weights(void **state)
 {
-    const ln_rule rule = {"doubled", {2}, with_doubled_weights};
-    const ln_composite composite = {"doubled", &rule, assign_doubled};
+    const ln_rule rule = {.name = "doubled", .parameters = {2}, .backward = with_doubled_weights};
+    const ln_composite composite = {.name = "doubled", .context = &rule, .assign = assign_doubled};
     (void)state;
     for (int c = 0; c < 4; c++) {
         layer_bed bed = layer_bed_make(&cases[c]);

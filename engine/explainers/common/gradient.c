@@ -38,6 +38,6 @@ ln_status ln_gradient_run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
         memcpy(x + i * width, rows + job->request->items[chunk->first + i].row * width,
                (size_t)width * sizeof *x);
     chunk->evaluations += 2 * chunk->count;
-    return ln_runner_gradient(chunk->runner, x, job->targets + chunk->first, chunk->count,
-                              chunk->out->output, chunk->out->values, err);
+    return ln_runner_relevance(chunk->runner, x, job->targets + chunk->first, chunk->count,
+                               chunk->out->output, chunk->out->values, chunk->out->absorbed, err);
 }

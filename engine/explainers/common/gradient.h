@@ -8,7 +8,7 @@
 ln_status ln_gradient_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err);
 
 /* One forward and one backward pass over the chunk's rows: their gradient (by the job's rules) into
- * chunk->out->values, the explained numbers into ->output. After it, ln_gradient_rows(job, chunk)
+ * chunk->out->values, the explained numbers into ->output, what relevance rules lost into ->absorbed. After it, ln_gradient_rows(job, chunk)
  * are the rows themselves, (count, width). */
 ln_status ln_gradient_run(const ln_job *job, ln_job_chunk *chunk, ln_error *err);
 const float *ln_gradient_rows(const ln_job *job, const ln_job_chunk *chunk);

@@ -1,0 +1,106 @@
+#include "explainers/common/kinds.h"
+
+#include <string.h>
+
+#include "layers/attributes.h"
+
+/* Words that begin so are of one kind whatever their number of axes: "avg_pool" of avg_pool2d. */
+static const struct {
+    const char *word;
+    ln_kind kind;
+} sorted[] = {
+    {"batch_norm", LN_KIND_AFFINE},
+    {"avg_pool", LN_KIND_SUM},
+    {"adaptive_avg_pool", LN_KIND_SUM},
+    {"add", LN_KIND_SUM},
+    {"sub", LN_KIND_SUM},
+    {"cumsum", LN_KIND_SUM},
+    {"resize", LN_KIND_SUM},
+    {"max_pool", LN_KIND_CHOICE},
+    {"adaptive_max_pool", LN_KIND_CHOICE},
+    {"maximum", LN_KIND_CHOICE},
+    {"minimum", LN_KIND_CHOICE},
+    {"dropout", LN_KIND_ROUTE},
+    {"expand", LN_KIND_ROUTE},
+    {"repeat", LN_KIND_ROUTE},
+    {"tile", LN_KIND_ROUTE},
+    {"gather", LN_KIND_ROUTE},
+    {"gather_elements", LN_KIND_ROUTE},
+    {"gather_nd", LN_KIND_ROUTE},
+    {"trilu", LN_KIND_ROUTE},
+    {"embedding", LN_KIND_ROUTE},
+    {"softmax", LN_KIND_SOFTMAX},
+};
+
+/* "max_pool2d" is "max_pool" with a number of axes. */
+static bool is_word(const char *name, const char *word)
+{
+    const size_t length = strlen(word);
+    if (strncmp(name, word, length) != 0)
+        return false;
+    const char *rest = name + length;
+    return !*rest || (rest[0] >= '1' && rest[0] <= '3' && rest[1] == 'd' && !rest[2]);
+}
+
+/* Inputs that depend on the network's own. */
+static int live_inputs(const ln_graph *graph, const ln_node *node)
+{
+    int count = 0;
+    for (int i = 0; i < node->input_count; i++)
+        count += node->inputs[i] >= 0 && !graph->values[node->inputs[i]].fixed;
+    return count;
+}
+
+static bool same_elements(const ln_graph *graph, const ln_node *node)
+{
+    return ln_shape_equal(&graph->values[node->inputs[0]].shape,
+                          &graph->values[node->outputs[0]].shape);
+}
+
+static ln_kind kind_of_reduction(const ln_node *node)
+{
+    const ln_reduce_attributes *own = node->attributes;
+    if (own->operation == LN_REDUCE_sum || own->operation == LN_REDUCE_mean)
+        return LN_KIND_SUM;
+    if (own->operation == LN_REDUCE_max || own->operation == LN_REDUCE_min)
+        return LN_KIND_CHOICE;
+    return LN_KIND_OTHER;
+}
+
+/* Arithmetic of two values, by how many of them are live and where. */
+static ln_kind kind_of_arithmetic(const ln_graph *graph, const ln_node *node, const char *word)
+{
+    const int live = live_inputs(graph, node);
+    const bool first = node->inputs[0] >= 0 && !graph->values[node->inputs[0]].fixed;
+    if (strcmp(word, "mul") == 0 || strcmp(word, "matmul") == 0 || strcmp(word, "einsum") == 0)
+        return live == 1 ? LN_KIND_SCALE : LN_KIND_PRODUCT;
+    if (strcmp(word, "div") == 0)
+        return live == 2 ? LN_KIND_QUOTIENT : first ? LN_KIND_SCALE : LN_KIND_FUNCTION;
+    const bool function = strcmp(word, "pow") == 0 || strcmp(word, "prelu") == 0;
+    if (function && live == 1 && first && same_elements(graph, node))
+        return LN_KIND_FUNCTION;
+    return LN_KIND_OTHER;
+}
+
+bool ln_kind_is_convolution(const ln_node *node)
+{
+    return strncmp(node->layer->word.name, "conv", 4) == 0;
+}
+
+ln_kind ln_kind_of(const ln_graph *graph, const ln_node *node)
+{
+    const char *word = node->layer->word.name;
+    const unsigned flags = node->layer->flags;
+    if (flags & LN_LAYER_LINEAR)
+        return LN_KIND_LINEAR;
+    if (flags & LN_LAYER_ACTIVATION)
+        return LN_KIND_FUNCTION;
+    if (flags & LN_LAYER_SHAPE)
+        return LN_KIND_ROUTE;
+    if (strcmp(word, "reduce") == 0)
+        return kind_of_reduction(node);
+    for (size_t i = 0; i < sizeof sorted / sizeof *sorted; i++)
+        if (is_word(word, sorted[i].word))
+            return sorted[i].kind;
+    return kind_of_arithmetic(graph, node, word);
+}

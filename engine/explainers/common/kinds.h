@@ -1,0 +1,27 @@
+/* What kind of node a rule has to do with: the one place where explainers that put rules in place of
+ * gradients (lrp, deeplift) sort the layers. A layer that is not sorted here is LN_KIND_OTHER, for
+ * which such a method has no rule. */
+#ifndef LN_EXPLAINERS_KINDS_H
+#define LN_EXPLAINERS_KINDS_H
+
+#include "graph/graph.h"
+
+typedef enum ln_kind {
+    LN_KIND_LINEAR,   /* weights of its own, linear in its input: dense, convolutions */
+    LN_KIND_AFFINE,   /* scale and shift of its own an element: batch normalisation */
+    LN_KIND_FUNCTION, /* of one live value, element by element: relu, exp, x^2 */
+    LN_KIND_SUM,      /* linear in its live values, without weights: add, mean, average pooling */
+    LN_KIND_SCALE,    /* one live value times or over constants */
+    LN_KIND_PRODUCT,  /* linear in each of two live values or more: mul, matmul, einsum */
+    LN_KIND_QUOTIENT, /* of two live values */
+    LN_KIND_CHOICE,   /* each result is one of the values: max pooling, maximum */
+    LN_KIND_ROUTE,    /* moves, copies or drops elements: reshape, concat, slice */
+    LN_KIND_SOFTMAX,
+    LN_KIND_OTHER,
+} ln_kind;
+
+ln_kind ln_kind_of(const ln_graph *graph, const ln_node *node);
+/* Whether the node has weights and is a convolution, transposed or not. */
+bool ln_kind_is_convolution(const ln_node *node);
+
+#endif
