@@ -1,5 +1,5 @@
-/* What running a stored run again needs of the engine: how tensors differ, pieces that are kept, files
- * that a store carries. */
+/* What running a stored run again needs of the engine: how tensors differ, pieces that are kept,
+ * a folder for temporary files. */
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "interp.h"
 #include "tensor/difference.h"
@@ -78,38 +77,6 @@ static int store_keep_piece(lua_State *L)
     return 1;
 }
 
-/* store_write_file(store, sha256, path): the content of a file that the store carries, checked */
-static int store_write_file(lua_State *L)
-{
-    ln_store *store = ln_check_store(L, 1);
-    const char *sha256 = luaL_checkstring(L, 2), *path = luaL_checkstring(L, 3);
-    const ln_cell param = {
-        .column = "sha256", .type = LN_CELL_TEXT, .data = sha256, .bytes = strlen(sha256)};
-    const ln_query_options options = {.params = &param, .param_count = 1};
-    ln_error err = {0};
-    ln_query *query = NULL;
-    bool more = false;
-    ln_status status =
-        ln_query_new(store, "SELECT data FROM file WHERE sha256 = :sha256", &options, &query, &err);
-    if (status == LN_OK)
-        status = ln_query_next(query, &more, &err);
-    if (status == LN_OK) {
-        const ln_cell data = more ? ln_query_cell(query, 0) : (ln_cell){0};
-        uint8_t digest[LN_SHA256_BYTES];
-        char hex[LN_SHA256_HEX];
-        ln_sha256(data.data, data.bytes, digest);
-        ln_sha256_hex(digest, hex);
-        status = more && strcmp(hex, sha256) == 0
-                     ? ln_file_write(path, data.data, data.bytes, &err)
-                     : ln_fail(&err, LN_ESTORE,
-                               "the store is damaged: the file of hash %s that it "
-                               "carries has another content",
-                               sha256);
-    }
-    ln_query_free(query);
-    return status ? ln_raise(L, &err) : 0;
-}
-
 /* folder_scratch() -> the path of a new, empty folder of ours */
 static int folder_scratch(lua_State *L)
 {
@@ -142,13 +109,9 @@ static int folder_remove(lua_State *L)
 void ln_bind_again(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"tensor_sha256", tensor_sha256},
-        {"tensor_difference", tensor_difference},
-        {"store_keep_piece", store_keep_piece},
-        {"store_write_file", store_write_file},
-        {"folder_scratch", folder_scratch},
-        {"folder_remove", folder_remove},
-        {NULL, NULL},
+        {"tensor_sha256", tensor_sha256},       {"tensor_difference", tensor_difference},
+        {"store_keep_piece", store_keep_piece}, {"folder_scratch", folder_scratch},
+        {"folder_remove", folder_remove},       {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

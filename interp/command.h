@@ -30,6 +30,8 @@ typedef struct ln_options {
     bool quiet;           /* --quiet: no progress, and of run only verdicts */
     bool trace;           /* --trace: Lua tracebacks */
     bool dry_run;         /* --dry-run */
+    const char *from;     /* --from FILE.db: the run is in that store; or NULL */
+    bool with_data;       /* --with-data: a bundle carries the files that the run read */
     const char *resume;   /* --resume RUN: continue this one; or NULL */
     bool needed;          /* --needed: leave out runs that the store has already */
     bool confine;         /* --confine: files only below the script's folder ... */

@@ -14,6 +14,7 @@
     X(query)                                                                                       \
     X(compare)                                                                                     \
     X(reproduce)                                                                                   \
+    X(import)                                                                                      \
     X(export)                                                                                      \
     X(verify)                                                                                      \
     X(tag)                                                                                         \

@@ -305,6 +305,7 @@ int ln_core_open(lua_State *L)
     ln_bind_draw(L);
     ln_bind_export(L);
     ln_bind_again(L);
+    ln_bind_bundle(L);
     ln_bind_environment(L);
     return 1;
 }

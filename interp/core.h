@@ -30,7 +30,8 @@ void ln_bind_store(lua_State *L);
 void ln_bind_log(lua_State *L);
 void ln_bind_draw(lua_State *L);
 void ln_bind_export(lua_State *L);
-void ln_bind_again(lua_State *L); /* bind_again.c: reproduce and resume */
+void ln_bind_again(lua_State *L);  /* bind_again.c: reproduce and resume */
+void ln_bind_bundle(lua_State *L); /* bind_bundle.c: stores that travel */
 void ln_bind_environment(lua_State *L);
 
 #endif

@@ -196,6 +196,8 @@ static void push_options(lua_State *L, const ln_options *options)
     set_text(L, "format", options->format);
     set_text(L, "output", options->output);
     set_text(L, "resume", options->resume);
+    set_text(L, "from", options->from);
+    set_flag(L, "with_data", options->with_data);
     set_flag(L, "quiet", options->quiet);
     set_flag(L, "trace", options->trace);
     set_flag(L, "dry_run", options->dry_run);

@@ -53,6 +53,14 @@ function command.reproduce(options)
   return require("reproduce").main(options)
 end
 
+function command.export_bundle(options)
+  return require("bundle").export(options)
+end
+
+function command.import(options)
+  return require("bundle").import(options)
+end
+
 function command.export_pictures(options)
   return require("pictures").export(options)
 end

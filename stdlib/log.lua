@@ -19,6 +19,7 @@ local function transaction(store, write)
   core.store_commit(store)
   return result
 end
+log.transaction = transaction
 
 -- ------------------------------------------------------------------------ resolved configuration
 

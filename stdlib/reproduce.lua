@@ -24,9 +24,14 @@ WITH used(id, what) AS (
 SELECT t.id, min(u.what) AS what, lower(hex(t.sha256)) AS sha256
 FROM used u JOIN tensor t ON t.id = u.id GROUP BY t.id ORDER BY t.id]]
 
--- Tensors whose numbers are not those that were stored: lines for the verdict.
-local function changed_tensors(store, run)
+-- Sources and tensors that are not what was stored: lines for the verdict.
+local function changed_content(store, run)
   local lines = {}
+  for _, source in ipairs(run.sources) do
+    if core.sha256(source.text) ~= source.sha256 then
+      lines[#lines + 1] = ("the stored text of %s does not have its hash"):format(source.path)
+    end
+  end
   for _, row in ipairs(core.store_rows(store, TENSORS, { run = run.id })) do
     local ok, tensor = pcall(core.store_get_tensor, store, row.id)
     if not ok and fail.interrupted(tensor) then error(tensor, 0) end
@@ -90,7 +95,7 @@ local function run_again(store, run, options, moved)
 end
 
 local function compared(store, run, options, moved)
-  local lines = changed_tensors(store, run)
+  local lines = changed_content(store, run)
   if #lines > 0 then return { lines = lines } end
   local again, wrong = run_again(store, run, options, moved)
   if not again then return { wrong = wrong } end
@@ -170,8 +175,14 @@ end
 
 function reproduce.main(options)
   fail.trace = options.trace
+  local name = options.operands[1]
+  if options.from and not core.file_exists(options.from) then
+    fail.raise { status = 4, field = "--from", message = ("there is no store '%s'"):format(options.from) }
+  end
   local store <close> = core.store(options.db, "write")
-  return reproduce_one(store, core.store_find_run(store, options.operands[1]), options)
+  local id = options.from and require("bundle").take(options.from, store, name)
+    or core.store_find_run(store, name)
+  return reproduce_one(store, id, options)
 end
 
 return reproduce

@@ -82,32 +82,44 @@ local function hash_at(path)
   return ok and sha256 or nil
 end
 
--- Writes a file's content, which the store carries, below `folder`; its path there.
-local function write_out(store, file, folder)
-  local path = ("%s/%s/%s"):format(folder, file.sha256, file.path:match("[^/]+$"))
-  core.folder_make(folder_of(path))
-  core.store_write_file(store, file.sha256, path)
-  return path
-end
-
 local CARRIED = "SELECT 1 AS yes FROM file WHERE sha256 = :sha256"
 
--- Looks at every file that the run read. Returns what is missing or changed, { role, path, sha256,
--- found (a hash, or nil: missing) } each. What the store carries is read from there where the file on
--- the disk is not what it was: `moved` gets the path of a copy in a folder that `make_folder` makes.
-function stored.check_files(store, run, moved, make_folder)
-  local wrong = {}
+local function carried(store, file)
+  return #core.store_rows(store, CARRIED, { sha256 = file.sha256 }) > 0
+end
+
+-- Writes the files that the store carries below `folder`, with their whole paths, so that what lies side by
+-- side stays so: `moved` gets the new place of each, and of the folders that hold it (images are read by
+-- folder, a model's data beside it).
+local function write_out(store, run, folder, moved)
   for _, file in ipairs(run.files) do
-    local found = hash_at(file.path)
-    if found ~= file.sha256 then
-      if #core.store_rows(store, CARRIED, { sha256 = file.sha256 }) > 0 then
-        moved[file.path] = write_out(store, file, make_folder())
-        arrays.moved[moved[file.path]] = file.path
-      else
-        wrong[#wrong + 1] = { role = file.role, path = file.path, sha256 = file.sha256, found = found }
-      end
+    if carried(store, file) then
+      local path = file.path
+      core.folder_make(folder_of(folder .. path))
+      core.store_write_file(store, file.sha256, folder .. path)
+      repeat
+        moved[path] = folder .. path
+        arrays.moved[folder .. path] = path
+        path = folder_of(path)
+      until path == "/" or moved[path]
     end
   end
+end
+
+-- Looks at every file that the run read. Returns what is missing or changed, { role, path, sha256,
+-- found (a hash, or nil: missing) } each. Where a file on the disk is not what it was and the store
+-- carries it, all files that it carries are read from copies, in a folder that `make_folder` makes.
+function stored.check_files(store, run, moved, make_folder)
+  local wrong, any = {}, false
+  for _, file in ipairs(run.files) do
+    local found = hash_at(file.path)
+    if found ~= file.sha256 and carried(store, file) then
+      any = true
+    elseif found ~= file.sha256 then
+      wrong[#wrong + 1] = { role = file.role, path = file.path, sha256 = file.sha256, found = found }
+    end
+  end
+  if any and #wrong == 0 then write_out(store, run, make_folder(), moved) end
   return wrong
 end
 

@@ -233,6 +233,23 @@ typedef void (*ln_finding_fn)(void *context, const char *severity, const char *t
 ln_status ln_store_verify(ln_store *store, int64_t run, ln_finding_fn each, void *context,
                           int64_t *checked, ln_error *err);
 
+/* --- other stores ---------------------------------------------------------------------------- */
+
+/* What became of a run that was to be copied. */
+typedef struct ln_copied {
+    int64_t from, to; /* its numbers there and here; to 0: it was left out */
+    bool added;       /* false: it was here already, by its uuid */
+    bool running;     /* it is still running there, and was left out */
+} ln_copied;
+typedef void (*ln_copied_fn)(void *context, const ln_copied *copied);
+/* Copies runs (NULL: all, in their order) and what they refer to, equal content once; in one
+ * transaction of `to`. Pictures stay where they are. */
+ln_status ln_store_copy(ln_store *from, ln_store *to, const int64_t *runs, int count,
+                        ln_copied_fn each, void *context, ln_error *err);
+
+/* Makes a store a single file, to be sent: journal_mode DELETE, nothing beside it once it is closed. */
+ln_status ln_store_seal(ln_store *store, ln_error *err);
+
 /* The allocator of SQLite is ours (counted against --memory); once, before the first open. */
 void ln_store_configure(void);
 

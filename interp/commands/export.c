@@ -261,6 +261,10 @@ static int run(const ln_options *options, ln_error *err)
     const char *format = options->format ? options->format : "npy";
     if (!e.dir || !e.dir[0])
         return ln_usage(options, err, "'lunette export' needs -o DIR, where the files go");
+    if (options->with_data && strcmp(format, "db") != 0)
+        return ln_usage(options, err, "--with-data goes with --format db");
+    if (strcmp(format, "db") == 0)
+        return ln_host_main(options, "command", "export_bundle", err);
     if (strcmp(format, "png") == 0)
         return ln_host_main(options, "command", "export_pictures", err);
     if (strcmp(format, "safetensors") == 0)
@@ -291,7 +295,7 @@ const ln_command ln_command_export = {
     .operands = "RUN",
     .min_operands = 1,
     .max_operands = 1,
-    .options = "db output format",
+    .options = "db output format with-data",
     .notes = notes,
     .summary = "write a run's attributions and predictions as npy, csv or png",
     .details =

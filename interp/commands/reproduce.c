@@ -10,6 +10,7 @@ static int run(const ln_options *options, ln_error *err)
 
 static const ln_option_note notes[] = {
     {"quiet", "", "the verdict only"},
+    {"from", "FILE.db", "RUN is in that store: it is imported into this one, and run again here"},
     {NULL, NULL, NULL},
 };
 
@@ -18,7 +19,7 @@ const ln_command ln_command_reproduce = {
     .operands = "RUN",
     .min_operands = 1,
     .max_operands = 1,
-    .options = "db threads",
+    .options = "db threads from",
     .notes = notes,
     .summary = "run a stored run again and compare every number",
     .details =
@@ -34,6 +35,9 @@ const ln_command ln_command_reproduce = {
         "                              greatest difference\n"
         "  differs                     and what differs first; exit status 3\n"
         "  inputs missing or changed   and which, with both hashes; nothing is run; exit status 4\n"
+        "`lunette reproduce last --from bundle.db` reproduces what somebody else ran; files that "
+        "the\n"
+        "bundle carries need not be on this machine.\n"
         "--threads may be another than it was: results do not depend on it.",
     .run = run,
 };
