@@ -39,7 +39,7 @@ ISA_TESTS = kernels graph layers model train explainers judges
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all help setup setup-checks demo data test test-build test-engine test-lua test-spec \
-        test-conformance deps-check docs-check format format-check lint asan-test fuzz onnx-suite install uninstall \
+        test-conformance reproduce-test resume-test deps-check docs-check format format-check lint asan-test fuzz onnx-suite install uninstall \
         clean FORCE
 
 QUIET = $(if $(filter 0,$(V)),@)
@@ -251,6 +251,13 @@ $(B)/fuzz: $(FUZZ_OBJECTS) $(B)/liblunette.a
 fuzz: ## mutated ONNX, npy, idx, csv, PNG and JPEG files under the sanitizers
 	@$(MAKE) --no-print-directory $(jobs) MODE=asan B=build/asan build/asan/fuzz
 	@build/asan/fuzz $(FUZZ)
+
+reproduce-test: all ## every experiment run and reproduced, with other --threads: the same bits
+	@sh tests/fault/reproduce $(B)/lunette
+
+# RESUME="50 7" picks the number of moments and the seed.
+resume-test: all ## a run killed by signal 9 at 50 random moments and resumed: the same bits
+	@sh tests/fault/resume $(B)/lunette $(RESUME)
 
 # ONNX's backend cases, e.g. Debian's libonnx-testdata; ONNX_CASES picks those whose path has this part.
 ONNX_TESTDATA ?= /usr/share/libonnx-testdata/data

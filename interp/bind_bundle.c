@@ -193,6 +193,15 @@ static int store_seal(lua_State *L)
     return 0;
 }
 
+/* file_write(path, text) */
+static int file_write(lua_State *L)
+{
+    size_t bytes;
+    const char *path = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &bytes);
+    ln_error err = {0};
+    return ln_file_write(path, text, bytes, &err) ? ln_raise(L, &err) : 0;
+}
+
 /* file_rename(from, to) */
 static int file_rename(lua_State *L)
 {
@@ -241,15 +250,11 @@ static int store_broken(lua_State *L)
 void ln_bind_bundle(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"store_copy", store_copy},
-        {"store_write_file", store_write_file},
-        {"store_copy_file", store_copy_file},
-        {"store_take_file", store_take_file},
-        {"store_seal", store_seal},
-        {"store_broken", store_broken},
-        {"file_rename", file_rename},
-        {"file_remove", file_remove},
-        {NULL, NULL},
+        {"store_copy", store_copy},           {"store_write_file", store_write_file},
+        {"store_copy_file", store_copy_file}, {"store_take_file", store_take_file},
+        {"store_seal", store_seal},           {"store_broken", store_broken},
+        {"file_write", file_write},           {"file_rename", file_rename},
+        {"file_remove", file_remove},         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

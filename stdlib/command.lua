@@ -57,6 +57,10 @@ function command.export_bundle(options)
   return require("bundle").export(options)
 end
 
+function command.export_jsonl(options)
+  return require("jsonl").export(options)
+end
+
 function command.import(options)
   return require("bundle").import(options)
 end

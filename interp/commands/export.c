@@ -255,6 +255,16 @@ static ln_status write_all(export *e, ln_error *err)
     return status;
 }
 
+/* Formats that stdlib/command.lua writes. */
+static const struct {
+    const char *format, *function;
+} elsewhere[] = {
+    {"jsonl", "export_jsonl"},
+    {"png", "export_pictures"},
+    {"db", "export_bundle"},
+    {"safetensors", "export_weights"},
+};
+
 static int run(const ln_options *options, ln_error *err)
 {
     export e = {.dir = options->output, .quiet = options->quiet};
@@ -263,15 +273,13 @@ static int run(const ln_options *options, ln_error *err)
         return ln_usage(options, err, "'lunette export' needs -o DIR, where the files go");
     if (options->with_data && strcmp(format, "db") != 0)
         return ln_usage(options, err, "--with-data goes with --format db");
-    if (strcmp(format, "db") == 0)
-        return ln_host_main(options, "command", "export_bundle", err);
-    if (strcmp(format, "png") == 0)
-        return ln_host_main(options, "command", "export_pictures", err);
-    if (strcmp(format, "safetensors") == 0)
-        return ln_host_main(options, "command", "export_weights", err);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcmp(format, elsewhere[i].format) == 0)
+            return ln_host_main(options, "command", elsewhere[i].function, err);
     if (strcmp(format, "npy") != 0 && strcmp(format, "csv") != 0)
         return ln_usage(options, err,
-                        "--format: expected npy, csv, png or safetensors, found '%.60s'", format);
+                        "--format: expected npy, csv, jsonl, png, db or safetensors, found '%.60s'",
+                        format);
     e.csv = strcmp(format, "csv") == 0;
     ln_status status = ln_store_open(options->db, LN_STORE_READ, &e.store, err);
     if (status == LN_OK)
@@ -284,8 +292,8 @@ static int run(const ln_options *options, ln_error *err)
 }
 
 static const ln_option_note notes[] = {
-    {"format", "FORMAT", "npy (default), csv, png or safetensors"},
-    {"output", "DIR", "the folder to write to; it is made where it is missing"},
+    {"format", "FORMAT", "npy (default), csv, jsonl, png, db or safetensors"},
+    {"output", "DIR", "the folder to write to, made where it is missing; of db also a FILE.db"},
     {"quiet", "", "the files are not named"},
     {NULL, NULL, NULL},
 };
@@ -297,13 +305,23 @@ const ln_command ln_command_export = {
     .max_operands = 1,
     .options = "db output format with-data",
     .notes = notes,
-    .summary = "write a run's attributions and predictions as npy, csv or png",
-    .details =
-        "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, "
-        "outputs)\n"
-        "and index.csv, which says which explainer, parameters and rows each file holds. With\n"
-        "--format png: LABEL.ROW.png, a heat map of each sample, where attributions are images,\n"
-        "else LABEL.png, bars of the strongest columns. With --format safetensors:\n"
-        "model.safetensors, the weights of the run's model by name.",
+    .summary = "write a run's arrays, rows, pictures or weights to files, or all of it as a bundle",
+    .details = "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, "
+               "outputs)\n"
+               "and index.csv, which says which explainer, parameters and rows each file holds.\n"
+               "  csv          LABEL.csv: a line an attribution, row and target first, then a "
+               "column a number\n"
+               "  jsonl        LABEL.jsonl, prediction.jsonl, metrics.jsonl: a JSON object a line, "
+               "with all\n"
+               "               that the store says of it\n"
+               "  png          LABEL.ROW.png, a heat map of each sample, where attributions are "
+               "images, else\n"
+               "               LABEL.png, bars of the strongest columns\n"
+               "  db           a bundle: a store with this run alone, which somebody else "
+               "reproduces (`lunette\n"
+               "               reproduce last --from FILE.db`) or imports; --with-data puts in the "
+               "files that\n"
+               "               the run read\n"
+               "  safetensors  model.safetensors, the weights of the run's model by name",
     .run = run,
 };
