@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/text.h"
 #include "graph/graph.h"
 #include "interp.h"
 #include "model/head.h"
@@ -11,7 +12,21 @@
 #include "model/weights.h"
 #include "onnx/onnx.h"
 
-/* model_onnx(path, { head, task }) -> model, { path, sha256, producer, opset } */
+/* Where external data are, each place once, a line each. */
+static void note_external(void *context, const char *location)
+{
+    ln_text *lines = context;
+    const size_t length = strlen(location);
+    for (const char *at = lines->data; at && *at; at = strchr(at, '\n') + 1) {
+        if (strncmp(at, location, length) == 0 && at[length] == '\n') {
+            return;
+        }
+    }
+    ln_text_format(lines, "%s\n", location);
+}
+
+/* model_onnx(path, { head, task }) -> model, { path, sha256, producer, opset, external }: places of
+ * external data, a line each */
 static int model_onnx(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
@@ -22,18 +37,28 @@ static int model_onnx(lua_State *L)
     ln_error err = {0};
     ln_onnx_info info = {0};
     ln_model **slot = ln_new_model(L);
+    const int model = lua_gettop(L);
     ln_graph *graph = NULL;
-    ln_status status = ln_onnx_read(path, NULL, &graph, &info, &err);
+    ln_text external = {0};
+    const ln_onnx_options options = {.external = note_external, .context = &external};
+    ln_status status = ln_onnx_read(path, &options, &graph, &info, &err);
+    if (status == LN_OK && external.failed) {
+        status = ln_fail_memory(&err, external.length);
+    }
     if (status == LN_OK) {
         status = ln_model_new("onnx", graph, head, NULL, (ln_task)task, slot, &err);
     }
     ln_graph_release(graph);
     if (status) {
+        ln_text_free(&external);
         return ln_raise(L, &err);
     }
     char hex[LN_SHA256_HEX];
+    const char *places = external.data ? ln_guard(L, external.data) : "";
     ln_sha256_hex(info.sha256, hex);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, places);
+    lua_setfield(L, -2, "external");
     lua_pushstring(L, path);
     lua_setfield(L, -2, "path");
     lua_pushstring(L, hex);
@@ -42,6 +67,8 @@ static int model_onnx(lua_State *L)
     lua_setfield(L, -2, "producer");
     lua_pushinteger(L, info.opset);
     lua_setfield(L, -2, "opset");
+    lua_pushvalue(L, model);
+    lua_insert(L, -2);
     return 2;
 }
 

@@ -24,13 +24,29 @@ local function task_of(model)
   return "regression"
 end
 
+-- A model file with those that its external data are in; all of them decide what the model is.
+local function with_external(file)
+  if file.external == "" then return file end
+  local folder, hashes = file.path:match("^(.*/)[^/]*$") or "", { file.sha256 }
+  file.files = { { path = file.path, sha256 = file.sha256 } }
+  for place in file.external:gmatch("[^\n]+") do
+    local path = core.absolute(folder .. place)
+    local _, sha256 = core.read_file(path)
+    file.files[#file.files + 1] = { path = path, sha256 = sha256 }
+    hashes[#hashes + 1] = sha256
+  end
+  file.sha256 = core.sha256(table.concat(hashes, " "))
+  return file
+end
+
 local function from_onnx(run)
   local node = run.model
   local function read(task)
     return within(node, "path", core.model_onnx, node.options.path,
       { head = node.options.head, task = task })
   end
-  return read(run.task or task_of(read "regression"))
+  local model, file = read(run.task or task_of(read "regression"))
+  return model, with_external(file)
 end
 
 local function from_network(run, data, train_rows)

@@ -160,7 +160,10 @@ ln_status ln_onnx_symbol_constant(ln_onnx_import *import, ln_onnx_symbol *symbol
 {
     if (symbol->constant)
         return LN_OK;
-    ln_onnx_source source = {.origin = import->origin, .folder = import->options->folder};
+    ln_onnx_source source = {.origin = import->origin,
+                             .folder = import->options->folder,
+                             .external = import->options->external,
+                             .context = import->options->context};
     ln_status status = ln_onnx_decode_tensor(symbol->initializer, &source, &symbol->constant, err);
     if (status) {
         ln_error_prefix(err, "the constant '%s'", ln_bytes_text(symbol->name).at);

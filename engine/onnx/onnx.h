@@ -20,7 +20,10 @@ typedef struct ln_onnx_options {
      * have size 1. */
     bool whole;
     const char *folder; /* external data are looked for below it; NULL: there are none */
-    size_t fold_bytes;  /* what folded constants may take beside 8 times the file; 0: 16 MiB */
+    /* Told of every read from a file of external data, by its path below `folder`; NULL: nobody. */
+    void (*external)(void *context, const char *location);
+    void *context;
+    size_t fold_bytes; /* what folded constants may take beside 8 times the file; 0: 16 MiB */
 } ln_onnx_options;
 
 typedef struct ln_onnx_info {

@@ -102,6 +102,8 @@ ln_status ln_onnx_tensor_label(ln_bytes message, const uint8_t *origin, ln_bytes
 typedef struct ln_onnx_source {
     const uint8_t *origin; /* first byte of the file */
     const char *folder;    /* external data are below it; NULL: there are none */
+    void (*external)(void *context, const char *location); /* of ln_onnx_options */
+    void *context;
     int64_t type;          /* out: the file's type of the numbers */
     size_t external_bytes; /* out: bytes read from other files, all tensors together */
 } ln_onnx_source;

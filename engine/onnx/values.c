@@ -379,6 +379,8 @@ static ln_status read_external(header *from, const element *as, uint64_t wanted,
         ln_onnx_read_external(source->folder, from->file, from->offset, length, bytes, &size, err);
     if (status)
         return status;
+    if (source->external)
+        source->external(source->context, ln_bytes_text(from->file).at);
     source->external_bytes += size;
     from->raw = (ln_bytes){*bytes, size};
     from->has_raw = true;
