@@ -147,7 +147,8 @@ local function merge(from, to, runs)
   end)
 end
 
--- For `reproduce --from`: the run of another store, copied into this one; its number here.
+-- For `reproduce --from`: the run of another store, copied into this one; its number here, and whether it
+-- was not here already.
 function bundle.take(path, to, name)
   local from <close> = open(path)
   local merged = merge(from, to, with_models(from, core.store_find_run(from, name), {}))
@@ -155,7 +156,7 @@ function bundle.take(path, to, name)
   if last.running then
     fail.raise { status = 2, message = ("run %d of '%s' is still running"):format(last.from, path) }
   end
-  return last.to
+  return last.to, last.added
 end
 
 local LINE = [[

@@ -180,9 +180,19 @@ function reproduce.main(options)
     fail.raise { status = 4, field = "--from", message = ("there is no store '%s'"):format(options.from) }
   end
   local store <close> = core.store(options.db, "write")
-  local id = options.from and require("bundle").take(options.from, store, name)
-    or core.store_find_run(store, name)
-  return reproduce_one(store, id, options)
+  if not options.from then return reproduce_one(store, core.store_find_run(store, name), options) end
+  local take = require("bundle").take
+  local id, added = take(options.from, store, name)
+  if added then return reproduce_one(store, id, options) end
+  -- It is here already, by its uuid; what counts is what the other store says of it.
+  local folder <close> = require("scratch").folder()
+  options.db = folder.make() .. "/store.db"
+  local apart <close> = core.store(options.db, "write")
+  if not options.quiet then
+    core.err(("lunette: run %d here is the same run; that of %s is reproduced apart, and not kept\n")
+      :format(id, options.from))
+  end
+  return reproduce_one(apart, take(options.from, apart, name), options)
 end
 
 return reproduce

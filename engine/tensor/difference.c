@@ -8,7 +8,7 @@
 #include "base/error.h"
 
 /* The elements of a row, or of all: their place and number. */
-static ln_status span(const ln_tensor *tensor, int64_t row, const char **data, int64_t *count,
+static ln_status span(const ln_tensor *tensor, int64_t row, const void **data, int64_t *count,
                       ln_error *err)
 {
     *data = tensor->data;
@@ -20,11 +20,11 @@ static ln_status span(const ln_tensor *tensor, int64_t row, const char **data, i
                        (long long)(tensor->shape.rank < 1 ? 0 : tensor->shape.dims[0]),
                        (long long)row);
     *count = ln_shape_row(&tensor->shape);
-    *data += (size_t)(row * *count) * ln_dtype_size(tensor->dtype);
+    *data = (const char *)tensor->data + (size_t)(row * *count) * ln_dtype_size(tensor->dtype);
     return LN_OK;
 }
 
-static double number_at(ln_dtype dtype, const char *data, int64_t i)
+static double number_at(ln_dtype dtype, const void *data, int64_t i)
 {
     switch (dtype) {
     case LN_F32:
@@ -52,7 +52,7 @@ static double apart(double a, double b)
 ln_status ln_tensor_difference(const ln_tensor *a, int64_t row_a, const ln_tensor *b, int64_t row_b,
                                ln_difference *out, ln_error *err)
 {
-    const char *x, *y;
+    const void *x, *y;
     int64_t count, other;
     *out = (ln_difference){.first = -1};
     ln_status status = span(a, row_a, &x, &count, err);
@@ -71,7 +71,8 @@ ln_status ln_tensor_difference(const ln_tensor *a, int64_t row_a, const ln_tenso
             out->scale = fmax(out->scale, fabs(p));
         if (isfinite(q))
             out->scale = fmax(out->scale, fabs(q));
-        if (memcmp(x + (size_t)i * size, y + (size_t)i * size, size) == 0)
+        if (memcmp((const char *)x + (size_t)i * size, (const char *)y + (size_t)i * size, size) ==
+            0)
             continue;
         if (out->count++ == 0) {
             out->first = i;
