@@ -122,7 +122,8 @@ local function table_of(parts, say)
     widths[2] = math.max(widths[2], #part.text)
   end
   for _, part in ipairs(parts) do
-    local verdict = part.differing == 0 and "bit-identical" or part.differing .. (part.differing == 1 and " differs" or " differ")
+    local verdict = part.differing == 0 and "bit-identical"
+      or part.differing .. (part.differing == 1 and " differs" or " differ")
     say(("  %s%s  %s%s  %s\n"):format(part.name, (" "):rep(widths[1] - #part.name),
       (" "):rep(widths[2] - #part.text), part.text, verdict))
   end

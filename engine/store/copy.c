@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "store/copy.h"
+#include "store/idmap.h"
 
 #define MOST_COLUMNS 40
 
@@ -60,51 +61,6 @@ const char *const *ln_copy_others(void)
     return others;
 }
 
-/* --- ids ------------------------------------------------------------------------------------ */
-
-/* Old id -> new id; open addressing, never shrinks. Ids are from 1: 0 is an empty place. */
-typedef struct idmap {
-    int64_t *at; /* 2 * room: old, new */
-    size_t room, count;
-} idmap;
-
-static size_t place_of(const idmap *map, int64_t old)
-{
-    size_t i = (size_t)((uint64_t)old * 0x9E3779B97F4A7C15u) & (map->room - 1);
-    while (map->at[2 * i] != 0 && map->at[2 * i] != old)
-        i = (i + 1) & (map->room - 1);
-    return i;
-}
-
-static int64_t idmap_get(const idmap *map, int64_t old)
-{
-    return map->room && old > 0 ? map->at[2 * place_of(map, old) + 1] : 0;
-}
-
-static ln_status idmap_put(idmap *map, int64_t old, int64_t new, ln_error *err)
-{
-    if (4 * (map->count + 1) > 3 * map->room) {
-        idmap wider = {.room = map->room ? 2 * map->room : 64};
-        wider.at = ln_calloc(2 * wider.room, sizeof *wider.at);
-        if (!wider.at)
-            return ln_fail_memory(err, 2 * wider.room * sizeof *wider.at);
-        for (size_t i = 0; i < map->room; i++) {
-            if (map->at[2 * i] == 0)
-                continue;
-            size_t place = place_of(&wider, map->at[2 * i]);
-            memcpy(&wider.at[2 * place], &map->at[2 * i], 2 * sizeof *wider.at);
-            wider.count++;
-        }
-        ln_free(map->at);
-        *map = wider;
-    }
-    size_t place = place_of(map, old);
-    map->count += map->at[2 * place] == 0;
-    map->at[2 * place] = old;
-    map->at[2 * place + 1] = new;
-    return LN_OK;
-}
-
 /* --- tables --------------------------------------------------------------------------------- */
 
 typedef struct table {
@@ -118,7 +74,7 @@ typedef struct table {
     sqlite3_stmt *owned;        /* from: the same of all rows of an owner */
     sqlite3_stmt *find;         /* to: the id of the row with a key */
     sqlite3_stmt *insert;       /* to: columns */
-    idmap ids;
+    ln_idmap ids;
 } table;
 
 typedef struct copier {
@@ -330,7 +286,7 @@ static ln_status copy_row(copier *c, int which, sqlite3_stmt *row, int64_t *new,
         *added = status == LN_OK;
     }
     if (status == LN_OK && t->has_id)
-        status = idmap_put(&t->ids, old, *new, err);
+        status = ln_idmap_put(&t->ids, old, *new, err);
     if (status == LN_OK && *added && t->rule->part)
         status = copy_owned(c, rule_of(t->rule->part), old, err);
     return status;
@@ -348,7 +304,7 @@ static ln_status pull(copier *c, int which, int64_t old, int64_t *new, ln_error 
 {
     table *t = &c->tables[which];
     bool found, added;
-    *new = idmap_get(&t->ids, old);
+    *new = ln_idmap_get(&t->ids, old);
     if (*new || is_run(which))
         return LN_OK;
     if (!t->one) /* owned rows are copied before those that refer to them */
