@@ -293,7 +293,7 @@ static int run(const ln_options *options, ln_error *err)
 
 static const ln_option_note notes[] = {
     {"format", "FORMAT", "npy (default), csv, jsonl, png, db or safetensors"},
-    {"output", "DIR", "the folder to write to, made where it is missing; of db also a FILE.db"},
+    {"output", "DIR", "the folder to write to, or with db a FILE.db"},
     {"quiet", "", "the files are not named"},
     {NULL, NULL, NULL},
 };
