@@ -8,6 +8,7 @@
 #include "metrics/delong.h"
 #include "metrics/mcnemar.h"
 #include "metrics/metric.h"
+#include "metrics/ranking.h"
 
 /* Scores (N, C) f64 and labels (N), i32 class ids or f64 numbers. */
 static ln_metric_input read_input(lua_State *L, int table)
@@ -15,12 +16,14 @@ static ln_metric_input read_input(lua_State *L, int table)
     const ln_tensor *scores = ln_tensor_field(L, table, "scores");
     const ln_tensor *labels = ln_tensor_field(L, table, "labels");
     const ln_tensor *weights = ln_tensor_field(L, table, "weights");
+    const ln_tensor *order = ln_tensor_field(L, table, "order");
     luaL_argcheck(L, scores && labels, table, "scores and labels are needed");
     const bool regression = labels->dtype == LN_F64;
     ln_metric_input input = {
         .n = labels->shape.dims[0],
         .scores = ln_f64(scores),
         .weights = weights ? ln_f64(weights) : NULL,
+        .order = order ? order->data : NULL,
     };
     const int64_t columns = input.n ? ln_shape_count(&scores->shape) / input.n : 1;
     if (regression) {
@@ -31,6 +34,46 @@ static ln_metric_input read_input(lua_State *L, int table)
         input.labels = labels->data;
     }
     return input;
+}
+
+/* label_outside(labels i32, classes) -> the first row whose label is none of 0 .. classes - 1, and the
+ * label; nil where there is none */
+static int label_outside(lua_State *L)
+{
+    const ln_tensor *labels = ln_check_tensor(L, 1);
+    const lua_Integer classes = luaL_checkinteger(L, 2);
+    const int32_t *ids = labels->data;
+    luaL_argcheck(L, labels->dtype == LN_I32, 1, "i32 is needed");
+    for (int64_t row = 0; row < ln_shape_count(&labels->shape); row++) {
+        if (ids[row] < 0 || ids[row] >= classes) {
+            lua_pushinteger(L, row);
+            lua_pushinteger(L, ids[row]);
+            return 2;
+        }
+    }
+    return 0;
+}
+
+enum { ORDER_MOST = 1 << 30 }; /* bytes: where rows are so many, every metric sorts for itself */
+
+/* metric_order(input) -> the order of the scores as field `order` of inputs for several metrics, or nil
+ * where it would take too much memory: pairs of 16 bytes, in a tensor that counts them */
+static int metric_order(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const ln_metric_input input = read_input(L, 1);
+    const ln_shape shape = {.rank = 3, .dims = {input.class_count, input.n, 2}};
+    if (input.n == 0 || input.class_count < 2 ||
+        input.n > ORDER_MOST / (int64_t)sizeof(ln_pair) / input.class_count) {
+        return 0;
+    }
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I64, &shape, slot, &err) ||
+        ln_ranking_orders(&input, (*slot)->data, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
 }
 
 static const ln_metric *read_metric(lua_State *L, void **params)
@@ -261,6 +304,8 @@ void ln_bind_metric(lua_State *L)
     static const luaL_Reg functions[] = {
         {"metric", metric_compute},
         {"metric_check", metric_check},
+        {"metric_order", metric_order},
+        {"label_outside", label_outside},
         {"metric_difference", metric_difference},
         {"delong", delong},
         {"mcnemar", mcnemar},

@@ -163,13 +163,10 @@ static void push_explainers(lua_State *L)
 static void push_metrics(lua_State *L)
 {
     static const flag_name names[] = {
-        {LN_METRIC_SCORES, "scores"},
-        {LN_METRIC_BINARY, "binary"},
-        {LN_METRIC_MULTICLASS, "multiclass"},
-        {LN_METRIC_REGRESSION, "regression"},
-        {LN_METRIC_MATRIX, "matrix"},
-        {LN_METRIC_CURVE, "curve"},
-        {0, NULL},
+        {LN_METRIC_SCORES, "scores"},         {LN_METRIC_BINARY, "binary"},
+        {LN_METRIC_MULTICLASS, "multiclass"}, {LN_METRIC_REGRESSION, "regression"},
+        {LN_METRIC_MATRIX, "matrix"},         {LN_METRIC_CURVE, "curve"},
+        {LN_METRIC_RANKING, "ranking"},       {0, NULL},
     };
     for (int i = 0; ln_metrics[i]; i++) {
         const ln_metric *metric = ln_metrics[i];

@@ -80,14 +80,11 @@ local function bind_inputs(run, bound, shared)
   end
 end
 
-local function check_labels(tensor, n, classes, node, path)
-  local ids = core.tensor_reshape(tensor, { n })
-  for i = 0, n - 1 do
-    local id = core.tensor_at(ids, i)
-    if id < 0 or id >= classes then
-      fail.at(node, "path", ("row %d has label %d, but there are %d classes (0 to %d): %s"):format(
-        i, id, classes, classes - 1, path))
-    end
+local function check_labels(tensor, classes, node, path)
+  local row, id = core.label_outside(tensor, classes)
+  if row then
+    fail.at(node, "path", ("row %d has label %d, but there are %d classes (0 to %d): %s"):format(
+      row, id, classes, classes - 1, path))
   end
 end
 
@@ -102,7 +99,7 @@ local function label_tensor(run, bound, shared, classes)
       fail.at(run.labels, "path", ("expected one label a row, %d, found shape %s in %s"):format(
         bound.count, arrays.shape_text(array.info.shape), array.path))
     end
-    if classes then check_labels(tensor, n, classes, run.labels, array.path) end
+    if classes then check_labels(tensor, classes, run.labels, array.path) end
     return core.tensor_reshape(tensor, { n })
   elseif bound.data then
     return core.dataset_labels(bound.data.dataset, bound.row_ids)

@@ -76,11 +76,21 @@ end
 
 -- ----------------------------------------------------------------------------------------- whole
 
+-- The order of the scores, where more than one metric walks over it.
+local function shared_order(run, input)
+  local ranked = 0
+  for _, node in ipairs(run.evaluate) do
+    if not node.own and (node.flags.ranking or node.flags.curve) then ranked = ranked + 1 end
+  end
+  return ranked > 1 and core.metric_order(input) or nil
+end
+
 -- Rows for the store. input: scores, labels and weights of the rows of `split`. about: of a table `data`
 -- and `rows`, and `elsewhere`, a function that gives the input of rows to choose a threshold on.
 function measure.model(run, input, split, context, about)
   local rows = {}
   input.seed, input.pool = run.seed, context.pool
+  input.order = shared_order(run, input)
   for _, node in ipairs(run.evaluate) do
     local options, params = node.options, log.params_json(node)
     if thresholds.is_rule(options.threshold) then

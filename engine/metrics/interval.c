@@ -81,19 +81,11 @@ static ln_status resample(void *context, int64_t number, int worker, ln_error *e
     return status;
 }
 
-/* For metrics that rank rows: the order of every class's scores (of two, class 1's only). */
 static ln_status sort_once(const ln_metric_input *input, ln_pair **out, ln_error *err)
 {
-    size_t rows = (size_t)input->n, classes = (size_t)input->class_count;
-    ln_pair *order = *out = ln_calloc(rows * classes, sizeof *order);
-    ln_pair *room = ln_calloc(rows, 2 * sizeof *room);
-    ln_status status = LN_OK;
-    if (!order || !room)
-        status = ln_fail_memory(err, rows * (classes + 2) * sizeof *order);
-    for (int32_t c = classes == 2; c < (int32_t)classes && !status; c++)
-        memcpy(order + (size_t)c * rows, ln_ranking_sort(input, c, room), rows * sizeof *order);
-    ln_free(room);
-    return status;
+    const size_t pairs = (size_t)input->n * (size_t)input->class_count;
+    *out = ln_calloc(pairs, sizeof **out);
+    return *out ? ln_ranking_orders(input, *out, err) : ln_fail_memory(err, pairs * sizeof **out);
 }
 
 /* The ends go to *result, and a remark where resamples had to be left out. */

@@ -18,6 +18,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/error.h"
 #include "metrics/delong.h"
@@ -30,6 +32,23 @@ ln_pair *ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair
         room[row] = (ln_pair){ln_order_key(scores[row * input->class_count]),
                               2 * row + (input->labels[row] == positive)};
     return ln_order_sort(room, room + input->n, input->n);
+}
+
+ln_status ln_ranking_orders(const ln_metric_input *input, ln_pair *out, ln_error *err)
+{
+    const size_t n = (size_t)input->n;
+    if (input->class_count == 2) { /* the half that stays empty serves as scratch */
+        if (ln_ranking_sort(input, 1, out) == out)
+            memcpy(out + n, out, n * sizeof *out);
+        return LN_OK;
+    }
+    ln_pair *room = ln_calloc(n, 2 * sizeof *room);
+    if (!room)
+        return ln_fail_memory(err, n * 2 * sizeof *room);
+    for (int32_t c = 0; c < input->class_count; c++)
+        memcpy(out + (size_t)c * n, ln_ranking_sort(input, c, room), n * sizeof *out);
+    ln_free(room);
+    return LN_OK;
 }
 
 ln_status ln_ranking_make(const ln_metric_input *input, int32_t positive, ln_ranking *out,

@@ -24,6 +24,10 @@ typedef struct ln_block {
  * half that holds them. A tag is twice the row, and one more where the row is of that class. */
 ln_pair *ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair *room);
 
+/* ln_metric_input.order, for an input that is ranked more than once: class_count x n pairs, each class's
+ * rows as ln_ranking_sort gives them. Of two classes class 1's are there, and class 0's are not. */
+ln_status ln_ranking_orders(const ln_metric_input *input, ln_pair *out, ln_error *err);
+
 /* O(n), or one radix sort where the input has no order. The caller frees it, also after an error. */
 ln_status ln_ranking_make(const ln_metric_input *input, int32_t positive, ln_ranking *out,
                           ln_error *err);

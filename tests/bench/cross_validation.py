@@ -1,7 +1,11 @@
 """5 x 5 repeated cross-validation of the credit network, as one experiment, against scikit-learn's MLPClassifier with the
 same layers on the same folds.
 
-    python tests/bench/cross_validation.py build/lunette
+    python tests/bench/cross_validation.py build/lunette [FIELD=VALUE ...]
+
+The experiment is experiments/cross_validation.lua; fields (train.epochs=8, train.optimizer.lr=1e-3,
+train.optimizer.weight_decay=0) change both sides. Both train by Adam with the same rate, batches and epochs; scikit-learn's
+alpha is divided by the batch, so that weight decay w is alpha = 32 w.
 
 Needs numpy and scikit-learn. Prints both mean ROC AUCs and what each took."""
 import csv, io, json, os, statistics, subprocess, sys, tempfile, time, warnings
@@ -15,16 +19,21 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 warnings.filterwarnings("ignore")
 binary = os.path.abspath(sys.argv[1])
 data = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../experiments/data/german_credit.csv"))
-script = """return experiment "cv" {
-  data = csv "%s" { target = "class", positive = "bad", split = { folds = 5, repeats = 5 } },
-  model = network { dense { 64 }, relu, dense { 32 }, relu, dense { 2 } },
-  train = { epochs = 8, batch = 32, optimizer = adam { lr = 1e-3 } },
-  evaluate = { roc_auc },
-}""" % data
+script = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../experiments/cross_validation.lua"))
+given = sys.argv[2:]
+
+
+def field(name, default):
+    values = [g.split("=", 1)[1] for g in given if g.startswith(name + "=")]
+    return float(values[-1]) if values else default
+
+
+BATCH = 32
+epochs, rate = int(field("train.epochs", 20)), field("train.optimizer.lr", 3e-4)
+decay = field("train.optimizer.weight_decay", 0.01)
 with tempfile.TemporaryDirectory() as folder:
-    open(os.path.join(folder, "cv.lua"), "w").write(script)
     start = time.perf_counter()
-    subprocess.run([binary, "run", "cv.lua", "--quiet"], cwd=folder, check=True)
+    subprocess.run([binary, "run", script, "--quiet", "--db", "lunette.db", *[o for g in given for o in ("--set", g)]], cwd=folder, check=True)
     ours_seconds = time.perf_counter() - start
 
     def query(sql):
@@ -45,7 +54,7 @@ for run in sorted({p["run"] for p in parts}):
     test = [p["idx"] for p in parts if p["run"] == run and p["split"] == "test"]
     encode = ColumnTransformer([("n", StandardScaler(), numeric),
                                 ("c", OneHotEncoder(handle_unknown="ignore"), [i for i in range(len(names)) if i not in numeric])])
-    model = make_pipeline(encode, MLPClassifier((64, 32), batch_size=32, learning_rate_init=1e-3, max_iter=8, alpha=0, random_state=run))
+    model = make_pipeline(encode, MLPClassifier((64, 32), batch_size=BATCH, learning_rate_init=rate, max_iter=epochs, alpha=decay * BATCH, random_state=run))
     model.fit(table[train], labels[train])
     theirs.append(roc_auc_score(labels[test], model.predict_proba(table[test])[:, 1]))
 print(f"{len(ours)} folds: lunette {statistics.mean(ours):.4f} in {ours_seconds:.1f} s, scikit-learn {statistics.mean(theirs):.4f} in {time.perf_counter() - start:.1f} s, "

@@ -411,9 +411,51 @@ static void failing_allocations_leave_nothing(void **state)
     sweep_allocation_failures(compute_all, &numbers);
 }
 
+/* Scores of every spread: the order goes down, equal ones stay in row order, each row is there. */
+static void every_spread_of_scores_is_sorted_stably(void **state)
+{
+    (void)state;
+    enum { ROWS = 20000, KINDS = 9 };
+    ln_rng rng = ln_rng_make(11, "order", 0, 0);
+    double *scores = ln_alloc(ROWS * sizeof *scores);
+    int64_t *order = ln_alloc(ROWS * sizeof *order);
+    for (int kind = 0; kind < KINDS; kind++) {
+        for (int64_t i = 0; i < ROWS; i++) {
+            const double u = ln_rng_uniform(&rng);
+            const double all[KINDS] = {u,
+                                       floor(u * 7) / 7,
+                                       ldexp(u, -(int)(i % 1000)),
+                                       (double)i,
+                                       (double)-i,
+                                       u < 0.5 ? 0.0 : -0.0,
+                                       u < 0.1   ? INFINITY
+                                       : u < 0.2 ? -INFINITY
+                                                 : u - 0.5,
+                                       1 + ldexp(floor(u * 100), -52),
+                                       i == 777 ? 1e300 : u * 1e-300};
+            scores[i] = all[kind];
+        }
+        for (int64_t n = 1; n <= ROWS; n = n * 3 + 1) {
+            int64_t rows = 0;
+            assert_ok(ln_order_descending(scores, n, 1, order, &err));
+            for (int64_t i = 0; i < n; i++) {
+                rows += order[i];
+                if (i > 0 &&
+                    !(scores[order[i - 1]] > scores[order[i]] ||
+                      (scores[order[i - 1]] == scores[order[i]] && order[i - 1] < order[i])))
+                    fail_msg("kind %d, %d rows: wrong at %d", kind, (int)n, (int)i);
+            }
+            assert_int_equal(rows, n * (n - 1) / 2);
+        }
+    }
+    ln_free(scores);
+    ln_free(order);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_spread_of_scores_is_sorted_stably),
         cmocka_unit_test(values_by_hand),
         cmocka_unit_test(curves_by_hand),
         cmocka_unit_test(certain_wrong_answers_cost_a_finite_loss),
