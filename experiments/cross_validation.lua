@@ -11,7 +11,7 @@ return experiment "cross_validation" {
   data = csv "data/german_credit.csv" {
     target = "class", positive = "bad", split = { folds = 5, repeats = 5 },
   },
-  model = network { dense { 64 }, relu, dense { 32 }, relu, dense { 2 } },
+  model = network { dense { 64 }, relu, dense { 32 }, relu, dense { 1 } },
   train = { epochs = 20, batch = 32, optimizer = adam { lr = 3e-4, weight_decay = 0.01 } },
   evaluate = { roc_auc, average_precision, accuracy },
   expect = { at_least { roc_auc, 0.65 } },

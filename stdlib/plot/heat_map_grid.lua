@@ -7,7 +7,7 @@
 local core = require "core"
 local figure = require "plot/figure"
 
-local GAP, HEAD, LEFT, BAR = 14, 92, 132, 96
+local GAP, HEAD, LEFT, BAR = 14, 92, 156, 96
 local SMALL, LARGE = 112, 176 -- width of a map of up to 56 pixels, and of more
 
 local EXPLANATIONS = [[SELECT id, label FROM explanation WHERE run = :run ORDER BY seq]]

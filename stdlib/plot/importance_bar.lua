@@ -67,7 +67,8 @@ return function(context)
   local wide = columns == 1 and figure.WIDTH - 48 or 380
   local width = 24 + columns * (wide + GAP)
   local canvas = figure.new(width, HEAD - 20 + lines * (height + 12))
-  local subtitle = ("mean |attribution| over the explained samples, the %d greatest"):format(top)
+  local subtitle = "mean |attribution| over the explained samples"
+  if top == context.options.top then subtitle = ("%s, the %d greatest"):format(subtitle, top) end
   if columns > 1 then subtitle = subtitle .. "; each panel has its own scale" end
   figure.title(canvas, context.title, subtitle, 24, width - 48)
   for i, one in ipairs(explanations) do
