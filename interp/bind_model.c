@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "graph/graph.h"
 #include "interp.h"
+#include "model/export.h"
 #include "model/head.h"
 #include "model/model.h"
 #include "model/restore.h"
@@ -208,6 +209,16 @@ static int model_save_weights(lua_State *L)
     return 0;
 }
 
+/* model_save_onnx(model, path): the model with its encoding */
+static int model_save_onnx(lua_State *L)
+{
+    ln_error err = {0};
+    if (ln_model_save_onnx(ln_check_model(L, 1), luaL_checkstring(L, 2), &err)) {
+        return ln_raise(L, &err);
+    }
+    return 0;
+}
+
 /* model_encode(model, data, rows) -> (N, width) f32 */
 static int model_encode(lua_State *L)
 {
@@ -373,6 +384,7 @@ void ln_bind_model(lua_State *L)
         {"model_weights", model_weights},
         {"model_load_weights", model_load_weights},
         {"model_save_weights", model_save_weights},
+        {"model_save_onnx", model_save_onnx},
         {"model_encode", model_encode},
         {"pool", pool_new},
         {"forward", model_forward},

@@ -69,14 +69,24 @@ function command.export_pictures(options)
   return require("pictures").export(options)
 end
 
--- `lunette export RUN --format safetensors`: DIR/model.safetensors.
-function command.export_weights(options)
+-- The run's model as a file of options.output, written by `save`.
+local function export_model(options, name, save)
   local model = require("saved").stored(options.operands[1], options.db).model
-  local path = options.output .. "/model.safetensors"
+  local path = options.output .. "/" .. name
   core.folder_make(options.output)
-  core.model_save_weights(model, path)
+  save(model, path)
   if not options.quiet then core.print(path, "\n") end
   return 0
+end
+
+-- `lunette export RUN --format safetensors`: DIR/model.safetensors.
+function command.export_weights(options)
+  return export_model(options, "model.safetensors", core.model_save_weights)
+end
+
+-- `lunette export RUN --format onnx`: DIR/model.onnx.
+function command.export_onnx(options)
+  return export_model(options, "model.onnx", core.model_save_onnx)
 end
 
 function command.list(options)

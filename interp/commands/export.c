@@ -259,10 +259,8 @@ static ln_status write_all(export *e, ln_error *err)
 static const struct {
     const char *format, *function;
 } elsewhere[] = {
-    {"jsonl", "export_jsonl"},
-    {"png", "export_pictures"},
-    {"db", "export_bundle"},
-    {"safetensors", "export_weights"},
+    {"jsonl", "export_jsonl"},         {"png", "export_pictures"}, {"db", "export_bundle"},
+    {"safetensors", "export_weights"}, {"onnx", "export_onnx"},
 };
 
 static int run(const ln_options *options, ln_error *err)
@@ -277,9 +275,10 @@ static int run(const ln_options *options, ln_error *err)
         if (strcmp(format, elsewhere[i].format) == 0)
             return ln_host_main(options, "command", elsewhere[i].function, err);
     if (strcmp(format, "npy") != 0 && strcmp(format, "csv") != 0)
-        return ln_usage(options, err,
-                        "--format: expected npy, csv, jsonl, png, db or safetensors, found '%.60s'",
-                        format);
+        return ln_usage(
+            options, err,
+            "--format: expected npy, csv, jsonl, png, db, safetensors or onnx, found '%.60s'",
+            format);
     e.csv = strcmp(format, "csv") == 0;
     ln_status status = ln_store_open(options->db, LN_STORE_READ, &e.store, err);
     if (status == LN_OK)
@@ -292,7 +291,7 @@ static int run(const ln_options *options, ln_error *err)
 }
 
 static const ln_option_note notes[] = {
-    {"format", "FORMAT", "npy (default), csv, jsonl, png, db or safetensors"},
+    {"format", "FORMAT", "npy (default), csv, jsonl, png, db, safetensors or onnx"},
     {"output", "DIR", "the folder to write to, or with db a FILE.db"},
     {"quiet", "", "the files are not named"},
     {NULL, NULL, NULL},
@@ -305,7 +304,7 @@ const ln_command ln_command_export = {
     .max_operands = 1,
     .options = "db output format with-data",
     .notes = notes,
-    .summary = "write a run's arrays, rows, pictures or weights to files, or all of it as a bundle",
+    .summary = "write a run's arrays, rows, pictures or model to files, or all of it as a bundle",
     .details = "Into the folder of -o: LABEL.npy (N, ...) of each explanation, prediction.npy (N, "
                "outputs)\n"
                "and index.csv, which says which explainer, parameters and rows each file holds.\n"
@@ -322,6 +321,9 @@ const ln_command ln_command_export = {
                "               reproduce last --from FILE.db`) or imports; --with-data puts in the "
                "files that\n"
                "               the run read\n"
-               "  safetensors  model.safetensors, the weights of the run's model by name",
+               "  safetensors  model.safetensors, the weights of the run's model by name\n"
+               "  onnx         model.onnx, the model with its encoding: an input (N, 1) a column, "
+               "float64 for\n"
+               "               numbers (NaN: missing) and text for categories (\"\": missing)",
     .run = run,
 };

@@ -1,0 +1,67 @@
+"""Whether ONNX Runtime computes from `lunette export --format onnx` what the run predicted, encoding included.
+
+    python3 tests/reference/onnx_export_check.py build/lunette       (numpy, onnx, onnxruntime)
+
+Runs small experiments on a table with numbers, categories and missing values, one for each way to encode them, exports
+their models, feeds the raw columns of every row to ONNX Runtime and compares with the stored outputs. Prints the greatest
+difference of each; exit status 1 where one is above 1e-5.
+"""
+import csv
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+
+lunette = os.path.abspath(sys.argv[1])
+encodings = ['{}', '{ numeric = "minmax" }', '{ numeric = "none", missing = "median" }', '{ categorical = "ordinal" }',
+             '{ missing = "indicator" }', '{ missing = "category" }', '{ categorical = "ordinal", missing = "category" }',
+             '{ categorical = "ordinal", missing = "indicator" }']
+layers = ['dense { 8 }, relu, dense { 2 }', 'dense { 6 }, gelu, dense { 6 }, silu, dense { 4 }, mish, dense { 2 }, softmax',
+          'dense { 6 }, softplus { beta = 2 }, dense { 6 }, hardtanh, dense { 6 }, celu, dense { 3 }, logsigmoid, dense { 2 }']
+draw = np.random.default_rng(11)
+worst = 0
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    with open("data.csv", "w") as f:
+        f.write("age,income,job,town,class\n")
+        for i in range(120):
+            cells = ["%.3f" % draw.normal(40, 12), "%.2f" % draw.lognormal(8, 1), draw.choice(["clerk", "smith", "cook, old"]),
+                     draw.choice(["a", "b"]), str(i % 2)]
+            for j in range(4):
+                if draw.random() < 0.12:
+                    cells[j] = ""
+            csv.writer(f).writerow(cells)
+    for number, encoding in enumerate(encodings):
+        with open("script.lua", "w") as f:
+            f.write('return experiment "e" { data = csv "data.csv" { target = "class", split = { train = 0.7, test = 0.3 } },\n'
+                    'model = network { encode = %s, %s }, train = { epochs = 3 } }\n'
+                    % (encoding, layers[number % len(layers)]))
+        subprocess.run([lunette, "run", "script.lua", "--db", "e.db", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        for form in ("onnx", "npy"):
+            subprocess.run([lunette, "export", "last", "--db", "e.db", "--format", form, "-o", "out", "--quiet"], check=True,
+                           stdout=subprocess.DEVNULL)
+        onnx.checker.check_model(onnx.load("out/model.onnx"))
+        session = onnxruntime.InferenceSession("out/model.onnx", providers=["CPUExecutionProvider"])
+        listed = [line for line in csv.reader(open("out/index.csv")) if line[0] == "prediction"][0][3]
+        db = sqlite3.connect("e.db")
+        raw = dict(db.execute("SELECT idx, raw FROM sample"))
+        rows = [json.loads(raw[int(i)]) for i in listed.split()]
+        feeds = {}
+        for column in session.get_inputs():
+            cells = [row.get(column.name) for row in rows]
+            if "double" in column.type:
+                feeds[column.name] = np.array([[np.nan if c is None else float(c)] for c in cells])
+            else:
+                feeds[column.name] = np.array([["" if c is None else str(c)] for c in cells], dtype=object)
+        got, wanted = session.run(None, feeds)[0], np.load("out/prediction.npy")
+        difference = np.abs(got - wanted).max()
+        worst = max(worst, difference)
+        print("%-55s %d rows, greatest difference %.2g" % (encoding, len(rows), difference))
+sys.exit(int(worst > 1e-5))
