@@ -63,6 +63,19 @@ ln_status ln_onnx_ints(const ln_onnx_import *import, const char *name, ln_ints *
     return status;
 }
 
+ln_status ln_onnx_floats(const ln_onnx_import *import, const char *name, ln_tensor **out,
+                         ln_error *err)
+{
+    const ln_onnx_attribute *found = ln_onnx_find_attribute(import, name);
+    *out = NULL;
+    if (!found)
+        return LN_OK;
+    if (!has_type(found, LN_ONNX_ATTRIBUTE_FLOATS, true))
+        return ln_onnx_malformed(import, err, "has an attribute '%s' that is no list of numbers",
+                                 name);
+    return ln_onnx_decode_list(found, import->origin, LN_F32, out, err);
+}
+
 ln_status ln_onnx_choice(const ln_onnx_import *import, const char *name, const char *choices,
                          const char *fallback, int *out, ln_error *err)
 {

@@ -125,26 +125,57 @@ static bool is_foldable(const ln_onnx_import *import)
     return any;
 }
 
-static ln_status add_node(ln_onnx_import *import, ln_error *err)
+/* Marks what the node makes as not there; true where the node reads such a value. */
+static bool drop_outputs(ln_onnx_import *import, bool only_where_dropped)
 {
-    ln_status status = ln_onnx_decode_node(import->messages.nodes.at[import->number],
-                                           import->origin, &import->scratch, &import->node, err);
-    if (status)
-        return status;
-    ln_bytes domain = import->node.domain;
-    const ln_onnx_operator *entry = NULL;
-    if (domain.size == 0 || ln_bytes_equal(domain, "ai.onnx"))
-        entry = ln_onnx_operator_find(import->node.op_type);
+    bool drop = !only_where_dropped;
+    for (size_t i = 0; i < import->node.inputs.count && !drop; i++) {
+        const ln_onnx_symbol *symbol = ln_onnx_has_input(import, i)
+                                           ? ln_onnx_symbol_find(import, import->node.inputs.at[i])
+                                           : NULL;
+        drop = symbol && symbol->dropped;
+    }
+    for (size_t i = 0; i < import->node.outputs.count && drop; i++)
+        if (ln_onnx_has_output(import, i))
+            ln_onnx_symbol_find(import, import->node.outputs.at[i])->dropped = true;
+    return drop;
+}
+
+static ln_status build_node(ln_onnx_import *import, ln_error *err)
+{
+    const ln_onnx_operator *entry =
+        ln_onnx_operator_find(import->node.domain, import->node.op_type);
     if (!entry)
         return unknown_operator(import, err);
     import->operator_name = entry->name;
-    status = name_node(import, err);
+    ln_status status = name_node(import, err);
     if (!status)
         status = check_node(import, entry, err);
     if (status)
         return status;
     return !entry->constant && is_foldable(import) ? ln_onnx_fold(import, entry, err)
                                                    : entry->build(import, err);
+}
+
+/* An operator that is not supported is no loss where only other outputs need it (a classifier's labels
+ * as text beside its probabilities): what it makes is dropped, and refused only where nothing is left. */
+static ln_status add_node(ln_onnx_import *import, ln_error *err)
+{
+    ln_error found = {0};
+    ln_status status = ln_onnx_decode_node(import->messages.nodes.at[import->number],
+                                           import->origin, &import->scratch, &import->node, err);
+    if (status || drop_outputs(import, true))
+        return status;
+    status = build_node(import, &found);
+    if (status == LN_EUNSUPPORTED && !import->options->whole) {
+        if (!import->refusal.status)
+            import->refusal = found;
+        drop_outputs(import, false);
+        return LN_OK;
+    }
+    if (status && err)
+        *err = found;
+    return status;
 }
 
 /* ---------------------------------------------------------------- model */
@@ -193,6 +224,9 @@ static void write_note(ln_onnx_info *info)
                  {info->from_f64, "float64"},
                  {info->from_quantised, "quantised"}};
     size_t length = 0;
+    const size_t room = sizeof info->note;
+    char dropped[sizeof info->note];
+    snprintf(dropped, room, "%s", info->note); /* outputs that are left out */
     info->note[0] = '\0';
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i].count > 0 && length < sizeof info->note)
@@ -201,7 +235,9 @@ static void write_note(ln_onnx_info *info)
                                        (long long)parts[i].count, parts[i].what,
                                        parts[i].count > 1 ? "s" : "");
     if (length > 0 && length < sizeof info->note)
-        snprintf(info->note + length, sizeof info->note - length, " became float32");
+        length += (size_t)snprintf(info->note + length, room - length, " became float32");
+    if (*dropped && length < room)
+        snprintf(info->note + length, room - length, "%s%s", length ? "; " : "", dropped);
 }
 
 static ln_status import_file(ln_onnx_import *import, ln_bytes file, ln_onnx_info *info,

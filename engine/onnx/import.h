@@ -39,6 +39,7 @@ typedef struct ln_onnx_symbol {
     size_t node;          /* node that makes it; SIZE_MAX: an input or an initializer */
     ln_tensor *constant;  /* of a constant, once it was needed; owned */
     int value;            /* of a live value in the graph, once it is there, else -1 */
+    bool dropped;         /* made by, or from what is made by, an operator that is not supported */
 } ln_onnx_symbol;
 
 typedef struct ln_onnx_import {
@@ -62,6 +63,7 @@ typedef struct ln_onnx_import {
     ln_onnx_info *info; /* what was converted is counted there */
 
     ln_onnx_node node;         /* in work */
+    ln_error refusal;          /* of the first operator that is not supported, or status 0 */
     size_t number;             /* of it, from 0 */
     const char *operator_name; /* its operator, static text of the table */
     const char *name;          /* its name in the graph, unique, in scratch */
@@ -75,7 +77,7 @@ typedef struct ln_onnx_operator {
     ln_status (*build)(ln_onnx_import *import, ln_error *err);
     bool constant; /* it makes its constants itself: not folded by running a layer */
 } ln_onnx_operator;
-const ln_onnx_operator *ln_onnx_operator_find(ln_bytes name);
+const ln_onnx_operator *ln_onnx_operator_find(ln_bytes domain, ln_bytes name);
 
 /* ---- names.c: symbols */
 ln_status ln_onnx_symbols_make(ln_onnx_import *import, ln_error *err);
@@ -123,6 +125,9 @@ ln_status ln_onnx_float(const ln_onnx_import *import, const char *name, float fa
                         ln_error *err);
 /* A list of at most 8 whole numbers; count 0 where the attribute is not there. */
 ln_status ln_onnx_ints(const ln_onnx_import *import, const char *name, ln_ints *out, ln_error *err);
+/* A list of real numbers as a tensor of rank 1, NULL where the attribute is not there. Caller releases. */
+ln_status ln_onnx_floats(const ln_onnx_import *import, const char *name, ln_tensor **out,
+                         ln_error *err);
 /* The index of a text attribute in "a|b|c"; another text is LN_EUNSUPPORTED. */
 ln_status ln_onnx_choice(const ln_onnx_import *import, const char *name, const char *choices,
                          const char *fallback, int *out, ln_error *err);

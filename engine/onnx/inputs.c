@@ -6,6 +6,7 @@
  * have a size, from the file or bound by the caller. */
 #include "onnx/inputs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -251,6 +252,12 @@ ln_status ln_onnx_add_outputs(ln_onnx_import *import, ln_error *err)
         if (!symbol)
             return ln_fail(err, LN_EINVALID, "the output '%s' is made by nothing in the file",
                            ln_bytes_text(output.name).at);
+        if (symbol->dropped) {
+            snprintf(import->info->note, sizeof import->info->note,
+                     "the output '%s' is left out: %.180s", ln_bytes_text(symbol->name).at,
+                     import->refusal.message);
+            continue;
+        }
         int value = symbol->value;
         const bool constant = symbol->constant || symbol->initializer.data;
         if (!constant && value < 0)
@@ -264,6 +271,11 @@ ln_status ln_onnx_add_outputs(ln_onnx_import *import, ln_error *err)
         if (!status)
             status = ln_graph_add_output(import->graph, value, err);
         ln_arena_free(&import->scratch);
+    }
+    if (!status && import->graph->output_count == 0 && import->refusal.status) {
+        if (err)
+            *err = import->refusal;
+        return import->refusal.status;
     }
     if (!status && import->graph->output_count == 0)
         return ln_fail(err, LN_EINVALID, "the graph has no output");

@@ -61,10 +61,24 @@ static const ln_onnx_operator operators[] = {
     {"Unsqueeze", 1, 2, "axes", ln_onnx_unsqueeze, false},
 };
 
-const ln_onnx_operator *ln_onnx_operator_find(ln_bytes name)
+/* Of the domain "ai.onnx.ml". */
+static const ln_onnx_operator ml_operators[] = {
+    {"Scaler", 1, 1, "offset|scale", ln_onnx_scaler, false},
+};
+
+static const ln_onnx_operator *find(const ln_onnx_operator *table, size_t count, ln_bytes name)
 {
-    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
-        if (ln_bytes_equal(name, operators[i].name))
-            return &operators[i];
+    for (size_t i = 0; i < count; i++)
+        if (ln_bytes_equal(name, table[i].name))
+            return &table[i];
+    return NULL;
+}
+
+const ln_onnx_operator *ln_onnx_operator_find(ln_bytes domain, ln_bytes name)
+{
+    if (domain.size == 0 || ln_bytes_equal(domain, "ai.onnx"))
+        return find(operators, sizeof operators / sizeof *operators, name);
+    if (ln_bytes_equal(domain, "ai.onnx.ml"))
+        return find(ml_operators, sizeof ml_operators / sizeof *ml_operators, name);
     return NULL;
 }

@@ -40,6 +40,8 @@ ln_status ln_onnx_lp_normalization(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_lrn(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_mean_variance_normalization(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_rms_normalization(ln_onnx_import *import, ln_error *err);
+/* operators_ml.c */
+ln_status ln_onnx_scaler(ln_onnx_import *import, ln_error *err);
 
 /* operators_pass.c */
 ln_status ln_onnx_cast(ln_onnx_import *import, ln_error *err);

@@ -107,6 +107,8 @@ ln_status ln_show_model(const char *path, ln_format format, ln_error *err)
     printf("%-12s %s\n", "sha256", hex);
     printf("%-12s %s, opset %" PRId64 "\n", "made by", info.producer[0] ? info.producer : "unknown",
            info.opset);
+    if (info.note[0])
+        printf("%-12s %s\n", "note", info.note);
     print_values("input", graph, graph->inputs, graph->input_count);
     print_values("output", graph, graph->outputs, graph->output_count);
     fputc('\n', stdout);

@@ -225,6 +225,24 @@ static void conversions_are_noted(void **state)
     ln_graph_release(graph);
 }
 
+/* An operator that is not supported costs the outputs that need it. */
+static void outputs_that_cannot_be_made_are_left_out(void **state)
+{
+    (void)state;
+    ln_graph *graph;
+    ln_onnx_info info;
+    assert_ok(ln_onnx_read(file_of("left_out.onnx"), NULL, &graph, &info, &err));
+    assert_int_equal(graph->output_count, 1);
+    assert_string_equal(graph->values[graph->outputs[0]].name, "y");
+    assert_string_equal(info.note,
+                        "the output 't' is left out: operator 'Foreign' (node 'k', opset "
+                        "13) is not supported");
+    ln_graph_release(graph);
+    assert_fails(ln_onnx_read(file_of("left_out.onnx"), &(ln_onnx_options){.whole = true}, &graph,
+                              NULL, &err),
+                 LN_EUNSUPPORTED, "'Foreign'");
+}
+
 static void folding_is_bounded(void **state)
 {
     (void)state;
@@ -255,6 +273,7 @@ int main(void)
         cmocka_unit_test(whole_files_are_one_row),
         cmocka_unit_test(whole_numbers_are_fed_rounded),
         cmocka_unit_test(conversions_are_noted),
+        cmocka_unit_test(outputs_that_cannot_be_made_are_left_out),
         cmocka_unit_test(folding_is_bounded),
     };
     return cmocka_run_group_tests_name("onnx options", tests, NULL, NULL);

@@ -358,7 +358,7 @@ refuse("unmade_second", model([node("Relu", "x", "h m", "d"), node("Add", "x m",
        "reads 'm', an additional output of node 0 that is not made")
 refuse("unmade_second_output", model([node("Relu", "x", "y m", "d")], N4, {}, 10, outputs=("y", "m")), U,
        "the output 'm' is an additional output of node 0 that is not made")
-refuse("constant_text", model([node("Constant", "", "c", "k", value_string=b"a"), relu], N4, {}, 13), U,
+refuse("constant_text", model([node("Constant", "", "c", "k", value_string=b"a"), node("Add", "x c", "y")], N4, {}, 13), U,
        "has the attribute 'value_string'")
 
 
@@ -459,6 +459,8 @@ with_options("ids", model([node("Cast", "x", "f", to=TensorProto.FLOAT), node("A
                           types={"x": TensorProto.INT64}))
 with_options("shape_input", model([node("Reshape", "x s", "y")], {"x": ("N", 6), "s": (3,)}, {}, 13,
                                   types={"s": TensorProto.INT64}))
+with_options("left_out", model([node("Relu", "x", "y"), node("Foreign", "y", "f", "k"),
+                                node("Tanh", "f", "t"), node("Add", "t y", "z")], N4, {}, 13, outputs=("y", "z", "t")))
 with_options("converted", model([node("Add", "x a", "b"), node("Add", "b c", "y")], N4,
                                 {"a": f32(4).astype(np.float16), "c": f32(4).astype(np.float64)}, 13))
 
