@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "onnx/functions.h"
 #include "onnx/inputs.h"
 #include "onnx/onnx.h"
 
@@ -189,17 +190,22 @@ static ln_status check_model(ln_onnx_model *model, ln_error *err)
     if (model->opset < OLDEST_OPSET || model->opset > NEWEST_OPSET)
         return ln_fail(err, LN_EUNSUPPORTED, "its operator set is %lld; %d to %d are read",
                        (long long)model->opset, OLDEST_OPSET, NEWEST_OPSET);
-    if (model->has_functions)
-        return ln_fail(err, LN_EUNSUPPORTED, "it defines functions of its own");
     return LN_OK;
 }
 
-static ln_status import_graph(ln_onnx_import *import, const ln_onnx_model *model, ln_error *err)
+static ln_status import_graph(ln_onnx_import *import, ln_bytes file, const ln_onnx_model *model,
+                              ln_error *err)
 {
+    ln_bytes_list functions;
     ln_status status =
         ln_onnx_decode_graph(model->graph, import->origin, &import->names, &import->messages, err);
     if (!status && import->messages.sparse.count > 0)
         status = ln_fail(err, LN_EUNSUPPORTED, "it holds sparse constants");
+    if (!status && model->function_count > 0) {
+        status = ln_onnx_list_functions(file, model, &import->names, &functions, err);
+        if (!status)
+            status = ln_onnx_inline_functions(import, &functions, err);
+    }
     if (!status)
         status = ln_onnx_symbols_make(import, err);
     if (!status)
@@ -252,7 +258,7 @@ static ln_status import_file(ln_onnx_import *import, ln_bytes file, ln_onnx_info
     import->opset = model.opset;
     import->foldable = import->options->fold_bytes ? import->options->fold_bytes : FOLD_BYTES;
     import->foldable += FOLD_FACTOR * file.size;
-    status = import_graph(import, &model, err);
+    status = import_graph(import, file, &model, err);
     info->opset = model.opset;
     snprintf(info->producer, sizeof info->producer, "%s", ln_bytes_text(model.producer).at);
     write_note(info);

@@ -104,8 +104,8 @@ static ln_status model_field(void *context, const ln_wire *wire, const ln_wire_f
         return status;
     }
     case 25:
-        out->has_functions = true;
-        return LN_OK;
+        out->function_count++;
+        return ln_wire_expect(field, LN_WIRE_BYTES, "a function", err);
     default:
         return LN_OK;
     }
@@ -161,6 +161,24 @@ static ln_status graph_field(void *context, const ln_wire *wire, const ln_wire_f
     return status;
 }
 
+static ln_status take_function(void *context, const ln_wire *wire, const ln_wire_field *field,
+                               ln_error *err)
+{
+    (void)wire;
+    (void)err;
+    if (field->number == 25)
+        list_add(context, field->bytes);
+    return LN_OK;
+}
+
+ln_status ln_onnx_list_functions(ln_bytes file, const ln_onnx_model *model, ln_arena *arena,
+                                 ln_bytes_list *out, ln_error *err)
+{
+    *out = (ln_bytes_list){.count = model->function_count};
+    ln_status status = list_room(out, arena, err);
+    return status ? status : each_field(file, file.data, take_function, out, err);
+}
+
 ln_status ln_onnx_decode_graph(ln_bytes message, const uint8_t *origin, ln_arena *arena,
                                ln_onnx_graph *out, ln_error *err)
 {
@@ -204,10 +222,17 @@ static ln_status attribute_field(void *context, const ln_wire *wire, const ln_wi
         return take_int(field, "an attribute's type", &out->type, err);
     case 21:
         out->referenced = true;
-        return LN_OK;
+        return take_bytes(field, "the attribute that one refers to", &out->reference, err);
     default:
         return LN_OK;
     }
+}
+
+ln_status ln_onnx_decode_attribute(ln_bytes message, const uint8_t *origin, ln_onnx_attribute *out,
+                                   ln_error *err)
+{
+    *out = (ln_onnx_attribute){.message = message};
+    return each_field(message, origin, attribute_field, out, err);
 }
 
 /* A node while its fields are counted (room false) and filled (room true). */
@@ -238,8 +263,7 @@ static ln_status node_field(void *context, const ln_wire *wire, const ln_wire_fi
         status = take_bytes(field, "an attribute", &bytes, err);
         if (!status && at->room) {
             ln_onnx_attribute *attribute = &out->attributes[out->attribute_count];
-            *attribute = (ln_onnx_attribute){.message = bytes};
-            status = each_field(bytes, wire->origin, attribute_field, attribute, err);
+            status = ln_onnx_decode_attribute(bytes, wire->origin, attribute, err);
         }
         out->attribute_count++;
         return status;

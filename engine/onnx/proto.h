@@ -38,7 +38,7 @@ typedef struct ln_onnx_model {
     int64_t opset;    /* of the default domain; 0: the file states none */
     bool has_foreign; /* it states one of another domain */
     bool has_graph;
-    bool has_functions; /* functions of its own */
+    size_t function_count; /* functions of its own */
 } ln_onnx_model;
 
 typedef struct ln_onnx_graph {
@@ -57,8 +57,9 @@ enum {
 
 typedef struct ln_onnx_attribute {
     ln_bytes name;
-    int64_t type;    /* AttributeType; 0 where old files leave it out */
-    bool referenced; /* ref_attr_name: belongs to a function */
+    int64_t type;       /* AttributeType; 0 where old files leave it out */
+    bool referenced;    /* it is the value of an attribute of the function that it stands in, */
+    ln_bytes reference; /* of this name */
     float f;
     int64_t i;
     ln_bytes s;
@@ -94,6 +95,11 @@ ln_status ln_onnx_decode_node(ln_bytes message, const uint8_t *origin, ln_arena 
                               ln_onnx_node *out, ln_error *err);
 ln_status ln_onnx_decode_value(ln_bytes message, const uint8_t *origin, ln_onnx_value *out,
                                ln_error *err);
+ln_status ln_onnx_decode_attribute(ln_bytes message, const uint8_t *origin, ln_onnx_attribute *out,
+                                   ln_error *err);
+/* The model's own functions: FunctionProtos. */
+ln_status ln_onnx_list_functions(ln_bytes file, const ln_onnx_model *model, ln_arena *arena,
+                                 ln_bytes_list *out, ln_error *err);
 /* The name of an initializer, without looking at its data. */
 ln_status ln_onnx_tensor_label(ln_bytes message, const uint8_t *origin, ln_bytes *name,
                                ln_error *err);

@@ -165,25 +165,25 @@ static void make_onnx(int number, sample *out)
         break;
     case 3: /* shapes as numbers, folded */
         put_node(&graph, node_of("Shape", "x", "n", "end", 2, 1));
-        put_node(&graph, node_of("Concat", "n t", "k", "axis", 2, 0));
+        put_node(&graph, node_of("Shape", "x", "r", "start", 2, 1));
+        put_node(&graph, node_of("Concat", "n r", "k", "axis", 2, 0));
         put_node(&graph, node_of("Expand", "w k", "e", NULL, 0, 0));
         put_node(&graph, node_of("Add", "x e", "a", NULL, 0, 0));
         put_node(&graph, node_of("Transpose", "a", "p", NULL, 0, 0));
         put_node(&graph, node_of("Flatten", "p", "y", "axis", 2, 2));
         put_tensor(&graph, tensor_of("w", 1, 1, (const int64_t[]){3}, true));
-        put_tensor(&graph, tensor_of("t", 7, 1, two, false));
         finish_model(&graph, open3, 3, 15, out);
         break;
     case 4:
-        put_node(&graph, node_of("ConstantOfShape", "t", "z", NULL, 0, 0));
-        put_node(&graph, node_of("Unsqueeze", "x", "u", NULL, 0, 0));
+        put_node(&graph, node_of("Shape", "x", "s", NULL, 0, 0));
+        put_node(&graph, node_of("ConstantOfShape", "s", "z", NULL, 0, 0));
+        put_node(&graph, node_of("Add", "x z", "a", NULL, 0, 0));
         put_node(&graph, node_of("Gemm", "w w", "g", "transA", 2, 1));
         put_node(&graph, node_of("Cast", "g", "c", "to", 2, 7));
         put_node(&graph, node_of("DequantizeLinear", "c v", "d", "axis", 2, 1));
-        put_node(&graph, node_of("MatMul", "x d", "y", NULL, 0, 0));
+        put_node(&graph, node_of("MatMul", "a d", "y", NULL, 0, 0));
         put_tensor(&graph, tensor_of("w", 1, 2, square, true));
         put_tensor(&graph, tensor_of("v", 1, 1, (const int64_t[]){4}, true));
-        put_tensor(&graph, tensor_of("t", 7, 1, two, false));
         finish_model(&graph, open2, 2, 13, out);
         break;
     default:

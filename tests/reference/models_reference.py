@@ -3,17 +3,19 @@ tests/engine/test_onnx_models.c.
 
     python3 tests/reference/models_reference.py [NAME ...]     (torch, onnxscript, onnx, onnxruntime, skl2onnx)
 
-Writes into tests/reference/models: <name>.onnx, <name>-x.npy (rows; whole numbers of token ids as float32),
-<name>-y.npy (ONNX Runtime's output), <name>-g.npy (PyTorch's gradient of output 1 by the inputs, where they are
-real numbers) and models.txt. The architectures are those of torchvision and torch.nn with fewer channels, with
-random weights; batch norm has statistics and scales of its own. Each is exported twice: by the exporter of
-TorchScript (<name>-ts) and by torch.export (<name>-dynamo).
+Writes into tests/reference/models: <name>-x.npy (rows; token ids as float32), <name>-g.npy (PyTorch's gradient of
+output 1 by the inputs, where they are real numbers), of each file <file>.onnx and <file>-y.npy (ONNX Runtime's output),
+and models.txt, a line each: file, name. The architectures are those of torchvision and torch.nn with fewer channels,
+with random weights; batch norm has statistics and scales of its own. Each is exported by TorchScript's exporter
+(<name>-ts) and by torch.export (<name>-dynamo, without the traces of Python that it keeps); <name>-kept keeps batch norm
+and dropout as nodes, which exporters fold.
 """
 import os
 import sys
 import warnings
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import nn
@@ -199,7 +201,7 @@ class TextCnn(nn.Module):
         return self.head(torch.cat([torch.relu(c(x)).amax(2) for c in self.convs], 1))
 
 
-def image(n=3, size=32):
+def image(n=2, size=32):
     return torch.randn(n, 3, size, size)
 
 
@@ -239,8 +241,18 @@ def lively(model):
 listed = []
 
 
-def save(name, data, x, gradient, y=None):
-    path = os.path.join(out, name + ".onnx")
+def without_traces(data):
+    m = onnx.load_model_from_string(data)
+    for n in m.graph.node:
+        del n.metadata_props[:]
+    for v in [*m.graph.value_info, *m.graph.input, *m.graph.output, *m.graph.initializer]:
+        del v.metadata_props[:]
+    del m.graph.value_info[:], m.metadata_props[:], m.graph.metadata_props[:]
+    return m.SerializeToString()
+
+
+def save(file, name, data, x, y=None):
+    path = os.path.join(out, file + ".onnx")
     with open(path, "wb") as f:
         f.write(data)
     if y is None:
@@ -248,33 +260,34 @@ def save(name, data, x, gradient, y=None):
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
         y = session.run(None, {session.get_inputs()[0].name: x})[0]
-    np.save(os.path.join(out, name + "-x.npy"), x.astype(np.float32))
-    np.save(os.path.join(out, name + "-y.npy"), y.astype(np.float32))
-    if gradient is not None:
-        np.save(os.path.join(out, name + "-g.npy"), gradient.astype(np.float32))
-    listed.append(name)
-    print("%-32s %7d bytes" % (name, len(data)), "" if len(data) < LARGEST else "TOO LARGE TO COMMIT")
+    np.save(os.path.join(out, file + "-y.npy"), y.astype(np.float32))
+    listed.append("%s %s" % (file, name))
+    print("%-32s %7d bytes" % (file, len(data)), "" if len(data) < LARGEST else "TOO LARGE TO COMMIT")
 
 
 def export(name):
     torch.manual_seed(7)
     make, draw = models[name]
     model, x = lively(make()), draw()
-    g = None
     if x.is_floating_point():
         x.requires_grad_()
         model(x)[:, 1].sum().backward()
-        g, x = x.grad.numpy(), x.detach()
+        np.save(os.path.join(out, name + "-g.npy"), x.grad.numpy())
+        x = x.detach()
+    np.save(os.path.join(out, name + "-x.npy"), x.numpy().astype(np.float32))
     temporary = os.path.join(out, "temporary.onnx")
-    for kind in ("ts", "dynamo"):
-        if kind == "ts":
-            torch.onnx.export(model, (x,), temporary, dynamo=False, input_names=["x"], output_names=["y"],
-                              dynamic_axes={"x": {0: "batch"}}, opset_version=17)
-        else:
+    for kind in ("ts", "dynamo", "kept"):
+        if kind == "kept" and name not in ("vgg_bn", "resnet18"):
+            continue
+        if kind == "dynamo":
             torch.onnx.export(model, (x,), temporary, dynamo=True, input_names=["x"], output_names=["y"],
                               dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False)
+        else:
+            torch.onnx.export(model, (x,), temporary, dynamo=False, input_names=["x"], output_names=["y"],
+                              dynamic_axes={"x": {0: "batch"}}, opset_version=17, do_constant_folding=kind == "ts",
+                              training=torch.onnx.TrainingMode.PRESERVE if kind == "kept" else torch.onnx.TrainingMode.EVAL)
         with open(temporary, "rb") as f:
-            save("%s-%s" % (name, kind), f.read(), x.numpy(), g)
+            save("%s-%s" % (name, kind), name, without_traces(f.read()), x.numpy())
     os.remove(temporary)
 
 
@@ -290,7 +303,8 @@ def sklearn_mlp():
     m = to_onnx(pipe, x[:1], options={"zipmap": False})
     data = m.SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    save("sklearn_mlp", data, x[:4], None, session.run(["probabilities"], {session.get_inputs()[0].name: x[:4]})[0])
+    np.save(os.path.join(out, "sklearn_mlp-x.npy"), x[:4])
+    save("sklearn_mlp", "sklearn_mlp", data, x[:4], session.run(["probabilities"], {session.get_inputs()[0].name: x[:4]})[0])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ out = os.path.join(here, "onnx")
 os.makedirs(os.path.join(out, "refused"), exist_ok=True)
 draw = np.random.default_rng(13)
 cases, refused = [], []
+LONGEST = 2048  # bytes of a case
 
 
 def f32(*shape):
@@ -63,7 +64,7 @@ def case(name, nodes, inputs, constants, opset, rows=5, x=None, stored=None, **m
 
 def save(name, m, x, y):
     data = m.SerializeToString()
-    assert len(data) < 2048, (name, len(data))
+    assert len(data) < LONGEST, (name, len(data))
     with open(os.path.join(out, name + ".onnx"), "wb") as f:
         f.write(data)
     np.save(os.path.join(out, name + "-x.npy"), x.astype(np.float32))
@@ -256,6 +257,30 @@ case("quantised_weight", [node("DequantizeLinear", "w s z", "d", axis=1), node("
 case("quantised_scalar", [node("DequantizeLinear", "w s", "d"), node("MatMul", "x d", "y")], N4,
      {"w": w8.view(np.uint8), "s": np.array(0.1, np.float32)}, 13)
 
+
+# Functions of the model's own: calls in calls, attributes given, left to their default and left out, an input left out
+def reference(kind, inputs, outputs, own, of):
+    n = node(kind, inputs, outputs, kind.lower())
+    a = n.attribute.add()
+    a.name, a.ref_attr_name, a.type = own, of, onnx.AttributeProto.FLOAT
+    return n
+
+
+inner = helper.make_function("own", "inner", ["a", "w"], ["b"], [
+    node("MatMul", "a w", "m"), reference("Elu", "m", "e", "alpha", "alpha"), reference("LeakyRelu", "e", "b", "alpha", "slope")],
+    [helper.make_opsetid("", 13)], attributes=["alpha"], attribute_protos=[helper.make_attribute("slope", 0.5)])
+outer = helper.make_function("own", "outer", ["x", "w"], ["y", "unused"], [
+    helper.make_node("inner", ["x", "w"], ["m"], domain="own", alpha=0.25), node("Dropout", "m", "d"),
+    helper.make_node("inner", ["d", "w"], ["y"], domain="own", slope=0.125), node("Relu", "y", "unused")],
+    [helper.make_opsetid("", 13), helper.make_opsetid("own", 1)])
+m = model([helper.make_node("outer", ["x", "w"], ["h", "h2"], domain="own"), node("Add", "x h", "m"),
+           helper.make_node("outer", ["m", "w"], ["y", "y2"], domain="own")], N4, {"w": f32(4, 4)}, 13)
+m.opset_import.append(helper.make_opsetid("own", 1))
+m.functions.extend([outer, inner])
+session = onnxruntime.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"])
+x = f32(5, 4)
+save("functions", m, x, session.run(None, {"x": x})[0])
+
 # ---------------------------------------------------------------- refused
 draw = np.random.default_rng(15)
 U, I = "unsupported", "invalid"
@@ -423,9 +448,27 @@ refuse("concat_types", model([node("Cast", "x", "i", to=TensorProto.INT64), node
 m = model([relu], N4, {}, 13)
 m.graph.sparse_initializer.add().dims.extend([4])
 refuse("sparse", m, U, "it holds sparse constants")
-m = model([relu], N4, {}, 13)
-m.functions.add().name = "f"
-refuse("functions", m, U, "it defines functions of its own")
+
+
+def calls(name, body, opset=13, nodes=None):
+    m = model(nodes or [helper.make_node("f", ["x"], ["y"], domain="own")], N4, {}, 13)
+    m.functions.append(helper.make_function("own", "f", ["a"], ["b"], body, [helper.make_opsetid("", opset)]))
+    return m
+
+
+refuse("function_calls_itself", calls("f", [helper.make_node("f", ["a"], ["b"], domain="own")]), U,
+       "its functions call each other more than 8 deep")
+refuse("function_opset", calls("f", [node("Relu", "a", "b")], 12), U,
+       "its function 'f' is written for operator set 12, the model for 13")
+refuse("function_unmade", calls("f", [node("Add", "a q", "b", "inner")]), I,
+       "operator 'Add' (node 'y/f/inner', opset 13) reads 'y/f/q', which nothing in the file makes")
+m = calls("f", [helper.make_node("f0", ["a"], ["b"], domain="own")])
+for i in range(5):
+    body = [helper.make_node("f%d" % (i + 1), ["a"], ["c%d" % j], domain="own") for j in range(10)]
+    m.functions.append(helper.make_function("own", "f%d" % i, ["a"], ["b"], body + [node("Relu", "a", "b")],
+                                            [helper.make_opsetid("", 13)]))
+m.functions.append(helper.make_function("own", "f5", ["a"], ["b"], [node("Relu", "a", "b")], [helper.make_opsetid("", 13)]))
+refuse("function_grows", m, U, "bytes where they are called")
 m = model([node("Relu", "x", "a\0b", "r")], N4, {}, 13)
 refuse("zero_byte", m, I, "a name holds a zero byte")
 
