@@ -1,0 +1,24 @@
+/* Graphs made simpler without changing what they compute: for methods whose rules know weights, not
+ * batch norm, and for whoever wants fewer nodes. A pass leaves the names of inputs, outputs and kept
+ * values; what it absorbs is gone. */
+#ifndef LN_SIMPLIFY_H
+#define LN_SIMPLIFY_H
+
+#include "graph/graph.h"
+
+typedef enum ln_simplify {
+    LN_SIMPLIFY_CONSTANTS = 1,  /* results of constants alone become constants */
+    LN_SIMPLIFY_IDENTITY = 2,   /* identity, dropout and casts to the same type go */
+    LN_SIMPLIFY_BATCH_NORM = 4, /* batch norm goes into the convolution or dense layer before it */
+    LN_SIMPLIFY_PAD = 8,        /* pad goes into the convolution or pooling after it */
+    LN_SIMPLIFY_ALL = 15,
+} ln_simplify;
+
+/* `keep`: ids of values that have to stay. The result shares constants with the graph and computes the
+ * same outputs: with LN_SIMPLIFY_CONSTANTS and _IDENTITY the same bits, with the others the same
+ * numbers up to rounding, which is checked on a few rows (LN_EFAILED, which would be our mistake).
+ * Caller releases. */
+ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, int keep_count,
+                            ln_graph **out, ln_error *err);
+
+#endif

@@ -1,0 +1,25 @@
+/* Inside graph/: one simplification under way (simplify.c), and what it absorbs (absorb.c). */
+#ifndef LN_SIMPLIFY_INTERNAL_H
+#define LN_SIMPLIFY_INTERNAL_H
+
+#include "graph/simplify.h"
+
+typedef struct ln_simplifying {
+    const ln_graph *from;
+    ln_graph *to;
+    unsigned passes;
+    int *map;       /* one a value of `from`: its id in `to`, -1 */
+    int *readers;   /* the same: nodes that read it; outputs and kept values count as many */
+    int *norm;      /* one a node of `from`: the batch norm that it absorbs, or -1 */
+    int *pad;       /* the same: the pad that it absorbs */
+    bool *absorbed; /* the same: it is absorbed by another */
+} ln_simplifying;
+
+/* Fills norm, pad and absorbed. */
+void ln_simplify_find(ln_simplifying *s);
+/* Adds a node that absorbs others; LN_OK and *done = false where that turns out not to fit. */
+ln_status ln_simplify_absorb(ln_simplifying *s, int index, bool *done, ln_error *err);
+/* Adds a node as it is, reading mapped values. */
+ln_status ln_simplify_copy(ln_simplifying *s, int index, ln_error *err);
+
+#endif
