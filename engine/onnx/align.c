@@ -160,10 +160,15 @@ static ln_status repeat_constant(ln_onnx_import *import, ln_tensor *row, int liv
 static ln_status place_constant(ln_onnx_import *import, size_t input, bool repeat, int rank,
                                 const ln_onnx_operand *live, ln_onnx_operand *out, ln_error *err)
 {
-    ln_tensor *tensor, *row;
+    ln_tensor *tensor, *shaped, *row = NULL;
     ln_status status = ln_onnx_constant(import, input, &tensor, err);
     if (!status)
-        status = row_constant(import, input, tensor, &live->layout, rank, &row, err);
+        status = ln_tensor_reshape(tensor, &out->shape, &shaped, err);
+    if (status)
+        return status;
+    const bool same = ln_shape_equal(&out->shape, &tensor->shape);
+    status = row_constant(import, input, same ? tensor : shaped, &live->layout, rank, &row, err);
+    ln_tensor_release(shaped);
     if (status)
         return status;
     out->layout = live->layout;
@@ -194,6 +199,36 @@ static size_t gather_live(ln_onnx_import *import, const size_t *inputs, size_t c
     return lives;
 }
 
+/* Before operator set 7 a second operand could be told where to lie, by its first axis; PRelu's slopes
+ * lie along axis 1. Its later axes of size 1 say so in today's way. */
+static ln_status place_second(ln_onnx_import *import, const ln_onnx_operand *first, bool constant,
+                              ln_onnx_operand *second, ln_error *err)
+{
+    int64_t broadcast, axis;
+    if (import->opset >= 7)
+        return LN_OK;
+    ln_status status = ln_onnx_int(import, "broadcast", 0, &broadcast, err);
+    if (!status)
+        status = ln_onnx_int(import, "axis", -1, &axis, err);
+    if (status)
+        return status;
+    const bool slopes = strcmp(import->operator_name, "PRelu") == 0;
+    const bool told = broadcast && ln_onnx_find_attribute(import, "axis");
+    if ((!slopes && !told) || ln_shape_count(&second->shape) == 1)
+        return LN_OK;
+    axis = slopes ? 1 : axis < 0 ? axis + first->shape.rank : axis;
+    ln_shape shape = second->shape;
+    while (axis >= 0 && shape.rank < LN_MAX_RANK && axis + shape.rank < first->shape.rank)
+        shape.dims[shape.rank++] = 1;
+    if (shape.rank == second->shape.rank)
+        return LN_OK;
+    if (!constant)
+        return ln_onnx_between_shape(import, second, &shape, second->layout, ".placed", second,
+                                     err);
+    second->shape = shape;
+    return LN_OK;
+}
+
 ln_status ln_onnx_align_mixed(ln_onnx_import *import, const size_t *inputs, size_t count,
                               bool repeat, ln_onnx_operand *operands, ln_error *err)
 {
@@ -211,6 +246,12 @@ ln_status ln_onnx_align_mixed(ln_onnx_import *import, const size_t *inputs, size
         if (!status)
             operands[i] = (ln_onnx_operand){.shape = tensor->shape, .dtype = tensor->dtype};
     }
+    if (status)
+        return status;
+    if (count == 2 && !repeat)
+        status = place_second(import, &operands[0],
+                              inputs[1] != SIZE_MAX && ln_onnx_is_constant(import, inputs[1]),
+                              &operands[1], err);
     if (status)
         return status;
     const size_t lives = gather_live(import, inputs, count, operands, live, false);

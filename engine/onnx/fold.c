@@ -95,14 +95,18 @@ static ln_status run(ln_onnx_import *import, const int *values, int count, ln_er
 
 ln_status ln_onnx_fold(ln_onnx_import *import, const ln_onnx_operator *entry, ln_error *err)
 {
-    const ln_onnx_import outer = *import;
     int values[LN_MOST_OUTPUTS];
+    bool done;
+    ln_status status = ln_onnx_fold_empty(import, &done, err);
+    if (status || done)
+        return status;
+    const ln_onnx_import outer = *import;
     import->graph = NULL;
     import->layouts = NULL;
     import->layout_room = 0;
     import->batch = 1;
     import->single = import->folding = true;
-    ln_status status = ln_graph_new(&import->graph, err);
+    status = ln_graph_new(&import->graph, err);
     if (!status)
         status = entry->build(import, err);
     if (!status) {

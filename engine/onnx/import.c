@@ -3,7 +3,7 @@
  * file, so that `layer = "..."` finds what a viewer of the file shows.
  *
  * Nothing here recurses, and memory is in proportion to the file. Operator sets 7 (broadcasting as
- * NumPy has it) to 28 are read: between them the operators of the table differ only in ways that
+ * NumPy has it) to 28 are read, and older ones as far as they differ in how they broadcast only: between them the operators of the table differ only in ways that
  * they handle themselves. Source: onnx.ai, "Open Neural Network Exchange Intermediate
  * Representation Specification" and "Operators". */
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "onnx/inputs.h"
 #include "onnx/onnx.h"
 
-#define OLDEST_OPSET 7
+#define OLDEST_OPSET 1
 #define NEWEST_OPSET 28
 #define FOLD_BYTES ((size_t)16 << 20)
 #define FOLD_FACTOR 8 /* times the file's size */
@@ -88,6 +88,9 @@ static ln_status check_node(const ln_onnx_import *import, const ln_onnx_operator
         ln_bytes name = node->attributes[i].name;
         if (node->attributes[i].referenced)
             return ln_onnx_malformed(import, err, "refers to the attribute of a function");
+        if (import->opset < 7 && ln_choice_index("axis|broadcast|consumed_inputs|is_test",
+                                                 (const char *)name.data, name.size) >= 0)
+            continue; /* how operators broadcast, and what they reuse, before set 7 */
         if (name.size == 0 ||
             ln_choice_index(entry->attributes, (const char *)name.data, name.size) < 0)
             return ln_onnx_refuse(import, err, "has the attribute '%s', which is not known",

@@ -248,6 +248,8 @@ ln_status ln_onnx_malformed(const ln_onnx_import *import, ln_error *err, const c
 
 /* ---- fold.c: runs the operator on constant inputs; its outputs become constants */
 ln_status ln_onnx_fold(ln_onnx_import *import, const ln_onnx_operator *entry, ln_error *err);
+/* fold_empty.c: answers what layers cannot, lists without elements; *done: the node is finished. */
+ln_status ln_onnx_fold_empty(ln_onnx_import *import, bool *done, ln_error *err);
 /* Takes `bytes` from what folded constants may take; LN_EUNSUPPORTED where that is too much. */
 ln_status ln_onnx_fold_room(ln_onnx_import *import, size_t bytes, ln_error *err);
 

@@ -66,6 +66,9 @@ static ln_status bind_axes(ln_onnx_import *import, ln_onnx_value *input, const r
             given = size_by_name(import, input->symbols[axis]);
         if ((axis == 0 || is_rows) && !import->options->whole)
             given = -1; /* the rows stay open */
+        if (binding && given == 0)
+            return ln_fail(err, LN_EUNSUPPORTED, "the input '%s' is empty",
+                           ln_bytes_text(input->name).at);
         if (input->dims[axis] < 0)
             input->dims[axis] = given > 0 ? given : import->options->whole ? 1 : -1;
         else if (given > 0 && axis > 0 && given != input->dims[axis])
