@@ -316,7 +316,8 @@ static bool ranks_before(const float *row, int64_t outputs, float even, int64_t 
     if (outputs == 1) {
         return row[0] == even ? a < b : (row[0] > even) == (a == 1);
     }
-    return row[a] > row[b] || (row[a] == row[b] && a < b);
+    const float first = row[a], second = row[b];
+    return first > second || (first == second && a < b);
 }
 
 /* top_targets(model, raw (N, outputs), k) -> (N k) i64: of each row the k classes with the greatest

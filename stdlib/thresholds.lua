@@ -32,13 +32,14 @@ local function worth(rule, share, hit, said, positive, total)
   return -math.abs(said / total - share)
 end
 
--- scores, labels, weights: lists; the score of class 1.
+-- scores, labels, weights: lists; the score of class 1. nil where scores are no numbers or nothing weighs.
 function thresholds.choose(rule, scores, labels, weights)
   local order, positive, total = {}, 0.0, 0.0
   for i = 1, #scores do
     order[i] = i
     local weight = weights and weights[i] or 1
     total = total + weight
+    if scores[i] ~= scores[i] then return nil end
     if labels[i] == 1 then positive = positive + weight end
   end
   table.sort(order, function(a, b)
@@ -68,9 +69,10 @@ function thresholds.resolved(node, input)
   for i, row in ipairs(both) do scores[i] = row[2] end
   local options, params = {}, log.plain(node.options)
   for name, value in pairs(node.options) do options[name] = value end
-  options.threshold = thresholds.choose(rule, scores, core.lists(input.labels),
+  local found = thresholds.choose(rule, scores, core.lists(input.labels),
     input.weights and core.lists(input.weights))
-  params.threshold, params.threshold_rule, params.threshold_rows = options.threshold, rule, input.split
+  options.threshold = found or 0.5 -- without one the metric itself says what is wrong with the scores
+  params.threshold, params.threshold_rule, params.threshold_rows = found, rule, input.split
   return options, core.json(params)
 end
 

@@ -31,6 +31,11 @@ t.test("one class only: a threshold all the same", function()
   t.equal(thresholds.choose("f1", { 0.2, 0.7 }, { 0, 0 }), 0.7)
 end)
 
+t.test("scores that are no numbers, and rows that weigh nothing, have no threshold", function()
+  t.equal(thresholds.choose("youden", { 0.2, 0 / 0, 0.7 }, { 0, 1, 1 }), nil)
+  t.equal(thresholds.choose("rate:0.5", { 0.2, 0.7 }, { 0, 1 }, { 0, 0 }), nil)
+end)
+
 t.test("rules", function()
   t.equal({ thresholds.parse "youden", thresholds.parse "rate:0.25" }, { true, 0.25 })
   for _, text in ipairs { "rate:0", "rate:1", "rate:", "rate:1.2.3", "roc", "0.5" } do
