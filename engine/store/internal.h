@@ -30,7 +30,7 @@ struct ln_store {
     ln_kept *kept;                    /* kept_count statements of write.c */
     int kept_count;                   /* how many */
     int kept_room;                    /* for how many there is room */
-    sqlite3_stmt *put[4];             /* statements of tensors.c and attributions.c */
+    sqlite3_stmt *put[6];             /* statements of tensors.c and attributions.c */
     int running_fd;                   /* open `<store>-running` with our locks, or -1 */
     bool guarded;                     /* a read-only query is being prepared or stepped */
     struct ln_background *background; /* writer.c: its thread, once something was submitted */

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/rng.h"
 #include "base/text.h"
 
 enum { PIECES = 40, ROWS = 5, WIDTH = 7 };
@@ -267,6 +268,56 @@ static void a_full_disk_is_told_and_keeps_what_was_written(void **state)
     fixture_close(&f);
 }
 
+/* Killed at a random moment, with pieces waiting: what was counted as written is there. */
+static void killed_writers_keep_what_they_counted(void **state)
+{
+    (void)state;
+    fixture f;
+    ln_rng rng = ln_rng_make(2, "kill", 0, 0);
+    fixture_open(&f, "killed.db");
+    int64_t before = 0, all = 0;
+    for (int round = 0; round < 12; round++) {
+        int report[2];
+        assert_int_equal(pipe(report), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            ln_store *store = NULL; /* the parent's is not touched */
+            made m;
+            bool ok = ln_store_open(f.path, LN_STORE_WRITE, &store, NULL) == LN_OK;
+            for (int i = 0; ok && i < 1000000; i++) {
+                ok = make_piece(&m, f.run, f.explanation[3], i, f.samples, NULL) == LN_OK &&
+                     ln_store_submit_piece(store, &m.rows, m.verdicts, 2, NULL) == LN_OK;
+                spoil(&m);
+                int64_t written = ln_store_written(store);
+                ok = ok && write(report[1], &written, sizeof written) == sizeof written;
+            }
+            _exit(1);
+        }
+        close(report[1]);
+        usleep((unsigned)(2000 + ln_rng_below(&rng, 60000)));
+        kill(pid, SIGKILL);
+        wait_for(pid);
+        int64_t written = 0, last = 0;
+        while (read(report[0], &written, sizeof written) == sizeof written)
+            last = written;
+        close(report[0]);
+        char sql[300];
+        snprintf(sql, sizeof sql,
+                 "SELECT count(*) >= %lld, count(*) %% %d, (SELECT count(*) FROM metric WHERE "
+                 "explanation = 4) - 2 * count(*) FROM attribution WHERE explanation = 4 AND l1 IS "
+                 "NULL",
+                 (long long)(before + last), ROWS);
+        assert_rows(f.store, sql, "1|0|0");
+        before =
+            atoll(rows_of(f.store, "SELECT count(*) FROM attribution WHERE explanation = 4 AND "
+                                   "l1 IS NULL"));
+        all += last;
+    }
+    assert_true(all > 50); /* it did write */
+    verify_all(f.store);
+    fixture_close(&f);
+}
+
 /* --- failing allocations ---------------------------------------------------------------------- */
 
 static ln_status few_pieces(void *context, ln_error *err)
@@ -327,6 +378,7 @@ int main(void)
         cmocka_unit_test(transactions_of_the_owner_take_turns),
         cmocka_unit_test(failures_are_told_by_the_next_call),
         cmocka_unit_test(a_full_disk_is_told_and_keeps_what_was_written),
+        cmocka_unit_test(killed_writers_keep_what_they_counted),
         cmocka_unit_test(no_allocation_failure_does_harm),
     };
     return cmocka_run_group_tests_name("store_writer", tests, NULL, NULL);
