@@ -39,7 +39,8 @@ ISA_TESTS = kernels graph layers model train explainers judges
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all help setup setup-checks demo data test test-build test-engine test-lua test-spec \
-        test-conformance reproduce-test resume-test deps-check docs-check format format-check lint asan-test fuzz onnx-suite install uninstall \
+        test-conformance reproduce-test resume-test deps-check docs-check format format-check lint \
+        asan-test fuzz onnx-suite fault install uninstall \
         clean FORCE
 
 QUIET = $(if $(filter 0,$(V)),@)
@@ -270,6 +271,11 @@ $(B)/onnx-suite: $(SUITE_OBJECTS) $(B)/liblunette.a
 
 onnx-suite: $(B)/onnx-suite ## ONNX's backend cases in ONNX_TESTDATA=DIR, counted by operator
 	@$(B)/onnx-suite $(ONNX_TESTDATA) $(ONNX_CASES)
+
+fault: all ## the store: failing allocations and writes in turn, 50 kills, 8 processes that write 500 runs each
+	@$(MAKE) --no-print-directory test-engine T="store store_fault store_writer store_process"
+	@sh tests/fault/writers.sh $(B)/lunette
+	@sh tests/fault/kill.sh $(B)/lunette
 
 # ---------------------------------------------------------------- checks
 

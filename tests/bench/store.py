@@ -139,7 +139,7 @@ questions = {  # docs/store.md has the three of them
         JOIN attribution a ON a.explanation = x.id
         JOIN attribution b ON b.explanation = y.id AND b.sample = a.sample AND b.target IS a.target
         JOIN sample s ON s.id = a.sample WHERE x.label = 'saliency' GROUP BY a.sample ORDER BY cosine LIMIT 10""",
-    "mass inside a box by class": """WITH map AS (SELECT s.label AS class, a.explanation,
+    "mass inside a box by class": """WITH map AS (SELECT s.label AS class,
             tensor_mean_abs(attribution_values(a.id)) AS mean FROM explanation e JOIN attribution a ON a.explanation = e.id
             JOIN sample s ON s.id = a.sample WHERE e.label = 'integrated_gradients' GROUP BY s.label)
         SELECT class, sum(value) FILTER (WHERE idx / 28 BETWEEN 7 AND 20 AND idx % 28 BETWEEN 7 AND 20) / sum(value) AS share
