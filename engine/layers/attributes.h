@@ -105,6 +105,38 @@ typedef struct ln_shuffle_attributes {
     bool block_first; /* ONNX's DCR and SpaceToDepth */
 } ln_shuffle_attributes;
 
+/* "gather_nd" */
+typedef struct ln_gather_nd_attributes {
+    int64_t batch; /* axes of a row that both share */
+} ln_gather_nd_attributes;
+
+/* "scatter_elements", "scatter_nd" */
+#define LN_SCATTER_REDUCTIONS "none|add|mul|max|min"
+enum { LN_SCATTER_NONE, LN_SCATTER_ADD, LN_SCATTER_MUL, LN_SCATTER_MAX, LN_SCATTER_MIN };
+typedef struct ln_scatter_attributes {
+    int64_t axis;  /* of scatter_elements */
+    int reduction; /* one of those */
+} ln_scatter_attributes;
+
+/* "one_hot" */
+typedef struct ln_one_hot_attributes {
+    int64_t depth, axis;
+    double off, on;
+    bool whole; /* the result is i64 */
+} ln_one_hot_attributes;
+
+/* "matmul" */
+typedef struct ln_matmul_attributes {
+    double scale; /* 1 */
+    bool transpose_a, transpose_b;
+} ln_matmul_attributes;
+
+/* "einsum": a label an axis of a row */
+typedef struct ln_einsum_attributes {
+    ln_ints of[3]; /* of each input */
+    ln_ints result;
+} ln_einsum_attributes;
+
 /* "reduce" */
 #define LN_REDUCE_OPERATIONS "sum|mean|max|min|prod|l1|l2|log_sum|log_sum_exp|sum_square"
 enum {

@@ -61,6 +61,8 @@ ln_status ln_copy_backward(const ln_pass *pass, ln_error *err);
     X(equal) X(less) X(less_or_equal) X(greater) X(greater_or_equal) X(is_nan) X(is_inf) \
     X(logical_and) X(logical_or) X(logical_xor) X(not) X(where) \
     X(bitwise_and) X(bitwise_or) X(bitwise_xor) X(shift_left) X(shift_right) \
+    X(gather) X(gather_elements) X(gather_nd) X(scatter_elements) X(scatter_nd) X(one_hot) \
+    X(matmul) X(einsum) \
     X(concat) X(slice) X(pad) X(tile) X(pixel_shuffle) X(pixel_unshuffle)
 /* clang-format on */
 

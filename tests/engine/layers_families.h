@@ -5,6 +5,7 @@
 #include "layers_cases.h"
 #include "layers_cases_elementwise.h"
 #include "layers_cases_move.h"
+#include "layers_cases_products.h"
 #include "layers_cases_reduce.h"
 #include "layers_cases_spatial.h"
 
@@ -16,6 +17,7 @@ static const struct {
     {cases, CASES},
     {elementwise_cases, sizeof elementwise_cases / sizeof elementwise_cases[0]},
     {move_cases, sizeof move_cases / sizeof move_cases[0]},
+    {product_cases, sizeof product_cases / sizeof product_cases[0]},
     {reduce_cases, sizeof reduce_cases / sizeof reduce_cases[0]},
     {spatial_cases, sizeof spatial_cases / sizeof spatial_cases[0]},
 };

@@ -269,6 +269,71 @@ static void reductions_of_whole_numbers(void **state)
                 &(typed){LN_I64, {2, {2, 2}}, {4, 1, 3, 2}});
 }
 
+/* x = 0 1 2 / 3 4 5, by indices that are a constant, or come with the row. */
+static void elements_by_indices(void **state)
+{
+    const typed x = {LN_F32, {2, {2, 3}}, {0, 1, 2, 3, 4, 5}};
+    const ln_axis_attributes last = {.axis = -1}, first = {.axis = 1};
+    (void)state;
+    for (int live = 0; live <= 2; live++) {
+        check_types("gather", &last, live, 2, (typed[]){x, {LN_I64, VECTOR(2), {2, -3}}},
+                    &(typed){LN_F32, {2, {2, 2}}, {2, 0, 5, 3}});
+        check_types("gather", &first, live, 2, (typed[]){x, {LN_I32, {0}, {1}}},
+                    &(typed){LN_F32, VECTOR(3), {3, 4, 5}});
+        check_types("gather", &first, live, 2, (typed[]){x, {LN_I64, {2, {1, 2}}, {1, 0}}},
+                    &(typed){LN_F32, {3, {1, 2, 3}}, {3, 4, 5, 0, 1, 2}});
+        check_types("gather_elements", &last, live, 2,
+                    (typed[]){x, {LN_I64, {2, {2, 2}}, {2, 2, 0, -2}}},
+                    &(typed){LN_F32, {2, {2, 2}}, {2, 2, 3, 4}});
+        check_types("gather_elements", &first, live, 2,
+                    (typed[]){x, {LN_I64, {2, {1, 3}}, {1, 0, 1}}},
+                    &(typed){LN_F32, {2, {1, 3}}, {3, 1, 5}});
+        check_types("gather_nd", &(ln_gather_nd_attributes){0}, live, 2,
+                    (typed[]){x, {LN_I64, {2, {2, 2}}, {1, 2, 0, 0}}},
+                    &(typed){LN_F32, VECTOR(2), {5, 0}});
+        check_types("gather_nd", &(ln_gather_nd_attributes){0}, live, 2,
+                    (typed[]){x, {LN_I64, {2, {1, 1}}, {1}}},
+                    &(typed){LN_F32, {2, {1, 3}}, {3, 4, 5}});
+        check_types("gather_nd", &(ln_gather_nd_attributes){1}, live, 2,
+                    (typed[]){x, {LN_I64, {2, {2, 1}}, {2, 1}}},
+                    &(typed){LN_F32, VECTOR(2), {2, 4}});
+        check_types("gather", &last, live, 2,
+                    (typed[]){{LN_I64, VECTOR(3), {7, 8, 9}}, {LN_I64, VECTOR(2), {1, 1}}},
+                    &(typed){LN_I64, VECTOR(2), {8, 8}});
+    }
+}
+
+static void elements_put_by_indices(void **state)
+{
+    const typed x = {LN_F32, {2, {2, 3}}, {0, 1, 2, 3, 4, 5}};
+    (void)state;
+    for (int live = 0; live <= 3; live++) {
+        check_types("scatter_elements", &(ln_scatter_attributes){2, LN_SCATTER_NONE}, live, 3,
+                    (typed[]){x,
+                              {LN_I64, {2, {2, 2}}, {2, 0, -1, 1}},
+                              {LN_F32, {2, {2, 2}}, {10, 20, 30, 40}}},
+                    &(typed){LN_F32, {2, {2, 3}}, {20, 1, 10, 3, 40, 30}});
+        check_types("scatter_elements", &(ln_scatter_attributes){1, LN_SCATTER_ADD}, live, 3,
+                    (typed[]){x, {LN_I64, {2, {2, 1}}, {1, 1}}, {LN_F32, {2, {2, 1}}, {10, 20}}},
+                    &(typed){LN_F32, {2, {2, 3}}, {0, 1, 2, 33, 4, 5}});
+        check_types("scatter_nd", &(ln_scatter_attributes){0, LN_SCATTER_NONE}, live, 3,
+                    (typed[]){x, {LN_I64, {2, {1, 1}}, {1}}, {LN_F32, {2, {1, 3}}, {7, 8, 9}}},
+                    &(typed){LN_F32, {2, {2, 3}}, {0, 1, 2, 7, 8, 9}});
+        check_types("scatter_nd", &(ln_scatter_attributes){0, LN_SCATTER_MUL}, live, 3,
+                    (typed[]){x, {LN_I64, {2, {2, 2}}, {1, 2, 1, 2}}, {LN_F32, VECTOR(2), {2, 3}}},
+                    &(typed){LN_F32, {2, {2, 3}}, {0, 1, 2, 3, 4, 30}});
+        check_types("scatter_nd", &(ln_scatter_attributes){0, LN_SCATTER_MAX}, live, 3,
+                    (typed[]){x, {LN_I64, {2, {2, 2}}, {0, 0, 1, 2}}, {LN_F32, VECTOR(2), {2, 3}}},
+                    &(typed){LN_F32, {2, {2, 3}}, {2, 1, 2, 3, 4, 5}});
+    }
+    check_types("one_hot", &(ln_one_hot_attributes){3, -1, 0, 1, false}, 1, 1,
+                &(typed){LN_I64, VECTOR(2), {2, -3}},
+                &(typed){LN_F32, {2, {2, 3}}, {0, 0, 1, 1, 0, 0}});
+    check_types("one_hot", &(ln_one_hot_attributes){3, 1, 5, 7, true}, 0, 1,
+                &(typed){LN_F32, VECTOR(2), {2, 9}},
+                &(typed){LN_I64, {2, {3, 2}}, {5, 5, 5, 5, 7, 5}});
+}
+
 /* y = where(x > 0, x, 2 x) with a gradient of 1, 10, 100, 1000: through the branch that was taken. */
 static void where_sends_the_gradient_to_the_chosen(void **state)
 {
@@ -347,6 +412,8 @@ int main(void)
         cmocka_unit_test(where_chooses),
         cmocka_unit_test(places_of_the_greatest),
         cmocka_unit_test(reductions_of_whole_numbers),
+        cmocka_unit_test(elements_by_indices),
+        cmocka_unit_test(elements_put_by_indices),
         cmocka_unit_test(where_sends_the_gradient_to_the_chosen),
         cmocka_unit_test(wrong_types_are_refused_by_name),
     };
