@@ -122,7 +122,7 @@ typedef struct ln_scatter_attributes {
 typedef struct ln_one_hot_attributes {
     int64_t depth, axis;
     double off, on;
-    bool whole; /* the result is i64 */
+    int type; /* of the result: 0 f32, 1 i64, 2 i32 */
 } ln_one_hot_attributes;
 
 /* "matmul" */
@@ -136,6 +136,12 @@ typedef struct ln_einsum_attributes {
     ln_ints of[3]; /* of each input */
     ln_ints result;
 } ln_einsum_attributes;
+
+/* "reverse_sequence" */
+typedef struct ln_reverse_attributes {
+    int64_t time;
+    int64_t batch; /* 0: one length for all */
+} ln_reverse_attributes;
 
 /* "reduce" */
 #define LN_REDUCE_OPERATIONS "sum|mean|max|min|prod|l1|l2|log_sum|log_sum_exp|sum_square"

@@ -63,7 +63,8 @@ ln_status ln_copy_backward(const ln_pass *pass, ln_error *err);
     X(bitwise_and) X(bitwise_or) X(bitwise_xor) X(shift_left) X(shift_right) \
     X(gather) X(gather_elements) X(gather_nd) X(scatter_elements) X(scatter_nd) X(one_hot) \
     X(matmul) X(einsum) \
-    X(concat) X(slice) X(pad) X(tile) X(pixel_shuffle) X(pixel_unshuffle)
+    X(concat) X(slice) X(pad) X(tile) X(pixel_shuffle) X(pixel_unshuffle) \
+    X(reverse_sequence)
 /* clang-format on */
 
 #define X(name) extern const ln_layer ln_layer_##name;

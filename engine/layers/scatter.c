@@ -334,11 +334,12 @@ static const ln_param one_hot_params[] = {
      .min = -HUGE_VAL,
      .max = HUGE_VAL,
      .help = "what stands at the index"},
-    {.name = "whole",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(ln_one_hot_attributes, whole),
-     .fallback = "false",
-     .help = "the result holds whole numbers"},
+    {.name = "type",
+     .type = LN_PARAM_CHOICE,
+     .offset = offsetof(ln_one_hot_attributes, type),
+     .fallback = "\"f32\"",
+     .choices = "f32|i64|i32",
+     .help = "what numbers the result holds"},
     LN_PARAM_END,
 };
 
@@ -349,7 +350,7 @@ static ln_status one_hot_types(const struct ln_graph *graph, const struct ln_nod
     (void)graph;
     (void)in;
     (void)err;
-    out[0] = own->whole ? LN_I64 : LN_F32;
+    out[0] = own->type == 1 ? LN_I64 : own->type == 2 ? LN_I32 : LN_F32;
     return LN_OK;
 }
 
@@ -386,10 +387,10 @@ static ln_status one_hot_forward(const ln_pass *pass, ln_error *err)
         const int64_t from = i / (behind * own->depth) * behind + i % behind;
         const double index = ln_load_real(pass->in[0], x.dtype, from);
         const bool here = index == (double)place || index + (double)own->depth == (double)place;
-        if (own->whole)
-            ((int64_t *)pass->out[0])[i] = (int64_t)(here ? own->on : own->off);
-        else
+        if (y.dtype == LN_F32)
             ((float *)pass->out[0])[i] = (float)(here ? own->on : own->off);
+        else
+            ln_store_whole(pass->out[0], y.dtype, i, (int64_t)(here ? own->on : own->off));
     }
     return LN_OK;
 }

@@ -45,23 +45,24 @@ static ln_status large_of(const ln_shape *row, int64_t factor, bool up, int64_t 
                           const ln_shape *shown, ln_error *err)
 {
     char text[64];
-    if (row->rank != 3)
+    if (row->rank < 3)
         return ln_fail(err, LN_EINVALID, "its input has shape %s: it must be (N, C, H, W)",
                        ln_shape_text(shown, text, sizeof text));
+    const int64_t *dims = row->dims + row->rank - 3; /* axes before these stay as they are */
     if (factor < 1 || factor > 1 << 20)
         return ln_fail(err, LN_EINVALID, "its factor is %lld: it must be 1 to %d",
                        (long long)factor, 1 << 20);
-    if (up && row->dims[0] % (factor * factor) != 0)
+    if (up && dims[0] % (factor * factor) != 0)
         return ln_fail(err, LN_EINVALID,
                        "its input has shape %s: the channels must be a multiple of %lld",
                        ln_shape_text(shown, text, sizeof text), (long long)(factor * factor));
-    if (!up && (row->dims[1] % factor != 0 || row->dims[2] % factor != 0))
+    if (!up && (dims[1] % factor != 0 || dims[2] % factor != 0))
         return ln_fail(err, LN_EINVALID,
                        "its input has shape %s: height and width must be multiples of %lld",
                        ln_shape_text(shown, text, sizeof text), (long long)factor);
-    large[0] = up ? row->dims[0] / (factor * factor) : row->dims[0];
-    large[1] = up ? row->dims[1] * factor : row->dims[1];
-    large[2] = up ? row->dims[2] * factor : row->dims[2];
+    large[0] = up ? dims[0] / (factor * factor) : dims[0];
+    large[1] = up ? dims[1] * factor : dims[1];
+    large[2] = up ? dims[2] * factor : dims[2];
     return LN_OK;
 }
 
@@ -75,9 +76,11 @@ static ln_status infer(const struct ln_graph *graph, const struct ln_node *node,
     ln_status status = large_of(&row, r, up, large, &in[0], err);
     if (status)
         return status;
-    const ln_shape result = {3,
-                             {up ? large[0] : large[0] * r * r, up ? large[1] : large[1] / r,
-                              up ? large[2] : large[2] / r}};
+    ln_shape result = row;
+    int64_t *dims = result.dims + row.rank - 3;
+    dims[0] = up ? large[0] : large[0] * r * r;
+    dims[1] = up ? large[1] : large[1] / r;
+    dims[2] = up ? large[2] : large[2] / r;
     return ln_result_shape(graph, node, &result, out, err);
 }
 
@@ -99,23 +102,38 @@ static int64_t channel(const ln_shuffle_attributes *own, int64_t channels, int64
     return own->block_first ? ij * channels + c : c * own->factor * own->factor + ij;
 }
 
+/* The offsets of the axes before channels; returns the first of the channels' axis. */
+static int keep_front(const ln_shape *row, ln_move *move)
+{
+    const int first = row->rank - 3;
+    int64_t step = row->dims[first] * row->dims[first + 1] * row->dims[first + 2];
+    for (int axis = first - 1; axis >= 0; axis--) {
+        for (int64_t i = 0; i < row->dims[axis]; i++)
+            move->axes[axis].offset[i] = i * step;
+        step *= row->dims[axis];
+    }
+    return first;
+}
+
 static ln_status shuffle_prepare(ln_step *step, const void *const *constant, ln_error *err)
 {
     const ln_shuffle_attributes *own = step->node->attributes;
     const ln_operand x = ln_operand_in(step, 0), y = ln_operand_out(step, 0);
-    const int64_t r = own->factor, width = x.row.dims[2], area = x.row.dims[1] * width;
-    const int64_t channels = y.row.dims[0];
+    const int64_t *in = x.row.dims + x.row.rank - 3, *out = y.row.dims + y.row.rank - 3;
+    const int64_t r = own->factor, width = in[2], area = in[1] * width;
+    const int64_t channels = out[0];
     ln_move *move;
     (void)constant;
     ln_status status = ln_move_start(step, &y.row, &move, err);
     if (status)
         return status;
+    ln_move_axis *axes = move->axes + keep_front(&x.row, move);
     for (int64_t c = 0; c < channels; c++)
-        move->axes[0].offset[c] = channel(own, channels, c, 0) * area;
-    for (int64_t h = 0; h < y.row.dims[1]; h++)
-        move->axes[1].offset[h] = h / r * width + channel(own, channels, 0, h % r * r) * area;
-    for (int64_t w = 0; w < y.row.dims[2]; w++)
-        move->axes[2].offset[w] = w / r + channel(own, channels, 0, w % r) * area;
+        axes[0].offset[c] = channel(own, channels, c, 0) * area;
+    for (int64_t h = 0; h < out[1]; h++)
+        axes[1].offset[h] = h / r * width + channel(own, channels, 0, h % r * r) * area;
+    for (int64_t w = 0; w < out[2]; w++)
+        axes[2].offset[w] = w / r + channel(own, channels, 0, w % r) * area;
     ln_move_finish(step, move);
     return LN_OK;
 }
@@ -124,21 +142,22 @@ static ln_status unshuffle_prepare(ln_step *step, const void *const *constant, l
 {
     const ln_shuffle_attributes *own = step->node->attributes;
     const ln_operand x = ln_operand_in(step, 0), y = ln_operand_out(step, 0);
-    const int64_t r = own->factor, width = x.row.dims[2], area = x.row.dims[1] * width;
-    const int64_t channels = x.row.dims[0];
+    const int64_t *in = x.row.dims + x.row.rank - 3, *out = y.row.dims + y.row.rank - 3;
+    const int64_t r = own->factor, width = in[2], area = in[1] * width;
+    const int64_t channels = in[0];
     ln_move *move;
     (void)constant;
     ln_status status = ln_move_start(step, &y.row, &move, err);
     if (status)
         return status;
+    ln_move_axis *axes = move->axes + keep_front(&x.row, move);
     for (int64_t c = 0; c < channels; c++)
         for (int64_t ij = 0; ij < r * r; ij++)
-            move->axes[0].offset[channel(own, channels, c, ij)] =
-                c * area + ij / r * width + ij % r;
-    for (int64_t h = 0; h < y.row.dims[1]; h++)
-        move->axes[1].offset[h] = h * r * width;
-    for (int64_t w = 0; w < y.row.dims[2]; w++)
-        move->axes[2].offset[w] = w * r;
+            axes[0].offset[channel(own, channels, c, ij)] = c * area + ij / r * width + ij % r;
+    for (int64_t h = 0; h < out[1]; h++)
+        axes[1].offset[h] = h * r * width;
+    for (int64_t w = 0; w < out[2]; w++)
+        axes[2].offset[w] = w * r;
     ln_move_finish(step, move);
     return LN_OK;
 }

@@ -76,6 +76,15 @@ ln_status ln_onnx_floats(const ln_onnx_import *import, const char *name, ln_tens
     return ln_onnx_decode_list(found, import->origin, LN_F32, out, err);
 }
 
+ln_status ln_onnx_text(const ln_onnx_import *import, const char *name, ln_bytes *out, ln_error *err)
+{
+    const ln_onnx_attribute *found = ln_onnx_find_attribute(import, name);
+    if (!found || !has_type(found, LN_ONNX_ATTRIBUTE_STRING, found->has_s))
+        return ln_onnx_malformed(import, err, "has no text '%s'", name);
+    *out = found->s;
+    return LN_OK;
+}
+
 ln_status ln_onnx_choice(const ln_onnx_import *import, const char *name, const char *choices,
                          const char *fallback, int *out, ln_error *err)
 {

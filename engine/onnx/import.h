@@ -128,6 +128,9 @@ ln_status ln_onnx_ints(const ln_onnx_import *import, const char *name, ln_ints *
 /* A list of real numbers as a tensor of rank 1, NULL where the attribute is not there. Caller releases. */
 ln_status ln_onnx_floats(const ln_onnx_import *import, const char *name, ln_tensor **out,
                          ln_error *err);
+/* A text attribute, LN_EINVALID where it is not there. */
+ln_status ln_onnx_text(const ln_onnx_import *import, const char *name, ln_bytes *out,
+                       ln_error *err);
 /* The index of a text attribute in "a|b|c"; another text is LN_EUNSUPPORTED. */
 ln_status ln_onnx_choice(const ln_onnx_import *import, const char *name, const char *choices,
                          const char *fallback, int *out, ln_error *err);

@@ -1,4 +1,5 @@
-/* Gemm, MatMul and Add. Weights are constants: what they multiply is a dense layer on the last axis. */
+/* Gemm and MatMul with a constant matrix as the second operand: a dense layer on the last axis. All others
+ * are in operators_products.c. */
 #include <string.h>
 
 #include "base/error.h"
@@ -115,6 +116,10 @@ ln_status ln_onnx_gemm(ln_onnx_import *import, ln_error *err)
     int inputs[3], count = 2;
     bool bias = false;
     ln_status status = read_gemm(import, &gemm, err);
+    if (!status && !import->folding &&
+        (ln_onnx_is_constant(import, 0) || !ln_onnx_is_constant(import, 1)))
+        return ln_onnx_gemm_general(import, gemm.alpha, gemm.beta, gemm.trans_a != 0,
+                                    gemm.trans_b != 0, err);
     if (!status)
         status = gemm_input(import, gemm.trans_a, &x, err);
     if (!status)
@@ -164,17 +169,26 @@ static ln_status matmul_matrix(ln_onnx_import *import, ln_tensor *weight, int *v
     return status;
 }
 
-static ln_status check_weight(const ln_onnx_import *import, const ln_onnx_operand *x,
-                              const ln_shape *weight, ln_error *err)
+/* Whether the second operand is one constant matrix for all that the first holds. */
+static ln_status has_weight(ln_onnx_import *import, bool *out, ln_error *err)
 {
-    if (weight->rank == 0 || x->shape.rank == 0)
-        return ln_onnx_malformed(import, err, "multiplies a single number");
-    for (int axis = 0; axis < weight->rank - 2; axis++)
-        if (weight->dims[axis] != 1 || weight->rank > x->shape.rank)
-            return ln_onnx_refuse(import, err,
-                                  "multiplies by a stack of matrices ('%s'); one matrix for all "
-                                  "rows is supported",
-                                  ln_onnx_input_text(import, 1).at);
+    ln_tensor *weight;
+    ln_onnx_operand x;
+    *out = false;
+    if (!import->folding && (ln_onnx_is_constant(import, 0) || !ln_onnx_is_constant(import, 1)))
+        return LN_OK;
+    ln_status status = ln_onnx_live(import, 0, &x, err);
+    if (!status)
+        status = ln_onnx_numbers(import, 1, LN_F32, &weight, err);
+    if (status)
+        return status;
+    const ln_shape *shape = &weight->shape;
+    *out = shape->rank > 0 && shape->rank <= (x.shape.rank > 2 ? x.shape.rank : 2) &&
+           (x.shape.rank > 1 || x.layout.axis < 0) && x.shape.rank > 0;
+    for (int axis = 0; axis < shape->rank - 2; axis++)
+        *out = *out && shape->dims[axis] == 1;
+    if (x.layout.axis == x.shape.rank - 1)
+        *out = import->single && *out;
     return LN_OK;
 }
 
@@ -183,11 +197,14 @@ ln_status ln_onnx_matmul(ln_onnx_import *import, ln_error *err)
     ln_onnx_operand x, column;
     int inputs[2];
     ln_tensor *weight;
-    ln_status status = ln_onnx_live(import, 0, &x, err);
+    bool dense_fits;
+    ln_status status = has_weight(import, &dense_fits, err);
+    if (!status && !dense_fits)
+        return ln_onnx_matmul_general(import, err);
+    if (!status)
+        status = ln_onnx_live(import, 0, &x, err);
     if (!status)
         status = ln_onnx_numbers(import, 1, LN_F32, &weight, err);
-    if (!status)
-        status = check_weight(import, &x, &weight->shape, err);
     if (!status)
         status = ln_onnx_rows_before(import, &x, x.shape.rank - 1, err);
     if (status)
@@ -208,16 +225,4 @@ ln_status ln_onnx_matmul(ln_onnx_import *import, ln_error *err)
         return status;
     column.shape.rank--;
     return ln_onnx_finish_shape(import, &column, &column.shape, column.layout, err);
-}
-
-/* ---------------------------------------------------------------- Add */
-
-ln_status ln_onnx_add(ln_onnx_import *import, ln_error *err)
-{
-    ln_onnx_operand terms[2];
-    ln_status status = ln_onnx_align(import, 0, 2, false, terms, err);
-    return status
-               ? status
-               : ln_onnx_finish(import, "add", NULL, (const int[]){terms[0].value, terms[1].value},
-                                2, terms[0].layout, err);
 }

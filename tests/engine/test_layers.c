@@ -36,6 +36,7 @@ static const char *const elsewhere[] = {
     "batch_norm1d",
     "batch_norm2d",
     "batch_norm3d",
+    "reverse_sequence",
     "gather",
     "gather_elements",
     "gather_nd",

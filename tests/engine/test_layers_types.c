@@ -303,6 +303,23 @@ static void elements_by_indices(void **state)
     }
 }
 
+static void sequences_are_reversed(void **state)
+{
+    const typed x = {LN_I64, {2, {2, 3}}, {0, 1, 2, 3, 4, 5}};
+    (void)state;
+    for (int live = 0; live < 2; live++) {
+        check_types("reverse_sequence", &(ln_reverse_attributes){2, 1}, live, 2,
+                    (typed[]){x, {LN_I64, VECTOR(2), {2, 3}}},
+                    &(typed){LN_I64, {2, {2, 3}}, {1, 0, 2, 5, 4, 3}});
+        check_types("reverse_sequence", &(ln_reverse_attributes){1, 2}, live, 2,
+                    (typed[]){x, {LN_I64, VECTOR(3), {2, 1, 0}}},
+                    &(typed){LN_I64, {2, {2, 3}}, {3, 1, 2, 0, 4, 5}});
+        check_types("reverse_sequence", &(ln_reverse_attributes){2, 0}, live, 2,
+                    (typed[]){x, {LN_I64, VECTOR(1), {2}}},
+                    &(typed){LN_I64, {2, {2, 3}}, {1, 0, 2, 4, 3, 5}});
+    }
+}
+
 static void elements_put_by_indices(void **state)
 {
     const typed x = {LN_F32, {2, {2, 3}}, {0, 1, 2, 3, 4, 5}};
@@ -326,10 +343,10 @@ static void elements_put_by_indices(void **state)
                     (typed[]){x, {LN_I64, {2, {2, 2}}, {0, 0, 1, 2}}, {LN_F32, VECTOR(2), {2, 3}}},
                     &(typed){LN_F32, {2, {2, 3}}, {2, 1, 2, 3, 4, 5}});
     }
-    check_types("one_hot", &(ln_one_hot_attributes){3, -1, 0, 1, false}, 1, 1,
+    check_types("one_hot", &(ln_one_hot_attributes){3, -1, 0, 1, 0}, 1, 1,
                 &(typed){LN_I64, VECTOR(2), {2, -3}},
                 &(typed){LN_F32, {2, {2, 3}}, {0, 0, 1, 1, 0, 0}});
-    check_types("one_hot", &(ln_one_hot_attributes){3, 1, 5, 7, true}, 0, 1,
+    check_types("one_hot", &(ln_one_hot_attributes){3, 1, 5, 7, 1}, 0, 1,
                 &(typed){LN_F32, VECTOR(2), {2, 9}},
                 &(typed){LN_I64, {2, {3, 2}}, {5, 5, 5, 5, 7, 5}});
 }
@@ -413,6 +430,7 @@ int main(void)
         cmocka_unit_test(places_of_the_greatest),
         cmocka_unit_test(reductions_of_whole_numbers),
         cmocka_unit_test(elements_by_indices),
+        cmocka_unit_test(sequences_are_reversed),
         cmocka_unit_test(elements_put_by_indices),
         cmocka_unit_test(where_sends_the_gradient_to_the_chosen),
         cmocka_unit_test(wrong_types_are_refused_by_name),

@@ -10,71 +10,8 @@
 #include "base/file.h"
 #include "graph/plan.h"
 #include "onnx/onnx.h"
+#include "onnx_support.h"
 #include "tensor/npy.h"
-
-static ln_error err;
-
-static ln_graph *read_case(const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof path, "reference/onnx/%s.onnx", name);
-    ln_graph *graph;
-    assert_ok(ln_onnx_read(test_file(path), NULL, &graph, NULL, &err));
-    return graph;
-}
-
-static ln_tensor *read_array(const char *name, const char *part)
-{
-    char path[128];
-    snprintf(path, sizeof path, "reference/onnx/%s-%s.npy", name, part);
-    ln_tensor *tensor;
-    assert_ok(ln_npy_read(test_file(path), &tensor, NULL, &err));
-    return tensor;
-}
-
-/* The graph's first output (rows first) for inputs that stand side by side in the rows of x. */
-static void run_graph(ln_graph *graph, const ln_tensor *x, float *y, int64_t y_row)
-{
-    int64_t rows = x->shape.dims[0], width = ln_shape_row(&x->shape);
-    ln_plan *plan;
-    ln_exec *exec;
-    assert_ok(ln_plan_new(graph, &(ln_plan_options){.rows = rows}, &plan, &err));
-    assert_ok(ln_exec_new(plan, &exec, &err));
-    int64_t offset = 0;
-    for (int i = 0; i < graph->input_count; i++) {
-        int64_t size = ln_shape_row(&graph->values[graph->inputs[i]].shape);
-        float *to = ln_exec_input(exec, i);
-        for (int64_t row = 0; row < rows; row++)
-            memcpy(to + row * size, ln_f32(x) + row * width + offset, (size_t)size * sizeof *to);
-        offset += size;
-    }
-    assert_int_equal(offset, width);
-    assert_ok(ln_exec_forward(exec, rows, &err));
-    memcpy(y, ln_exec_value(exec, graph->outputs[0]), (size_t)(rows * y_row) * sizeof *y);
-    ln_exec_free(exec);
-    ln_plan_free(plan);
-}
-
-static void check_case(const char *name)
-{
-    ln_graph *graph = read_case(name);
-    ln_tensor *x = read_array(name, "x"), *wanted = read_array(name, "y");
-    ln_shape shape = graph->values[graph->outputs[0]].shape;
-    assert_int_equal(shape.dims[0], -1);
-    shape.dims[0] = x->shape.dims[0];
-    if (!ln_shape_equal(&shape, &wanted->shape)) {
-        char a[128], b[128];
-        fail_msg("%s: the output is %s, not %s", name, ln_shape_text(&shape, a, sizeof a),
-                 ln_shape_text(&wanted->shape, b, sizeof b));
-    }
-    ln_tensor *y = tensor_zero(LN_F32, shape);
-    run_graph(graph, x, ln_f32(y), ln_shape_row(&shape));
-    assert_near_f32(ln_f32(y), ln_f32(wanted), (size_t)ln_shape_count(&shape), 1e-6, 2e-6);
-    ln_tensor_release(x);
-    ln_tensor_release(y);
-    ln_tensor_release(wanted);
-    ln_graph_release(graph);
-}
 
 static void onnxruntime_agrees(void **state)
 {
@@ -84,7 +21,7 @@ static void onnxruntime_agrees(void **state)
     char name[64];
     int count = 0;
     for (; fscanf(file, "%63s", name) == 1; count++)
-        check_case(name);
+        check_case("onnx", name);
     fclose(file);
     assert_int_equal(count, 114);
 }
@@ -123,7 +60,7 @@ static void refused_files_say_why(void **state)
 static void names_are_those_of_the_file(void **state)
 {
     (void)state;
-    ln_graph *graph = read_case("matmul_add");
+    ln_graph *graph = read_case("onnx", "matmul_add");
     int product = ln_graph_find_value(graph, "product"), y = ln_graph_find_value(graph, "y"), value;
     assert_true(product >= 0 && y >= 0 && product != y);
     assert_ok(ln_graph_find_layer(graph, "product", &value, &err));
@@ -138,14 +75,14 @@ static void names_are_those_of_the_file(void **state)
     assert_int_equal(graph->node_count, 2);
     ln_graph_release(graph);
 
-    graph = read_case("branches"); /* its nodes have no names */
+    graph = read_case("onnx", "branches"); /* its nodes have no names */
     const char *wanted[] = {"Relu_0", "Tanh_1", "Concat_2", "Gemm_3", "Add_4", "Softmax_5"};
     assert_int_equal(graph->node_count, 6);
     for (int i = 0; i < 6; i++)
         assert_string_equal(graph->nodes[i].name, wanted[i]);
     ln_graph_release(graph);
 
-    graph = read_case("same_names");
+    graph = read_case("onnx", "same_names");
     assert_string_equal(graph->nodes[0].name, "n");
     assert_string_equal(graph->nodes[1].name, "n_1");
     ln_graph_release(graph);
@@ -154,7 +91,7 @@ static void names_are_those_of_the_file(void **state)
 static void weights_that_are_used_twice_are_one_constant(void **state)
 {
     (void)state;
-    ln_graph *graph = read_case("gemm_shared");
+    ln_graph *graph = read_case("onnx", "gemm_shared");
     const ln_node *first = &graph->nodes[ln_graph_find_node(graph, "first")];
     const ln_node *second = &graph->nodes[ln_graph_find_node(graph, "second")];
     assert_int_equal(first->inputs[2], second->inputs[2]);
@@ -164,12 +101,12 @@ static void weights_that_are_used_twice_are_one_constant(void **state)
     ln_graph_release(graph);
 
     /* Initializers that are listed as inputs are constants; the graph has one input. */
-    graph = read_case("listed_initializers");
+    graph = read_case("onnx", "listed_initializers");
     assert_int_equal(graph->input_count, 1);
     assert_int_equal(graph->values[ln_graph_find_value(graph, "w")].kind, LN_VALUE_CONSTANT);
     ln_graph_release(graph);
 
-    graph = read_case("two_outputs");
+    graph = read_case("onnx", "two_outputs");
     assert_int_equal(graph->output_count, 2);
     assert_string_equal(graph->values[graph->outputs[0]].name, "y");
     assert_string_equal(graph->values[graph->outputs[1]].name, "z");
@@ -180,8 +117,9 @@ static void weights_that_are_used_twice_are_one_constant(void **state)
 static void a_fixed_batch_takes_any_rows(void **state)
 {
     (void)state;
-    ln_graph *graph = read_case("fixed_batch");
-    ln_tensor *x = read_array("fixed_batch", "x"), *y = read_array("fixed_batch", "y");
+    ln_graph *graph = read_case("onnx", "fixed_batch");
+    ln_tensor *x = read_array("onnx", "fixed_batch", "x"),
+              *y = read_array("onnx", "fixed_batch", "y");
     assert_int_equal(x->shape.dims[0], 1);
     ln_tensor *many = tensor_random(TEST_SHAPE(7, 4), 3);
     memcpy(ln_f32(many) + 4 * 4, x->data, 4 * sizeof(float));

@@ -304,7 +304,7 @@ w = f32(4, 4)
 relu = node("Relu", "x", "y", "r")
 refuse("unknown", model([node("Convolve", "x w", "y", "conv1")], {"x": ("N", 1, 4, 4)}, {"w": f32(1, 1, 3, 3)}, 13), U,
        "operator 'Convolve' (node 'conv1', opset 13) is not supported")
-refuse("nameless", model([node("Sin", "x", "y")], N4, {}, 13), U, "operator 'Sin' (node 0, opset 13) is not supported")
+refuse("nameless", model([node("Bernoulli", "x", "y")], N4, {}, 15), U, "operator 'Bernoulli' (node 0, opset 15) is not supported")
 m = model([relu], N4, {}, 13)
 m.graph.node[0].domain = "com.example"
 refuse("domain", m, U, "operator 'Relu' (node 'r', domain 'com.example', opset 13) is not supported")
@@ -340,8 +340,8 @@ refuse("open_axis", model([relu], {"x": ("N", "seq", 4)}, {}, 13), U,
        "axis 1 of the input 'x' has no fixed size ('seq')")
 refuse("one_axis", model([relu], {"x": (4,)}, {}, 13), U, "there is none for the rows")
 refuse("no_axes", model([relu], {"x": ()}, {}, 13), U, "the input 'x' has no axes")
-refuse("whole_numbers", model([relu], N4, {}, 13, types={"x": TensorProto.INT64}), U,
-       "Relu 'r': its input 'x' holds i64 numbers")
+refuse("whole_numbers", model([node("Sigmoid", "x", "y", "s")], N4, {}, 13, types={"x": TensorProto.INT64}), U,
+       "Sigmoid 's': its input 'x' holds i64 numbers")
 refuse("text", model([relu], N4, {}, 13, types={"x": TensorProto.STRING}), U, "is of type string")
 m = model([relu], N4, {}, 13)
 m.graph.input[0].type.tensor_type.ClearField("shape")
@@ -359,11 +359,11 @@ refuse("gemm_bias_size", model([node("Gemm", "x w b", "y", "g")], N4, {"w": w, "
 refuse("gemm_weight", model([node("Gemm", "x w", "y", "g")], N4, {"w": f32(2, 2, 2)}, 13), I,
        "has a weight with 3 axes, not 2")
 refuse("gemm_sizes", model([node("Gemm", "x w", "y", "g")], N4, {"w": f32(3, 3)}, 13), I, "")
-refuse("matmul_live", model([node("MatMul", "x x", "y", "m")], {"x": (4, 4)}, {}, 13), U, "takes 'x' as a constant")
+refuse("matmul_live", model([node("MatMul", "x x", "y", "m")], {"x": (4, 4)}, {}, 13), U, "and so mixes them")
 refuse("matmul_left", model([node("MatMul", "w x", "y", "m")], {"x": (4, 4)}, {"w": w}, 13), U,
-       "takes 'w' as a value that depends on the network's input")
+       "multiplies matrices that hold the rows of a batch and so mixes them")
 refuse("matmul_stack", model([node("MatMul", "x w", "y", "m")], {"x": ("N", 2, 4)}, {"w": f32(2, 4, 4)}, 13), U,
-       "multiplies by a stack of matrices ('w')")
+       "has values for single rows")
 refuse("matmul_type", model([node("MatMul", "x w", "y", "m")], N4, {"w": np.ones((4, 4), np.int64)}, 13), U,
        "takes 'w' as f32, but it is i64")
 refuse("add_rows", model([node("Add", "x w", "y", "a")], {"x": (4, 4)}, {"w": w}, 13), U, "has values for single rows")
