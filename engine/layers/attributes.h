@@ -143,6 +143,54 @@ typedef struct ln_reverse_attributes {
     int64_t batch; /* 0: one length for all */
 } ln_reverse_attributes;
 
+/* "lstm", "gru", "rnn" */
+enum { LN_RECURRENT_ROWS, LN_RECURRENT_STEPS_FIRST, LN_RECURRENT_BATCH_FIRST };
+typedef struct ln_recurrent_attributes {
+    int64_t hidden_size;
+    bool bias, bidirectional;
+    bool last;        /* only the state after all steps */
+    int nonlinearity; /* "rnn": 0 tanh, 1 relu */
+    int layout;       /* a row is one sequence, or a batch of them in one of two orders */
+    bool backwards;   /* the one direction goes from the last step to the first */
+    bool apart;       /* the directions are an axis of the results, not side by side */
+    bool reset_first; /* "gru": ONNX's linear_before_reset = 0 */
+    double clip;      /* 0: none */
+} ln_recurrent_attributes;
+
+/* "upsample" */
+#define LN_UPSAMPLE_MODES "nearest|linear|bilinear|trilinear|bicubic"
+enum {
+    LN_UPSAMPLE_NEAREST,
+    LN_UPSAMPLE_LINEAR,
+    LN_UPSAMPLE_BILINEAR,
+    LN_UPSAMPLE_TRILINEAR,
+    LN_UPSAMPLE_BICUBIC
+};
+#define LN_UPSAMPLE_COORDINATES                                                                    \
+    "pytorch|half_pixel|half_pixel_symmetric|pytorch_half_pixel|align_corners|asymmetric|"         \
+    "tf_half_pixel_for_nn|tf_crop_and_resize"
+enum {
+    LN_UPSAMPLE_PYTORCH,
+    LN_UPSAMPLE_HALF_PIXEL,
+    LN_UPSAMPLE_SYMMETRIC,
+    LN_UPSAMPLE_PYTORCH_HALF_PIXEL,
+    LN_UPSAMPLE_ALIGN_CORNERS,
+    LN_UPSAMPLE_ASYMMETRIC,
+    LN_UPSAMPLE_TF_HALF_PIXEL,
+    LN_UPSAMPLE_TF_CROP
+};
+#define LN_UPSAMPLE_ROUNDINGS "floor|ceil|round_prefer_floor|round_prefer_ceil"
+enum { LN_UPSAMPLE_FLOOR, LN_UPSAMPLE_CEIL, LN_UPSAMPLE_PREFER_FLOOR, LN_UPSAMPLE_PREFER_CEIL };
+typedef struct ln_upsample_attributes {
+    double scale_factor;
+    int mode; /* one of those, and so on below */
+    bool align_corners;
+    ln_ints sizes; /* of files: one an axis of a row */
+    int coordinates, rounding;
+    double cubic, extrapolation;
+    bool exclude_outside, antialias;
+} ln_upsample_attributes;
+
 /* "reduce" */
 #define LN_REDUCE_OPERATIONS "sum|mean|max|min|prod|l1|l2|log_sum|log_sum_exp|sum_square"
 enum {

@@ -64,7 +64,8 @@ ln_status ln_copy_backward(const ln_pass *pass, ln_error *err);
     X(gather) X(gather_elements) X(gather_nd) X(scatter_elements) X(scatter_nd) X(one_hot) \
     X(matmul) X(einsum) \
     X(concat) X(slice) X(pad) X(tile) X(pixel_shuffle) X(pixel_unshuffle) \
-    X(reverse_sequence)
+    X(reverse_sequence) X(upsample) \
+    X(lstm) X(gru) X(rnn)
 /* clang-format on */
 
 #define X(name) extern const ln_layer ln_layer_##name;

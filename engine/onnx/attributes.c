@@ -85,6 +85,30 @@ ln_status ln_onnx_text(const ln_onnx_import *import, const char *name, ln_bytes 
     return LN_OK;
 }
 
+ln_status ln_onnx_texts(const ln_onnx_import *import, const char *name, ln_bytes *out, size_t most,
+                        size_t *count, ln_error *err)
+{
+    const ln_onnx_attribute *found = ln_onnx_find_attribute(import, name);
+    ln_wire_field field = {.number = 1};
+    *count = 0;
+    if (!found)
+        return LN_OK;
+    ln_wire wire = ln_wire_open(found->message, import->origin);
+    while (field.number != 0) {
+        ln_status status = ln_wire_next(&wire, &field, err);
+        if (!status && field.number == 9)
+            status = ln_wire_expect(&field, LN_WIRE_BYTES, "AttributeProto.strings", err);
+        if (status)
+            return status;
+        if (field.number != 9)
+            continue;
+        if (*count == most)
+            return ln_onnx_refuse(import, err, "has more than %zu texts '%s'", most, name);
+        out[(*count)++] = field.bytes;
+    }
+    return LN_OK;
+}
+
 ln_status ln_onnx_choice(const ln_onnx_import *import, const char *name, const char *choices,
                          const char *fallback, int *out, ln_error *err)
 {

@@ -131,6 +131,9 @@ ln_status ln_onnx_floats(const ln_onnx_import *import, const char *name, ln_tens
 /* A text attribute, LN_EINVALID where it is not there. */
 ln_status ln_onnx_text(const ln_onnx_import *import, const char *name, ln_bytes *out,
                        ln_error *err);
+/* A list of at most `most` texts; *count is 0 where the attribute is not there. */
+ln_status ln_onnx_texts(const ln_onnx_import *import, const char *name, ln_bytes *out, size_t most,
+                        size_t *count, ln_error *err);
 /* The index of a text attribute in "a|b|c"; another text is LN_EUNSUPPORTED. */
 ln_status ln_onnx_choice(const ln_onnx_import *import, const char *name, const char *choices,
                          const char *fallback, int *out, ln_error *err);

@@ -57,6 +57,10 @@ static const ln_onnx_operator operators[] = {
     {"EyeLike", 1, 1, "dtype|k", ln_onnx_eye_like, true},
     {"Flatten", 1, 1, "axis", ln_onnx_flatten, false},
     {"Floor", 1, 1, "", ln_onnx_function, false},
+    {"GRU", 3, 6,
+     "activation_alpha|activation_beta|activations|clip|direction|hidden_size|input_forget|layout|"
+     "linear_before_reset",
+     ln_onnx_recurrent, false},
     {"Gather", 2, 2, "axis", ln_onnx_gather, false},
     {"GatherElements", 2, 2, "axis", ln_onnx_elements, false},
     {"GatherND", 2, 2, "batch_dims", ln_onnx_gather_nd, false},
@@ -78,6 +82,10 @@ static const ln_onnx_operator operators[] = {
     {"IsInf", 1, 1, "detect_negative|detect_positive", ln_onnx_is_inf, false},
     {"IsNaN", 1, 1, "", ln_onnx_function, false},
     {"LRN", 1, 1, "alpha|beta|bias|size", ln_onnx_lrn, false},
+    {"LSTM", 3, 8,
+     "activation_alpha|activation_beta|activations|clip|direction|hidden_size|input_forget|layout|"
+     "linear_before_reset",
+     ln_onnx_recurrent, false},
     {"LayerNormalization", 2, 3, "axis|epsilon|stash_type", ln_onnx_layer_normalization, false},
     {"LeakyRelu", 1, 1, "alpha", ln_onnx_leaky_relu, false},
     {"Less", 2, 2, "", ln_onnx_pair, false},
@@ -108,6 +116,10 @@ static const ln_onnx_operator operators[] = {
     {"QuantizeLinear", 2, 3, "axis|block_size|output_dtype|precision|saturate", ln_onnx_quantize,
      true},
     {"RMSNormalization", 2, 2, "axis|epsilon|stash_type", ln_onnx_rms_normalization, false},
+    {"RNN", 3, 6,
+     "activation_alpha|activation_beta|activations|clip|direction|hidden_size|input_forget|layout|"
+     "linear_before_reset",
+     ln_onnx_recurrent, false},
     {"Range", 3, 3, "", ln_onnx_range, true},
     {"Reciprocal", 1, 1, "", ln_onnx_function, false},
     {"ReduceL1", 1, 2, "axes|keepdims|noop_with_empty_axes", ln_onnx_reduce, false},
@@ -122,6 +134,10 @@ static const ln_onnx_operator operators[] = {
     {"ReduceSumSquare", 1, 2, "axes|keepdims|noop_with_empty_axes", ln_onnx_reduce, false},
     {"Relu", 1, 1, "", ln_onnx_relu, false},
     {"Reshape", 2, 2, "allowzero", ln_onnx_reshape, false},
+    {"Resize", 1, 4,
+     "antialias|axes|coordinate_transformation_mode|cubic_coeff_a|exclude_outside|extrapolation_"
+     "value|keep_aspect_ratio_policy|mode|nearest_mode",
+     ln_onnx_resize, false},
     {"ReverseSequence", 2, 2, "batch_axis|time_axis", ln_onnx_reverse_sequence, false},
     {"Round", 1, 1, "", ln_onnx_function, false},
     {"Scatter", 3, 3, "axis", ln_onnx_elements, false},
@@ -154,6 +170,7 @@ static const ln_onnx_operator operators[] = {
     {"Transpose", 1, 1, "perm", ln_onnx_transpose, false},
     {"Trilu", 1, 2, "upper", ln_onnx_trilu, false},
     {"Unsqueeze", 1, 2, "axes", ln_onnx_unsqueeze, false},
+    {"Upsample", 1, 2, "mode|scales", ln_onnx_resize, false},
     {"Where", 3, 3, "", ln_onnx_where, false},
     {"Xor", 2, 2, "", ln_onnx_pair, false},
 };

@@ -110,6 +110,12 @@ ln_status ln_onnx_matmul_general(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_gemm_general(ln_onnx_import *import, float alpha, float beta, bool trans_a,
                                bool trans_b, ln_error *err);
 
+/* operators_recurrent.c */
+ln_status ln_onnx_recurrent(ln_onnx_import *import, ln_error *err);
+
+/* operators_resize.c */
+ln_status ln_onnx_resize(ln_onnx_import *import, ln_error *err);
+
 /* operators_reduce.c */
 ln_status ln_onnx_argument(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_cumsum(ln_onnx_import *import, ln_error *err);

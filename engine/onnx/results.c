@@ -1,4 +1,5 @@
 /* What a node makes: layers in the graph, under the file's names, and the layouts of their results. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -31,7 +32,9 @@ static ln_status output_name(ln_onnx_import *import, size_t output, const char *
 {
     if (ln_onnx_has_output(import, output))
         return ln_onnx_name_copy(&import->scratch, import->node.outputs.at[output], out, err);
-    return ln_onnx_fresh_value(import, import->name, ".unused", out, err);
+    char suffix[32]; /* numbered: a node may leave out several, which are added together */
+    snprintf(suffix, sizeof suffix, ".unused%zu", output);
+    return ln_onnx_fresh_value(import, import->name, suffix, out, err);
 }
 
 /* Adds the layer; its results get their layouts. */

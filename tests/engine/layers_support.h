@@ -13,7 +13,7 @@
 #include "graph/plan.h"
 #include "layers/attributes.h"
 
-enum { LAYER_MOST_INPUTS = 5, LAYER_ROWS = 5 };
+enum { LAYER_MOST_INPUTS = 9, LAYER_ROWS = 5 };
 
 /* A layer with its inputs: the first `live` of them vary by row (shapes without N), the others are
  * constants. `reference` computes the whole output from all inputs, rows first. */
