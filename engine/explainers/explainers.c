@@ -8,6 +8,7 @@
     X(input_x_gradient)                                                                            \
     X(integrated_gradients)                                                                        \
     X(guided_backprop)                                                                             \
+    X(deconvnet)                                                                                   \
     X(lrp)                                                                                         \
     X(feature_ablation)                                                                            \
     X(occlusion)                                                                                   \

@@ -66,8 +66,9 @@ static void integrated_gradients_by_hand(void **state)
     ln_model_release(model);
 }
 
-/* Two relus added with weights 1 and -1: the negative signal stops at the second. */
-static void guided_backprop_by_hand(void **state)
+/* Two relus added with weights 1 and -1: the negative signal stops at the second; a closed relu stops
+ * guided backpropagation, not deconvnet. */
+static void guided_backprop_and_deconvnet_by_hand(void **state)
 {
     (void)state;
     static const float weights[] = {1, 0, 0, 1, 0, 0, 1, -1, 0};
@@ -77,10 +78,14 @@ static void guided_backprop_by_hand(void **state)
     check_one("saliency", "absolute=false", model, LN_LINK_RAW, x, 0, NULL, (float[]){1, -1}, 0);
     check_one("guided_backprop", "", model, LN_LINK_RAW, x, 0, NULL, (float[]){1, 0}, 0);
     check_one("guided_backprop", "", model, LN_LINK_RAW, closed, 0, NULL, (float[]){0, 0}, 0);
+    check_one("deconvnet", "", model, LN_LINK_RAW, x, 0, NULL, (float[]){1, 0}, 0);
+    check_one("deconvnet", "", model, LN_LINK_RAW, closed, 0, NULL, (float[]){1, 0}, 0);
     ln_model_release(model);
-    /* At 0 a relu is closed, to both. */
+    /* At 0 a relu is closed, to the gradient and to guided backpropagation. */
     check_one("guided_backprop", "", model = hand_model(), LN_LINK_RAW, (float[]){-1, 0, 0}, 0,
               NULL, (float[]){0, 0, 0}, 0);
+    check_one("deconvnet", "", model, LN_LINK_RAW, (float[]){-1, 0, 0}, 0, NULL, (float[]){4, 4, 4},
+              0);
     ln_model_release(model);
 }
 
@@ -328,6 +333,7 @@ static const task tasks[] = {
     {"saliency", "", false, false},
     {"input_x_gradient", "", false, false},
     {"guided_backprop", "", false, false},
+    {"deconvnet", "", false, false},
     {"integrated_gradients", "", false, false},
     {"integrated_gradients", "steps=7 method=\"riemann_trapezoid\"", false, true},
     {"integrated_gradients", "steps=70", false, true},
@@ -448,7 +454,7 @@ int main(void)
         cmocka_unit_test(saliency_by_hand),
         cmocka_unit_test(input_x_gradient_by_hand),
         cmocka_unit_test(integrated_gradients_by_hand),
-        cmocka_unit_test(guided_backprop_by_hand),
+        cmocka_unit_test(guided_backprop_and_deconvnet_by_hand),
         cmocka_unit_test(feature_ablation_by_hand),
         cmocka_unit_test(targets_of_a_one_output_classifier),
         cmocka_unit_test(attributions_as_captum_has_them),

@@ -62,6 +62,7 @@ static void a_linear_model_is_explained_exactly(void **state)
     check_one("occlusion", "window=1", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
     check_one("input_x_gradient", "", model, LN_LINK_RAW, x, 1, NULL, from_zero, 1e-6);
     check_one("guided_backprop", "", model, LN_LINK_RAW, x, 1, NULL, (float[]){3, 1, -1}, 1e-6);
+    check_one("deconvnet", "", model, LN_LINK_RAW, x, 1, NULL, (float[]){3, 1, -1}, 1e-6);
     ln_model_release(model);
 }
 

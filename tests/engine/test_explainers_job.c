@@ -331,6 +331,7 @@ static void evaluations_are_counted(void **state)
         {"saliency", "", false, false, 18},
         {"input_x_gradient", "", false, false, 18},
         {"guided_backprop", "", false, false, 18},
+        {"deconvnet", "", false, false, 18},
         {"integrated_gradients", "steps=10", false, false, 9 * 22 + 1},
         {"integrated_gradients", "steps=10", true, false, 9 * 24},
         {"integrated_gradients", "steps=100 multiply_by_inputs=false", true, false, 9 * 202},

@@ -1,0 +1,19 @@
+/* What guided backpropagation, deconvnet and their kin put in place of relu's gradient:
+ *
+ *   guided     g * (g > 0) * (x > 0)
+ *   deconvnet  g * (g > 0)
+ *
+ * Other layers, other activations too, keep their gradient: the papers define rules for relu alone. */
+#ifndef LN_EXPLAINERS_RECTIFIED_H
+#define LN_EXPLAINERS_RECTIFIED_H
+
+#include "graph/rule.h"
+
+extern const ln_rule ln_rectified_guided;
+extern const ln_rule ln_rectified_deconvnet;
+
+/* The composite that has this rule at every relu; the caller frees it with ln_free. */
+ln_status ln_rectified_composite(const char *name, const ln_rule *rule, ln_composite **out,
+                                 ln_error *err);
+
+#endif

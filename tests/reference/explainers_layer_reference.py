@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Writes tests/reference/explainers_layer/: what tests/engine/test_explainers_layer.c compares with.
+
+    python3 tests/reference/explainers_layer_reference.py        needs torch, captum, onnx, numpy
+
+Two networks as ONNX files, whose values have the names that the tests ask for, rows, baselines, and
+what Captum says of them in float64 on the files' float32 weights. One relu module stands for all
+relus of a network, and its first result is read by several branches. Layers are tapped by identity
+modules, so that every value of the file can be asked for.
+
+    dense    x (6) -> fc1 -> relu1; relu1 -> fc2 -> relu2; relu1 -> fc3 -> tanh; sum = relu2 + tanh;
+             join = concat(sum, relu1) -> fc4 -> y (3)
+    images   x (2, 9, 8) -> conv1 -> relu1 -> pool -> conv2 -> relu2; pool -> conv3; sum = relu2 + conv3
+             -> flatten -> fc -> y (3)
+"""
+import os
+import warnings
+
+import captum
+import numpy as np
+import onnx
+import torch
+from captum.attr import Deconvolution, GuidedBackprop
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "explainers_layer")
+ROWS = 5
+
+
+def save(name, array, dtype=np.float64):
+    np.save(os.path.join(FOLDER, name + ".npy"), np.ascontiguousarray(array, dtype=dtype))
+
+
+class Net(nn.Module):
+    """`taps` has an identity for every value that is looked at."""
+
+    def __init__(self, names):
+        super().__init__()
+        self.taps = nn.ModuleDict({name: nn.Identity() for name in names})
+        self.relu = nn.ReLU()
+
+    def at(self, name, value):
+        return self.taps[name](value)
+
+
+class Dense(Net):
+    def __init__(self):
+        super().__init__(["fc1", "relu1", "relu2", "tanh", "sum"])
+        self.fc1, self.fc2 = nn.Linear(6, 8), nn.Linear(8, 5)
+        self.fc3, self.fc4 = nn.Linear(8, 5), nn.Linear(13, 3)
+
+    def forward(self, x):
+        first = self.at("relu1", self.relu(self.at("fc1", self.fc1(x))))
+        left = self.at("relu2", self.relu(self.fc2(first)))
+        right = self.at("tanh", torch.tanh(self.fc3(first)))
+        return self.fc4(torch.cat([self.at("sum", left + right), first], 1))
+
+    def nodes(self):
+        gemm = {"transB": 1}
+        yield "Gemm", ["x", "fc1.weight", "fc1.bias"], "fc1", gemm
+        yield "Relu", ["fc1"], "relu1", {}
+        yield "Gemm", ["relu1", "fc2.weight", "fc2.bias"], "fc2", gemm
+        yield "Relu", ["fc2"], "relu2", {}
+        yield "Gemm", ["relu1", "fc3.weight", "fc3.bias"], "fc3", gemm
+        yield "Tanh", ["fc3"], "tanh", {}
+        yield "Add", ["relu2", "tanh"], "sum", {}
+        yield "Concat", ["sum", "relu1"], "join", {"axis": 1}
+        yield "Gemm", ["join", "fc4.weight", "fc4.bias"], "y", gemm
+
+
+class Images(Net):
+    def __init__(self):
+        super().__init__(["conv1", "relu1", "pool", "conv2", "relu2", "sum"])
+        self.conv1, self.conv2 = nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 4, 3)
+        self.conv3, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(16, 3)
+        self.max = nn.MaxPool2d(2)
+
+    def forward(self, x):
+        first = self.at("relu1", self.relu(self.at("conv1", self.conv1(x))))
+        pool = self.at("pool", self.max(first))
+        left = self.at("relu2", self.relu(self.at("conv2", self.conv2(pool))))
+        return self.fc(self.at("sum", left + self.conv3(pool)).flatten(1))
+
+    def nodes(self):
+        wide, plain = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, {"kernel_shape": [3, 3]}
+        yield "Conv", ["x", "conv1.weight", "conv1.bias"], "conv1", wide
+        yield "Relu", ["conv1"], "relu1", {}
+        yield "MaxPool", ["relu1"], "pool", {"kernel_shape": [2, 2], "strides": [2, 2]}
+        yield "Conv", ["pool", "conv2.weight", "conv2.bias"], "conv2", plain
+        yield "Relu", ["conv2"], "relu2", {}
+        yield "Conv", ["pool", "conv3.weight", "conv3.bias"], "conv3", plain
+        yield "Add", ["relu2", "conv3"], "sum", {}
+        yield "Flatten", ["sum"], "flat", {"axis": 1}
+        yield "Gemm", ["flat", "fc.weight", "fc.bias"], "y", {"transB": 1}
+
+
+def write_model(name, net, shape):
+    weights = [numpy_helper.from_array(value.numpy().astype(np.float32), key)
+               for key, value in net.state_dict().items()]
+    nodes = [helper.make_node(operator, inputs, [output], name=output + "_node", **attributes)
+             for operator, inputs, output, attributes in net.nodes()]
+    graph = helper.make_graph(
+        nodes, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, os.path.join(FOLDER, name + ".onnx"))
+
+
+def attributions(net, x, target):
+    """By the name of the file."""
+    return {
+        "guided_backprop": GuidedBackprop(net).attribute(x, target=target),
+        "deconvnet": Deconvolution(net).attribute(x, target=target),
+    }
+
+
+def main():
+    warnings.simplefilter("ignore")  # Captum says that it sets hooks
+    os.makedirs(FOLDER, exist_ok=True)
+    for seed, (name, kind, shape) in enumerate([("dense", Dense, (6,)), ("images", Images, (2, 9, 8))]):
+        torch.manual_seed(60 + seed)
+        rng = np.random.default_rng(60 + seed)
+        net = kind().float().double().eval()
+        write_model(name, net, shape)
+        x = torch.from_numpy(rng.normal(0, 1, (ROWS, *shape)).astype(np.float32)).double()
+        base = torch.from_numpy(rng.normal(0, 0.5, (ROWS, *shape)).astype(np.float32)).double()
+        save(name + ".x", x.flatten(1), np.float32)
+        save(name + ".baselines", base.flatten(1), np.float32)
+        for case, values in attributions(net, x, [i % 3 for i in range(ROWS)]).items():
+            save(name + "." + case, values.detach().flatten(1))
+    print("captum", captum.__version__, "torch", torch.__version__, "onnx", onnx.__version__)
+
+
+if __name__ == "__main__":
+    main()
