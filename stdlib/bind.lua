@@ -27,24 +27,6 @@ local within = fail.within
 -- Of the script and its modules: what stands for a function in the identity of a model.
 local source_hash = ""
 
--- ------------------------------------------------------------------------------------------- rows
-
-local function selection(data, node, run)
-  local options = node.options
-  local class = -1
-  if options.class ~= nil then
-    class = math.type(options.class) == "integer" and options.class
-      or core.dataset_class(data.dataset, options.class)
-    if not class or class < 0 or class >= #data.info.classes then
-      fail.at(node, "class", ("there is no class %s"):format(fail.shown(options.class)),
-        "classes: " .. table.concat(data.info.classes, ", "))
-    end
-  end
-  return within(node, "split", core.dataset_rows, data.dataset, {
-    split = options.split, take = options.take, sample = options.sample, class = class,
-    seed = run.seed })
-end
-
 -- ------------------------------------------------------------------------------- inputs and labels
 
 local function bind_inputs(run, bound, shared)
@@ -66,7 +48,7 @@ local function bind_inputs(run, bound, shared)
     bound.input_file = array
   elseif bound.data then
     bound.shape = bound.data.shape
-    bound.row_ids = node and selection(bound.data, node, run) or bound.test_rows
+    bound.row_ids = node and datasets.rows(bound.data, node, run) or bound.test_rows
     if bound.model then
       bound.x = within(bound.data.node, nil, core.model_encode, bound.model, bound.data.dataset,
         bound.row_ids)

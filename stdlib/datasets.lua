@@ -105,4 +105,21 @@ function datasets.bind(node, run, shared)
   end)
 end
 
+-- The rows of the data that rows { ... } chooses, as ids.
+function datasets.rows(data, node, run)
+  local options = node.options
+  local class = -1
+  if options.class ~= nil then
+    class = math.type(options.class) == "integer" and options.class
+      or core.dataset_class(data.dataset, options.class)
+    if not class or class < 0 or class >= #data.info.classes then
+      fail.at(node, "class", ("there is no class %s"):format(fail.shown(options.class)),
+        "classes: " .. table.concat(data.info.classes, ", "))
+    end
+  end
+  return within(node, "split", core.dataset_rows, data.dataset, {
+    split = options.split, take = options.take, sample = options.sample, class = class,
+    seed = run.seed })
+end
+
 return datasets

@@ -1,6 +1,7 @@
 -- What explanations and judges refer to, as tensors: baselines, groups, masks, attributions from files.
 local arrays = require "arrays"
 local core = require "core"
+local datasets = require "datasets"
 local fail = require "fail"
 local masks = require "masks"
 local own = require "own"
@@ -31,6 +32,31 @@ local function bind_baseline(node, bound, shared)
       :format(bound.count, rows, array.path))
   end
   return tensor
+end
+
+local DRAWN = 100 -- rows of a background that the script leaves out
+
+-- background: rows of the data or an array -> (K, width); without it 100 training rows, drawn.
+local function bind_background(node, run, bound, shared)
+  if not node.flags.takes_background then return nil end
+  local value, data, rows = node.options.background, bound.data, nil
+  if value and value.category == "array" then
+    local array = arrays.read(value, shared, node, "background")
+    return arrays.rows(array, node, "background", bound.info.width)
+  elseif value then
+    rows = datasets.rows(data, value, run)
+  elseif bound.train_rows then
+    local all = core.tensor_info(bound.train_rows).shape[1] <= DRAWN
+    rows = all and bound.train_rows or core.dataset_rows(data.dataset,
+      { split = "train", sample = DRAWN, class = -1, seed = run.seed })
+  else
+    fail.at(node, "background", "it compares with a background, and there are no training rows to draw it from",
+      'give background = npy "background.npy"' .. (data and " or rows { ... }" or ""))
+  end
+  if core.tensor_info(rows).shape[1] == 0 then
+    fail.at(node, "background", "the background has no rows")
+  end
+  return within(data.node, nil, core.model_encode, bound.model, data.dataset, rows)
 end
 
 -- groups: array of integers, or lists of column names -> group of each encoded input, their number,
@@ -137,6 +163,7 @@ function references.explain(run, bound, shared)
     local entry = { node = node, space = space, link = node.options.link or run.link,
                     shape = bound.shape }
     entry.baseline = bind_baseline(node, bound, shared)
+    entry.background = bind_background(node, run, bound, shared)
     if node.word == "precomputed" then
       bind_precomputed(node, bound, shared, entry)
     elseif flags.takes_groups then
@@ -168,7 +195,7 @@ function references.job(run, bound, entry, targets, pool)
   return within(node, nil, core.job, {
     explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
     row_ids = bound.row_ids, targets = targets, per_row = bound.per_row, baseline = entry.baseline,
-    groups = entry.groups, group_count = entry.groups and entry.width or nil,
+    background = entry.background, groups = entry.groups, group_count = entry.groups and entry.width or nil,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape,
   })

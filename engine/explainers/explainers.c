@@ -10,6 +10,8 @@
     X(guided_backprop)                                                                             \
     X(deconvnet)                                                                                   \
     X(lrp)                                                                                         \
+    X(deeplift)                                                                                    \
+    X(deeplift_shap)                                                                               \
     X(feature_ablation)                                                                            \
     X(occlusion)                                                                                   \
     X(random_attribution)

@@ -84,6 +84,23 @@ static ln_status check_baseline(const ln_request *request, ln_error *err)
                               request->model->width));
 }
 
+static ln_status check_background(const ln_request *request, ln_error *err)
+{
+    const ln_tensor *background = request->background;
+    char text[128];
+    if (!background)
+        return fail_field(err, "background",
+                          ln_fail(err, LN_EINVALID, "it compares with a background, and has none"));
+    if (is_rows(background, request->model->width) && background->shape.dims[0] > 0)
+        return LN_OK;
+    return fail_field(err, "background",
+                      ln_fail(err, LN_EINVALID,
+                              "the background has shape %s and type %s: expected (K, %" PRId64
+                              ") with a row or more, f32",
+                              ln_shape_text(&background->shape, text, sizeof text),
+                              ln_dtype_name(background->dtype), request->model->width));
+}
+
 static ln_status resolve_targets(job_state *state, ln_error *err)
 {
     const ln_request *request = state->job.request;
@@ -147,6 +164,8 @@ static ln_status set_up(job_state *state, ln_error *err)
                          explainer->word.name);
     if (!status && (explainer->flags & LN_TAKES_BASELINE))
         status = check_baseline(request, err);
+    if (!status && (explainer->flags & LN_TAKES_BACKGROUND))
+        status = check_background(request, err);
     if (!status)
         status = resolve_targets(state, err);
     if (!status && (explainer->flags & LN_TAKES_BASELINE))

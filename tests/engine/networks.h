@@ -179,11 +179,14 @@ static const int64_t own_numbers[] = {
     40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59,
 };
 
-/* What a test does not care about: an input of one axis, every input alone, rows by their place. */
+/* What a test does not care about: an input of one axis, every input alone, rows by their place, the
+ * baseline or the rows themselves as the background. */
 static inline ln_request completed(ln_request request)
 {
     if (!request.groups)
         request.group_count = request.model->width;
+    if (!request.background)
+        request.background = request.baseline ? request.baseline : request.x;
     if (request.input_shape.rank == 0)
         request.input_shape = TEST_SHAPE(request.model->width);
     if (!request.row_ids) {

@@ -405,7 +405,8 @@ static void undefined_rows_stay_alone(void **state)
     for (int i = 0; i < REFERENCE_ROWS; i++)
         items[i] = (ln_item){.row = i, .target = i % 3};
     for (const ln_explainer *const *entry = ln_explainers; *entry; entry++) {
-        ln_request request = {.model = model, .x = x, .items = items, .item_count = REFERENCE_ROWS};
+        ln_request request = {
+            .model = model, .x = x, .items = items, .item_count = REFERENCE_ROWS, .background = x};
         ln_explanation clean = explain((*entry)->word.name, required_by(*entry), request, NULL);
         request.x = spoilt;
         ln_explanation got = explain((*entry)->word.name, required_by(*entry), request, NULL);

@@ -1,0 +1,307 @@
+/* Rules over the pairs of a pass. Rows r and r + n of every value belong together, n being half the
+ * rows of the pass; a rule reads both and writes the same multipliers to both. Multipliers of
+ * functions, softmax and quotients are formed in float64. */
+#include "explainers/common/contrast.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "explainers/common/kinds.h"
+#include "explainers/common/passes.h"
+#include "layers/attributes.h"
+
+#define NOISE 1e-6     /* of a change, relative to the values that it lies between */
+#define MOST_INPUTS 16 /* live values of a node */
+
+/* Numbers of a value in one half of the pass. */
+static int64_t half_of(const ln_pass *pass, const ln_shape *shape)
+{
+    return pass->rows / 2 * ln_shape_row(shape);
+}
+
+/* What stands in the first half goes to the second. */
+static void mirror(float *m, int64_t half)
+{
+    memcpy(m + half, m, (size_t)half * sizeof *m);
+}
+
+/* The slope of a function between a and b, or `slope` where they are too near. */
+static double secant(double x, double b, double fx, double fb, double slope)
+{
+    const double change = x - b;
+    return fabs(change) <= NOISE * fmax(fabs(x), fabs(b)) ? slope : (fx - fb) / change;
+}
+
+/* ---------------------------------------------------------------- functions of one value */
+
+static ln_status function_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    int live = 0;
+    (void)rule;
+    while (live < pass->step->node->input_count - 1 && !pass->in_grad[live])
+        live++;
+    float *m = pass->in_grad[live];
+    if (!m)
+        return LN_OK;
+    ln_status status =
+        pass->step->node->layer->backward(pass, err); /* m_y f'(x), where it is noise */
+    const int64_t half = half_of(pass, &pass->step->out_shape[0]);
+    const float *x = pass->in[live], *y = pass->out[0], *above = pass->out_grad[0];
+    for (int64_t i = 0; i < half && !status; i++) {
+        const double change = (double)x[i] - (double)x[i + half];
+        if (fabs(change) > NOISE * fmax(fabs((double)x[i]), fabs((double)x[i + half])))
+            m[i] = (float)((double)above[i] * ((double)y[i] - (double)y[i + half]) / change);
+    }
+    if (!status)
+        mirror(m, half);
+    return status;
+}
+
+static const ln_rule function_rule = {.name = "rescale", .backward = function_backward};
+
+/* ---------------------------------------------------------------- products and quotients */
+
+/* Other values in place of the live inputs, carved from the rule's scratch. */
+typedef struct replaced {
+    const void *in[MOST_INPUTS]; /* the constants are the node's own */
+    float *own[MOST_INPUTS];     /* the copies to fill; NULL: constant */
+    float *out;                  /* room for the result that they would give */
+} replaced;
+
+static replaced carve_inputs(const ln_step *step, void *base, size_t *bytes)
+{
+    ln_carver carver = {.base = base};
+    replaced made = {.in = {NULL}};
+    for (int i = 0; i < step->node->input_count; i++) {
+        const int id = step->node->inputs[i];
+        if (id >= 0 && !step->graph->values[id].fixed)
+            made.own[i] = ln_carve(&carver, ln_shape_count(&step->in_shape[i]), sizeof(float));
+    }
+    made.out = ln_carve(&carver, ln_shape_count(&step->out_shape[0]), sizeof(float));
+    *bytes = carver.used;
+    return made;
+}
+
+static size_t inputs_scratch(const ln_rule *rule, const ln_step *step)
+{
+    size_t bytes;
+    (void)rule;
+    carve_inputs(step, NULL, &bytes);
+    return bytes;
+}
+
+static ln_status product_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const ln_node *node = pass->step->node;
+    size_t bytes;
+    replaced mean = carve_inputs(pass->step, pass->rule_scratch, &bytes);
+    (void)rule;
+    for (int i = 0; i < node->input_count; i++) {
+        const float *x = pass->in[i];
+        const int64_t half = half_of(pass, &pass->step->in_shape[i]);
+        mean.in[i] = mean.own[i] ? mean.own[i] : pass->in[i];
+        for (int64_t k = 0; k < half && mean.own[i]; k++)
+            mean.own[i][k] = mean.own[i][k + half] =
+                (float)(((double)x[k] + (double)x[k + half]) / 2);
+    }
+    ln_pass own = *pass;
+    own.in = mean.in;
+    return node->layer->backward(&own, err);
+}
+
+static const ln_rule product_rule = {
+    .name = "halves", .scratch = inputs_scratch, .backward = product_backward};
+
+/* a / b: the layer's own gradient, m / b' and - m a' / b'^2, is asked for twice: with 1 / b' the mean of
+ * the two reciprocals it is m_a; with a' the mean of a and b'^2 the product of the two b it is m_b. */
+static ln_status quotient_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const ln_node *node = pass->step->node;
+    const float *a = pass->in[0], *b = pass->in[1];
+    const int64_t half_a = half_of(pass, &pass->step->in_shape[0]);
+    const int64_t half_b = half_of(pass, &pass->step->in_shape[1]);
+    size_t bytes;
+    replaced other = carve_inputs(pass->step, pass->rule_scratch, &bytes);
+    void *out[1] = {other.out};
+    ln_pass own = *pass;
+    ln_status status = LN_OK;
+    (void)rule;
+    own.in = other.in;
+    own.out = out; /* the layer's gradient reads its result, too */
+    for (int which = 0; which < 2 && !status; which++) {
+        float *in_grad[2] = {which == 0 ? pass->in_grad[0] : NULL,
+                             which == 1 ? pass->in_grad[1] : NULL};
+        own.in_grad = in_grad;
+        other.in[0] = other.own[0];
+        other.in[1] = other.own[1];
+        for (int64_t k = 0; k < half_a; k++)
+            other.own[0][k] = other.own[0][k + half_a] =
+                (float)(((double)a[k] + (double)a[k + half_a]) / 2);
+        for (int64_t k = 0; k < half_b; k++) {
+            const double x = (double)b[k], base = (double)b[k + half_b];
+            const double both = which == 0 ? 2 / (1 / x + 1 / base) : sqrt(x * base);
+            other.own[1][k] = other.own[1][k + half_b] = (float)both;
+        }
+        if (in_grad[which])
+            status = node->layer->forward(&own, err);
+        if (in_grad[which] && !status)
+            status = node->layer->backward(&own, err);
+    }
+    return status;
+}
+
+static const ln_rule quotient_rule = {
+    .name = "quotient", .scratch = inputs_scratch, .backward = quotient_backward};
+
+/* ---------------------------------------------------------------- maxima */
+
+static size_t choice_scratch(const ln_rule *rule, const ln_step *step)
+{
+    (void)rule;
+    return (size_t)ln_shape_count(&step->out_shape[0]) * sizeof(float);
+}
+
+/* The gradient of a maximum hands what it gets to the element that is it: c - mr at the input to p, and
+ * mx - c at the baseline to q. Divided by the element's own change, contributions are multipliers. */
+static ln_status choice_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const ln_node *node = pass->step->node;
+    const int64_t half = half_of(pass, &pass->step->out_shape[0]);
+    const float *y = pass->out[0], *above = pass->out_grad[0];
+    float *handed = pass->rule_scratch;
+    const float *out_grad[1] = {handed};
+    const bool least = rule->parameters[0] < 0;
+    for (int64_t j = 0; j < half; j++) {
+        const float c = least ? fminf(y[j], y[j + half]) : fmaxf(y[j], y[j + half]);
+        handed[j] = above[j] * (c - y[j + half]);
+        handed[j + half] = above[j] * (y[j] - c);
+    }
+    ln_pass own = *pass;
+    own.out_grad = out_grad;
+    ln_status status = node->layer->backward(&own, err);
+    for (int i = 0; i < node->input_count && !status; i++) {
+        float *m = pass->in_grad[i];
+        const float *x = pass->in[i];
+        const int64_t inputs = half_of(pass, &pass->step->in_shape[i]);
+        if (!m)
+            continue;
+        for (int64_t k = 0; k < inputs; k++) {
+            const double change = (double)x[k] - (double)x[k + inputs];
+            const double given = (double)m[k] + (double)m[k + inputs];
+            m[k] = change == 0 ? 0 : (float)(given / change);
+        }
+        mirror(m, inputs);
+    }
+    return status;
+}
+
+static const ln_rule greatest_rule = {
+    .name = "greatest", .parameters = {1}, .scratch = choice_scratch, .backward = choice_backward};
+static const ln_rule least_rule = {
+    .name = "least", .parameters = {-1}, .scratch = choice_scratch, .backward = choice_backward};
+
+/* ---------------------------------------------------------------- softmax */
+
+/* One line of `count` elements `step` apart, at the input and `half` further on at the baseline:
+ *   y_i = e_i r,  e_i = exp(x_i - most),  r = 1 / sum e;     m_e = m_y r' - sum(m_y e') / (S S_b),
+ * with r', e' the means of both, and m_x = m_e De / Dx. */
+static void softmax_line(const float *x, const float *above, float *m, int64_t count, int64_t step,
+                         int64_t half)
+{
+    double most = -HUGE_VAL, sum = 0, sum_base = 0, mixed = 0;
+    for (int64_t i = 0; i < count; i++)
+        most = fmax(most, fmax((double)x[i * step], (double)x[i * step + half]));
+    for (int64_t i = 0; i < count; i++) {
+        sum += exp((double)x[i * step] - most);
+        sum_base += exp((double)x[i * step + half] - most);
+    }
+    for (int64_t i = 0; i < count; i++)
+        mixed += (double)above[i * step] *
+                 (exp((double)x[i * step] - most) + exp((double)x[i * step + half] - most)) / 2;
+    const double reciprocal = (1 / sum + 1 / sum_base) / 2, back = mixed / (sum * sum_base);
+    for (int64_t i = 0; i < count; i++) {
+        const double at = (double)x[i * step] - most, base = (double)x[i * step + half] - most;
+        const double slope = secant(at, base, exp(at), exp(base), exp(at));
+        m[i * step] = (float)(((double)above[i * step] * reciprocal - back) * slope);
+    }
+}
+
+static ln_status softmax_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const ln_axis_attributes *own = pass->step->node->attributes;
+    const ln_shape *shape = &pass->step->out_shape[0];
+    const int axis = (int)(own->axis < 0 ? own->axis + shape->rank : own->axis);
+    const int64_t half = half_of(pass, shape), count = shape->dims[axis];
+    const float *x = pass->in[0], *above = pass->out_grad[0];
+    int64_t step = 1;
+    (void)rule;
+    (void)err;
+    if (!pass->in_grad[0])
+        return LN_OK;
+    for (int i = axis + 1; i < shape->rank; i++)
+        step *= shape->dims[i];
+    for (int64_t first = 0; first < half; first += count * step)
+        for (int64_t j = first; j < first + step; j++)
+            softmax_line(x + j, above + j, pass->in_grad[0] + j, count, step, half);
+    mirror(pass->in_grad[0], half);
+    return LN_OK;
+}
+
+static const ln_rule softmax_rule = {.name = "softmax", .backward = softmax_backward};
+
+/* ---------------------------------------------------------------- which rule where */
+
+static bool takes_least(const ln_node *node)
+{
+    const char *word = node->layer->word.name;
+    if (strcmp(word, "reduce") == 0)
+        return ((const ln_reduce_attributes *)node->attributes)->operation == LN_REDUCE_min;
+    return strcmp(word, "minimum") == 0;
+}
+
+static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
+                        int position, const ln_rule **out, ln_error *err)
+{
+    (void)position;
+    *out = NULL;
+    if (node->input_count > MOST_INPUTS)
+        return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for a layer of %d values",
+                       composite->name, node->input_count);
+    switch (ln_kind_of(graph, node)) {
+    case LN_KIND_LINEAR:
+    case LN_KIND_AFFINE:
+    case LN_KIND_SUM:
+    case LN_KIND_SCALE:
+    case LN_KIND_ROUTE:
+        return LN_OK;
+    case LN_KIND_FUNCTION:
+        *out = &function_rule;
+        return LN_OK;
+    case LN_KIND_PRODUCT:
+        *out = &product_rule;
+        return LN_OK;
+    case LN_KIND_QUOTIENT:
+        *out = &quotient_rule;
+        return LN_OK;
+    case LN_KIND_CHOICE:
+        *out = takes_least(node) ? &least_rule : &greatest_rule;
+        return LN_OK;
+    case LN_KIND_SOFTMAX:
+        *out = &softmax_rule;
+        return LN_OK;
+    default:
+        return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for this layer (%s)", composite->name,
+                       node->layer->word.name);
+    }
+}
+
+ln_status ln_contrast_composite(const char *word, ln_composite **out, ln_error *err)
+{
+    *out = ln_calloc(1, sizeof **out);
+    if (!*out)
+        return ln_fail_memory(err, sizeof **out);
+    **out = (ln_composite){.name = word, .assign = assign};
+    return LN_OK;
+}

@@ -1,0 +1,26 @@
+/* The rules of DeepLIFT: multipliers between a row and its baseline, in place of gradients.
+ *
+ * A pass holds pairs: rows 0 .. n - 1 are the inputs, row n + r is the baseline of row r. Backward a
+ * row's multipliers m = (change of the explained number) / (change of the value) stand in both of its
+ * rows. With D for "at the input less at the baseline":
+ *
+ *   linear layers, sums, moves   the gradient (they are what they are everywhere)
+ *   y = f(x) of one value        m_x = m_y Dy / Dx, and f'(x) where Dx is noise: |Dx| <= 1e-6 max(|x|, |b|)
+ *   products                     half and half: m_a = m_y (b at the input + b at the baseline) / 2
+ *   quotients                    a times the reciprocal of b
+ *   softmax                      exp, sum, reciprocal, product, by the rules above
+ *   maxima                       of a window with maxima mx at the input (at p) and mr at the baseline (at q),
+ *                                c = max(mx, mr): p contributes c - mr, q contributes mx - c
+ *
+ * All of them are complete: contributions m_x Dx sum to m_y Dy. Each row's bits depend on its own pair.
+ * Sources: Shrikumar, Greenside and Kundaje 2017 (rescale); products: Lundberg and Lee 2017's halving;
+ * maxima as in shap's DeepExplainer, without the fault of Captum's where a relu stands before. */
+#ifndef LN_EXPLAINERS_CONTRAST_H
+#define LN_EXPLAINERS_CONTRAST_H
+
+#include "graph/rule.h"
+
+/* The composite of rescale rules; LN_EUNSUPPORTED in `assign` for layers without one. */
+ln_status ln_contrast_composite(const char *word, ln_composite **out, ln_error *err);
+
+#endif

@@ -1,0 +1,335 @@
+/* DeepLIFT: cases by hand, completeness over every kind of layer that has a rule, equality with the mean
+ * over a background, bits that do not depend on the batch, and what has no rule. */
+#include "networks.h"
+
+#include "model/declare.h"
+
+static ln_error err;
+
+/* ---------------------------------------------------------------- graphs node by node */
+
+static int add_node(ln_graph *graph, const char *word, const void *attributes, int a, int b)
+{
+    char name[64];
+    const char *names[1] = {name};
+    const int inputs[2] = {a, b};
+    int node;
+    snprintf(name, sizeof name, "%s.%d", word, graph->node_count);
+    assert_ok(ln_graph_add_node(graph, ln_layer_find(word), word, name, attributes, inputs,
+                                b < 0 ? 1 : 2, names, 1, &node, &err));
+    return graph->nodes[node].outputs[0];
+}
+
+static ln_graph *new_graph(ln_shape shape, int *input)
+{
+    ln_graph *graph;
+    assert_ok(ln_graph_new(&graph, &err));
+    assert_ok(ln_graph_add_input(graph, "x", LN_F32, &shape, input, &err));
+    return graph;
+}
+
+static ln_model *finish(ln_graph *graph, int output)
+{
+    ln_model *model;
+    assert_ok(ln_graph_add_output(graph, output, &err));
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_REGRESSION, &model, &err));
+    ln_graph_release(graph);
+    return model;
+}
+
+/* A dense layer of drawn numbers. */
+static int dense(ln_graph *graph, int from, int64_t out, uint64_t seed)
+{
+    const ln_shape *shape = &graph->values[from].shape;
+    const int64_t in = shape->dims[shape->rank - 1];
+    ln_tensor *numbers = tensor_random(TEST_SHAPE((in + 1) * out), seed);
+    const int value = add_dense(graph, from, graph->node_count, in, out, ln_f32(numbers));
+    ln_tensor_release(numbers);
+    return value;
+}
+
+/* ---------------------------------------------------------------- by hand */
+
+/* 2 relu(x0) + 2 relu(x1 - 1.5) at (1, 2) from (0, 0): the second relu opens half of its way. */
+static void rescale_by_hand(void **state)
+{
+    (void)state;
+    const float weights[] = {1, 0, 0, 1, 0, -1.5F, 2, 2, 0};
+    ln_model *model =
+        network_of("dense relu dense", (int64_t[]){2, 2, 1}, weights, LN_TASK_REGRESSION);
+    check_one("deeplift", "", model, LN_LINK_RAW, (float[]){1, 2}, 0, NULL, (float[]){2, 1}, 1e-6);
+    /* Where row and baseline are one, nothing changes; where one input stays, it has no part. */
+    check_one("deeplift", "", model, LN_LINK_RAW, (float[]){1, 2}, 0, (float[]){1, 2},
+              (float[]){0, 0}, 0);
+    check_one("deeplift", "", model, LN_LINK_RAW, (float[]){1, 2}, 0, (float[]){1, 1},
+              (float[]){0, 1}, 1e-6);
+    ln_model_release(model);
+}
+
+/* x0 x1 at (3, 4) from (1, 2): 10 = (3 - 1) (4 + 2) / 2 + (4 - 2) (3 + 1) / 2. */
+static void products_and_quotients_by_hand(void **state)
+{
+    (void)state;
+    const ln_slice_attributes halves[] = {
+        {.starts = {1, {0}}, .ends = {1, {1}}, .axes = {1, {1}}, .steps = {1, {1}}},
+        {.starts = {1, {1}}, .ends = {1, {2}}, .axes = {1, {1}}, .steps = {1, {1}}}};
+    for (int divide = 0; divide < 2; divide++) {
+        int x;
+        ln_graph *graph = new_graph(TEST_SHAPE(-1, 2), &x);
+        const int a = add_node(graph, "slice", &halves[0], x, -1);
+        const int b = add_node(graph, "slice", &halves[1], x, -1);
+        ln_model *model = finish(graph, add_node(graph, divide ? "div" : "mul", NULL, a, b));
+        /* 3/4 - 1/2 = (3 - 1) (1/4 + 1/2) / 2 + (1/4 - 1/2) (3 + 1) / 2 */
+        check_one("deeplift", "", model, LN_LINK_RAW, (float[]){3, 4}, 0, (float[]){1, 2},
+                  divide ? (float[]){0.75F, -0.5F} : (float[]){6, 4}, 1e-6);
+        ln_model_release(model);
+    }
+}
+
+/* A window of two: from (1, 3) to (5, 2) the maximum goes from 3 (the second) to 5 (the first): c = 5, the
+ * first contributes 5 - 3, the second 5 - 5. From (5, 2) to (1, 3): c = 5; the second's part is that of the
+ * element that was the maximum: 3 - 5. */
+static void maxima_by_hand(void **state)
+{
+    (void)state;
+    const ln_pool_attributes pool = {.kernel_size = {1, {2}}};
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 1, 2), &x);
+    ln_model *model = finish(graph, add_node(graph, "max_pool1d", &pool, x, -1));
+    check_one("deeplift", "", model, LN_LINK_RAW, (float[]){5, 2}, 0, (float[]){1, 3},
+              (float[]){2, 0}, 1e-6);
+    check_one("deeplift", "", model, LN_LINK_RAW, (float[]){1, 3}, 0, (float[]){5, 2},
+              (float[]){-2, 0}, 1e-6);
+    ln_model_release(model);
+}
+
+/* Softmax of two logits from (0, 0) to (log 3, 0): e goes from (1, 1) to (3, 1), S from 2 to 4, so that
+ * m_e0 = (1/4 + 1/2) / 2 - (3 + 1) / 2 / 8 = 1/8, times 2 is the change 3/4 - 1/2. */
+static void softmax_by_hand(void **state)
+{
+    (void)state;
+    const ln_axis_attributes last = {.axis = -1};
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 2), &x);
+    ln_model *model = finish(graph, add_node(graph, "softmax", &last, x, -1));
+    check_one("deeplift", "", model, LN_LINK_RAW, (float[]){(float)log(3.0), 0}, 0, NULL,
+              (float[]){0.25F, 0}, 1e-6);
+    check_one("deeplift", "", model, LN_LINK_RAW, (float[]){(float)log(3.0), 0}, 1, NULL,
+              (float[]){-0.25F, 0}, 1e-6);
+    ln_model_release(model);
+}
+
+/* ---------------------------------------------------------------- completeness */
+
+/* Everything at once: a reused relu, a product of two branches, gelu, a quotient by something positive, a
+ * residual, a maximum of two values and a softmax. */
+static ln_model *mixed_model(void)
+{
+    const ln_axis_attributes last = {.axis = -1};
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 6), &x);
+    const int hidden = dense(graph, x, 5, 1);
+    const int relu = add_node(graph, "relu", NULL, hidden, -1);
+    const ln_scalar_attributes plain = {0};
+    const int left = add_node(graph, "gelu", &plain, dense(graph, relu, 5, 2), -1);
+    const int right = add_node(graph, "tanh", NULL, dense(graph, relu, 5, 3), -1);
+    const int product = add_node(graph, "mul", NULL, left, right);
+    const int residual = add_node(graph, "add", NULL, product, relu);
+    const int below = add_node(graph, "exp", NULL, right, -1);
+    const int quotient = add_node(graph, "div", NULL, residual, below);
+    const int most = add_node(graph, "maximum", NULL, quotient, hidden);
+    return finish(graph, add_node(graph, "softmax", &last, dense(graph, most, 3, 4), -1));
+}
+
+/* Convolutions, overlapping max pooling behind a relu, average pooling, batch normalisation. */
+static ln_model *picture_model(void)
+{
+    ln_declaration declaration;
+    ln_graph *graph = NULL;
+    ln_model *model = NULL;
+    const ln_shape input = TEST_SHAPE(1, 8, 8);
+    const ln_convolution_attributes conv = {
+        .out_channels = 4, .kernel_size = {1, {3}}, .padding = {1, {1}}, .groups = 1, .bias = true};
+    const ln_channel_norm_attributes norm = {.eps = 1e-5, .momentum = 0.1, .affine = true};
+    const ln_pool_attributes overlapping = {.kernel_size = {1, {3}}, .stride = {1, {2}}};
+    const ln_pool_attributes average = {.kernel_size = {1, {2}}, .stride = {1, {1}}};
+    const ln_flatten_attributes flat = {.start = 1};
+    const ln_dense_attributes three = {.units = 3, .bias = true};
+    const struct {
+        const char *word;
+        const void *attributes;
+    } layers[] = {{"conv2d", &conv},  {"batch_norm2d", &norm},
+                  {"relu", NULL},     {"max_pool2d", &overlapping},
+                  {"sigmoid", NULL},  {"avg_pool2d", &average},
+                  {"flatten", &flat}, {"dense", &three}};
+    assert_ok(ln_declare_begin(&input, 5, &declaration, &err));
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+        assert_ok(ln_declare_layer(&declaration, ln_layer_find(layers[i].word),
+                                   layers[i].attributes, NULL, &err));
+    assert_ok(ln_declare_finish(&declaration, &graph, &err));
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &model, &err));
+    ln_graph_release(graph);
+    return model;
+}
+
+static void check_complete(ln_model *model, const char *word, const ln_tensor *background)
+{
+    ln_tensor *x = tensor_random(TEST_SHAPE(12, model->width), 21);
+    ln_tensor *baseline = tensor_random(TEST_SHAPE(12, model->width), 22);
+    ln_item items[12];
+    for (int i = 0; i < 12; i++)
+        items[i] = (ln_item){i, i % 3};
+    ln_explanation got = explain(word, "",
+                                 (ln_request){.model = model,
+                                              .x = x,
+                                              .items = items,
+                                              .item_count = 12,
+                                              .baseline = background ? NULL : baseline,
+                                              .background = background},
+                                 NULL);
+    for (int64_t n = 0; n < 12; n++) {
+        const ln_summary summary = ln_summarise(got.values + n * model->width, model->width,
+                                                got.output[n], got.baseline_output[n]);
+        assert_true(summary.l1 > 0);
+        if (!ln_residual_holds(&summary, got.output[n], got.baseline_output[n], 1e-5))
+            fail_msg("row %d: %g is not %g - %g", (int)n, summary.total, got.output[n],
+                     got.baseline_output[n]);
+    }
+    ln_explanation_free(&got);
+    ln_tensor_release(x);
+    ln_tensor_release(baseline);
+}
+
+static void changes_add_up_to_the_output(void **state)
+{
+    (void)state;
+    ln_model *models[] = {mixed_model(), picture_model()};
+    for (int i = 0; i < 2; i++) {
+        ln_tensor *background = tensor_random(TEST_SHAPE(70, models[i]->width), 23);
+        check_complete(models[i], "deeplift", NULL);
+        check_complete(models[i], "deeplift_shap", background);
+        ln_tensor_release(background);
+        ln_model_release(models[i]);
+    }
+}
+
+/* ---------------------------------------------------------------- background, bits */
+
+/* deeplift_shap is the mean of deeplift over the rows of the background, 70 of them in several passes. */
+static void a_background_is_the_mean_of_its_rows(void **state)
+{
+    (void)state;
+    ln_model *model = picture_model();
+    ln_tensor *x = tensor_random(TEST_SHAPE(1, 64), 31),
+              *rows = tensor_random(TEST_SHAPE(70, 64), 32);
+    const ln_item item = {0, 1};
+    ln_request request = {
+        .model = model, .x = x, .items = &item, .item_count = 1, .background = rows};
+    ln_explanation got = explain("deeplift_shap", "", request, NULL);
+    double mean[64] = {0}, below = 0;
+    for (int64_t k = 0; k < 70; k++) {
+        ln_tensor *one;
+        assert_ok(ln_tensor_rows(rows, k, 1, &one, &err));
+        request.baseline = one;
+        ln_explanation part = explain("deeplift", "", request, NULL);
+        for (int i = 0; i < 64; i++)
+            mean[i] += (double)part.values[i] / 70;
+        below += part.baseline_output[0] / 70;
+        ln_explanation_free(&part);
+        ln_tensor_release(one);
+    }
+    float wanted[64];
+    for (int i = 0; i < 64; i++)
+        wanted[i] = (float)mean[i];
+    assert_near_f32(got.values, wanted, 64, 1e-7, 1e-4);
+    assert_near_f64(got.baseline_output, &below, 1, 0, 1e-6);
+    ln_explanation_free(&got);
+    ln_tensor_release(x);
+    ln_tensor_release(rows);
+    ln_model_release(model);
+}
+
+static void bits_do_not_depend_on_the_batch(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"deeplift", "deeplift_shap"};
+    ln_model *models[] = {mixed_model(), picture_model()};
+    ln_pool *pool;
+    assert_ok(ln_pool_new(3, &pool, &err));
+    for (int i = 0; i < 4; i++) {
+        ln_model *model = models[i / 2];
+        const int64_t width = model->width;
+        ln_tensor *x = tensor_random(TEST_SHAPE(50, width), 41);
+        ln_tensor *background = tensor_random(TEST_SHAPE(9, width), 42);
+        ln_item items[50];
+        for (int n = 0; n < 50; n++)
+            items[n] = (ln_item){n, n % 3};
+        ln_request request = {
+            .model = model, .x = x, .items = items, .item_count = 50, .background = background};
+        ln_explanation all = explain(words[i % 2], "", request, pool);
+        request.items = &items[33];
+        request.item_count = 1;
+        ln_explanation one = explain(words[i % 2], "", request, NULL);
+        assert_same_bits(one.values, all.values + 33 * width, (size_t)width * sizeof(float));
+        ln_explanation_free(&all);
+        ln_explanation_free(&one);
+        ln_tensor_release(x);
+        ln_tensor_release(background);
+    }
+    ln_pool_free(pool);
+    ln_model_release(models[0]);
+    ln_model_release(models[1]);
+}
+
+/* ---------------------------------------------------------------- refusals */
+
+static ln_status try(const char *word, ln_model *model, const ln_tensor *background)
+{
+    const ln_explainer *explainer = ln_explainer_find(word);
+    parameters params = parameters_of(&explainer->word, "");
+    ln_tensor *x = tensor_random(TEST_SHAPE(1, model->width), 1);
+    const ln_item item = {0, 0};
+    ln_request request = completed((ln_request){
+        .model = model, .x = x, .items = &item, .item_count = 1, .background = background});
+    request.params = params.bytes;
+    request.background = background;
+    ln_job *job = NULL;
+    ln_status status = ln_job_new(explainer, &request, NULL, &job, &err);
+    ln_job_free(job);
+    ln_tensor_release(x);
+    return status;
+}
+
+static void what_has_no_rule_is_refused(void **state)
+{
+    (void)state;
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 4), &x);
+    const ln_reduce_attributes product = {.operation = LN_REDUCE_prod};
+    ln_model *model = finish(graph, add_node(graph, "reduce", &product, x, -1));
+    assert_fails(try("deeplift", model, NULL), LN_EUNSUPPORTED,
+                 "reduce 'reduce.0': deeplift has no rule for this layer (reduce)");
+    ln_model_release(model);
+    model = picture_model();
+    ln_tensor *narrow = tensor_random(TEST_SHAPE(2, 63), 1);
+    assert_fails(try("deeplift_shap", model, NULL), LN_EINVALID, "has none");
+    assert_fails(try("deeplift_shap", model, narrow), LN_EINVALID, "expected (K, 64)");
+    assert_string_equal(err.field, "background");
+    ln_tensor_release(narrow);
+    ln_model_release(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rescale_by_hand),
+        cmocka_unit_test(products_and_quotients_by_hand),
+        cmocka_unit_test(maxima_by_hand),
+        cmocka_unit_test(softmax_by_hand),
+        cmocka_unit_test(changes_add_up_to_the_output),
+        cmocka_unit_test(a_background_is_the_mean_of_its_rows),
+        cmocka_unit_test(bits_do_not_depend_on_the_batch),
+        cmocka_unit_test(what_has_no_rule_is_refused),
+    };
+    return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
+}
