@@ -256,7 +256,7 @@ static ln_verdict_rows *read_verdicts(lua_State *L, int64_t count, int *verdict_
 }
 
 /* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, groups,
- * reasons, verdicts }, piece) */
+ * reasons, verdicts, evaluations, elapsed_ns }, piece) */
 static int store_submit_piece(lua_State *L)
 {
     ln_store *store = ln_check_store(L, 1);
@@ -304,6 +304,8 @@ static int store_submit_piece(lua_State *L)
         .nan_count = nan_count,
         .status = status,
         .reason = reason,
+        .evaluations = ln_integer_field(L, 2, "evaluations", 0),
+        .elapsed_ns = ln_integer_field(L, 2, "elapsed_ns", 0),
     };
     read_reasons(L, count, &rows);
     int verdict_count;
@@ -315,16 +317,34 @@ static int store_submit_piece(lua_State *L)
     return 0;
 }
 
+/* store_put_curve(store, metric's id, series, points): points is f64, its rows are x, y and, where there
+ * are thresholds, those */
+static int store_put_curve(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    const ln_tensor *points = ln_check_tensor(L, 4);
+    const int64_t rows = points->shape.dims[0], count = points->shape.dims[1];
+    luaL_argcheck(L, points->dtype == LN_F64 && points->shape.rank == 2 && rows >= 2, 4,
+                  "f64 of two or three rows is needed");
+    const ln_curve_rows curve = {
+        .metric = luaL_checkinteger(L, 2),
+        .series = luaL_checkstring(L, 3),
+        .count = count,
+        .x = ln_f64(points),
+        .y = ln_f64(points) + count,
+        .threshold = rows > 2 ? ln_f64(points) + 2 * count : NULL,
+    };
+    ln_error err = {0};
+    return ln_store_put_curve(store, &curve, &err) ? ln_raise(L, &err) : 0;
+}
+
 void ln_bind_log(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"store_features", store_features},
-        {"store_new_samples", store_new_samples},
-        {"store_samples", store_samples},
-        {"store_run_samples", store_run_samples},
-        {"store_predictions", store_predictions},
-        {"store_submit_piece", store_submit_piece},
-        {NULL, NULL},
+        {"store_features", store_features},         {"store_new_samples", store_new_samples},
+        {"store_samples", store_samples},           {"store_run_samples", store_run_samples},
+        {"store_predictions", store_predictions},   {"store_put_curve", store_put_curve},
+        {"store_submit_piece", store_submit_piece}, {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

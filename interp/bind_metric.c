@@ -133,40 +133,34 @@ static void add_interval(lua_State *L, const ln_metric *metric, const ln_metric_
     lua_pop(L, 1);
 }
 
-/* A list of numbers as a field of the table on top; NaN is left out. */
-static void set_numbers(lua_State *L, const char *field, const double *numbers, int64_t count)
-{
-    lua_createtable(L, (int)count, 0);
-    for (int64_t i = 0; i < count; i++) {
-        if (!isnan(numbers[i])) {
-            lua_pushnumber(L, numbers[i]);
-            lua_rawseti(L, -2, i + 1);
-        }
-    }
-    lua_setfield(L, -2, field);
-}
-
 /* Of a curve: field `series` of the table on top. */
 static void set_series(lua_State *L, const ln_metric_result *result)
 {
+    ln_error err = {0};
     lua_createtable(L, result->series_count, 0);
     for (int i = 0; i < result->series_count; i++) {
         const ln_metric_series *series = &result->series[i];
-        lua_createtable(L, 0, 5);
+        const ln_shape shape = {.rank = 2, .dims = {3, series->count}};
+        const double *const rows[] = {series->x, series->y, series->threshold};
+        lua_createtable(L, 0, 2);
         lua_pushstring(L, series->name);
         lua_setfield(L, -2, "name");
-        lua_pushinteger(L, series->count);
-        lua_setfield(L, -2, "count");
-        set_numbers(L, "x", series->x, series->count);
-        set_numbers(L, "y", series->y, series->count);
-        set_numbers(L, "threshold", series->threshold, series->count);
+        ln_tensor **points = ln_new_tensor(L);
+        if (ln_tensor_new(LN_F64, &shape, points, &err)) {
+            ln_raise(L, &err);
+        }
+        for (int row = 0; row < 3 && series->count > 0; row++) {
+            memcpy(ln_f64(*points) + row * series->count, rows[row],
+                   (size_t)series->count * sizeof **rows);
+        }
+        lua_setfield(L, -2, "points");
         lua_rawseti(L, -2, i + 1);
     }
     lua_setfield(L, -2, "series");
 }
 
 /* metric(word, options, { scores, labels, weights, seed, pool }) -> { value, lower, upper, n, status,
- * reason, matrix, series = { { name, count, x, y, threshold } } }; options.ci and options.resamples
+ * reason, matrix, series = { { name, points } } }, points a tensor (3, count) of x, y and threshold; options.ci and options.resamples
  * ask for an interval. */
 static int metric_compute(lua_State *L)
 {

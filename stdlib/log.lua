@@ -245,13 +245,16 @@ function log.metrics(store, run_id, rows)
       row.series = nil
       local id = log.metric(store, run_id, row)
       for _, line in ipairs(series or {}) do
-        for i = 1, line.count do
-          core.store_insert(store, "curve", { metric = id, series = line.name, seq = i - 1,
-            x = line.x[i], y = line.y[i], threshold = line.threshold[i] })
-        end
+        core.store_put_curve(store, id, line.name, line.points)
       end
     end
   end)
+end
+
+local function loss_curve(store, id, series, epochs, field)
+  local points, count = {}, #epochs
+  for i, epoch in ipairs(epochs) do points[i], points[count + i] = epoch.epoch, epoch[field] end
+  core.store_put_curve(store, id, series, core.tensor("f64", { 2, count }, points))
 end
 
 -- Loss by epoch: a metric with the last epoch's loss, whose curve has one point an epoch.
@@ -261,13 +264,9 @@ function log.training(store, run_id, epochs, rows)
     local id = log.metric(store, run_id, {
       name = "loss", label = "loss", scope = "model", split = "train", value = last and last.loss,
       n = rows, higher_is_better = 0, status = "ok", params = "{}" })
-    for seq, epoch in ipairs(epochs) do
-      core.store_insert(store, "curve", { metric = id, series = "train", seq = seq - 1,
-                                          x = epoch.epoch, y = epoch.loss })
-      if epoch.validation_loss then
-        core.store_insert(store, "curve", { metric = id, series = "validation", seq = seq - 1,
-                                            x = epoch.epoch, y = epoch.validation_loss })
-      end
+    loss_curve(store, id, "train", epochs, "loss")
+    if last and last.validation_loss then
+      loss_curve(store, id, "validation", epochs, "validation_loss")
     end
   end)
 end
@@ -295,8 +294,8 @@ function log.piece(store, run_id, explanation, entry, first, items, result, verd
   core.store_submit_piece(store, {
     run = run_id, explanation = explanation, first_seq = first, samples = items.samples,
     targets = items.targets, kind = "feature", space = entry.space, reasons = items.reasons,
-    groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts }, result)
-  core.store_submit_row(store, "explanation", explanation, cost)
+    groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts,
+    evaluations = cost.evaluations, elapsed_ns = cost.elapsed_ns }, result)
 end
 
 -- The end of an explanation: means of its judges, rows of metrics.

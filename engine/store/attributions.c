@@ -1,87 +1,20 @@
 /* A chunk of attributions: one tensor (count, ...) and `count` rows that point into it. One tensor
  * a chunk instead of one a row is what makes 30 numbers cost some 100 bytes besides themselves. */
 #include <math.h>
-#include <string.h>
 
+#include "store/bulk.h"
 #include "store/internal.h"
 
-/* Rows of one statement: SQLite spends as much on beginning and ending one as on a row. */
-#define TOGETHER 16
-
-/* Places in store->put: a statement of TOGETHER rows, and after it the one of a single row. */
-enum { PUT_ATTRIBUTION = 2, PUT_VERDICT = 4 };
-
-/* What is inserted: first the columns that are the same for all rows of a piece. */
-typedef struct bulk {
-    int place;           /* in store->put */
-    const char *table;   /* in main */
-    const char *columns; /* its columns, the common ones first */
-    int common, own;     /* how many are common, how many a row's own */
-} bulk;
-
-static const bulk attribution_bulk = {
-    PUT_ATTRIBUTION, "attribution",
+static const ln_bulk attribution_bulk = {
+    LN_PUT_ATTRIBUTION, "attribution",
     "explanation, kind, space, layer, tensor, groups, error, input, "
     "id, sample, target, seq, tensor_row, output, baseline_output, total, residual, absorbed, min, "
     "max, l1, nan_count, status, reason",
     8, 16};
-static const bulk verdict_bulk = {PUT_VERDICT, "metric",
-                                  "run, name, label, params, scope, explanation, higher_is_better, "
-                                  "attribution, sample, value, status, reason",
-                                  7, 5};
-
-/* The statement of `rows` rows, prepared once. */
-static ln_status bulk_statement(ln_store *store, const bulk *into, int rows, sqlite3_stmt **out,
-                                ln_error *err)
-{
-    sqlite3_stmt **kept = &store->put[into->place + (rows == 1)];
-    ln_status status = LN_OK;
-    ln_text sql = {0};
-    if (!*kept) {
-        ln_text_format(&sql, "INSERT INTO main.%s (%s) VALUES ", into->table, into->columns);
-        for (int row = 0; row < rows; row++) {
-            for (int i = 0; i < into->common + into->own; i++)
-                ln_text_format(&sql, "%s?%d",
-                               i     ? ", "
-                               : row ? ", ("
-                                     : "(",
-                               1 + i + (i < into->common ? 0 : row * into->own));
-            ln_text_add(&sql, ")");
-        }
-        status = sql.failed ? ln_fail_memory(err, 0) : ln_store_prepare(store, sql.data, kept, err);
-        ln_text_free(&sql);
-    }
-    *out = *kept;
-    return status;
-}
-
-/* Binds what is common; binds a row's own columns, of which the first has the place given. */
-typedef void (*bind_common_fn)(sqlite3_stmt *statement, const void *context);
-typedef void (*bind_row_fn)(sqlite3_stmt *statement, int place, const void *context, int64_t i);
-
-static ln_status put_bulk(ln_store *store, const bulk *into, bind_common_fn bind_common,
-                          bind_row_fn bind_row, const void *context, int64_t count, ln_error *err)
-{
-    ln_status status = LN_OK;
-    bool row;
-    for (int64_t i = 0; i < count && status == LN_OK;) {
-        int rows = count - i >= TOGETHER ? TOGETHER : 1;
-        sqlite3_stmt *statement;
-        status = bulk_statement(store, into, rows, &statement, err);
-        if (status != LN_OK)
-            break;
-        bind_common(statement, context);
-        do {
-            for (int k = 0; k < rows; k++)
-                bind_row(statement, 1 + into->common + k * into->own, context, i + k);
-            status = ln_store_step(store, statement, &row, err);
-            sqlite3_reset(statement);
-            i += rows;
-        } while (status == LN_OK && count - i >= rows);
-        sqlite3_clear_bindings(statement);
-    }
-    return status;
-}
+static const ln_bulk verdict_bulk = {LN_PUT_VERDICT, "metric",
+                                     "run, name, label, params, scope, explanation, "
+                                     "higher_is_better, attribution, sample, value, status, reason",
+                                     7, 5};
 
 static void bind_id(sqlite3_stmt *statement, int place, int64_t id)
 {
@@ -168,11 +101,35 @@ ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *
         status = ln_store_number(store, "SELECT max(id) + 1 FROM main.attribution", 0, 1,
                                  &p.first_id, err);
     if (status == LN_OK)
-        status = put_bulk(store, &attribution_bulk, bind_attribution, bind_attribution_row, &p,
-                          rows->count, err);
+        status = ln_store_put_bulk(store, &attribution_bulk, bind_attribution, bind_attribution_row,
+                                   &p, rows->count, err);
     status = ln_store_leave(store, own, status, err);
     if (status == LN_OK && first_id)
         *first_id = p.first_id;
+    return status;
+}
+
+ln_status ln_store_put_cost(ln_store *store, const ln_attribution_rows *rows, ln_error *err)
+{
+    bool row;
+    sqlite3_stmt **statement = &store->put[LN_PUT_COST];
+    ln_status status = *statement
+                           ? LN_OK
+                           : ln_store_prepare(store,
+                                              "UPDATE main.explanation SET evaluations = ?2, "
+                                              "elapsed_ns = ?3 WHERE id = ?1",
+                                              statement, err);
+    if (status != LN_OK)
+        return status;
+    sqlite3_bind_int64(*statement, 1, rows->explanation);
+    sqlite3_bind_int64(*statement, 2, rows->evaluations);
+    sqlite3_bind_int64(*statement, 3, rows->elapsed_ns);
+    status = ln_store_step(store, *statement, &row, err);
+    sqlite3_reset(*statement);
+    if (status == LN_OK && sqlite3_changes(store->db) == 0)
+        status = ln_fail(err, LN_ESTORE,
+                         "the store '%s' has lost explanation %lld while it was being written",
+                         store->path, (long long)rows->explanation);
     return status;
 }
 
@@ -213,8 +170,8 @@ ln_status ln_store_put_piece(ln_store *store, const ln_attribution_rows *rows,
     status = ln_store_put_attributions(store, rows, &p.first_id, err);
     for (int i = 0; i < verdict_count && status == LN_OK; i++) {
         p.verdicts = &verdicts[i];
-        status =
-            put_bulk(store, &verdict_bulk, bind_verdict, bind_verdict_row, &p, rows->count, err);
+        status = ln_store_put_bulk(store, &verdict_bulk, bind_verdict, bind_verdict_row, &p,
+                                   rows->count, err);
     }
     return ln_store_leave(store, own, status, err);
 }

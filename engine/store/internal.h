@@ -23,6 +23,17 @@ typedef struct ln_kept {
     sqlite3_stmt *statement; /* reset between uses */
 } ln_kept;
 
+/* Statements that the room itself keeps; of rows in bulk one of several and one of a single row. */
+enum {
+    LN_PUT_FIND_TENSOR,
+    LN_PUT_TENSOR,
+    LN_PUT_COST,
+    LN_PUT_ATTRIBUTION,
+    LN_PUT_VERDICT = LN_PUT_ATTRIBUTION + 2,
+    LN_PUT_CURVE = LN_PUT_VERDICT + 2,
+    LN_PUT_COUNT = LN_PUT_CURVE + 2
+};
+
 struct ln_store {
     sqlite3 *db;                      /* the connection */
     char *path;                       /* as given */
@@ -30,7 +41,7 @@ struct ln_store {
     ln_kept *kept;                    /* kept_count statements of write.c */
     int kept_count;                   /* how many */
     int kept_room;                    /* for how many there is room */
-    sqlite3_stmt *put[6];             /* statements of tensors.c and attributions.c */
+    sqlite3_stmt *put[LN_PUT_COUNT];  /* LN_PUT_FIND_TENSOR ... */
     int running_fd;                   /* open `<store>-running` with our locks, or -1 */
     bool guarded;                     /* a read-only query is being prepared or stepped */
     struct ln_background *background; /* writer.c: its thread, once something was submitted */
@@ -86,6 +97,8 @@ ln_status ln_store_each_view(ln_view_fn each, void *context, ln_error *err);
 
 /* Opens store->db at store->path as store->mode asks, without looking at what is in it. */
 ln_status ln_store_connect(ln_store *store, ln_error *err);
+/* What the explanation of a piece has cost so far, in its row; LN_ESTORE where that is gone. */
+ln_status ln_store_put_cost(ln_store *store, const ln_attribution_rows *rows, ln_error *err);
 /* Writes what waits, and ends the thread. */
 void ln_store_writer_close(ln_store *store);
 

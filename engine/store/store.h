@@ -78,9 +78,11 @@ typedef struct ln_attribution_rows {
     const double *output, *baseline_output, *absorbed; /* NaN: NULL; array pointer may be NULL */
     const double *total, *residual, *min, *max, *l1;   /* count entries each */
     const int64_t *nan_count;
-    const char *const *status; /* NULL: "ok" for all */
-    const char *const *reason; /* NULL: none */
-    const char *input;         /* the model's input they belong to, where there are several */
+    const char *const *status;       /* NULL: "ok" for all */
+    const char *const *reason;       /* NULL: none */
+    const char *input;               /* the model's input they belong to, where there are several */
+    int64_t evaluations, elapsed_ns; /* of the explanation so far: its row has them with the piece,
+                                        where it is submitted */
 } ln_attribution_rows;
 /* One transaction if none is open. Row i's id is *first_id + i. */
 ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *rows,
@@ -97,6 +99,16 @@ typedef struct ln_verdict_rows {
 /* Attributions and verdicts in one transaction. */
 ln_status ln_store_put_piece(ln_store *store, const ln_attribution_rows *rows,
                              const ln_verdict_rows *verdicts, int verdict_count, ln_error *err);
+
+/* The points of one series of a metric that is a curve. */
+typedef struct ln_curve_rows {
+    int64_t metric;          /* its id */
+    const char *series;      /* "" where there is one */
+    int64_t count;           /* points */
+    const double *x, *y;     /* count each; NaN: NULL */
+    const double *threshold; /* the same, or NULL: none */
+} ln_curve_rows;
+ln_status ln_store_put_curve(ln_store *store, const ln_curve_rows *curve, ln_error *err);
 
 /* --- written while the run goes on ---------------------------------------------------------------
  * What is submitted is copied (tensors are retained) and written by a thread of the store, in this

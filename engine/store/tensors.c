@@ -4,8 +4,6 @@
 #include "store/block.h"
 #include "store/internal.h"
 
-enum { PUT_FIND, PUT_INSERT }; /* places in store->put; attributions.c has the others */
-
 static ln_status put_statement(ln_store *store, int which, const char *sql, ln_error *err)
 {
     return store->put[which] ? LN_OK : ln_store_prepare(store, sql, &store->put[which], err);
@@ -14,11 +12,11 @@ static ln_status put_statement(ln_store *store, int which, const char *sql, ln_e
 static ln_status find_tensor(ln_store *store, const uint8_t *digest, int64_t *id, ln_error *err)
 {
     bool row;
-    ln_status status =
-        put_statement(store, PUT_FIND, "SELECT id FROM main.tensor WHERE sha256 = ?1", err);
+    ln_status status = put_statement(store, LN_PUT_FIND_TENSOR,
+                                     "SELECT id FROM main.tensor WHERE sha256 = ?1", err);
     if (status != LN_OK)
         return status;
-    sqlite3_stmt *statement = store->put[PUT_FIND];
+    sqlite3_stmt *statement = store->put[LN_PUT_FIND_TENSOR];
     sqlite3_bind_blob(statement, 1, digest, LN_SHA256_BYTES, SQLITE_STATIC);
     status = ln_store_step(store, statement, &row, err);
     *id = status == LN_OK && row ? sqlite3_column_int64(statement, 0) : 0;
@@ -38,12 +36,12 @@ static ln_status insert_tensor(ln_store *store, const ln_tensor *tensor, const u
     ln_text_add(&shape, "]");
     ln_status status = shape.failed ? ln_fail_memory(err, 64) : LN_OK;
     if (status == LN_OK)
-        status = put_statement(store, PUT_INSERT,
+        status = put_statement(store, LN_PUT_TENSOR,
                                "INSERT INTO main.tensor (sha256, dtype, shape, data) "
                                "VALUES (?1, ?2, ?3, ?4)",
                                err);
     if (status == LN_OK) {
-        sqlite3_stmt *statement = store->put[PUT_INSERT];
+        sqlite3_stmt *statement = store->put[LN_PUT_TENSOR];
         sqlite3_bind_blob(statement, 1, digest, LN_SHA256_BYTES, SQLITE_STATIC);
         sqlite3_bind_text(statement, 2, ln_dtype_name(tensor->dtype), -1, SQLITE_STATIC);
         sqlite3_bind_text(statement, 3, shape.data, -1, SQLITE_STATIC);

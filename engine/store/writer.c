@@ -6,8 +6,8 @@
  * all the time.
  *
  * Foreign keys are not enforced on the thread's connection: SQLite would look up the explanation, the
- * sample and the tensor of every row. That the explanation is there is asked once a piece; the tensor
- * was stored a moment ago, and the samples by the owner. */
+ * sample and the tensor of every row. That the explanation is there is seen once a piece, when its
+ * cost is written; the tensor was stored a moment ago, and the samples by the owner. */
 #include <string.h>
 
 #include "base/arena.h"
@@ -38,16 +38,10 @@ static ln_status write_piece(void *context, ln_error *err)
 {
     const written *w = context;
     ln_store *writer = w->store->writer;
-    int64_t there;
     ln_status status = ln_store_begin(writer, err);
     if (status != LN_OK)
         return status;
-    status = ln_store_number(writer, "SELECT count(*) FROM main.explanation WHERE id = ?1",
-                             w->rows.explanation, 0, &there, err);
-    if (status == LN_OK && !there)
-        status = ln_fail(err, LN_ESTORE,
-                         "the store '%s' has lost explanation %lld while it was being written",
-                         writer->path, (long long)w->rows.explanation);
+    status = ln_store_put_cost(writer, &w->rows, err);
     if (status == LN_OK)
         status = ln_store_put_piece(writer, &w->rows, w->verdicts, w->verdict_count, err);
     status = ln_store_leave(writer, true, status, err);
