@@ -81,9 +81,6 @@ static int64_t whole_power(int64_t a, int64_t b)
       : a == b ? dy / 2                                                                            \
                : 0,                                                                                \
       a < b ? a : b)                                                                               \
-    X(prelu, "rectified linear unit whose slopes below 0 are the second operand",                  \
-      "y = x where x > 0, else slope x", "ONNX: PRelu", 2, "multiplied", a > 0 ? a : a * b,        \
-      a > 0 ? dy : dy * b, a > 0 ? 0 : dy * a, a > 0 ? a : (int64_t)((uint64_t)a * (uint64_t)b))   \
     X(fmod, "remainder of the dividend's sign", "y = a - b trunc(a / b)", "ONNX: Mod with fmod",   \
       2, "divided", fmodf(a, b), dy, -dy *truncf(a / b), whole_remainder(a, b))                    \
     X(mod, "remainder of the divisor's sign", "y = a - b floor(a / b)", "ONNX: Mod", 2, "divided", \

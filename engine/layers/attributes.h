@@ -191,6 +191,18 @@ typedef struct ln_upsample_attributes {
     bool exclude_outside, antialias;
 } ln_upsample_attributes;
 
+/* "embedding" */
+typedef struct ln_embedding_attributes {
+    int64_t num_embeddings, embedding_dim;
+} ln_embedding_attributes;
+
+/* "prelu" */
+typedef struct ln_prelu_attributes {
+    int64_t
+        num_parameters; /* declared: 1, or one a channel (axis 1); 0: as the slope says (ONNX) */
+    double init;        /* 0.25 */
+} ln_prelu_attributes;
+
 /* "reduce" */
 #define LN_REDUCE_OPERATIONS "sum|mean|max|min|prod|l1|l2|log_sum|log_sum_exp|sum_square"
 enum {

@@ -65,7 +65,7 @@ ln_status ln_copy_backward(const ln_pass *pass, ln_error *err);
     X(matmul) X(einsum) \
     X(concat) X(slice) X(pad) X(tile) X(pixel_shuffle) X(pixel_unshuffle) \
     X(reverse_sequence) X(upsample) \
-    X(lstm) X(gru) X(rnn)
+    X(embedding) X(lstm) X(gru) X(rnn)
 /* clang-format on */
 
 #define X(name) extern const ln_layer ln_layer_##name;

@@ -61,12 +61,14 @@ typedef struct ln_pass {
 #define LN_LAYER_SHAPE 8u      /* moves or reinterprets elements only (flatten, reshape) */
 #define LN_LAYER_IN_PLACE_GRAD 16u /* backward needs the outputs only, not the inputs */
 
-/* A parameter of a declared layer, and how it starts: at `start`, or uniform in start +- bound. */
+/* A parameter of a declared layer, and how it starts: at `start`, or uniform in start +- bound, or
+ * normal around it. */
 typedef struct ln_layer_parameter {
     const char *name; /* "weight" */
     ln_shape shape;
     double bound;
     double start;
+    bool normal;   /* drawn normal, with the deviation `bound` */
     bool constant; /* not trained by gradients (running statistics) */
     bool absent;   /* not made: the node's input is missing */
 } ln_layer_parameter;

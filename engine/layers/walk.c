@@ -140,6 +140,12 @@ ln_operand ln_broadcast_in(const ln_step *step, int input)
     const ln_operand result = ln_operand_out(step, 0);
     if (operand.step == 0)
         operand.row = unframed(&operand.row, result.row.rank);
+    /* A declared prelu's slopes are the channels'. */
+    if (input == 1 && step->node->layer == &ln_layer_prelu) {
+        const ln_prelu_attributes *own = step->node->attributes;
+        for (; own->num_parameters > 1 && operand.row.rank < result.row.rank; operand.row.rank++)
+            operand.row.dims[operand.row.rank] = 1;
+    }
     return operand;
 }
 

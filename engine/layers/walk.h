@@ -26,7 +26,8 @@ void ln_walk_next(ln_walk *walk);
  * may have one axis more, of size 1, where the rows are. */
 ln_status ln_broadcast_infer(const struct ln_graph *graph, const struct ln_node *node,
                              const ln_shape *in, const char *verb, ln_shape *out, ln_error *err);
-/* The input as ln_walk_start wants it: such an axis taken off. */
+/* The input as ln_walk_start wants it: such an axis taken off (and a declared prelu's slopes, one a
+ * channel, with the axes behind the channels). */
 ln_operand ln_broadcast_in(const ln_step *step, int input);
 /* Whether the operand has an element of its own for each of the result's. */
 bool ln_broadcast_exact(const ln_operand *operand, const ln_operand *result);

@@ -1,5 +1,5 @@
 /* Declaring a network. Every word of a script becomes one node; its layer says which parameters it
- * has on its input's shape, and they are drawn here, uniform in start +- bound, by (seed,
+ * has on its input's shape, and they are drawn here, uniform or normal around a start, by (seed,
  * "initialise", number of the parameter), so that they depend on nothing but the seed and their
  * place. */
 #include "model/declare.h"
@@ -61,8 +61,8 @@ static ln_status declare_parameter(ln_declaration *declaration, const char *laye
     ln_rng rng = ln_rng_make(declaration->seed, "initialise", (uint64_t)declaration->parameters, 0);
     const int64_t count = ln_shape_count(&parameter->shape);
     for (int64_t i = 0; i < count; i++) {
-        const double drawn = (2 * ln_rng_uniform(&rng) - 1) * parameter->bound;
-        ln_f32(tensor)[i] = (float)(parameter->start + drawn);
+        const double drawn = parameter->normal ? ln_rng_normal(&rng) : 2 * ln_rng_uniform(&rng) - 1;
+        ln_f32(tensor)[i] = (float)(parameter->start + drawn * parameter->bound);
     }
     snprintf(name, sizeof name, "%s.%s", layer, parameter->name);
     status =

@@ -156,6 +156,13 @@ static int64_t broadcast_count(const layer_case *layer, int64_t rows)
 TWO(X)
 #undef X
 
+/* A slope for each of two channels of three numbers. */
+REFERENCE(two_prelu_channels)
+{
+    for (int64_t i = 0; i < elements(layer, rows); i++)
+        out[i] = in[0][i] > 0 ? in[0][i] : in[0][i] * in[1][i / 3 % 2];
+}
+
 #define UNPACK(...) __VA_ARGS__
 static const layer_case elementwise_cases[] = {
 #define X(name, function) {#name, #name, NULL, 1, 1, {ROW(11)}, one_##name},
@@ -189,6 +196,13 @@ static const layer_case elementwise_cases[] = {
      {ROW(2, 2), ROW(2, 2), ROW(2)},
      two_add},
     {"add a bias with a rows' axis", "add", NULL, 1, 2, {ROW(4), ROW(1, 4)}, two_add},
+    {"prelu of channels",
+     "prelu",
+     &(ln_prelu_attributes){2, 0},
+     1,
+     2,
+     {ROW(2, 3), ROW(2)},
+     two_prelu_channels},
     {"mul of runs longer than a chunk", "mul", NULL, 1, 2, {ROW(3, 300), ROW(300)}, two_mul},
 };
 

@@ -33,6 +33,7 @@ static const char *const elsewhere[] = {
     "shift_left",
     "shift_right",
     "argument",
+    "embedding",
     "batch_norm1d",
     "batch_norm2d",
     "batch_norm3d",

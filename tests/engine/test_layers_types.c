@@ -303,6 +303,59 @@ static void elements_by_indices(void **state)
     }
 }
 
+static void ids_become_rows(void **state)
+{
+    const typed weight = {LN_F32, {2, {3, 2}}, {1, 2, 3, 4, 5, 6}};
+    (void)state;
+    check_types("embedding", &(ln_embedding_attributes){3, 2}, 1, 2,
+                (typed[]){{LN_F32, VECTOR(3), {2, 0, 2}}, weight},
+                &(typed){LN_F32, {2, {3, 2}}, {5, 6, 1, 2, 5, 6}});
+    check_types("embedding", &(ln_embedding_attributes){3, 2}, 1, 2,
+                (typed[]){{LN_I64, {0}, {1}}, weight}, &(typed){LN_F32, VECTOR(2), {3, 4}});
+}
+
+/* Two rows of ids (1, 1) and (0, 1), dy = 1 to 8: what each row of the weight is given. */
+static void embeddings_are_trained(void **state)
+{
+    const ln_shape shape = {2, {-1, 2}};
+    ln_tensor *weight = tensor_zero(LN_F32, TEST_SHAPE(3, 2));
+    ln_graph *graph = NULL;
+    ln_plan *plan = NULL;
+    ln_exec *exec = NULL;
+    ln_error err;
+    int ids, values;
+    (void)state;
+    assert_ok(ln_graph_new(&graph, &err));
+    assert_ok(ln_graph_add_input(graph, "ids", LN_F32, &shape, &ids, &err));
+    assert_ok(ln_graph_add_constant(graph, "weight", weight, true, &values, &err));
+    assert_ok(ln_graph_add_node(graph, ln_layer_find("embedding"), "embedding", "e",
+                                &(ln_embedding_attributes){3, 2}, (int[]){ids, values}, 2,
+                                (const char *[]){"y"}, 1, NULL, &err));
+    const int y = ln_graph_find_value(graph, "y");
+    assert_ok(ln_graph_add_output(graph, y, &err));
+    const ln_plan_options options = {
+        .rows = 2, .gradients = &ids, .gradient_count = 1, .training = true};
+    assert_ok(ln_plan_new(graph, &options, &plan, &err));
+    assert_ok(ln_exec_new(plan, &exec, &err));
+    memcpy(ln_exec_input(exec, 0), ((float[]){1, 1, 0, 1}), 4 * sizeof(float));
+    assert_ok(ln_exec_forward(exec, 2, &err));
+    for (int i = 0; i < 8; i++)
+        ln_exec_seed(exec, y)[i] = (float)(i + 1);
+    assert_ok(ln_exec_backward(exec, &err));
+    assert_near_f32(ln_exec_gradient(exec, ids), ((float[]){0, 0, 0, 0}), 4, 0, 0);
+    assert_near_f32(ln_exec_parameter_gradient(exec, values),
+                    ((float[]){5, 6, 1 + 3 + 7, 2 + 4 + 8, 0, 0}), 6, 0, 0);
+    memcpy(ln_exec_input(exec, 0), ((float[]){0, 3, 0, 0}), 4 * sizeof(float));
+    assert_fails(ln_exec_forward(exec, 2, &err), LN_EINVALID,
+                 "embedding 'e': the index 3 is outside of 0 to 2");
+    memcpy(ln_exec_input(exec, 0), ((float[]){0.5F, 0, 0, 0}), 4 * sizeof(float));
+    assert_fails(ln_exec_forward(exec, 2, &err), LN_EINVALID, "the id 0.5 is no whole number");
+    ln_exec_free(exec);
+    ln_plan_free(plan);
+    ln_graph_release(graph);
+    ln_tensor_release(weight);
+}
+
 static void sequences_are_reversed(void **state)
 {
     const typed x = {LN_I64, {2, {2, 3}}, {0, 1, 2, 3, 4, 5}};
@@ -430,6 +483,8 @@ int main(void)
         cmocka_unit_test(places_of_the_greatest),
         cmocka_unit_test(reductions_of_whole_numbers),
         cmocka_unit_test(elements_by_indices),
+        cmocka_unit_test(ids_become_rows),
+        cmocka_unit_test(embeddings_are_trained),
         cmocka_unit_test(sequences_are_reversed),
         cmocka_unit_test(elements_put_by_indices),
         cmocka_unit_test(where_sends_the_gradient_to_the_chosen),

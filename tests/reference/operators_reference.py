@@ -34,11 +34,12 @@ def build(nodes, inputs, constants, opset):
     for k, (text, attributes) in enumerate(nodes):
         before, after = text.split(" > ")
         kind, *names = before.split()
-        made.append(helper.make_node(kind, ["" if n == "-" else n for n in names], after.split(),
+        made.append(helper.make_node(kind, ["" if n == "-" else n for n in names],
+                                     ["" if n == "-" else n for n in after.split()],
                                      name="n%d" % k, **attributes))
     infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, list(s)) for n, s in inputs.items()]
     tensors = [numpy_helper.from_array(np.asarray(t), n) for n, t in constants.items()]
-    last = made[-1].output[0]
+    last = next(n for n in made[-1].output if n)
     graph = helper.make_graph(made, "g", infos, [
         helper.make_tensor_value_info(last, TensorProto.FLOAT, None)], tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8,
@@ -172,6 +173,38 @@ case("constant_on_the_left", [n("MatMul w x > y")], A, {"w": f32(2, 3)})
 case("einsum_scores", [n("Einsum x w > q", equation="bij,jk->bik"), n("Einsum q q > s", equation="bik,bjk->bij"),
                        n("Einsum s x > y", equation="...ij,...jk->...ik")], A, {"w": f32(4, 4)})
 
+# ---- recurrent, the rows in the middle (layout 0), and resizing
+def cell(kind, gates, d=1, h=3, peephole=False):
+    out = {"w": f32(d, gates * h, 4), "r": f32(d, gates * h, h), "b": f32(d, 2 * gates * h)}
+    return out
+
+
+def lengths(*values):
+    return np.array(values, np.int32)
+
+
+case("lstm_last", [middle, n("LSTM t w r b > y h c", hidden_size=3), n("Gather h zero > z", axis=0)], A,
+     {**cell("LSTM", 4), "zero": np.array(0)})
+case("lstm_both", [middle, n("LSTM t w r b > s", hidden_size=3, direction="bidirectional"),
+                   n("Transpose s > u", perm=[2, 0, 1, 3]), n("Reshape u to > y")], A,
+     {**cell("LSTM", 4, 2), "to": i64(0, 3, 6)})
+case("lstm_states", [middle, n("Shape x > sx"), n("Gather sx one > rows"), n("Concat d rows hs > st", axis=0),
+                     n("ConstantOfShape st > h0"), n("LSTM t w r b - h0 h0 > - h c", hidden_size=3), n("Add h c > y")], A,
+     {**cell("LSTM", 4), "one": i64(0), "d": i64(1), "hs": i64(3)}, axis=1)
+case("gru_reset_after", [middle, n("GRU t w r b > y", hidden_size=3, linear_before_reset=1)], A, cell("GRU", 3), axis=2)
+case("gru_reverse", [middle, n("GRU t w r b > - y", hidden_size=3, direction="reverse")], A, cell("GRU", 3), axis=1)
+case("rnn_relu", [middle, n("RNN t w r b > y", hidden_size=3, activations=["Relu"], clip=0.5)], A, cell("RNN", 1), axis=2)
+case("rnn_without_bias", [middle, n("RNN t w r > y", hidden_size=3)], A,
+     {k: v for k, v in cell("RNN", 1).items() if k != "b"}, axis=2)
+P = {"x": ("N", 2, 3, 4)}
+case("resize_bilinear", [n("Resize x - s > y", mode="linear", coordinate_transformation_mode="pytorch_half_pixel")], P,
+     {"s": np.float32([1, 1, 2, 1.5])})
+case("resize_sizes", [n("Shape x > s"), n("Slice s zero two > c"), n("Concat c hw > q", axis=0),
+                      n("Resize x - - q > y", mode="nearest", coordinate_transformation_mode="asymmetric",
+                        nearest_mode="floor")], P, {"zero": i64(0), "two": i64(2), "hw": i64(6, 7)})
+case("resize_cubic", [n("Resize x - s > y", mode="cubic", coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.5,
+                        exclude_outside=1)], P, {"s": np.float32([1, 1, 2, 2])})
+
 # ---- what cannot be
 refuse("mixes_sum", "works along axis 0 and so mixes the rows of a batch", [n("ReduceSum x axes > y")], A, {"axes": i64(0)})
 refuse("mixes_all", "mixes the rows of a batch", [n("ReduceMax x > y")], A)
@@ -187,6 +220,13 @@ refuse("bad_equation", "has the equation 'b-', which does not fit", [n("Einsum x
 refuse("bad_pads", "pads 3 axes by 2 numbers", [n("Pad x p > y")], A, {"p": i64(0, 1)})
 refuse("bad_split", "splits an axis of 4 into parts of 5 in all", [n("Split x s > y b", axis=2)], A, {"s": i64(2, 3)})
 refuse("bad_sizes", "has 2 starts, 1 ends and 2 axes", [n("Slice x s e > y")], A, {"s": i64(0, 0), "e": i64(1)})
+refuse("lstm_of_rows", "has the rows of a batch as axis 0 of its input, where it has its steps",
+       [n("LSTM x w r b > y", hidden_size=3)], A, cell("LSTM", 4))
+refuse("gru_activations", "has the activations 'HardSigmoidTanh'", [middle, n("GRU t w r b > y", hidden_size=3,
+       activations=["HardSigmoid", "Tanh"])], A, cell("GRU", 3))
+refuse("rnn_sizes", "has weights that do not fit hidden_size 2", [middle, n("RNN t w r b > y", hidden_size=2)], A, cell("RNN", 1))
+refuse("mixes_resize", "mixes the rows of a batch", [n("Resize x - s > y")], P, {"s": np.float32([2, 1, 1, 1])})
+refuse("bad_resize", "has neither scales nor sizes", [n("Resize x > y")], P)
 refuse("bad_one_hot", "has values that are not two numbers",
        [n("ArgMax x > a", axis=2, keepdims=0), n("OneHot a d v > y")], A, {"d": np.array(4), "v": np.float32([1])})
 refuse("live_range", "takes 'a' as a constant", [n("ReduceMax x > a", axes=[1, 2], keepdims=0), n("Range z a o > y")], A,
