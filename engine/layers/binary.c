@@ -105,7 +105,7 @@ static void send(const ln_pass *pass, const ln_binary *binary, int k, float *to,
     const int64_t rows = ln_pass_rows(pass), count = own->step ? rows * own->count : own->count;
     const bool direct = ln_broadcast_exact(own, &operands[0]) && !add;
     double *sum = pass->scratch;
-    float gradient[CHUNK];
+    float gradient[CHUNK] = {0};
     ln_walk walk;
     for (int64_t i = 0; i < count && !direct; i++)
         sum[i] = 0;

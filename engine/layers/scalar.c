@@ -200,8 +200,12 @@ static const ln_param gelu_params[] = {
 #define NO_ATTRIBUTES (void)err;
 #define ATTRIBUTES                                                                                 \
     const ln_scalar_attributes *own = pass->step->node->attributes;                                \
-    const float a = (float)own->a, b = (float)own->b;                                              \
-    (void)a, (void)b, (void)own, (void)err;
+    const float a = (float)own->a;                                                                 \
+    const float b = (float)own->b;                                                                 \
+    (void)a;                                                                                       \
+    (void)b;                                                                                       \
+    (void)own;                                                                                     \
+    (void)err;
 
 /* The same function of whole numbers, where the input holds them. */
 static bool whole_forward(const ln_pass *pass, int64_t (*function)(int64_t))

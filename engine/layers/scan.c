@@ -135,10 +135,10 @@ static ln_status log_softmax_infer(const struct ln_graph *graph, const struct ln
 static void log_softmax_line(const float *x, float *y, const ln_lines *lines)
 {
     float greatest = x[0];
-    double sum = 0;
     for (int64_t k = 1; k < lines->count; k++)
         greatest = x[k * lines->step] > greatest ? x[k * lines->step] : greatest;
-    for (int64_t k = 0; k < lines->count; k++)
+    double sum = exp((double)x[0] - (double)greatest);
+    for (int64_t k = 1; k < lines->count; k++)
         sum += exp((double)x[k * lines->step] - (double)greatest);
     const double whole = (double)greatest + log(sum);
     for (int64_t k = 0; k < lines->count; k++)

@@ -71,7 +71,11 @@ static void cut(int64_t start, int64_t end, int64_t step, int64_t size, int64_t 
     start = start < low ? low : start > high ? high : start;
     end = end < low ? low : end > high ? high : end;
     *first = start;
-    *count = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
+    if (step > 0)
+        *count = (end - start + step - 1) / step;
+    else
+        /* cppcheck-suppress zerodivcond ; a step of 0 is refused before */
+        *count = (start - end - step - 1) / -step;
     if (*count < 0)
         *count = 0;
 }

@@ -129,7 +129,7 @@ ln_status ln_onnx_number_like(ln_onnx_import *import, const ln_onnx_operand *x, 
 ln_status ln_onnx_selu(ln_onnx_import *import, ln_error *err)
 {
     ln_scalar_attributes own;
-    ln_onnx_operand x, bent;
+    ln_onnx_operand x = {0}, bent;
     int inputs[2];
     ln_status status = read_pair(import, "alpha", 1.67326319217681884765625, "gamma",
                                  1.05070102214813232421875, &own, err);
@@ -151,7 +151,7 @@ ln_status ln_onnx_selu(ln_onnx_import *import, ln_error *err)
 ln_status ln_onnx_swish(ln_onnx_import *import, ln_error *err)
 {
     ln_scalar_attributes own;
-    ln_onnx_operand x, part;
+    ln_onnx_operand x = {0}, part;
     int inputs[2];
     ln_status status = read_pair(import, "alpha", 1, NULL, 0, &own, err);
     if (!status)
@@ -318,9 +318,9 @@ static ln_status bound_by(ln_onnx_import *import, const char *word, ln_onnx_oper
 
 ln_status ln_onnx_clip(ln_onnx_import *import, ln_error *err)
 {
-    ln_onnx_operand x;
+    ln_onnx_operand x = {0};
     ln_scalar_attributes own = {0};
-    bool low, high, low_live, high_live;
+    bool low = false, high = false, low_live = false, high_live = false;
     ln_status status = ln_onnx_live(import, 0, &x, err);
     if (!status)
         status = read_bound(import, "min", 1, -INFINITY, &own.a, &low, &low_live, err);
