@@ -139,7 +139,8 @@ static panel_offsets offsets_in(const plain_convolved *own, void *scratch)
 
 static float *panels_in(const plain_convolved *own, void *scratch)
 {
-    return (float *)((char *)scratch + offsets_bytes(own));
+    void *panels = (char *)scratch + offsets_bytes(own);
+    return panels;
 }
 
 /* Fills the table for the pixels [first, first + LANES) of an image. */

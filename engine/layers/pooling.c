@@ -385,12 +385,19 @@ static int64_t place_of(const pool_prepared *pool, int64_t at)
     return pool->by_columns ? z + pool->in[0] * (y + pool->in[1] * x) : at;
 }
 
+/* The scratch of a line: a number for each window, then the places of the greatest. */
+static int32_t *places_in(const pool_prepared *pool, void *scratch)
+{
+    void *places = (double *)scratch + pool->out[2];
+    return places;
+}
+
 static void forward_line(const pool_line *line, const float *x, float *y, int64_t *index,
                          void *scratch)
 {
     const pool_prepared *pool = line->pool;
     double *sum = scratch;
-    int32_t *at = (int32_t *)(sum + pool->out[2]);
+    int32_t *at = places_in(pool, scratch);
     if (pool->kind == POOL_MAX) {
         find_max(line, x, y, at);
         for (int64_t o = 0; o < pool->out[2] && index; o++)
@@ -430,9 +437,9 @@ static void backward_line(const pool_line *line, const float *x, const float *y,
 {
     const pool_prepared *pool = line->pool;
     double *part = scratch;
-    int32_t *at = (int32_t *)(part + pool->out[2]);
+    int32_t *at = places_in(pool, scratch);
     if (pool->kind == POOL_MAX) {
-        find_max(line, x, (float *)part, at);
+        find_max(line, x, scratch, at);
         for (int64_t o = 0; o < pool->out[2]; o++)
             dx[at[o]] += dy[o];
         return;

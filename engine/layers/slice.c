@@ -71,13 +71,8 @@ static void cut(int64_t start, int64_t end, int64_t step, int64_t size, int64_t 
     start = start < low ? low : start > high ? high : start;
     end = end < low ? low : end > high ? high : end;
     *first = start;
-    if (step > 0)
-        *count = (end - start + step - 1) / step;
-    else
-        /* cppcheck-suppress zerodivcond ; a step of 0 is refused before */
-        *count = (start - end - step - 1) / -step;
-    if (*count < 0)
-        *count = 0;
+    const int64_t length = step > 0 ? end - start : start - end, stride = step > 0 ? step : -step;
+    *count = length > 0 ? (length - 1) / stride + 1 : 0;
 }
 
 static ln_status slice_axis(const ln_slice_attributes *own, int i, const ln_shape *row, int *axis,

@@ -45,7 +45,7 @@ static int64_t clamped(int64_t at, int64_t count, int64_t least, int64_t most)
 static ln_status slice_to_nothing(ln_onnx_import *import, bool *done, ln_error *err)
 {
     ln_tensor *list, *none;
-    ln_ints starts, ends, steps = {.count = 0};
+    ln_ints starts = {.count = 0}, ends = {.count = 0}, steps = {.count = 0};
     if (!ln_onnx_has_input(import, 1) || !ln_onnx_has_input(import, 2))
         return LN_OK;
     ln_status status = ln_onnx_constant(import, 0, &list, err);

@@ -200,7 +200,7 @@ ln_status ln_onnx_rms_normalization(ln_onnx_import *import, ln_error *err)
 ln_status ln_onnx_mean_variance_normalization(ln_onnx_import *import, ln_error *err)
 {
     ln_onnx_operand x, turned, normal;
-    ln_ints axes;
+    ln_ints axes = {.count = 0};
     int order[LN_MAX_RANK], back[LN_MAX_RANK], count = 0;
     bool normalised[LN_MAX_RANK] = {false};
     ln_status status = ln_onnx_live(import, 0, &x, err);
