@@ -180,13 +180,13 @@ static inline double *case_input(const layer_bed *bed, int i, int64_t rows)
 }
 
 /* sum of seeds * output, the number whose gradient is taken. */
-static inline double reference_sum(const layer_bed *bed, int64_t rows, double *const *in,
-                                   double *out)
+static inline double reference_sum(const layer_bed *bed, int64_t rows, const double *seeds,
+                                   double *const *in, double *out)
 {
     double sum = 0;
     bed->layer->reference(bed->layer, rows, (const double *const *)in, out);
     for (int64_t i = 0; i < rows * bed->width; i++)
-        sum += layer_number(50, i) * out[i];
+        sum += seeds[i] * out[i];
     return sum;
 }
 
@@ -199,9 +199,12 @@ static inline void check_case_in(const layer_case *layer, int64_t rows, bool tra
     const double loose = sums || strstr(layer->word, "lp_pool") ? 4 : 1;
     layer_results got = layer_run(&bed, rows, 0, rows, training);
     double *in[LAYER_MOST_INPUTS], *out = ln_calloc((size_t)(rows * bed.width), sizeof *out);
+    double *seeds = ln_calloc((size_t)(rows * bed.width), sizeof *seeds);
+    for (int64_t i = 0; i < rows * bed.width; i++)
+        seeds[i] = layer_number(50, i);
     for (int i = 0; i < layer->count; i++)
         in[i] = case_input(&bed, i, rows);
-    reference_sum(&bed, rows, in, out);
+    reference_sum(&bed, rows, seeds, in, out);
     print_message("%s, %d rows\n", layer->label, (int)rows);
     for (int64_t i = 0; i < rows * bed.width; i++) {
         const float wanted = (float)out[i];
@@ -212,9 +215,9 @@ static inline void check_case_in(const layer_case *layer, int64_t rows, bool tra
         for (int64_t j = 0; j < count; j++) {
             const double kept = in[i][j], h = 1e-5;
             in[i][j] = kept + h;
-            const double above = reference_sum(&bed, rows, in, out);
+            const double above = reference_sum(&bed, rows, seeds, in, out);
             in[i][j] = kept - h;
-            const double below = reference_sum(&bed, rows, in, out);
+            const double below = reference_sum(&bed, rows, seeds, in, out);
             in[i][j] = kept;
             const float wanted = (float)((above - below) / (2 * h));
             assert_near_f32(&got.gradient[i][j], &wanted, 1, 5e-6 * loose, 5e-6 * loose);
@@ -222,6 +225,7 @@ static inline void check_case_in(const layer_case *layer, int64_t rows, bool tra
     }
     for (int i = 0; i < layer->count; i++)
         ln_free(in[i]);
+    ln_free(seeds);
     ln_free(out);
     layer_results_free(&bed, &got);
     ln_graph_release(bed.graph);
