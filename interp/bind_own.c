@@ -142,8 +142,9 @@ static int own_asker(lua_State *L)
     }
     ask->model = ln_model_retain(model);
     ask->link = (ln_link)ln_choice_index(LN_LINK_CHOICES, link, strlen(link));
-    const ln_function_options options = {
-        .link = ask->link, .rows = LN_CHUNK_ROWS, .gradient = lua_toboolean(L, 3)};
+    const ln_function_options options = {.link = ask->link,
+                                         .rows = ln_model_chunk_rows(ask->model),
+                                         .gradient = lua_toboolean(L, 3)};
     ln_status status = ln_function_new(model, &options, &ask->function, &err);
     if (status == LN_OK) {
         status = ln_runner_new(ask->function, &ask->runner, &err);

@@ -89,7 +89,8 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     }
     bool own_baselines = params->multiply_by_inputs && job->baseline_stride > 0;
     shared->rows_per_item = params->steps + 1 + own_baselines;
-    ln_passes passes = ln_passes_of(shared->rows_per_item, job->request->item_count);
+    ln_passes passes =
+        ln_passes_of(job->request->model, shared->rows_per_item, job->request->item_count);
     job->rows_per_pass = passes.rows;
     job->items_per_chunk = passes.items;
     carve(job, NULL, scratch_bytes);

@@ -142,7 +142,7 @@ static ln_status set_up(curve_task *task, ln_pool *pool, ln_error *err)
         return status;
 
     task->points = (judged->units + task->step - 1) / task->step + 1;
-    task->passes = ln_passes_of(task->points, judged->item_count);
+    task->passes = ln_passes_of(judged->model, task->points, judged->item_count);
     ln_function_options options = {.link = link, .rows = task->passes.rows};
     status = ln_function_new(judged->model, &options, &task->function, err);
     if (status)

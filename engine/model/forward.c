@@ -1,6 +1,6 @@
 /* Whole tensors through a model: its outputs on a link, and the scores that metrics read.
  *
- * Rows go through the pool in chunks of LN_CHUNK_ROWS. Probabilities that the model itself makes are
+ * Rows go through the pool in chunks of ln_model_chunk_rows. Probabilities that the model itself makes are
  * scores as they are; others are made in float64 from the float32 outputs, so that one near 0 or 1
  * keeps its digits:
  *
@@ -21,25 +21,26 @@ typedef struct forward_job {
     const float *x;
     float *out;
     int64_t count, width, outputs; /* rows, numbers a row of x and of out */
+    int64_t chunk;                 /* rows of one */
 } forward_job;
 
 static ln_status forward_chunk(void *context, int64_t chunk, int worker, ln_error *err)
 {
     forward_job *job = context;
     ln_runner **runner = &job->runners[worker];
-    const int64_t first = chunk * LN_CHUNK_ROWS, left = job->count - first;
+    const int64_t first = chunk * job->chunk, left = job->count - first;
     ln_status status = *runner ? LN_OK : ln_runner_new(job->function, runner, err);
     if (status)
         return status;
     return ln_runner_forward(*runner, job->x + first * job->width,
-                             left < LN_CHUNK_ROWS ? left : LN_CHUNK_ROWS,
-                             job->out + first * job->outputs, err);
+                             left < job->chunk ? left : job->chunk, job->out + first * job->outputs,
+                             err);
 }
 
 static ln_status run_forward(forward_job *job, ln_pool *pool, ln_error *err)
 {
     const int workers = pool ? ln_pool_threads(pool) : 1;
-    const int64_t chunks = (job->count + LN_CHUNK_ROWS - 1) / LN_CHUNK_ROWS;
+    const int64_t chunks = (job->count + job->chunk - 1) / job->chunk;
     job->runners = ln_calloc((size_t)workers, sizeof *job->runners);
     if (!job->runners)
         return ln_fail_memory(err, (size_t)workers * sizeof *job->runners);
@@ -72,8 +73,8 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
     if (status)
         return status;
     const int64_t count = x->shape.dims[0];
-    ln_function_options options = {.link = link,
-                                   .rows = count < LN_CHUNK_ROWS ? count : LN_CHUNK_ROWS};
+    const int64_t chunk = ln_model_chunk_rows(model);
+    ln_function_options options = {.link = link, .rows = count < chunk ? count : chunk};
     if (options.rows < 1)
         options.rows = 1;
     status = ln_function_new(model, &options, &function, err);
@@ -82,6 +83,7 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
     forward_job job = {.function = function,
                        .x = ln_f32(x),
                        .count = count,
+                       .chunk = chunk,
                        .width = model->width,
                        .outputs = ln_function_outputs(function)};
     const ln_shape shape = {2, {count, job.outputs}};

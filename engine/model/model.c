@@ -203,3 +203,14 @@ ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, l
     }
     return LN_OK;
 }
+
+int64_t ln_model_chunk_rows(const ln_model *model)
+{
+    const int64_t most = (int64_t)1 << 24; /* numbers of values; as many of gradients: 128 MB */
+    int64_t numbers = 1;
+    for (int i = 0; i < model->graph->value_count; i++)
+        if (!model->graph->values[i].fixed)
+            numbers += ln_shape_row(&model->graph->values[i].shape);
+    const int64_t rows = most / numbers;
+    return rows < 1 ? 1 : rows > LN_CHUNK_ROWS ? LN_CHUNK_ROWS : rows;
+}

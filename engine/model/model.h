@@ -108,6 +108,10 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
 ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln_tensor **out,
                           ln_error *err);
 
-#define LN_CHUNK_ROWS 64 /* rows of a plan's chunk: fixed, so that nothing depends on threads */
+/* Rows of a pass: LN_CHUNK_ROWS, fewer where a row's values and gradients would make an execution of
+ * that many larger than some 128 MB, one at least. It depends on the graph alone, so that nothing
+ * depends on threads or memory. */
+#define LN_CHUNK_ROWS 64
+int64_t ln_model_chunk_rows(const ln_model *model);
 
 #endif

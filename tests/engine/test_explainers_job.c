@@ -170,11 +170,41 @@ static void passes_are_full(void **state)
     } cases[] = {{1, 1000, 64, 64}, {1, 3, 3, 3},    {51, 9, 51, 1},  {21, 100, 63, 3},
                  {21, 2, 42, 2},    {64, 5, 64, 1},  {65, 5, 33, 1},  {785, 1, 61, 1},
                  {151, 9, 51, 1},   {33, 10, 33, 1}, {32, 10, 64, 2}, {1, 0, 1, 1}};
+    ln_model *model = reference_model(&reference_networks[0]);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        ln_passes got = ln_passes_of(cases[i].rows_per_item, cases[i].items);
+        ln_passes got = ln_passes_of(model, cases[i].rows_per_item, cases[i].items);
         assert_int_equal(got.rows, cases[i].rows);
         assert_int_equal(got.items, cases[i].chunk);
     }
+    ln_model_release(model);
+}
+
+/* A row of 2^20 numbers: 15 of them, and their gradients, are what a pass may hold; its bits are those of
+ * the row alone. */
+static void large_rows_make_short_passes(void **state)
+{
+    (void)state;
+    const int64_t wide = (int64_t)1 << 20;
+    ln_tensor *weights = tensor_random(TEST_SHAPE(2 * wide + wide + 1), 3);
+    ln_model *model =
+        network_of("dense dense", (int64_t[]){1, wide, 1}, ln_f32(weights), LN_TASK_REGRESSION);
+    const ln_passes got = ln_passes_of(model, 1, 1000);
+    assert_int_equal(got.rows, 15);
+    assert_int_equal(got.items, 15);
+    assert_int_equal(ln_passes_of(model, 31, 2).rows, 11);
+    ln_tensor *x = tensor_random(TEST_SHAPE(17, 1), 4), *row;
+    ln_tensor *all, *one;
+    ln_error err = {0};
+    assert_ok(ln_model_forward(model, LN_LINK_RAW, x, NULL, &all, &err));
+    assert_ok(ln_tensor_rows(x, 16, 1, &row, &err));
+    assert_ok(ln_model_forward(model, LN_LINK_RAW, row, NULL, &one, &err));
+    assert_same_bits(ln_f32(all) + 16, one->data, sizeof(float));
+    ln_tensor_release(all);
+    ln_tensor_release(one);
+    ln_tensor_release(row);
+    ln_tensor_release(x);
+    ln_tensor_release(weights);
+    ln_model_release(model);
 }
 
 /* ---------------------------------------------------------------- afterwards */
@@ -477,6 +507,7 @@ int main(void)
         cmocka_unit_test(order_is_descending_and_stable),
         cmocka_unit_test(groups_list_their_inputs),
         cmocka_unit_test(passes_are_full),
+        cmocka_unit_test(large_rows_make_short_passes),
         cmocka_unit_test(columns_are_summed),
         cmocka_unit_test(summaries),
         cmocka_unit_test(bad_requests_are_refused),

@@ -20,7 +20,8 @@ static ln_pairs carve(const ln_job *job, void *scratch, size_t *bytes)
 /* Rows of a pass are even: the two of a pair must not be parted. */
 void ln_pairs_prepare(ln_job *job, int64_t pairs_per_item, size_t *scratch_bytes)
 {
-    const ln_passes passes = ln_passes_of(2 * pairs_per_item, job->request->item_count);
+    const ln_passes passes =
+        ln_passes_of(job->request->model, 2 * pairs_per_item, job->request->item_count);
     job->rows_per_pass = passes.rows + passes.rows % 2;
     job->items_per_chunk = passes.items;
     carve(job, NULL, scratch_bytes);

@@ -1,14 +1,13 @@
 #include "explainers/common/passes.h"
 
-#include "model/model.h"
-
-ln_passes ln_passes_of(int64_t rows_per_item, int64_t item_count)
+ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t item_count)
 {
-    if (rows_per_item > LN_CHUNK_ROWS) {
-        int64_t passes = (rows_per_item + LN_CHUNK_ROWS - 1) / LN_CHUNK_ROWS;
+    const int64_t most = ln_model_chunk_rows(model);
+    if (rows_per_item > most) {
+        int64_t passes = (rows_per_item + most - 1) / most;
         return (ln_passes){.rows = (rows_per_item + passes - 1) / passes, .items = 1};
     }
-    int64_t items = LN_CHUNK_ROWS / rows_per_item;
+    int64_t items = most / rows_per_item;
     if (items > item_count)
         items = item_count > 0 ? item_count : 1;
     return (ln_passes){.rows = items * rows_per_item, .items = items};
