@@ -62,8 +62,8 @@ static ln_status read_attributes(ln_onnx_import *import, const kind *k, int *dir
                                  int64_t *layout, ln_recurrent_attributes *own, ln_error *err)
 {
     int direction = 0;
-    int64_t reset_after, forget;
-    float clip;
+    int64_t reset_after = 0, forget = 0;
+    float clip = 0;
     ln_status status = ln_onnx_choice(import, "direction", "forward|reverse|bidirectional",
                                       "forward", &direction, err);
     if (!status)
