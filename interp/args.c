@@ -76,7 +76,9 @@ static ln_status read_number(lua_State *L, const ln_word *word, const ln_param *
     if (param->type == LN_PARAM_INT) {
         lua_Integer whole = lua_tointegerx(L, -1, &fits);
         *(int64_t *)place = whole;
-        if (!fits || !within(param, (double)whole))
+        /* Of what has no default, 0 stands for "not given": so it is stored, and read again. */
+        const bool absent = fits && whole == 0 && strcmp(param->fallback, "nil") == 0;
+        if (!fits || (!absent && !within(param, (double)whole)))
             return wrong(word, param, "a whole number in its range", err);
         return LN_OK;
     }

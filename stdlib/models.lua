@@ -1,4 +1,5 @@
 -- The model of a run: made from what the script says, and held against the data.
+local arrays = require "arrays"
 local core = require "core"
 local fail = require "fail"
 local own = require "own"
@@ -39,11 +40,16 @@ local function with_external(file)
   return file
 end
 
-local function from_onnx(run)
-  local node = run.model
+-- Axes that the file leaves open get their sizes from the rows that the model is to take.
+local function from_onnx(run, data, shared)
+  local node, inputs = run.model, run.inputs
+  local shape = data and data.shape
+  if inputs and inputs.category == "array" then
+    shape = { table.unpack(arrays.read(inputs, shared).info.shape, 2) }
+  end
   local function read(task)
     return within(node, "path", core.model_onnx, node.options.path,
-      { head = node.options.head, task = task })
+      { head = node.options.head, task = task, shape = shape })
   end
   local model, file = read(run.task or task_of(read "regression"))
   return model, with_external(file)
@@ -70,7 +76,7 @@ end
 local function make(run, data, train_rows, context)
   local word = run.model.word
   if word == "saved" then return saved.model(run, data, context.shared) end
-  if word == "onnx" then return from_onnx(run) end
+  if word == "onnx" then return from_onnx(run, data, context.shared) end
   if data and data.columns and not train_rows then
     fail.at(data.node, "split.train", "the training split is empty, and a network's encoding is fitted on it")
   end

@@ -95,8 +95,9 @@ local function from_file(node, row, what)
     fail.at(node, "run", ("%s is an ONNX file, which the store does not hold, and %s is gone"):format(
       what, row.file), nil, 4)
   end
+  local shape = parsed(row.graph).inputs[1].shape
   local model, file = fail.within(node, "run", core.model_onnx, row.file,
-    { head = given(meta.head), task = meta.task })
+    { head = given(meta.head), task = meta.task, shape = { table.unpack(shape, 2) } })
   if core.model_info(model).sha256 ~= row.sha256 then
     fail.at(node, "run", ("%s is an ONNX file, and %s is no longer what it was"):format(what, row.file),
       nil, 4)

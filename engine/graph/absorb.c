@@ -88,7 +88,7 @@ static bool takes_pad(const ln_graph *graph, const ln_node *node, const ln_node 
         return false;
     if (is_convolution(node) && !begins(node, "conv_transpose")) {
         const ln_convolution_attributes *convolution = node->attributes;
-        return convolution->padding.count <= LN_MAX_RANK && own->value == 0 &&
+        return convolution->padding.count >= 0 && own->value == 0 &&
                pads_nothing_but(own, (int)convolution->outer + 1);
     }
     const bool greatest = begins(node, "max_pool"), mean = begins(node, "avg_pool");

@@ -23,13 +23,21 @@ typedef struct rows_of {
     bool open;       /* the file fixes no number of rows */
 } rows_of;
 
-static const ln_onnx_binding *binding_of(const ln_onnx_import *import, ln_bytes name)
+/* The binding of an input, the `place`-th of those that are no initializers. */
+static const ln_onnx_binding *binding_of(const ln_onnx_import *import, ln_bytes name, int place)
 {
     const ln_onnx_options *options = import->options;
-    for (int i = 0; i < options->binding_count; i++)
-        if (ln_bytes_equal(name, options->bindings[i].name))
-            return &options->bindings[i];
+    for (int i = 0; i < options->binding_count; i++) {
+        const ln_onnx_binding *binding = &options->bindings[i];
+        if (binding->name ? ln_bytes_equal(name, binding->name) : i == place)
+            return binding;
+    }
     return NULL;
+}
+
+static bool is_initializer(const ln_onnx_import *import, ln_bytes name)
+{
+    return ln_onnx_symbol_find(import, name)->initializer.data != NULL;
 }
 
 static bool same_bytes(ln_bytes a, ln_bytes b)
@@ -40,13 +48,16 @@ static bool same_bytes(ln_bytes a, ln_bytes b)
 /* The size that another input's binding gives to an axis of this name, or -1. */
 static int64_t size_by_name(const ln_onnx_import *import, ln_bytes symbol)
 {
+    int place = 0;
     for (size_t i = 0; i < import->messages.inputs.count && import->options->binding_count > 0;
          i++) {
         ln_onnx_value other;
-        if (symbol.size == 0 || ln_onnx_decode_value(import->messages.inputs.at[i], import->origin,
-                                                     &other, NULL) != LN_OK)
+        if (symbol.size == 0 ||
+            ln_onnx_decode_value(import->messages.inputs.at[i], import->origin, &other, NULL) !=
+                LN_OK ||
+            is_initializer(import, other.name))
             continue;
-        const ln_onnx_binding *binding = binding_of(import, other.name);
+        const ln_onnx_binding *binding = binding_of(import, other.name, place++);
         for (int axis = 1; binding && axis < binding->shape.rank && axis < (int)other.rank; axis++)
             if (binding->shape.dims[axis] > 0 && same_bytes(other.symbols[axis], symbol))
                 return binding->shape.dims[axis];
@@ -54,10 +65,9 @@ static int64_t size_by_name(const ln_onnx_import *import, ln_bytes symbol)
     return -1;
 }
 
-static ln_status bind_axes(ln_onnx_import *import, ln_onnx_value *input, const rows_of *rows,
-                           ln_error *err)
+static ln_status bind_axes(ln_onnx_import *import, ln_onnx_value *input,
+                           const ln_onnx_binding *binding, const rows_of *rows, ln_error *err)
 {
-    const ln_onnx_binding *binding = binding_of(import, input->name);
     for (size_t axis = 0; axis < input->rank; axis++) {
         int64_t given = binding && (int)axis < binding->shape.rank ? binding->shape.dims[axis] : -1;
         const bool is_rows =
@@ -71,11 +81,6 @@ static ln_status bind_axes(ln_onnx_import *import, ln_onnx_value *input, const r
                            ln_bytes_text(input->name).at);
         if (input->dims[axis] < 0)
             input->dims[axis] = given > 0 ? given : import->options->whole ? 1 : -1;
-        else if (given > 0 && axis > 0 && given != input->dims[axis])
-            return ln_fail(err, LN_EINVALID,
-                           "axis %zu of the input '%s' has size %lld in the file, not %lld", axis,
-                           ln_bytes_text(input->name).at, (long long)input->dims[axis],
-                           (long long)given);
     }
     return LN_OK;
 }
@@ -169,8 +174,9 @@ static ln_status check_open(const ln_onnx_value *input, int rows_axis, ln_error 
     return LN_OK;
 }
 
-static ln_status add_input(ln_onnx_import *import, ln_onnx_value *input, rows_of *rows,
-                           ln_onnx_symbol *symbol, ln_error *err)
+static ln_status add_input(ln_onnx_import *import, ln_onnx_value *input,
+                           const ln_onnx_binding *binding, rows_of *rows, ln_onnx_symbol *symbol,
+                           ln_error *err)
 {
     const char *name;
     ln_dtype dtype;
@@ -178,7 +184,7 @@ static ln_status add_input(ln_onnx_import *import, ln_onnx_value *input, rows_of
     ln_onnx_layout layout = {.before = 1, .after = 1};
     ln_status status = check_type(input, &dtype, err);
     if (!status)
-        status = bind_axes(import, input, rows, err);
+        status = bind_axes(import, input, binding, rows, err);
     if (!status && !rows->known)
         status = learn_rows(import, input, rows, err);
     if (!status)
@@ -202,6 +208,7 @@ static ln_status add_input(ln_onnx_import *import, ln_onnx_value *input, rows_of
 ln_status ln_onnx_add_inputs(ln_onnx_import *import, ln_error *err)
 {
     rows_of rows = {.known = false};
+    int place = 0;
     ln_status status = LN_OK;
     for (size_t i = 0; i < import->messages.inputs.count && !status; i++) {
         ln_onnx_value input;
@@ -209,13 +216,13 @@ ln_status ln_onnx_add_inputs(ln_onnx_import *import, ln_error *err)
         if (status)
             break;
         ln_onnx_symbol *symbol = ln_onnx_symbol_find(import, input.name);
-        const ln_onnx_binding *binding = binding_of(import, input.name);
         if (symbol->initializer.data)
             continue; /* a constant that old files list among the inputs */
+        const ln_onnx_binding *binding = binding_of(import, input.name, place++);
         if (binding && binding->constant)
             symbol->constant = ln_tensor_retain(binding->constant);
         else
-            status = add_input(import, &input, &rows, symbol, err);
+            status = add_input(import, &input, binding, &rows, symbol, err);
         ln_arena_free(&import->scratch);
     }
     if (!status && import->graph->input_count == 0 && !import->options->whole)

@@ -7,9 +7,10 @@
 
 /* An input of the file that is bound beforehand. */
 typedef struct ln_onnx_binding {
-    const char *name;
+    const char *name;    /* NULL: the input in the binding's own place among those of the file */
     ln_tensor *constant; /* borrowed: the input is this constant; NULL: only `shape` is given */
-    ln_shape shape;      /* sizes of its open axes, the rows' among them; -1 leaves one open */
+    ln_shape
+        shape; /* sizes of its axes, the rows' first: those that the file leaves open get them */
 } ln_onnx_binding;
 
 typedef struct ln_onnx_options {

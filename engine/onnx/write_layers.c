@@ -8,23 +8,10 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "layers/attributes.h"
-#include "onnx/writer.h"
+#include "onnx/write_layers.h"
 
-enum { NAME = 512 };
-
-/* One node of the graph on its way into the file. */
-typedef struct writing {
-    ln_onnx_writer *writer;
-    const ln_graph *graph;
-    const ln_node *node;
-    const char *in[LN_ONNX_MOST_OPERANDS]; /* names of its inputs, "" for absent ones */
-    const char *out;                       /* of its first output */
-} writing;
-
-typedef struct layer_writer {
-    const char *word;
-    ln_status (*write)(writing *w, ln_error *err);
-} layer_writer;
+#define NAME LN_ONNX_NAME
+typedef ln_onnx_writing writing;
 
 static const ln_onnx_written END = {.name = NULL};
 
@@ -40,6 +27,13 @@ static void put(writing *w, const char *operator_name, const char *a, const char
         ln_onnx_write_name(w->writer, w->node->name, name, sizeof name);
     ln_onnx_write_node(w->writer, operator_name, "", name, (const char *const[]){a, b, NULL},
                        (const char *const[]){out, NULL}, attributes);
+}
+
+void ln_onnx_put_own(ln_onnx_writing *w, const char *operator_name,
+                     const ln_onnx_written *attributes)
+{
+    ln_onnx_write_node(w->writer, operator_name, "", w->node->name, w->in,
+                       (const char *const[]){w->out, NULL}, attributes);
 }
 
 /* A constant list of whole numbers; its name goes to `name`. */
@@ -456,7 +450,7 @@ static ln_status write_log_softmax(writing *w, ln_error *err)
 
 /* ---------------------------------------------------------------- the table */
 
-static const layer_writer writers[] = {
+static const ln_onnx_layer_writer writers[] = {
     {"add", write_add},
     {"celu", write_celu},
     {"clip", write_clip},
@@ -501,6 +495,9 @@ static ln_status write_node(ln_onnx_writer *writer, const ln_graph *graph, const
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++)
         if (strcmp(writers[i].word, node->layer->word.name) == 0)
             return writers[i].write(&w, err);
+    for (const ln_onnx_layer_writer *at = ln_onnx_spatial_writers; at->word; at++)
+        if (strcmp(at->word, node->layer->word.name) == 0)
+            return at->write(&w, err);
     if (write_same(&w))
         return LN_OK;
     return ln_fail(err, LN_EUNSUPPORTED, "the layer '%s' cannot be written as ONNX yet",

@@ -130,13 +130,42 @@ static ln_status predict(ln_model *model, const ln_options *options, ln_error *e
     return status;
 }
 
+/* The arrays' shapes give open axes of the model their sizes. Names and files are looked at again once
+ * the model is there; what cannot be read is said then. */
+static ln_status read_model(const ln_options *options, ln_graph **graph, ln_error *err)
+{
+    const int count = options->operands.count - 1;
+    ln_onnx_binding *bindings = ln_calloc((size_t)count, sizeof *bindings);
+    char **names = ln_calloc((size_t)count, sizeof *names);
+    const ln_onnx_options with = {.bindings = bindings, .binding_count = count};
+    ln_status status =
+        bindings && names ? LN_OK : ln_fail_memory(err, (size_t)count * sizeof *bindings);
+    for (int i = 0; i < count && !status; i++) {
+        const char *operand = options->operands.at[i + 1], *equals = strchr(operand, '=');
+        ln_tensor *array = NULL;
+        if (ln_npy_read(operand, &array, NULL, NULL) != LN_OK && equals &&
+            ln_npy_read(equals + 1, &array, NULL, NULL) == LN_OK)
+            bindings[i].name = names[i] = ln_strndup(operand, (size_t)(equals - operand));
+        if (array)
+            bindings[i].shape = array->shape;
+        ln_tensor_release(array);
+    }
+    if (!status)
+        status = ln_onnx_read(options->operands.at[0], &with, graph, NULL, err);
+    for (int i = 0; i < count && names; i++)
+        ln_free(names[i]);
+    ln_free(names);
+    ln_free(bindings);
+    return status;
+}
+
 static int run(const ln_options *options, ln_error *err)
 {
     ln_graph *graph = NULL;
     ln_model *model = NULL;
     if (!options->output || !options->output[0])
         return ln_usage(options, err, "'lunette predict' needs -o Y.npy, where the outputs go");
-    ln_status status = ln_onnx_read(options->operands.at[0], NULL, &graph, NULL, err);
+    ln_status status = read_model(options, &graph, err);
     if (!status)
         status = ln_model_new("onnx", graph, options->head, NULL, LN_TASK_REGRESSION, &model, err);
     ln_graph_release(graph);

@@ -26,6 +26,29 @@ layers = ['dense { 8 }, relu, dense { 2 }', 'dense { 6 }, gelu, dense { 6 }, sil
           'dense { 6 }, softplus { beta = 2 }, dense { 6 }, hardtanh, dense { 6 }, celu, dense { 3 }, logsigmoid, dense { 2 }']
 draw = np.random.default_rng(11)
 worst = 0
+pictures = [
+    'conv2d { 6, kernel_size = 3, padding = 1 }, batch_norm2d, relu6, max_pool2d { 3, stride = 2, padding = 1 }, '
+    'conv2d { 6, kernel_size = 3, groups = 3, dilation = 2, padding = 2 }, hardswish, adaptive_avg_pool2d { 1 }, flatten, dense { 3 }',
+    'conv2d { 4, kernel_size = { 3, 2 }, stride = 2 }, instance_norm2d, elu, conv_transpose2d { 4, kernel_size = 3, stride = 2 }, '
+    'avg_pool2d { 2, padding = 1 }, flatten, layer_norm { 36 * 4 }, dense { 3 }, log_softmax',
+]
+
+
+def compare(what, session, feeds):
+    """The run's predictions in out/prediction.npy against ONNX Runtime's; the greatest difference."""
+    got, wanted = session.run(None, feeds)[0], np.load("out/prediction.npy")
+    difference = float(np.abs(got - wanted).max())
+    print("%-55s %d rows, greatest difference %.2g" % (what, len(got), difference))
+    return difference
+
+
+def export():
+    for form in ("onnx", "npy"):
+        subprocess.run([lunette, "export", "last", "--db", "e.db", "--format", form, "-o", "out", "--quiet"], check=True,
+                       stdout=subprocess.DEVNULL)
+    onnx.checker.check_model(onnx.load("out/model.onnx"))
+    return onnxruntime.InferenceSession("out/model.onnx", providers=["CPUExecutionProvider"])
+
 
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
@@ -44,11 +67,7 @@ with tempfile.TemporaryDirectory() as folder:
                     'model = network { encode = %s, %s }, train = { epochs = 3 } }\n'
                     % (encoding, layers[number % len(layers)]))
         subprocess.run([lunette, "run", "script.lua", "--db", "e.db", "--quiet"], check=True, stdout=subprocess.DEVNULL)
-        for form in ("onnx", "npy"):
-            subprocess.run([lunette, "export", "last", "--db", "e.db", "--format", form, "-o", "out", "--quiet"], check=True,
-                           stdout=subprocess.DEVNULL)
-        onnx.checker.check_model(onnx.load("out/model.onnx"))
-        session = onnxruntime.InferenceSession("out/model.onnx", providers=["CPUExecutionProvider"])
+        session = export()
         listed = [line for line in csv.reader(open("out/index.csv")) if line[0] == "prediction"][0][3]
         db = sqlite3.connect("e.db")
         raw = dict(db.execute("SELECT idx, raw FROM sample"))
@@ -60,8 +79,12 @@ with tempfile.TemporaryDirectory() as folder:
                 feeds[column.name] = np.array([[np.nan if c is None else float(c)] for c in cells])
             else:
                 feeds[column.name] = np.array([["" if c is None else str(c)] for c in cells], dtype=object)
-        got, wanted = session.run(None, feeds)[0], np.load("out/prediction.npy")
-        difference = np.abs(got - wanted).max()
-        worst = max(worst, difference)
-        print("%-55s %d rows, greatest difference %.2g" % (encoding, len(rows), difference))
+        worst = max(worst, compare(encoding, session, feeds))
+    x = draw.normal(size=(7, 2, 12, 10)).astype(np.float32)
+    np.save("x.npy", x)
+    for layers in pictures:
+        with open("script.lua", "w") as f:
+            f.write('return experiment "e" { inputs = npy "x.npy", model = network { input = { 2, 12, 10 }, %s } }\n' % layers)
+        subprocess.run([lunette, "run", "script.lua", "--db", "e.db", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        worst = max(worst, compare(layers[:50] + " ...", export(), {"input": x}))
 sys.exit(int(worst > 1e-5))

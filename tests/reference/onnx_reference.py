@@ -513,6 +513,9 @@ with_options("external", model([node("MatMul", "x w", "y")], N4, {"w": t}, 13), 
 with_options("mixing", model([node("Softmax", "x", "y", axis=0)], {"x": (3, 4)}, {}, 13))
 with_options("open_axes", model([node("Shape", "x", "s"), node("Reshape", "z s", "r"), node("Add", "x r", "y")],
                                 {"x": ("N", "time", 4), "z": ("N", "time", 4)}, {}, 13))
+x = f32(2, 3, 4)
+with_options("open_one", model([node("Flatten", "x", "f"), node("Tanh", "f", "y")], {"x": ("N", "time", 4)}, {}, 13), x=x,
+             y=np.tanh(x.reshape(2, 12)))
 with_options("ids", model([node("Cast", "x", "f", to=TensorProto.FLOAT), node("Add", "f c", "y")], N4, {"c": f32(4)}, 13,
                           types={"x": TensorProto.INT64}))
 with_options("shape_input", model([node("Reshape", "x s", "y")], {"x": ("N", 6), "s": (3,)}, {}, 13,
