@@ -69,6 +69,22 @@ static ln_status output_names(const ln_graph *graph, char *buffer, size_t size)
     return failed ? LN_ENOMEM : LN_OK;
 }
 
+/* Of several outputs the one that is numbers: labels beside probabilities are whole numbers. -1: none,
+ * or several. */
+static int only_real_output(const ln_graph *graph)
+{
+    int found = -1;
+    for (int i = 0; i < graph->output_count; i++) {
+        const ln_value *value = &graph->values[graph->outputs[i]];
+        if (value->dtype != LN_F32 || value->fixed)
+            continue;
+        if (found >= 0)
+            return -1;
+        found = graph->outputs[i];
+    }
+    return found;
+}
+
 static ln_status find_output(ln_model *model, const char *output, ln_error *err)
 {
     const ln_graph *graph = model->graph;
@@ -78,12 +94,14 @@ static ln_status find_output(ln_model *model, const char *output, ln_error *err)
         return ln_fail(err, LN_EINVALID, "the model has no output");
     if (output_names(graph, names, sizeof names))
         return ln_fail_memory(err, sizeof names);
-    if (!output && graph->output_count > 1)
+    const int only = only_real_output(graph);
+    if (!output && graph->output_count > 1 && only < 0)
         return ln_fail(err, LN_EINVALID,
                        "the model has %d outputs, %s: say which with head = \"...\"",
                        graph->output_count, names);
     for (int i = 0; i < graph->output_count; i++)
-        if (!output || strcmp(graph->values[graph->outputs[i]].name, output) == 0)
+        if ((!output && (only < 0 || graph->outputs[i] == only)) ||
+            (output && strcmp(graph->values[graph->outputs[i]].name, output) == 0))
             model->output_value = graph->outputs[i];
     if (model->output_value < 0)
         return ln_fail(err, LN_EINVALID, "the model has no output '%s': it has %s", output, names);

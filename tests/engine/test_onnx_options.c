@@ -213,6 +213,26 @@ static void whole_numbers_are_fed_rounded(void **state)
     ln_model_release(model);
 }
 
+/* Of an output of whole numbers and one of real ones the second is meant. */
+static void the_output_of_real_numbers_is_the_models(void **state)
+{
+    (void)state;
+    ln_graph *graph;
+    ln_model *model;
+    int whole, value;
+    assert_ok(read_with("ids.onnx", NULL, &graph));
+    value = graph->inputs[0];
+    assert_ok(ln_graph_add_node(graph, ln_layer_find("identity"), "Identity", "same", NULL, &value,
+                                1, (const char *const[]){"label"}, 1, &whole, &err));
+    assert_ok(ln_graph_add_output(graph, graph->nodes[whole].outputs[0], &err));
+    assert_ok(ln_model_new("onnx", graph, NULL, NULL, LN_TASK_REGRESSION, &model, &err));
+    assert_string_equal(graph->values[model->output_value].name, "y");
+    ln_model_release(model);
+    assert_fails(ln_model_new("onnx", graph, "label", NULL, LN_TASK_REGRESSION, &model, &err),
+                 LN_EUNSUPPORTED, "'label' is not f32");
+    ln_graph_release(graph);
+}
+
 static void conversions_are_noted(void **state)
 {
     (void)state;
@@ -274,6 +294,7 @@ int main(void)
         cmocka_unit_test(inputs_may_be_constants),
         cmocka_unit_test(whole_files_are_one_row),
         cmocka_unit_test(whole_numbers_are_fed_rounded),
+        cmocka_unit_test(the_output_of_real_numbers_is_the_models),
         cmocka_unit_test(conversions_are_noted),
         cmocka_unit_test(outputs_that_cannot_be_made_are_left_out),
         cmocka_unit_test(folding_is_bounded),
