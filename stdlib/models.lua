@@ -40,18 +40,29 @@ local function with_external(file)
   return file
 end
 
--- Axes that the file leaves open get their sizes from the rows that the model is to take.
-local function from_onnx(run, data, shared)
-  local node, inputs = run.model, run.inputs
-  local shape = data and data.shape
+-- The shape of the rows that the model is to take, which axes that its file leaves open get their sizes from.
+local function row_shape(run, data, shared)
+  local inputs = run.inputs
   if inputs and inputs.category == "array" then
-    shape = { table.unpack(arrays.read(inputs, shared).info.shape, 2) }
+    return { table.unpack(arrays.read(inputs, shared).info.shape, 2) }
   end
-  local function read(task)
-    return within(node, "path", core.model_onnx, node.options.path,
-      { head = node.options.head, task = task, shape = shape })
+  return data and data.shape
+end
+
+local function from_onnx(run, data, shared)
+  local node, shape = run.model, nil
+  local function read(task, call)
+    return call(core.model_onnx, node.options.path, { head = node.options.head, task = task, shape = shape })
   end
-  local model, file = read(run.task or task_of(read "regression"))
+  local function checked(...) return within(node, "path", ...) end
+  local task = run.task or "regression"
+  local ok, model, file = read(task, pcall)
+  if not ok then
+    if fail.interrupted(model) then error(model, 0) end
+    if fail.text(model):find("has no fixed size", 1, true) then shape = row_shape(run, data, shared) end
+    model, file = read(task, checked)
+  end
+  if not run.task and task_of(model) ~= task then model, file = read(task_of(model), checked) end
   return model, with_external(file)
 end
 
