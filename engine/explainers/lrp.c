@@ -13,7 +13,8 @@
  *   epsilon_alpha2_beta1_flat  the first linear layer flat, then as epsilon_alpha2_beta1
  *
  * Elsewhere: activations hand relevance on, sums and averages share by the norm rule, max pooling gives
- * all to the maximum, layers that move numbers route it. What has no published rule (products of two
+ * all to the maximum, layers that move numbers route it. Batch normalisation is folded into the linear
+ * layer before it first. What has no published rule (products of two
  * values, softmax ...) is an error that names the layer.
  *
  * Conservation: sum a + absorbed = f_t(x), where `absorbed` is what biases and stabilisers took, summed
@@ -28,6 +29,7 @@
 #include "explainers/common/gradient.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/relevance.h"
+#include "graph/simplify.h"
 
 #define RULES "epsilon|gamma|alpha_beta|z_plus|z_box|w_square|flat"
 enum { EPSILON, GAMMA, ALPHA_BETA, Z_PLUS, Z_BOX, W_SQUARE, FLAT };
@@ -94,6 +96,10 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     else if (kind != LN_KIND_CHOICE && kind != LN_KIND_ROUTE) {
         ln_fail(err, LN_EUNSUPPORTED, "lrp has no rule for this layer (%s)",
                 node->layer->word.name);
+        if (kind == LN_KIND_AFFINE)
+            ln_error_hint(err,
+                          "batch normalisation has one where it stands right behind a dense layer "
+                          "or convolution, into which it is folded");
         if (kind == LN_KIND_SOFTMAX)
             ln_error_hint(err, "link = \"logit\" explains what stands before the last softmax");
         return LN_EUNSUPPORTED;
@@ -148,8 +154,11 @@ static ln_status composite(const void *params, ln_composite **out, ln_error *err
     if (!made)
         return ln_fail_memory(err, sizeof *made);
     compose(params, made);
-    made->composite =
-        (ln_composite){.name = "lrp", .context = made, .relevance = true, .assign = assign};
+    made->composite = (ln_composite){.name = "lrp",
+                                     .context = made,
+                                     .relevance = true,
+                                     .simplify = LN_SIMPLIFY_BATCH_NORM,
+                                     .assign = assign};
     *out = &made->composite;
     return LN_OK;
 }

@@ -36,6 +36,8 @@ typedef struct ln_composite {
     /* What runs backward is relevance: it starts from the explained output's value, not from 1, and
      * rules note what they lose in pass->absorbed. */
     bool relevance;
+    unsigned
+        simplify; /* passes of graph/simplify.h that come first, so that rules meet no batch norm */
     /* The rule for this node, NULL for the plain gradient. `position` counts nodes with
      * LN_LAYER_LINEAR from 0; -1 for others. A layer for which the method is not defined is an
      * error (LN_EUNSUPPORTED); the plan puts operator and node before its words. */

@@ -20,6 +20,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "graph/simplify.h"
 #include "layers/attributes.h"
 #include "model/head.h"
 #include "model/model.h"
@@ -185,6 +186,22 @@ static ln_status list_gradients(ln_function *function, ln_error *err)
     return LN_OK;
 }
 
+/* A composite may want the graph simpler: its own copy, in which the output has another id. */
+static ln_status simplify(ln_function *function, unsigned passes, ln_error *err)
+{
+    ln_graph *simple;
+    const char *name = function->graph->values[function->output].name;
+    ln_status status =
+        ln_graph_simplify(function->graph, passes, &function->output, 1, &simple, err);
+    if (status)
+        return status;
+    function->output = ln_graph_find_value(simple, name);
+    assert(function->output >= 0);
+    ln_graph_release(function->graph);
+    function->graph = simple;
+    return LN_OK;
+}
+
 static ln_status make_plan(const ln_function *function, int64_t rows, const ln_composite *composite,
                            ln_plan **out, ln_error *err)
 {
@@ -213,6 +230,10 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     if (!status) {
         if (!function->graph)
             function->graph = ln_graph_retain(model->graph);
+        if (options->composite && options->composite->simplify)
+            status = simplify(function, options->composite->simplify, err);
+    }
+    if (!status) {
         function->outputs = ln_shape_row(&function->graph->values[function->output].shape);
         status = list_gradients(function, err);
     }

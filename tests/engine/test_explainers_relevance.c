@@ -3,6 +3,7 @@
  * conservation with what biases absorb, composites, and what has no rule. */
 #include "networks.h"
 
+#include "graph/simplify.h"
 #include "model/declare.h"
 
 #define MOST 160 /* inputs or outputs of a probed layer */
@@ -446,6 +447,62 @@ static void composites_choose_by_kind_and_place(void **state)
     ln_model_release(model);
 }
 
+/* Batch normalisation behind a convolution goes into its weights: the relevance of the network is that of
+ * the folded one, and conserved; alone it has no rule. */
+static void batch_normalisation_is_folded(void **state)
+{
+    (void)state;
+    ln_declaration declaration;
+    ln_graph *graph = NULL, *folded;
+    ln_model *models[2];
+    const ln_shape input = TEST_SHAPE(2, 6, 6);
+    const ln_convolution_attributes conv = {
+        .out_channels = 3, .kernel_size = {1, {3}}, .groups = 1, .bias = true};
+    const ln_channel_norm_attributes norm = {.eps = 1e-5, .momentum = 0.1, .affine = true};
+    const ln_flatten_attributes flat = {.start = 1};
+    const ln_dense_attributes two = {.units = 2, .bias = true};
+    assert_ok(ln_declare_begin(&input, 9, &declaration, &err));
+    assert_ok(ln_declare_layer(&declaration, ln_layer_find("conv2d"), &conv, NULL, &err));
+    assert_ok(ln_declare_layer(&declaration, ln_layer_find("batch_norm2d"), &norm, "norm", &err));
+    assert_ok(ln_declare_layer(&declaration, ln_layer_find("relu"), NULL, NULL, &err));
+    assert_ok(ln_declare_layer(&declaration, ln_layer_find("flatten"), &flat, NULL, &err));
+    assert_ok(ln_declare_layer(&declaration, ln_layer_find("dense"), &two, NULL, &err));
+    assert_ok(ln_declare_finish(&declaration, &graph, &err));
+    static const char *const parts[] = {"norm.weight", "norm.bias", "norm.running_mean",
+                                        "norm.running_var"};
+    for (int p = 0; p < 4; p++)
+        for (int c = 0; c < 3; c++)
+            ln_f32(graph->values[ln_graph_find_value(graph, parts[p])].constant)[c] =
+                0.5F + 0.3F * (float)p - 0.4F * (float)c * (p < 3 ? 1 : -1);
+    assert_ok(ln_graph_simplify(graph, LN_SIMPLIFY_BATCH_NORM, NULL, 0, &folded, &err));
+    assert_int_equal(folded->node_count, graph->node_count - 1);
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &models[0], &err));
+    assert_ok(
+        ln_model_new("network", folded, NULL, NULL, LN_TASK_CLASSIFICATION, &models[1], &err));
+    ln_graph_release(graph);
+    ln_graph_release(folded);
+    ln_tensor *x = tensor_random(TEST_SHAPE(3, 72), 10);
+    const ln_item items[] = {{0, 0}, {1, 1}, {2, 0}};
+    for (size_t s = 0; s < EVERYTHING; s++) {
+        ln_explanation got[2];
+        for (int m = 0; m < 2; m++)
+            got[m] = explain(
+                "lrp", everything[s],
+                (ln_request){.model = models[m], .x = x, .items = items, .item_count = 3}, NULL);
+        assert_same_bits(got[0].values, got[1].values, 3 * 72 * sizeof(float));
+        for (int64_t n = 0; n < 3; n++) {
+            const ln_summary summary =
+                ln_summarise(got[0].values + n * 72, 72, got[0].output[n], got[0].absorbed[n]);
+            assert_true(ln_residual_holds(&summary, got[0].output[n], 0, 1e-4));
+        }
+        ln_explanation_free(&got[0]);
+        ln_explanation_free(&got[1]);
+    }
+    ln_tensor_release(x);
+    ln_model_release(models[0]);
+    ln_model_release(models[1]);
+}
+
 /* A row's relevance has the same bits alone, in a batch and on any number of threads. */
 static void bits_do_not_depend_on_the_batch(void **state)
 {
@@ -506,6 +563,21 @@ static void what_has_no_rule_is_refused(void **state)
     assert_fails(try(model, "rule=\"z_box\" low=1 high=-1"), LN_EINVALID, "low is 1 and high -1");
     assert_ok(try(model, "rule=\"epsilon\" low=1 high=-1"));
     ln_model_release(model);
+    /* Batch normalisation that stands in front of everything cannot be folded. */
+    ln_declaration declaration;
+    ln_graph *graph = NULL;
+    const ln_shape input = TEST_SHAPE(3);
+    const ln_channel_norm_attributes norm = {.eps = 1e-5, .momentum = 0.1, .affine = true};
+    assert_ok(ln_declare_begin(&input, 9, &declaration, &err));
+    assert_ok(ln_declare_layer(&declaration, ln_layer_find("batch_norm1d"), &norm, "norm", &err));
+    assert_ok(ln_declare_layer(&declaration, ln_layer_find("relu"), NULL, NULL, &err));
+    assert_ok(ln_declare_finish(&declaration, &graph, &err));
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &model, &err));
+    ln_graph_release(graph);
+    assert_fails(try(model, ""), LN_EUNSUPPORTED,
+                 "batch_norm1d 'norm': lrp has no rule for this layer (batch_norm1d)");
+    assert_non_null(strstr(err.hint, "folded"));
+    ln_model_release(model);
 }
 
 static ln_status relevance_once(void *context, ln_error *error)
@@ -550,6 +622,7 @@ int main(void)
         cmocka_unit_test(biases_absorb_their_share),
         cmocka_unit_test(relevance_is_conserved),
         cmocka_unit_test(composites_choose_by_kind_and_place),
+        cmocka_unit_test(batch_normalisation_is_folded),
         cmocka_unit_test(bits_do_not_depend_on_the_batch),
         cmocka_unit_test(what_has_no_rule_is_refused),
         cmocka_unit_test(failing_allocations_are_survived),
