@@ -59,7 +59,7 @@ static ln_shape shape_field(lua_State *L, int table)
 }
 
 /* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background, groups, group_count,
- * shape, params, seed, stream, pool } -> job */
+ * shape, layer, params, seed, stream, pool } -> job */
 static int job_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -100,6 +100,7 @@ static int job_new(lua_State *L)
         .groups = groups ? groups->data : NULL,
         .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
         .input_shape = shape_field(L, 1),
+        .layer = (int)ln_integer_field(L, 1, "layer", 0),
         .params = params,
         .seed = (uint64_t)ln_integer_field(L, 1, "seed", 0),
         .stream = (uint64_t)ln_integer_field(L, 1, "stream", 0),
@@ -109,6 +110,19 @@ static int job_new(lua_State *L)
         return ln_raise(L, &err);
     }
     return 1;
+}
+
+/* job_shape(job) -> width, shape: of one item's values at a layer */
+static int job_shape(lua_State *L)
+{
+    const ln_job *job = ln_check_job(L, 1)->job;
+    lua_pushinteger(L, job->width);
+    lua_createtable(L, job->shape.rank, 0);
+    for (int axis = 0; axis < job->shape.rank; axis++) {
+        lua_pushinteger(L, job->shape.dims[axis]);
+        lua_rawseti(L, -2, axis + 1);
+    }
+    return 2;
 }
 
 /* job_run(job, first, count, { sum_over, columns, shape }) -> piece */
@@ -221,8 +235,13 @@ static int judge_run(lua_State *L)
 void ln_bind_explain(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"job", job_new},     {"job_run", job_run}, {"explained_evaluations", piece_evaluations},
-        {"judge", judge_run}, {"mask", mask_make},  {NULL, NULL},
+        {"job", job_new},
+        {"job_run", job_run},
+        {"job_shape", job_shape},
+        {"explained_evaluations", piece_evaluations},
+        {"judge", judge_run},
+        {"mask", mask_make},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

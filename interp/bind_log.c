@@ -255,8 +255,8 @@ static ln_verdict_rows *read_verdicts(lua_State *L, int64_t count, int *verdict_
     return verdicts;
 }
 
-/* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, groups,
- * reasons, verdicts, evaluations, elapsed_ns }, piece) */
+/* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, layer,
+ * groups, reasons, verdicts, evaluations, elapsed_ns }, piece) */
 static int store_submit_piece(lua_State *L)
 {
     ln_store *store = ln_check_store(L, 1);
@@ -290,6 +290,7 @@ static int store_submit_piece(lua_State *L)
         .target = ln_i64(targets),
         .kind = ln_text_field(L, 2, "kind"),
         .space = ln_text_field(L, 2, "space"),
+        .layer = ln_text_field(L, 2, "layer"),
         .values = piece->values,
         .errors = piece->errors,
         .groups = ln_integer_field(L, 2, "groups", -1),

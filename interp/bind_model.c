@@ -237,6 +237,20 @@ static int model_save_onnx(lua_State *L)
     return 0;
 }
 
+/* model_layer(model, name or number) -> id, name of the value that the layer makes */
+static int model_layer(lua_State *L)
+{
+    const ln_model *model = ln_check_model(L, 1);
+    int value;
+    ln_error err = {0};
+    if (ln_model_layer(model, luaL_tolstring(L, 2, NULL), &value, &err)) {
+        return ln_raise(L, &err);
+    }
+    lua_pushinteger(L, value);
+    lua_pushstring(L, model->graph->values[value].name);
+    return 2;
+}
+
 /* model_encode(model, data, rows) -> (N, width) f32 */
 static int model_encode(lua_State *L)
 {
@@ -404,6 +418,7 @@ void ln_bind_model(lua_State *L)
         {"model_load_weights", model_load_weights},
         {"model_save_weights", model_save_weights},
         {"model_save_onnx", model_save_onnx},
+        {"model_layer", model_layer},
         {"model_encode", model_encode},
         {"pool", pool_new},
         {"forward", model_forward},

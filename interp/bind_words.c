@@ -146,6 +146,9 @@ static void push_explainers(lua_State *L)
         {LN_COMPLETE, "complete"},
         {LN_CONSERVES, "conserves"},
         {LN_RANDOM, "random"},
+        {LN_TAKES_LAYER, "takes_layer"},
+        {LN_AT_LAYER, "at_layer"},
+        {LN_NO_TARGET, "no_target"},
         {0, NULL},
     };
     for (int i = 0; ln_explainers[i]; i++) {

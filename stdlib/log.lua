@@ -293,7 +293,8 @@ end
 function log.piece(store, run_id, explanation, entry, first, items, result, verdicts, cost)
   core.store_submit_piece(store, {
     run = run_id, explanation = explanation, first_seq = first, samples = items.samples,
-    targets = items.targets, kind = "feature", space = entry.space, reasons = items.reasons,
+    targets = items.targets, kind = entry.node.flags.no_target and "activation" or "feature",
+    space = entry.space, layer = entry.layer and entry.layer.name, reasons = items.reasons,
     groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts,
     evaluations = cost.evaluations, elapsed_ns = cost.elapsed_ns }, result)
 end

@@ -55,9 +55,11 @@ function masks.bind(node, bound, read)
   end
   local by_explanation = {}
   for _, entry in ipairs(bound.explain) do
-    by_explanation[entry] = fail.within(node, "mask", core.mask, {
-      given = given, element_of = bound.info.columns and bound.info.column_of, width = bound.info.width,
-      unit_of = entry.groups or entry.sum_over, units = entry.width })
+    if entry.space ~= "layer" then -- masks are of inputs
+      by_explanation[entry] = fail.within(node, "mask", core.mask, {
+        given = given, element_of = bound.info.columns and bound.info.column_of, width = bound.info.width,
+        unit_of = entry.groups or entry.sum_over, units = entry.width })
+    end
   end
   return by_explanation
 end

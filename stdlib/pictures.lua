@@ -76,7 +76,8 @@ end
 
 -- ----------------------------------------------------------------------------------------- export
 
-local EXPORTED = [[SELECT id, label FROM explanation WHERE run = :run ORDER BY seq]]
+local EXPORTED = [[SELECT id, label, (SELECT layer FROM attribution a WHERE a.explanation = e.id AND
+a.space = 'layer') AS layer FROM explanation e WHERE run = :run ORDER BY seq]]
 
 local function plain(text) return (text:gsub("[^%w_.-]", "_")) end
 
@@ -138,6 +139,11 @@ function pictures.export(options)
     local values = core.store_explanation(store, one.id)
     if values and grid.maps(store, one.id) then
       export_maps(store, run, one, options.output, experiment, say)
+    elseif values and one.layer then
+      if not options.quiet then
+        core.err(("lunette: %s: layer '%s' has no rows of shape (H, W) or (C, H, W) to draw\n"):format(
+          one.label, one.layer))
+      end
     elseif values then
       local path = ("%s/%s.png"):format(options.output, plain(one.label))
       local canvas <close> = require "plot/importance_bar" { store = store, run = run, only = one.id,

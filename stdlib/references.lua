@@ -155,16 +155,27 @@ local function bind_precomputed(node, bound, shared, entry)
   entry.values = arrays.rows(array, node, "values", width)
 end
 
+-- layer: what the explainer looks at; the values of some are the layer's.
+local function bind_layer(node, bound, entry)
+  local value, name = within(node, "layer", core.model_layer, bound.model, node.options.layer)
+  entry.layer = { value = value, name = name }
+  if node.flags.at_layer then entry.space = "layer" end -- width and shape are the job's
+  if node.flags.no_target then entry.per_row = 1 end
+end
+
 function references.explain(run, bound, shared)
   local list = {}
   for i, node in ipairs(run.explain) do
     local flags = node.flags
     local space = bound.info.columns and (node.options.space or "column") or "input"
-    local entry = { node = node, space = space, link = node.options.link or run.link,
-                    shape = bound.shape }
+    local entry = { node = node, space = space, shape = bound.shape,
+                    link = flags.no_target and "raw" or node.options.link or run.link }
     entry.baseline = bind_baseline(node, bound, shared)
     entry.background = bind_background(node, run, bound, shared)
-    if node.word == "precomputed" then
+    if flags.takes_layer then bind_layer(node, bound, entry) end
+    if flags.at_layer then
+      entry.width = nil
+    elseif node.word == "precomputed" then
       bind_precomputed(node, bound, shared, entry)
     elseif flags.takes_groups then
       entry.groups, entry.width, entry.space = bind_groups(node, bound, shared, space)
@@ -192,13 +203,17 @@ end
 -- The job of one explanation for targets; made once in advance to learn that it can be done.
 function references.job(run, bound, entry, targets, pool)
   local node = entry.node
-  return within(node, nil, core.job, {
+  if node.flags.no_target then targets = core.fill("i64", { bound.count }, 0) end
+  local job = within(node, nil, core.job, {
     explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
-    row_ids = bound.row_ids, targets = targets, per_row = bound.per_row, baseline = entry.baseline,
-    background = entry.background, groups = entry.groups, group_count = entry.groups and entry.width or nil,
+    row_ids = bound.row_ids, targets = targets, per_row = entry.per_row or bound.per_row,
+    baseline = entry.baseline, background = entry.background,
+    groups = entry.groups, group_count = entry.groups and entry.width or nil,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
-    shape = bound.shape,
+    shape = bound.shape, layer = entry.layer and entry.layer.value or nil,
   })
+  if entry.space == "layer" then entry.width, entry.shape = core.job_shape(job) end
+  return job
 end
 
 return references

@@ -70,7 +70,7 @@ ORDER BY mean_abs DESC, idx LIMIT :top]]
 
 local EXPLANATIONS = [[
 SELECT e.id, e.label, e.status, e.evaluations, count(a.id) AS n, count(DISTINCT a.sample) AS samples,
-sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual
+sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual, sum(a.space = 'layer') AS layers
 FROM explanation e LEFT JOIN attribution a ON a.explanation = e.id
 WHERE e.run = :run GROUP BY e.id ORDER BY e.seq]]
 
@@ -90,6 +90,12 @@ local function explanations(store, run)
   end
   section("explanations", rows, { false, true, true, true })
   local ranks = { { "" } }
+  for e = #list, 1, -1 do -- those of a layer have no features
+    if (list[e].layers or 0) > 0 then
+      table.remove(list, e)
+      table.remove(top, e)
+    end
+  end
   for e, explanation in ipairs(list) do ranks[1][e + 1] = explanation.label end
   for rank = 1, TOP do
     local cells, any = { tostring(rank) }, false
@@ -101,7 +107,7 @@ local function explanations(store, run)
     end
     if any then ranks[#ranks + 1] = cells end
   end
-  section("strongest features (mean |attribution|)", ranks, { true })
+  if #ranks > 1 then section("strongest features (mean |attribution|)", ranks, { true }) end
 end
 
 local JUDGES = [[

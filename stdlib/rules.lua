@@ -257,8 +257,8 @@ function rules.explain(run)
       fail.at(node, "space", "a model on arrays has no columns: its inputs are its features",
         "leave space out")
     end
-    if has_columns(run) then options.space = options.space or "column" end
-    options.link = options.link or run.link
+    if has_columns(run) and not node.flags.at_layer then options.space = options.space or "column" end
+    if not node.flags.no_target then options.link = options.link or run.link end
   end
 end
 

@@ -57,13 +57,29 @@ end
 
 -- ------------------------------------------------------------------------------------ explanation
 
+-- Whether the judge can say anything of the explanation: of a layer's numbers only what it sees in them.
+local function concerns(node, entry)
+  return entry.space ~= "layer"
+    or not (node.own or node.flags.needs_model or node.flags.takes_mask)
+end
+
+local NOT_OF_INPUTS = "it judges attributions of inputs, and this one is of a layer"
+
+local function undefined(count, reason)
+  local values, reasons = {}, {}
+  for i = 1, count do values[i], reasons[i] = 0 / 0, reason end
+  return values, reasons
+end
+
 -- What every judge says of a piece of attributions: one value a sample, and why where there is none.
 local function judge_piece(run, bound, entry, context, result)
   local rows = {}
   for _, judge in ipairs(bound.judge) do
     local node = judge.node
     local values, reasons
-    if node.own then
+    if not concerns(node, entry) then
+      values, reasons = undefined(core.piece_count(result), NOT_OF_INPUTS)
+    elseif node.own then
       values, reasons = own.judge(node, run, bound, entry, result)
     else
       values, reasons = fail.within(node, nil, core.judge, {
@@ -100,7 +116,7 @@ end
 -- cut from what the script brought (then there is no job), in a file or by a function. Of the latter
 -- also the reasons of rows without values, and what it had the model evaluate.
 local function piece_maker(run, bound, entry, targets, job, context)
-  local shape = entry.space == "input" and bound.shape or nil
+  local shape = entry.space == "input" and bound.shape or entry.space == "layer" and entry.shape or nil
   if job then
     local sums = { sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,
                    shape = shape }
@@ -128,10 +144,12 @@ local function explain(run, bound, entry, seq, targets, context)
   local job <close> = not entry.values and not entry.node.own
     and references.job(run, bound, entry, targets, context.pool) or nil
   local piece_of = piece_maker(run, bound, entry, targets, job, context)
-  local count, piece = bound.count * bound.per_row, piece_rows(entry.width)
+  local per_row = entry.per_row or bound.per_row
+  local count, piece = bound.count * per_row, piece_rows(entry.width)
   local before = context.submitted
-  local target_ids = core.stored_targets(bound.model, targets)
-  local item_rows = core.tensor_spread(bound.row_ids, bound.per_row, 1)
+  local target_ids = entry.node.flags.no_target and core.fill("i64", { count }, -1)
+    or core.stored_targets(bound.model, targets)
+  local item_rows = core.tensor_spread(bound.row_ids, per_row, 1)
   local kept = resume.explanation(context, entry, explanation)
   local evaluations = kept and kept.evaluations or 0
   if kept then started = started - kept.elapsed_ns end

@@ -39,10 +39,14 @@ local common = {
       add(word, { name = "tolerance", type = "real", default = tostring(word.tolerance), min = 0,
         help = "of the residual, relative to |output| + |baseline_output| + sum |a|" })
     end
-    add(word, { name = "link", type = "choice", choices = "raw|logit|probability|loss",
-      otherwise = "the experiment's link", help = "the scale that is explained" })
-    add(word, { name = "space", type = "choice", choices = "column|input", otherwise = "column",
-      help = "of a model with an encoding: a value a column, or a value an encoded input" })
+    if not word.flags.no_target then
+      add(word, { name = "link", type = "choice", choices = "raw|logit|probability|loss",
+        otherwise = "the experiment's link", help = "the scale that is explained" })
+    end
+    if not word.flags.at_layer then
+      add(word, { name = "space", type = "choice", choices = "column|input", otherwise = "column",
+        help = "of a model with an encoding: a value a column, or a value an encoded input" })
+    end
     if word.flags.random then
       add(word, { name = "stream", type = "int", default = "0", min = 0,
         help = "another number gives independent draws" })

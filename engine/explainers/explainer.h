@@ -21,6 +21,9 @@
 #define LN_RANDOM 32u     /* draws: has `stream` */
 #define LN_HAS_ERRORS 64u /* estimates: gives standard errors */
 #define LN_CONSERVES 128u /* relevance: total + absorbed = output (residual is their difference) */
+#define LN_TAKES_LAYER 256u /* has a parameter `layer`, request->layer */
+#define LN_AT_LAYER 512u    /* its values are the layer's, not the inputs' */
+#define LN_NO_TARGET 1024u  /* explains no output: one item a row, whatever the targets are */
 
 /* How a table column's encoded inputs become one value in space "column": summed. */
 
@@ -43,6 +46,7 @@ typedef struct ln_request {
     int64_t group_count;         /* width when groups is NULL */
     ln_shape input_shape;        /* of one row as the user gave it, `width` numbers in all; rank 0:
                                     columns of a table, which have no axes */
+    int layer;                   /* LN_TAKES_LAYER: a value of the model's graph (ln_model_layer) */
     const void *params;          /* the explainer's parameter struct */
     uint64_t seed, stream;       /* of draws */
 } ln_request;
@@ -67,13 +71,14 @@ typedef struct ln_job {
     const ln_request *request;            /* borrowed */
     ln_composite *composite;              /* the explainer's, or NULL */
     ln_function *function;                /* made by the job as `needs` and `composite` say */
-    int64_t width;                        /* values an item */
-    const ln_target *targets;             /* one an item of the request, resolved on its link */
-    const float *baseline;   /* LN_TAKES_BASELINE: the request's, or one row of zeros */
-    int64_t baseline_stride; /* 0: one row for all, else its width: row by row */
-    int64_t items_per_chunk; /* fixed by the explainer's prepare from the task alone */
-    int64_t rows_per_pass;   /* rows the function was planned for */
-    void *shared;            /* the explainer's own, read-only while running */
+    int64_t width;  /* values an item; of LN_AT_LAYER the layer's, unless prepare changes it */
+    ln_shape shape; /* LN_AT_LAYER: of an item's values, `width` in all */
+    const ln_target *targets; /* one an item of the request, resolved on its link */
+    const float *baseline;    /* LN_TAKES_BASELINE: the request's, or one row of zeros */
+    int64_t baseline_stride;  /* 0: one row for all, else its width: row by row */
+    int64_t items_per_chunk;  /* fixed by the explainer's prepare from the task alone */
+    int64_t rows_per_pass;    /* rows the function was planned for */
+    void *shared;             /* the explainer's own, read-only while running */
 } ln_job;
 
 /* The baseline of a row of request->x. */

@@ -14,6 +14,7 @@
     X(deeplift_shap)                                                                               \
     X(feature_ablation)                                                                            \
     X(occlusion)                                                                                   \
+    X(layer_activation)                                                                            \
     X(random_attribution)
 
 #define DECLARE(name) extern const ln_explainer ln_explainer_##name;

@@ -162,6 +162,9 @@ static ln_status set_up(job_state *state, ln_error *err)
     if (!status && (explainer->flags & LN_NEEDS_GRADIENT) && request->model->callback.run)
         status = ln_fail(err, LN_EUNSUPPORTED, "%s needs gradients, and a blackbox has none",
                          explainer->word.name);
+    if (!status && (explainer->flags & LN_TAKES_LAYER) && request->model->callback.run)
+        status = ln_fail(err, LN_EUNSUPPORTED, "%s looks at a layer, and a blackbox has none",
+                         explainer->word.name);
     if (!status && (explainer->flags & LN_TAKES_BASELINE))
         status = check_baseline(request, err);
     if (!status && (explainer->flags & LN_TAKES_BACKGROUND))
@@ -179,6 +182,7 @@ static ln_status set_up(job_state *state, ln_error *err)
         .link = request->link,
         .rows = job->rows_per_pass,
         .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
+        .layer = explainer->flags & LN_TAKES_LAYER ? &request->layer : NULL,
     };
     if (explainer->composite)
         status = explainer->composite(request->params, &job->composite, err);
@@ -190,6 +194,13 @@ static ln_status set_up(job_state *state, ln_error *err)
     if (!status && explainer->start)
         status = explainer->start(job, state->workers[0].runner, &state->started, err);
     return status;
+}
+
+/* The layer's shape without the rows. */
+static ln_shape layer_shape(const ln_request *request)
+{
+    const ln_shape *whole = &request->model->graph->values[request->layer].shape;
+    return ln_shape_of(whole->rank - 1, whole->dims + 1);
 }
 
 ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, ln_pool *pool,
@@ -208,6 +219,10 @@ ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, l
         .items_per_chunk = 1,
         .rows_per_pass = 1,
     };
+    if (explainer->flags & LN_AT_LAYER) {
+        state->job.shape = layer_shape(request);
+        state->job.width = ln_shape_count(&state->job.shape);
+    }
     ln_status status = set_up(state, err);
     if (status) {
         ln_job_free(&state->job);

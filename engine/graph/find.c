@@ -74,3 +74,23 @@ ln_status ln_graph_find_layer(const ln_graph *graph, const char *name_or_number,
     *value = found;
     return LN_OK;
 }
+
+ln_status ln_graph_depends(const ln_graph *graph, int to, int from, int without, bool *out,
+                           ln_error *err)
+{
+    bool *reached = ln_calloc((size_t)graph->value_count, sizeof *reached);
+    if (!reached)
+        return ln_fail_memory(err, (size_t)graph->value_count * sizeof *reached);
+    reached[from] = from != without;
+    for (int i = 0; i < graph->node_count; i++) {
+        const ln_node *node = &graph->nodes[i];
+        bool reads = false;
+        for (int j = 0; j < node->input_count; j++)
+            reads = reads || (node->inputs[j] >= 0 && reached[node->inputs[j]]);
+        for (int j = 0; j < node->output_count && reads; j++)
+            reached[node->outputs[j]] = node->outputs[j] != without;
+    }
+    *out = reached[to];
+    ln_free(reached);
+    return LN_OK;
+}

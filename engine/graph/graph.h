@@ -80,6 +80,10 @@ int ln_graph_find_node(const ln_graph *graph, const char *name);  /* index or -1
  * where it is a constant or made from constants alone. */
 ln_status ln_graph_find_layer(const ln_graph *graph, const char *name_or_number, int *value,
                               ln_error *err);
+/* Whether `to` depends on value `from`; with `without` >= 0 by a way that does not lead through that
+ * value. */
+ln_status ln_graph_depends(const ln_graph *graph, int to, int from, int without, bool *out,
+                           ln_error *err);
 /* Over structure, attributes and weights: the model's identity. */
 ln_status ln_graph_sha256(const ln_graph *graph, uint8_t digest[LN_SHA256_BYTES], ln_error *err);
 /* The structure (no weights) as canonical JSON, keys in order, for the store and `lunette show`:

@@ -35,7 +35,8 @@ struct ln_function {
     int64_t outputs; /* its numbers a row */
     bool gradient;
     bool relevance; /* backward starts from the explained output, not from 1 */
-    int *gradients; /* inputs whose gradients are asked for */
+    int layer;      /* the value looked at, or -1 */
+    int *gradients; /* inputs whose gradients are asked for, or the layer */
     int gradient_count;
 };
 
@@ -168,13 +169,34 @@ static ln_status apply_link(ln_function *function, ln_link link, ln_error *err)
     return status ? status : add_layer(function, "class_loss", NULL, err);
 }
 
-/* The inputs that have gradients: whole numbers (token ids ...) have none. */
+/* A layer behind the explained output, or beside it, has nothing to say of it. */
+static ln_status check_layer(const ln_function *function, ln_error *err)
+{
+    bool depends;
+    ln_status status =
+        ln_graph_depends(function->graph, function->output, function->layer, -1, &depends, err);
+    if (status || depends)
+        return status;
+    ln_fail(err, LN_EINVALID,
+            "the explained output does not depend on '%s': name a layer before it",
+            function->graph->values[function->layer].name);
+    if (err)
+        snprintf(err->field, sizeof err->field, "layer");
+    return LN_EINVALID;
+}
+
+/* The layer, or the inputs that have gradients: whole numbers (token ids ...) have none. */
 static ln_status list_gradients(ln_function *function, ln_error *err)
 {
     const ln_graph *graph = function->graph;
-    function->gradients = ln_calloc((size_t)graph->input_count, sizeof *function->gradients);
+    function->gradients = ln_calloc((size_t)graph->input_count + 1, sizeof *function->gradients);
     if (!function->gradients)
-        return ln_fail_memory(err, (size_t)graph->input_count * sizeof *function->gradients);
+        return ln_fail_memory(err, ((size_t)graph->input_count + 1) * sizeof *function->gradients);
+    if (function->layer >= 0) {
+        if (function->gradient)
+            function->gradients[function->gradient_count++] = function->layer;
+        return function->gradient ? check_layer(function, err) : LN_OK;
+    }
     for (int i = 0; i < graph->input_count && function->gradient; i++)
         if (graph->values[graph->inputs[i]].dtype == LN_F32)
             function->gradients[function->gradient_count++] = graph->inputs[i];
@@ -205,9 +227,11 @@ static ln_status simplify(ln_function *function, unsigned passes, ln_error *err)
 static ln_status make_plan(const ln_function *function, int64_t rows, const ln_composite *composite,
                            ln_plan **out, ln_error *err)
 {
+    const int both[] = {function->layer, function->output};
+    const bool no_output = function->layer >= 0 && !function->gradient;
     const ln_plan_options options = {.rows = rows,
-                                     .values = &function->output,
-                                     .value_count = 1,
+                                     .values = function->layer >= 0 ? both : &function->output,
+                                     .value_count = function->layer >= 0 && !no_output ? 2 : 1,
                                      .gradients = function->gradients,
                                      .gradient_count = function->gradient_count,
                                      .composite = composite};
@@ -226,6 +250,7 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     function->gradient = options->gradient;
     function->relevance = options->composite && options->composite->relevance;
     function->rows = options->rows;
+    function->layer = options->layer ? *options->layer : -1;
     ln_status status = apply_link(function, options->link, err);
     if (!status) {
         if (!function->graph)
@@ -263,6 +288,18 @@ void ln_function_free(ln_function *function)
 int64_t ln_function_outputs(const ln_function *function)
 {
     return function->outputs;
+}
+
+ln_status ln_function_layer_cuts(const ln_function *function, bool *out, ln_error *err)
+{
+    const ln_graph *graph = function->graph;
+    bool around = false;
+    ln_status status = LN_OK;
+    for (int i = 0; i < graph->input_count && !status && !around; i++)
+        status = ln_graph_depends(graph, function->output, graph->inputs[i], function->layer,
+                                  &around, err);
+    *out = !around;
+    return status;
 }
 
 ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *err)
@@ -381,19 +418,16 @@ ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, flo
     return LN_OK;
 }
 
-/* One pass forward and back. `absorbed` is NULL but for relevance. */
-static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_target *targets,
-                               int64_t rows, double *value, float *gradient, double *absorbed,
-                               ln_error *err)
+/* One pass forward and back; the execution that ran it goes to *exec. */
+static ln_status pass_backward(ln_runner *runner, const float *x, const ln_target *targets,
+                               int64_t rows, double *value, ln_exec **exec, ln_error *err)
 {
     const ln_function *function = runner->function;
-    const ln_model *model = function->model;
-    ln_exec *exec;
-    ln_status status = pass_forward(runner, x, rows, &exec, err);
+    ln_status status = pass_forward(runner, x, rows, exec, err);
     if (status)
         return status;
-    const float *y = ln_exec_value(exec, function->output);
-    float *seed = ln_exec_seed(exec, function->output);
+    const float *y = ln_exec_value(*exec, function->output);
+    float *seed = ln_exec_seed(*exec, function->output);
     for (int64_t r = 0; r < rows; r++) {
         const int64_t at = r * function->outputs + targets[r].index;
         assert(targets[r].index >= 0 && targets[r].index < function->outputs);
@@ -401,7 +435,18 @@ static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_targe
         if (value)
             value[r] = targets[r].offset + targets[r].scale * (double)y[at];
     }
-    status = ln_exec_backward(exec, err);
+    return ln_exec_backward(*exec, err);
+}
+
+/* The same for the gradients of the inputs. `absorbed` is NULL but for relevance. */
+static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_target *targets,
+                               int64_t rows, double *value, float *gradient, double *absorbed,
+                               ln_error *err)
+{
+    const ln_function *function = runner->function;
+    const ln_model *model = function->model;
+    ln_exec *exec;
+    ln_status status = pass_backward(runner, x, targets, rows, value, &exec, err);
     for (int i = 0; i < model->input_count && !status; i++) {
         const int64_t width = model->input_offset[i + 1] - model->input_offset[i];
         const int input = function->graph->inputs[i];
@@ -435,6 +480,28 @@ ln_status ln_runner_relevance(ln_runner *runner, const float *x, const ln_target
                                          absorbed ? absorbed + first : NULL, err);
         if (status)
             return status;
+    }
+    return LN_OK;
+}
+
+ln_status ln_runner_layer(ln_runner *runner, const float *x, const ln_target *targets, int64_t rows,
+                          double *value, float *layer, float *gradient, ln_error *err)
+{
+    const ln_function *function = runner->function;
+    const int64_t width = ln_shape_row(&function->graph->values[function->layer].shape);
+    for (int64_t first = 0, count; first < rows; first += count) {
+        ln_exec *exec;
+        count = pass_rows(runner, rows - first);
+        const float *from = x + first * function->model->width;
+        ln_status status = targets ? pass_backward(runner, from, targets + first, count,
+                                                   value ? value + first : NULL, &exec, err)
+                                   : pass_forward(runner, from, count, &exec, err);
+        if (status)
+            return status;
+        const size_t bytes = (size_t)(count * width) * sizeof *layer;
+        memcpy(layer + first * width, ln_exec_value(exec, function->layer), bytes);
+        if (targets)
+            memcpy(gradient + first * width, ln_exec_gradient(exec, function->layer), bytes);
     }
     return LN_OK;
 }

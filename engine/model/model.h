@@ -75,14 +75,21 @@ typedef struct ln_function_options {
     int64_t rows;                  /* of one pass; a call with more takes several passes */
     bool gradient;                 /* ln_runner_gradient will be called */
     const ln_composite *composite; /* rules for the backward pass, or NULL */
+    const int *layer; /* the value that ln_runner_layer looks at (ln_model_layer), or NULL; with it
+                         there are no gradients of inputs, and without `gradient` no outputs */
 } ln_function_options;
 
+/* What `layer =` of a script means in the model: a value with float32 rows (ln_graph_find_layer). */
+ln_status ln_model_layer(const ln_model *model, const char *name_or_number, int *value,
+                         ln_error *err);
 /* The graph with what the link adds (softmax, sigmoid, loss) or leaves off, planned. Errors say
  * why a link is not defined here. On LN_LINK_LOSS output c is the loss if c were the label. */
 ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
                           ln_error *err); /* retains the model */
 void ln_function_free(ln_function *function);
 int64_t ln_function_outputs(const ln_function *function); /* numbers a row */
+/* Whether all that the explained output takes from the inputs goes through the layer. */
+ln_status ln_function_layer_cuts(const ln_function *function, bool *out, ln_error *err);
 ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *err);
 void ln_runner_free(ln_runner *runner);
 /* x (rows, width) -> out (rows, outputs). */
@@ -98,6 +105,11 @@ ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target 
 ln_status ln_runner_relevance(ln_runner *runner, const float *x, const ln_target *targets,
                               int64_t rows, double *value, float *relevance, double *absorbed,
                               ln_error *err);
+
+/* The layer's numbers (rows, its width) at x and, with targets, the explained numbers and their gradient
+ * by the layer (rows, its width). Without targets (NULL) `value` and `gradient` are not written. */
+ln_status ln_runner_layer(ln_runner *runner, const float *x, const ln_target *targets, int64_t rows,
+                          double *value, float *layer, float *gradient, ln_error *err);
 
 /* Whole tensors: x (N, width) -> (N, outputs) f32 on the link, in chunks over the pool. */
 ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln_pool *pool,

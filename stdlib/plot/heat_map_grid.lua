@@ -202,6 +202,12 @@ local function map_of(column, row)
   return maps and maps[row.nth]
 end
 
+-- A layer's map is as large as the layer: it does not lie on the image.
+local function same_size(map, image)
+  local a, b = core.tensor_info(map).shape, core.tensor_info(image).shape
+  return a[#a] == b[#b] and a[#a - 1] == b[#b - 1]
+end
+
 local function draw_row(canvas, y, cell, height, row, columns, context, low, high)
   local shared, sample = context.options.scale == "shared", row.sample
   local first = map_of(columns[1], row)
@@ -215,7 +221,8 @@ local function draw_row(canvas, y, cell, height, row, columns, context, low, hig
     if map then
       local limit = shared and column.most or map.most
       grid.draw(canvas, x, y, cell, height, map.values, { limit = limit, map = column.kind, low = low,
-        high = high, overlay = context.options.overlay and sample.image or nil })
+        high = high,
+        overlay = context.options.overlay and same_size(map.values, sample.image) and sample.image or nil })
       figure.text(canvas, x + cell / 2, y + height + 2, note(map, limit, shared),
         { size = 9.5, x = 0.5, colour = figure.soft, most = cell })
     end

@@ -6,7 +6,9 @@ local figure = require "plot/figure"
 local ROW, HEAD, GAP = 20, 96, 24
 local BLUE = figure.colours[1]
 
-local EXPLANATIONS = [[SELECT id, label, explainer FROM explanation WHERE run = :run ORDER BY seq]]
+local EXPLANATIONS = [[SELECT id, label, explainer FROM explanation WHERE run = :run
+AND NOT EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = explanation.id AND a.space = 'layer')
+ORDER BY seq]] -- those of a layer have no features
 local IMPORTANCE = [[SELECT idx, name, mean_abs, std, n FROM explanation_importance(:explanation)
 ORDER BY mean_abs DESC, idx LIMIT :top]]
 

@@ -27,10 +27,11 @@ static void flags_match_parameters(void **state)
 {
     (void)state;
     for (const ln_explainer *const *entry = ln_explainers; *entry; entry++) {
-        bool baseline = false, groups = false, tolerance = false;
+        bool baseline = false, groups = false, layer = false, tolerance = false;
         for (const ln_param *param = (*entry)->word.params; param->name; param++) {
             baseline |= param->type == LN_PARAM_BASELINE;
             groups |= param->type == LN_PARAM_GROUPS;
+            layer |= param->type == LN_PARAM_LAYER;
             tolerance |= strcmp(param->name, "tolerance") == 0;
             if (strcmp(param->name, "tolerance") == 0)
                 assert_true(strtod(param->fallback, NULL) == (*entry)->tolerance);
@@ -39,6 +40,7 @@ static void flags_match_parameters(void **state)
         }
         assert_int_equal(baseline, ((*entry)->flags & LN_TAKES_BASELINE) != 0);
         assert_int_equal(groups, ((*entry)->flags & LN_TAKES_GROUPS) != 0);
+        assert_int_equal(layer, ((*entry)->flags & LN_TAKES_LAYER) != 0);
         assert_int_equal(tolerance, ((*entry)->flags & (LN_COMPLETE | LN_CONSERVES)) != 0);
     }
 }
@@ -362,6 +364,7 @@ static void evaluations_are_counted(void **state)
         {"input_x_gradient", "", false, false, 18},
         {"guided_backprop", "", false, false, 18},
         {"deconvnet", "", false, false, 18},
+        {"layer_activation", "", false, false, 9},
         {"integrated_gradients", "steps=10", false, false, 9 * 22 + 1},
         {"integrated_gradients", "steps=10", true, false, 9 * 24},
         {"integrated_gradients", "steps=100 multiply_by_inputs=false", true, false, 9 * 202},
@@ -444,6 +447,7 @@ static void undefined_rows_stay_alone(void **state)
             if (i != 3)
                 assert_same_bits(got.values + i * 6, clean.values + i * 6, 6 * sizeof(float));
         assert_true(isnan(got.output[3]));
+        assert_true(isnan(got.output[0]) == (((*entry)->flags & LN_NO_TARGET) != 0));
         ln_explanation_free(&clean);
         ln_explanation_free(&got);
     }

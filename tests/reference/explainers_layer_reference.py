@@ -20,12 +20,14 @@ import captum
 import numpy as np
 import onnx
 import torch
-from captum.attr import Deconvolution, GuidedBackprop
+from captum.attr import (Deconvolution, GuidedBackprop, InternalInfluence, LayerActivation,
+                         LayerConductance, LayerGradientXActivation)
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "explainers_layer")
 ROWS = 5
+LAYERS = {"dense": ["fc1", "relu1", "sum"], "images": ["pool", "conv2", "sum"]}
 
 
 def save(name, array, dtype=np.float64):
@@ -116,6 +118,23 @@ def attributions(net, x, target):
     }
 
 
+def at_layer(net, layer, x, base, target):
+    """The same for a layer; base: (1, ...) or a row each."""
+    tap = net.taps[layer]
+    influence, conductance = InternalInfluence(net, tap), LayerConductance(net, tap)
+    one = base[:1].clone()
+    made = {
+        "layer_activation": LayerActivation(net, tap).attribute(x),
+        "layer_gradient_x_activation": LayerGradientXActivation(net, tap).attribute(x, target),
+    }
+    for word, explainer in (("internal_influence", influence), ("layer_conductance", conductance)):
+        made[word] = explainer.attribute(x, one, target=target, n_steps=20)
+        made[word + "-rows"] = explainer.attribute(x, base, target=target, n_steps=70)
+        made[word + "-left"] = explainer.attribute(x, one, target=target, n_steps=7,
+                                                   method="riemann_left")
+    return {"%s.%s" % (case, layer): values for case, values in made.items()}
+
+
 def main():
     warnings.simplefilter("ignore")  # Captum says that it sets hooks
     os.makedirs(FOLDER, exist_ok=True)
@@ -128,7 +147,11 @@ def main():
         base = torch.from_numpy(rng.normal(0, 0.5, (ROWS, *shape)).astype(np.float32)).double()
         save(name + ".x", x.flatten(1), np.float32)
         save(name + ".baselines", base.flatten(1), np.float32)
-        for case, values in attributions(net, x, [i % 3 for i in range(ROWS)]).items():
+        target = [i % 3 for i in range(ROWS)]
+        cases = attributions(net, x, target)
+        for layer in LAYERS[name]:
+            cases.update(at_layer(net, layer, x, base, target))
+        for case, values in cases.items():
             save(name + "." + case, values.detach().flatten(1))
     print("captum", captum.__version__, "torch", torch.__version__, "onnx", onnx.__version__)
 

@@ -29,7 +29,7 @@ const float *ln_gradient_rows(const ln_job *job, const ln_job_chunk *chunk)
     return carve(job, chunk->scratch, NULL);
 }
 
-ln_status ln_gradient_run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+const float *ln_gradient_fill(const ln_job *job, const ln_job_chunk *chunk)
 {
     int64_t width = job->request->model->width;
     const float *rows = ln_f32(job->request->x);
@@ -37,6 +37,12 @@ ln_status ln_gradient_run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
     for (int64_t i = 0; i < chunk->count; i++)
         memcpy(x + i * width, rows + job->request->items[chunk->first + i].row * width,
                (size_t)width * sizeof *x);
+    return x;
+}
+
+ln_status ln_gradient_run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+{
+    const float *x = ln_gradient_fill(job, chunk);
     chunk->evaluations += 2 * chunk->count;
     return ln_runner_relevance(chunk->runner, x, job->targets + chunk->first, chunk->count,
                                chunk->out->output, chunk->out->values, chunk->out->absorbed, err);

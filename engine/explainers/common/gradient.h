@@ -7,6 +7,9 @@
 /* `prepare`: one row an item, whole passes a chunk; scratch for the rows of one pass. */
 ln_status ln_gradient_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err);
 
+/* The chunk's rows (count, width of the model), copied side by side. */
+const float *ln_gradient_fill(const ln_job *job, const ln_job_chunk *chunk);
+
 /* One forward and one backward pass over the chunk's rows: their gradient (by the job's rules) into
  * chunk->out->values, the explained numbers into ->output, what relevance rules lost into ->absorbed. After it, ln_gradient_rows(job, chunk)
  * are the rows themselves, (count, width). */
