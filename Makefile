@@ -32,7 +32,7 @@ TEST_PACKAGES = libcmocka-dev sqlite3
 CHECK_PACKAGES = clang-format cppcheck
 
 # Rooms whose test programs run a second time on the narrower instruction set.
-ISA_TESTS = kernels graph layers model train explainers judges onnx_models
+ISA_TESTS = kernels graph layers model train explainers judges onnx
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
