@@ -318,6 +318,13 @@ static int store_submit_piece(lua_State *L)
     return 0;
 }
 
+/* store_tensor_bytes(bytes) -> bytes that a tensor of so many takes in the store */
+static int store_tensor_bytes(lua_State *L)
+{
+    lua_pushnumber(L, ln_store_tensor_bytes(luaL_checkinteger(L, 1)));
+    return 1;
+}
+
 /* store_put_curve(store, metric's id, series, points): points is f64, its rows are x, y and, where there
  * are thresholds, those */
 static int store_put_curve(lua_State *L)
@@ -342,10 +349,15 @@ static int store_put_curve(lua_State *L)
 void ln_bind_log(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"store_features", store_features},         {"store_new_samples", store_new_samples},
-        {"store_samples", store_samples},           {"store_run_samples", store_run_samples},
-        {"store_predictions", store_predictions},   {"store_put_curve", store_put_curve},
-        {"store_submit_piece", store_submit_piece}, {NULL, NULL},
+        {"store_features", store_features},
+        {"store_new_samples", store_new_samples},
+        {"store_samples", store_samples},
+        {"store_run_samples", store_run_samples},
+        {"store_predictions", store_predictions},
+        {"store_put_curve", store_put_curve},
+        {"store_tensor_bytes", store_tensor_bytes},
+        {"store_submit_piece", store_submit_piece},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -61,6 +61,8 @@ ln_status ln_store_update(ln_store *store, const char *table, int64_t id, const 
                           int count, ln_error *err);
 /* Content-addressed: an equal tensor is stored once. */
 ln_status ln_store_put_tensor(ln_store *store, const ln_tensor *tensor, int64_t *id, ln_error *err);
+/* What a tensor of so many bytes takes in the file: its pages, and its part of those that it shares. */
+double ln_store_tensor_bytes(int64_t bytes);
 ln_status ln_store_get_tensor(ln_store *store, int64_t id, ln_tensor **out, ln_error *err);
 
 /* A piece of an explanation: `count` attributions that share one tensor (count, ...shape). Rows are

@@ -76,6 +76,23 @@ ln_status ln_store_put_tensor(ln_store *store, const ln_tensor *tensor, int64_t 
     return ln_store_leave(store, own, status, err);
 }
 
+/* By SQLite's file format (fileformat2.html, section 1.6): a row lies in a leaf where it fits; else as
+ * much of it as leaves the last of its overflow pages full, if that fits, or else the least part. */
+double ln_store_tensor_bytes(int64_t bytes)
+{
+    const int64_t usable = LN_PAGE_BYTES, leaf = usable - 8, overflow = usable - 4, cell = 12;
+    const int64_t row = bytes + 72; /* header, hash, dtype and shape beside the numbers */
+    const int64_t most = usable - 35, least = (usable - 12) * 32 / 255 - 23;
+    int64_t here = row;
+    if (row > most) {
+        here = least + (row - least) % overflow;
+        here = here <= most ? here : least;
+    }
+    const int64_t beside = leaf / (here + cell); /* such rows in a leaf */
+    const int64_t pages = (row - here + overflow - 1) / overflow;
+    return LN_PAGE_BYTES * ((double)pages + 1.0 / (double)(beside ? beside : 1));
+}
+
 /* The tensor of the statement's row: dtype, shape, data. */
 static ln_status make_tensor(sqlite3_stmt *statement, int64_t id, ln_tensor **out, ln_error *err)
 {
