@@ -15,6 +15,9 @@
     X(feature_ablation)                                                                            \
     X(occlusion)                                                                                   \
     X(layer_activation)                                                                            \
+    X(layer_gradient_x_activation)                                                                 \
+    X(internal_influence)                                                                          \
+    X(layer_conductance)                                                                           \
     X(random_attribution)
 
 #define DECLARE(name) extern const ln_explainer ln_explainer_##name;

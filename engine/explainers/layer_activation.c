@@ -5,6 +5,7 @@
  * x (N, width) -> a (N, *shape of the layer). Cost: one forward pass a row, as far as the layer. It
  * explains no output, so it has no target, no output, no residual. Source: as in Captum. */
 #include "explainers/common/gradient.h"
+#include "explainers/common/layer.h"
 
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
@@ -14,15 +15,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
                            err);
 }
 
-static const ln_param params[] = {
-    {.name = "layer",
-     .type = LN_PARAM_LAYER,
-     .offset = LN_NO_OFFSET,
-     .fallback = LN_REQUIRED,
-     .help =
-         "the layer looked at: its name or number, in an ONNX model a node's or a value's name"},
-    LN_PARAM_END,
-};
+static const ln_param params[] = {LN_LAYER_PARAM, LN_PARAM_END};
 
 const ln_explainer ln_explainer_layer_activation = {
     .word =

@@ -47,6 +47,13 @@ static const stored_case stored[] = {
     {"guided_backprop", "guided_backprop", "", 0},
     {"deconvnet", "deconvnet", "", 0},
     {"layer_activation", "layer_activation", "", 0},
+    {"layer_gradient_x_activation", "layer_gradient_x_activation", "", 0},
+    {"internal_influence", "internal_influence", "steps=20", 1},
+    {"internal_influence-rows", "internal_influence", "steps=70", ROWS},
+    {"internal_influence-left", "internal_influence", "steps=7 method=\"riemann_left\"", 1},
+    {"layer_conductance", "layer_conductance", "steps=20", 1},
+    {"layer_conductance-rows", "layer_conductance", "steps=70", ROWS},
+    {"layer_conductance-left", "layer_conductance", "steps=7 method=\"riemann_left\"", 1},
 };
 #define STORED (sizeof stored / sizeof stored[0])
 
@@ -180,6 +187,158 @@ static void what_depends_on_what(void **state)
     ln_model_release(model);
 }
 
+/* ---------------------------------------------------------------- by hand */
+
+/* f(x) = 3 relu(2 x - 1) from 0 to 1: closed in the first half. Values 2: 2 x - 1, 4: its relu. */
+static void sums_along_the_path_by_hand(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word, *given;
+        int node;
+        float wanted;
+    } cases[] = {
+        {"layer_activation", "", 0, 1},
+        {"layer_gradient_x_activation", "", 0, 3},
+        {"layer_gradient_x_activation", "", 1, 3},
+        {"internal_influence", "steps=4 method=\"riemann_middle\"", 0, 1.5F},
+        {"internal_influence", "steps=4 method=\"riemann_middle\"", 1, 3},
+        /* Points 0, 1/4 .. 1; at 1/2 the relu is closed, so that only the last quarter counts. */
+        {"layer_conductance", "steps=4 method=\"riemann_trapezoid\"", 0, 1.5F},
+        {"layer_conductance", "steps=4 method=\"riemann_trapezoid\"", 1, 3},
+    };
+    static const float weights[] = {2, -1, 3, 0};
+    ln_model *model =
+        network_of("dense relu dense", (int64_t[]){1, 1, 1}, weights, LN_TASK_REGRESSION);
+    ln_tensor *x = tensor_f32(TEST_SHAPE(1, 1), (float[]){1});
+    ln_item item = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ln_explanation got =
+            explain(cases[i].word, cases[i].given,
+                    (ln_request){.model = model,
+                                 .x = x,
+                                 .items = &item,
+                                 .item_count = 1,
+                                 .layer = model->graph->nodes[cases[i].node].outputs[0]},
+                    NULL);
+        assert_near_f32(got.values, &cases[i].wanted, 1, 1e-6, 0);
+        ln_explanation_free(&got);
+    }
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
+/* ---------------------------------------------------------------- axioms */
+
+/* Relative distance of the sum from what the output changes by, row 1 for class 2. */
+static double residual_at(const char *network, const char *layer, const char *given, bool *promised)
+{
+    ln_model *model = model_of(network);
+    ln_tensor *x = array_of(network, "x");
+    ln_item item = {.row = 1, .target = 2};
+    ln_explanation got = explain("layer_conductance", given,
+                                 (ln_request){.model = model,
+                                              .x = x,
+                                              .items = &item,
+                                              .item_count = 1,
+                                              .layer = layer_of(model, layer)},
+                                 NULL);
+    const ln_summary summary =
+        ln_summarise(got.values, got.width, got.output[0], got.baseline_output[0]);
+    *promised = !isnan(got.baseline_output[0]);
+    ln_explanation_free(&got);
+    ln_tensor_release(x);
+    ln_model_release(model);
+    return fabs(summary.residual) / summary.l1;
+}
+
+/* Where all goes through the layer the sum comes to the change of the output as steps grow, the input
+ * as a layer too; where a branch leads round it there is no promise, and no residual. */
+static void conductance_is_complete_where_the_layer_cuts(void **state)
+{
+    (void)state;
+    static const char *const cuts[][2] = {
+        {"dense", "x"},     {"dense", "fc1"},  {"dense", "relu1"}, {"dense", "join"},
+        {"images", "pool"}, {"images", "sum"}, {"images", "conv1"}};
+    static const char *const leaks[][2] = {
+        {"dense", "sum"}, {"dense", "tanh"}, {"images", "conv2"}, {"images", "relu2"}};
+    bool promised;
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        const double coarse = residual_at(cuts[i][0], cuts[i][1], "steps=20", &promised);
+        const double fine = residual_at(cuts[i][0], cuts[i][1], "steps=2000", &promised);
+        assert_true(promised);
+        if (!(fine < 1e-3 && fine < coarse / 4))
+            fail_msg("%s at %s: %g with 20 steps, %g with 2000", cuts[i][0], cuts[i][1], coarse,
+                     fine);
+    }
+    for (size_t i = 0; i < sizeof leaks / sizeof leaks[0]; i++) {
+        assert_true(isnan(residual_at(leaks[i][0], leaks[i][1], "steps=20", &promised)));
+        assert_false(promised);
+    }
+}
+
+/* Asked for the input, the words are those that explain inputs. */
+static void at_the_input_they_are_the_methods_of_inputs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word, *given, *of_inputs, *given_there;
+    } cases[] = {
+        {"layer_gradient_x_activation", "", "input_x_gradient", ""},
+        {"internal_influence", "steps=30", "integrated_gradients",
+         "steps=30 multiply_by_inputs=false"},
+    };
+    ln_item items[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        items[i] = (ln_item){.row = i, .target = i % 3};
+    for (size_t n = 0; n < NETWORKS; n++) {
+        ln_model *model = model_of(networks[n]);
+        ln_tensor *x = array_of(networks[n], "x");
+        ln_request request = {.model = model,
+                              .x = x,
+                              .items = items,
+                              .item_count = ROWS,
+                              .layer = layer_of(model, "x")};
+        for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+            ln_explanation a = explain(cases[c].word, cases[c].given, request, NULL);
+            ln_explanation b = explain(cases[c].of_inputs, cases[c].given_there, request, NULL);
+            assert_near_f32(a.values, b.values, (size_t)(a.count * a.width), 0, 0);
+            assert_same_bits(a.output, b.output, ROWS * sizeof(double));
+            ln_explanation_free(&a);
+            ln_explanation_free(&b);
+        }
+        ln_tensor_release(x);
+        ln_model_release(model);
+    }
+}
+
+/* The logits do not depend on the softmax behind them. */
+static void a_layer_behind_the_output_is_refused(void **state)
+{
+    (void)state;
+    static const float weights[] = {1, 2, 3, 4, 0, 0};
+    ln_model *model =
+        network_of("dense softmax", (int64_t[]){2, 2}, weights, LN_TASK_CLASSIFICATION);
+    ln_tensor *x = tensor_f32(TEST_SHAPE(1, 2), (float[]){1, 2});
+    ln_item item = {0};
+    ln_request request = completed((ln_request){.model = model,
+                                                .link = LN_LINK_LOGIT,
+                                                .x = x,
+                                                .items = &item,
+                                                .item_count = 1,
+                                                .layer = model->graph->outputs[0]});
+    const ln_explainer *explainer = ln_explainer_find("layer_gradient_x_activation");
+    ln_job *job = NULL;
+    assert_fails(ln_job_new(explainer, &request, NULL, &job, &err), LN_EINVALID,
+                 "the explained output does not depend on 'softmax_1.out': name a layer before it");
+    assert_string_equal(err.field, "layer");
+    request.link = LN_LINK_RAW;
+    assert_ok(ln_job_new(explainer, &request, NULL, &job, &err));
+    ln_job_free(job);
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +346,10 @@ int main(void)
         cmocka_unit_test(activations_are_the_layers_own),
         cmocka_unit_test(layers_that_are_none),
         cmocka_unit_test(what_depends_on_what),
+        cmocka_unit_test(sums_along_the_path_by_hand),
+        cmocka_unit_test(conductance_is_complete_where_the_layer_cuts),
+        cmocka_unit_test(at_the_input_they_are_the_methods_of_inputs),
+        cmocka_unit_test(a_layer_behind_the_output_is_refused),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
 }

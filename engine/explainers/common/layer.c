@@ -1,0 +1,49 @@
+#include "explainers/common/layer.h"
+
+#include <string.h>
+
+#include "explainers/common/passes.h"
+
+/* A worker's scratch. */
+typedef struct buffers {
+    float *x;     /* (rows_per_pass, inputs) rows of the pass */
+    float *layer; /* (rows_per_pass, the layer's width) */
+} buffers;
+
+static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
+{
+    const ln_request *request = job->request;
+    ln_carver carver = {.base = scratch};
+    buffers made = {0};
+    const int64_t width = ln_shape_row(&request->model->graph->values[request->layer].shape);
+    made.x = ln_carve(&carver, job->rows_per_pass * request->model->width, sizeof *made.x);
+    made.layer = ln_carve(&carver, job->rows_per_pass * width, sizeof *made.layer);
+    if (bytes)
+        *bytes = carver.used;
+    return made;
+}
+
+ln_status ln_layer_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
+{
+    (void)err;
+    ln_passes passes = ln_passes_of(job->request->model, 1, job->request->item_count);
+    job->rows_per_pass = passes.rows;
+    job->items_per_chunk = passes.items;
+    carve(job, NULL, scratch_bytes);
+    return LN_OK;
+}
+
+ln_status ln_layer_gradient(const ln_job *job, ln_job_chunk *chunk, const float **layer,
+                            float *gradient, ln_error *err)
+{
+    const int64_t inputs = job->request->model->width;
+    const float *rows = ln_f32(job->request->x);
+    buffers at = carve(job, chunk->scratch, NULL);
+    for (int64_t i = 0; i < chunk->count; i++)
+        memcpy(at.x + i * inputs, rows + job->request->items[chunk->first + i].row * inputs,
+               (size_t)inputs * sizeof *at.x);
+    chunk->evaluations += 2 * chunk->count;
+    *layer = at.layer;
+    return ln_runner_layer(chunk->runner, at.x, job->targets + chunk->first, chunk->count,
+                           chunk->out->output, at.layer, gradient, err);
+}
