@@ -64,7 +64,13 @@ static ln_status read_choice(lua_State *L, const ln_word *word, const ln_param *
                              ln_error *err)
 {
     size_t length;
-    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+    const char *text = NULL;
+    if (lua_type(L, -1) == LUA_TSTRING)
+        text = lua_tolstring(L, -1, &length);
+    else if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) { /* "bilinear|false" */
+        text = "false";
+        length = strlen(text);
+    }
     *out = text ? ln_choice_index(param->choices, text, length) : -1;
     return *out >= 0 ? LN_OK : wrong(word, param, param->choices, err);
 }

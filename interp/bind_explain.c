@@ -112,7 +112,7 @@ static int job_new(lua_State *L)
     return 1;
 }
 
-/* job_shape(job) -> width, shape: of one item's values at a layer */
+/* job_shape(job) -> width, shape, whether a pixel: of one item's values at a layer */
 static int job_shape(lua_State *L)
 {
     const ln_job *job = ln_check_job(L, 1)->job;
@@ -122,7 +122,8 @@ static int job_shape(lua_State *L)
         lua_pushinteger(L, job->shape.dims[axis]);
         lua_rawseti(L, -2, axis + 1);
     }
-    return 2;
+    lua_pushboolean(L, job->of_pixels);
+    return 3;
 }
 
 /* job_run(job, first, count, { sum_over, columns, shape }) -> piece */

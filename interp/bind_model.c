@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "explainers/common/cam.h"
 #include "graph/graph.h"
 #include "interp.h"
 #include "model/export.h"
@@ -237,13 +238,14 @@ static int model_save_onnx(lua_State *L)
     return 0;
 }
 
-/* model_layer(model, name or number) -> id, name of the value that the layer makes */
+/* model_layer(model, name or number, nil: the last convolution) -> id, name of the value that it makes */
 static int model_layer(lua_State *L)
 {
     const ln_model *model = ln_check_model(L, 1);
     int value;
     ln_error err = {0};
-    if (ln_model_layer(model, luaL_tolstring(L, 2, NULL), &value, &err)) {
+    if (lua_isnoneornil(L, 2) ? ln_cam_last_convolution(model, &value, &err)
+                              : ln_model_layer(model, luaL_tolstring(L, 2, NULL), &value, &err)) {
         return ln_raise(L, &err);
     }
     lua_pushinteger(L, value);

@@ -266,7 +266,6 @@ function bind.content(run, shared)
     bound.target = bind_target(run, bound)
   end
   references.explain(run, bound, shared)
-  references.judges(run, bound, shared)
   if #run.explain > 0 then -- is every method defined for this model?
     local probe = core.fill("i64", { bound.count * bound.per_row }, 0)
     for _, entry in ipairs(bound.explain) do
@@ -277,6 +276,7 @@ function bind.content(run, shared)
       end
     end
   end
+  references.judges(run, bound, shared)
   if #run.evaluate > 0 then
     if not data and not bound.labels then
       fail.at(run, "evaluate", "metrics need labels: give data or labels = npy \"y.npy\"")

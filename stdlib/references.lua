@@ -200,6 +200,20 @@ function references.judges(run, bound, shared)
   end
 end
 
+-- Where the values of a layer's explanation are: at the layer, or enlarged to the input's pixels, which
+-- the channels of an image share.
+local function place_layer(entry, bound, job)
+  local of_pixels
+  entry.width, entry.shape, of_pixels = core.job_shape(job)
+  if not of_pixels then return end
+  entry.space, entry.shape = "input", bound.shape
+  if entry.width == bound.info.width then return end
+  local pixel_of = {}
+  for i = 1, bound.info.width do pixel_of[i] = (i - 1) % entry.width end
+  entry.space = "group"
+  entry.groups = entry.groups or core.tensor("i32", { bound.info.width }, pixel_of)
+end
+
 -- The job of one explanation for targets; made once in advance to learn that it can be done.
 function references.job(run, bound, entry, targets, pool)
   local node = entry.node
@@ -212,7 +226,7 @@ function references.job(run, bound, entry, targets, pool)
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape, layer = entry.layer and entry.layer.value or nil,
   })
-  if entry.space == "layer" then entry.width, entry.shape = core.job_shape(job) end
+  if node.flags.at_layer then place_layer(entry, bound, job) end
   return job
 end
 

@@ -97,7 +97,7 @@ types.choices_of = choices_of
 
 local function quoted_list(list)
   local shown = {}
-  for i, choice in ipairs(list) do shown[i] = '"' .. choice .. '"' end
+  for i, choice in ipairs(list) do shown[i] = choice == "false" and choice or '"' .. choice .. '"' end
   if #shown == 1 then return shown[1] end
   return table.concat(shown, ", ", 1, #shown - 1) .. " or " .. shown[#shown]
 end
@@ -111,7 +111,8 @@ end
 function types.choice(raw, param, at)
   local list = choices_of(param.choices)
   for _, choice in ipairs(list) do
-    if choice == raw then return choice end
+    if choice == "false" and raw == false then return false end -- what can be left off
+    if choice == raw and choice ~= "false" then return choice end
   end
   -- a word of the same name, written without quotes (linear, step)
   if words.is_word(raw) and #raw.list == 0 and next(raw.named) == nil then

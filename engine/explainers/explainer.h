@@ -73,6 +73,8 @@ typedef struct ln_job {
     ln_function *function;                /* made by the job as `needs` and `composite` say */
     int64_t width;  /* values an item; of LN_AT_LAYER the layer's, unless prepare changes it */
     ln_shape shape; /* LN_AT_LAYER: of an item's values, `width` in all */
+    bool
+        of_pixels; /* the values were enlarged to the input: one a pixel, which its channels share */
     const ln_target *targets; /* one an item of the request, resolved on its link */
     const float *baseline;    /* LN_TAKES_BASELINE: the request's, or one row of zeros */
     int64_t baseline_stride;  /* 0: one row for all, else its width: row by row */

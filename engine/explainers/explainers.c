@@ -14,6 +14,7 @@
     X(deeplift_shap)                                                                               \
     X(feature_ablation)                                                                            \
     X(occlusion)                                                                                   \
+    X(grad_cam)                                                                                    \
     X(layer_activation)                                                                            \
     X(layer_gradient_x_activation)                                                                 \
     X(internal_influence)                                                                          \

@@ -172,6 +172,12 @@ static inline const char *required_by(const ln_explainer *explainer)
     return strcmp(explainer->word.name, "occlusion") == 0 ? "window=1" : "";
 }
 
+/* Explainers of layers with places, which the networks of rows of numbers do not have. */
+static inline bool needs_places(const ln_explainer *explainer)
+{
+    return strcmp(explainer->word.name, "grad_cam") == 0;
+}
+
 /* Rows that have no numbers in a data set are their own. */
 static const int64_t own_numbers[] = {
     0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19,

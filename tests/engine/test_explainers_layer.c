@@ -3,6 +3,7 @@
  * names (tests/reference/explainers_layer_reference.py). */
 #include "networks.h"
 
+#include "explainers/common/cam.h"
 #include "onnx/onnx.h"
 
 static ln_error err;
@@ -54,6 +55,9 @@ static const stored_case stored[] = {
     {"layer_conductance", "layer_conductance", "steps=20", 1},
     {"layer_conductance-rows", "layer_conductance", "steps=70", ROWS},
     {"layer_conductance-left", "layer_conductance", "steps=7 method=\"riemann_left\"", 1},
+    {"grad_cam", "grad_cam", "", 0},
+    {"grad_cam-relu", "grad_cam", "upsample=\"false\"", 0},
+    {"grad_cam-small", "grad_cam", "relu=false upsample=\"false\"", 0},
 };
 #define STORED (sizeof stored / sizeof stored[0])
 
@@ -99,6 +103,8 @@ static void attributions_as_captum_has_them(void **state)
         ln_tensor *rows = array_of(networks[n], "baselines");
         assert_ok(ln_tensor_rows(rows, 0, 1, &one, &err));
         for (size_t c = 0; c < STORED; c++) {
+            if (n == 0 && needs_places(ln_explainer_find(stored[c].word)))
+                continue;
             const unsigned flags = ln_explainer_find(stored[c].word)->flags;
             for (int l = 0; l < (flags & LN_TAKES_LAYER ? 3 : 1); l++)
                 check_stored(networks[n], flags & LN_TAKES_LAYER ? layers[n][l] : NULL, &stored[c],
@@ -339,6 +345,104 @@ static void a_layer_behind_the_output_is_refused(void **state)
     ln_model_release(model);
 }
 
+/* ---------------------------------------------------------------- maps */
+
+/* Shapes, the last convolution, and layers that have no places. */
+static void maps_need_places(void **state)
+{
+    (void)state;
+    ln_model *images = model_of("images"), *dense = model_of("dense");
+    ln_tensor *x = array_of("images", "x"), *rows = array_of("dense", "x");
+    const ln_explainer *explainer = ln_explainer_find("grad_cam");
+    parameters params = parameters_of(&explainer->word, "");
+    ln_item item = {0};
+    int value;
+    assert_ok(ln_cam_last_convolution(images, &value, &err));
+    assert_int_equal(value, layer_of(images, "conv3"));
+    assert_fails(ln_cam_last_convolution(dense, &value, &err), LN_EINVALID,
+                 "the model has no convolution: name a layer of shape (C, H, W)");
+    ln_request request = completed(
+        (ln_request){.model = images, .x = x, .items = &item, .item_count = 1, .layer = value});
+    request.params = params.bytes;
+    ln_job *job = NULL;
+    assert_ok(ln_job_new(explainer, &request, NULL, &job, &err));
+    const ln_shape pixels = TEST_SHAPE(1, 9, 8), places = TEST_SHAPE(1, 2, 2);
+    assert_true(job->of_pixels && job->width == 72 && ln_shape_equal(&job->shape, &pixels));
+    ln_job_free(job);
+    params = parameters_of(&explainer->word, "upsample=\"false\"");
+    assert_ok(ln_job_new(explainer, &request, NULL, &job, &err));
+    assert_true(!job->of_pixels && job->width == 4 && ln_shape_equal(&job->shape, &places));
+    ln_job_free(job);
+    request.layer = layer_of(images, "flat");
+    assert_fails(ln_job_new(explainer, &request, NULL, &job, &err), LN_EINVALID,
+                 "grad_cam needs a layer of shape (C, H, W), with places to map: 'flat' has (16,)");
+    assert_string_equal(err.field, "layer");
+    ln_tensor_release(x);
+    ln_tensor_release(rows);
+    ln_model_release(images);
+    ln_model_release(dense);
+}
+
+/* An item of many, in parts, by several threads; a NaN stays in its row. */
+static void maps_depend_on_their_row_alone(void **state)
+{
+    (void)state;
+    ln_model *model = model_of("images");
+    ln_tensor *x = tensor_random(TEST_SHAPE(60, 144), 4);
+    ln_item items[150];
+    ln_pool *pool = NULL;
+    ln_f32(x)[7 * 144 + 5] = NAN;
+    for (int i = 0; i < 150; i++)
+        items[i] = (ln_item){.row = i * 29 % 60, .target = i % 3};
+    ln_request request = {
+        .model = model, .x = x, .items = items, .item_count = 150, .layer = layer_of(model, "sum")};
+    assert_ok(ln_pool_new(3, &pool, &err));
+    ln_explanation all = explain("grad_cam", "relu=false", request, pool);
+    for (int i = 0; i < 150; i += 7) {
+        request.items = items + i;
+        request.item_count = 1;
+        ln_explanation one = explain("grad_cam", "relu=false", request, NULL);
+        assert_same_bits(one.values, all.values + i * 72, 72 * sizeof(float));
+        assert_int_equal(isnan(one.output[0]), items[i].row == 7);
+        ln_explanation_free(&one);
+    }
+    ln_explanation_free(&all);
+    ln_pool_free(pool);
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
+static ln_status whole_map(void *context, ln_error *error)
+{
+    const ln_request *request = context;
+    ln_job *job = NULL;
+    ln_explanation out = {0};
+    ln_status status = ln_job_new(ln_explainer_find("grad_cam"), request, NULL, &job, error);
+    if (!status)
+        status = ln_job_run(job, 0, 1, &out, error);
+    ln_explanation_free(&out);
+    ln_job_free(job);
+    return status;
+}
+
+static void every_failing_allocation_is_survived(void **state)
+{
+    (void)state;
+    ln_model *model = model_of("images");
+    ln_tensor *x = array_of("images", "x");
+    ln_item item = {.row = 2, .target = 1};
+    parameters params = parameters_of(&ln_explainer_find("grad_cam")->word, "");
+    ln_request request = completed((ln_request){.model = model,
+                                                .x = x,
+                                                .items = &item,
+                                                .item_count = 1,
+                                                .layer = layer_of(model, "relu2")});
+    request.params = params.bytes;
+    sweep_allocation_failures(whole_map, &request);
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +454,9 @@ int main(void)
         cmocka_unit_test(conductance_is_complete_where_the_layer_cuts),
         cmocka_unit_test(at_the_input_they_are_the_methods_of_inputs),
         cmocka_unit_test(a_layer_behind_the_output_is_refused),
+        cmocka_unit_test(maps_need_places),
+        cmocka_unit_test(maps_depend_on_their_row_alone),
+        cmocka_unit_test(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
 }

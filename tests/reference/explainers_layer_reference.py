@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 import torch
 from captum.attr import (Deconvolution, GuidedBackprop, InternalInfluence, LayerActivation,
-                         LayerConductance, LayerGradientXActivation)
+                         LayerConductance, LayerGradCam, LayerGradientXActivation)
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -132,6 +132,12 @@ def at_layer(net, layer, x, base, target):
         made[word + "-rows"] = explainer.attribute(x, base, target=target, n_steps=70)
         made[word + "-left"] = explainer.attribute(x, one, target=target, n_steps=7,
                                                    method="riemann_left")
+    if x.dim() == 4:
+        cam = LayerGradCam(net, tap)
+        made["grad_cam-small"] = cam.attribute(x, target)
+        made["grad_cam-relu"] = cam.attribute(x, target, relu_attributions=True)
+        made["grad_cam"] = nn.functional.interpolate(made["grad_cam-relu"], x.shape[2:],
+                                                     mode="bilinear", align_corners=False)
     return {"%s.%s" % (case, layer): values for case, values in made.items()}
 
 
@@ -146,6 +152,8 @@ def main():
         x = torch.from_numpy(rng.normal(0, 1, (ROWS, *shape)).astype(np.float32)).double()
         base = torch.from_numpy(rng.normal(0, 0.5, (ROWS, *shape)).astype(np.float32)).double()
         save(name + ".x", x.flatten(1), np.float32)
+        if x.dim() == 4:
+            save(name + ".rows", x, np.float32)  # as a script reads them
         save(name + ".baselines", base.flatten(1), np.float32)
         target = [i % 3 for i in range(ROWS)]
         cases = attributions(net, x, target)

@@ -33,6 +33,13 @@ ln_status ln_layer_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     return LN_OK;
 }
 
+size_t ln_layer_scratch(const ln_job *job)
+{
+    size_t bytes;
+    carve(job, NULL, &bytes);
+    return bytes;
+}
+
 ln_status ln_layer_gradient(const ln_job *job, ln_job_chunk *chunk, const float **layer,
                             float *gradient, ln_error *err)
 {

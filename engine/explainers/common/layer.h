@@ -16,6 +16,8 @@
 /* `prepare`: one row an item; scratch for the rows of a pass, and the layer's numbers at them. */
 ln_status ln_layer_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err);
 
+size_t ln_layer_scratch(const ln_job *job); /* the bytes that prepare asks for */
+
 /* One forward and one backward pass over the chunk's rows: the gradient by the layer (count, its width)
  * to `gradient`, the explained numbers to chunk->out->output; *layer are the layer's numbers, the
  * worker's own until the next call. */
