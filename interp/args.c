@@ -41,6 +41,13 @@ static ln_status read_ints(lua_State *L, const ln_word *word, const ln_param *pa
 {
     int whole;
     const int most = (int)(sizeof out->at / sizeof out->at[0]);
+    if (lua_type(L, -1) == LUA_TSTRING && param->choices) {
+        size_t length;
+        const char *text = lua_tolstring(L, -1, &length);
+        const int choice = ln_choice_index(param->choices, text, length);
+        out->count = choice < 0 ? 0 : LN_INTS_CHOICE(choice);
+        return choice >= 0 ? LN_OK : wrong(word, param, param->choices, err);
+    }
     if (lua_type(L, -1) != LUA_TTABLE) {
         out->at[0] = lua_tointegerx(L, -1, &whole);
         out->count = 1;

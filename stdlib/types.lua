@@ -147,6 +147,12 @@ types.check_list = check_list
 function types.ints(raw, param, at)
   if type(raw) == "number" then return types.int(raw, param, at) end
   local what = range_text("a whole number", param) .. ", or a list of them"
+  local texts = param.choices and choices_of(param.choices) or {}
+  for _, text in ipairs(texts) do
+    if raw == text then return text end
+  end
+  if #texts > 0 then what = what .. ", or " .. quoted_list(texts) end
+  if type(raw) == "string" then expected(at, what, raw, near_choice(raw, texts)) end
   local values = {}
   for i, item in ipairs(check_list(raw, what, at, 1)) do
     values[i] = types.int(item, param, place.child(at, i))

@@ -27,9 +27,10 @@ typedef enum ln_param_type {
 } ln_param_type;
 
 typedef struct ln_ints {
-    int count; /* 0: not given */
+    int count; /* 0: not given; LN_INTS_CHOICE(i): the i-th of the parameter's choices in its place */
     int64_t at[8];
 } ln_ints;
+#define LN_INTS_CHOICE(index) (-1 - (index))
 
 #define LN_NO_OFFSET ((size_t)-1)
 #define LN_REQUIRED "required" /* as `fallback`: there is no default */
@@ -42,7 +43,8 @@ typedef struct ln_param {
                              LN_REQUIRED */
     double min, max;      /* inclusive range of numbers; -HUGE_VAL and HUGE_VAL: none */
     bool above_min;       /* the lower end itself is not allowed */
-    const char *choices;  /* for LN_PARAM_CHOICE "a|b|c"; for LN_PARAM_WORD a category */
+    const char *choices;  /* for LN_PARAM_CHOICE "a|b|c"; for LN_PARAM_INTS texts that may stand in
+                             place of the numbers, or NULL; for LN_PARAM_WORD a category */
     int position;         /* 1: also accepted as the first positional argument; 0: only by name */
     const char *help;     /* one sentence, with unit and shape where it has one */
 } ln_param;

@@ -111,6 +111,14 @@ static void add_names(ln_text *text, const ln_graph *graph, const int *values, i
     ln_text_add(text, "]");
 }
 
+static void add_choice(ln_text *text, const ln_param *param, int index)
+{
+    const char *choice = param->choices;
+    for (int i = 0; i < index; i++)
+        choice = strchr(choice, '|') + 1;
+    ln_text_json_string(text, choice, strcspn(choice, "|"));
+}
+
 static void add_attribute(ln_text *text, const ln_param *param, const void *at)
 {
     if (param->type == LN_PARAM_INT) {
@@ -120,10 +128,9 @@ static void add_attribute(ln_text *text, const ln_param *param, const void *at)
     } else if (param->type == LN_PARAM_BOOL) {
         ln_text_add(text, *(const bool *)at ? "true" : "false");
     } else if (param->type == LN_PARAM_CHOICE) {
-        const char *choice = param->choices;
-        for (int i = 0; i < *(const int *)at; i++)
-            choice = strchr(choice, '|') + 1;
-        ln_text_json_string(text, choice, strcspn(choice, "|"));
+        add_choice(text, param, *(const int *)at);
+    } else if (param->type == LN_PARAM_INTS && ((const ln_ints *)at)->count < 0) {
+        add_choice(text, param, LN_INTS_CHOICE(((const ln_ints *)at)->count));
     } else {
         const ln_ints *ints = at;
         assert(param->type == LN_PARAM_INTS);
@@ -163,13 +170,19 @@ static void add_attributes(ln_text *text, const ln_node *node)
     }
 }
 
+/* A constant that counts: not the running statistics of a declared layer. */
+static bool counts(const ln_value *value)
+{
+    return value->constant && (value->trainable || !value->parameter);
+}
+
 /* Elements of the constants among a node's inputs, each once: `counted` has a value's last node. */
 static int64_t parameter_count(const ln_graph *graph, int node, int *counted)
 {
     const int *inputs = graph->nodes[node].inputs;
     int64_t sum = 0;
     for (int i = 0; i < graph->nodes[node].input_count; i++) {
-        if (inputs[i] < 0 || !graph->values[inputs[i]].constant || counted[inputs[i]] == node + 1)
+        if (inputs[i] < 0 || !counts(&graph->values[inputs[i]]) || counted[inputs[i]] == node + 1)
             continue;
         counted[inputs[i]] = node + 1;
         sum += ln_shape_count(&graph->values[inputs[i]].shape);
@@ -221,7 +234,7 @@ ln_status ln_graph_json(const ln_graph *graph, char **out, ln_error *err)
     if (!counted)
         return ln_fail_memory(err, (size_t)graph->value_count * sizeof *counted);
     for (int i = 0; i < graph->value_count; i++)
-        if (graph->values[i].constant)
+        if (counts(&graph->values[i]))
             parameters += ln_shape_count(&graph->values[i].shape);
     ln_text_add(&text, "{\"inputs\":");
     add_inputs(&text, graph);

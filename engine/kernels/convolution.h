@@ -36,19 +36,19 @@ typedef struct ln_convolved {
     const struct ln_convolutions *kernels; /* the entry that packed it */
     ln_convolution shape;
     unsigned uses;
+    unsigned direct; /* of these, what the entry computes itself; the plain one does the rest */
     size_t scratch_bytes; /* that any of its uses needs, 64-aligned */
 } ln_convolved;
 
 typedef struct ln_convolutions {
     const char *name;
     /* *packed is NULL, or what an earlier call with this shape and these uses made, which then
-     * takes the new weights. LN_EUNSUPPORTED: this entry has nothing fast for the shape. */
+     * takes the new weights. `weight` is borrowed; NULL: others will come in each call. */
     ln_status (*pack)(const ln_convolution *shape, unsigned uses, const float *weight,
                       ln_convolved **packed, ln_error *err);
     void (*release)(ln_convolved *packed); /* NULL is fine */
     /* `images` of them one after another. `weight` is what was packed, or others of this shape, as
-     * a rule makes them (laid out in the call, with the same bits). `bias` (out_channels) may be
-     * NULL. */
+     * a rule makes them (with the bits of the plain entry). `bias` (out_channels) may be NULL. */
     ln_status (*forward)(const ln_convolved *packed, int64_t images, const float *x,
                          const float *weight, const float *bias, float *y, void *scratch,
                          ln_error *err);
@@ -60,6 +60,7 @@ typedef struct ln_convolutions {
 } ln_convolutions;
 
 extern const ln_convolutions ln_convolutions_plain;
+extern const ln_convolutions ln_convolutions_onednn;
 
 /* Packs with the entry for this shape and these uses, chosen by shape and instruction set alone;
  * the environment's LUNETTE_KERNELS overrides it, as it does for products. A *packed from an

@@ -25,7 +25,7 @@ typedef struct ln_window_lists {
 
 /* The choice "same" of a padding: as large as the input where the stride is 1. */
 #define LN_PADDING_CHOICES "same"
-#define LN_PADDING_SAME (-1) /* ln_ints.count */
+#define LN_PADDING_SAME LN_INTS_CHOICE(0) /* ln_ints.count */
 
 /* The number of axis `axis` of `axes`; LN_EINVALID unless the list has none, one or `axes` numbers
  * from `least` on (to 2^24, so that no sum overflows). */

@@ -53,7 +53,10 @@ function text.type(param)
   if param.type == "real" then return types.range_text("number", param) end
   if param.type == "threshold" then return 'number, "youden", "f1" or "rate:SHARE"' end
   if param.type == "reals" then return types.range_text("number", param) .. ", or a list" end
-  if param.type == "ints" then return types.range_text("whole number", param) .. ", or a list" end
+  if param.type == "ints" then
+    return types.range_text("whole number", param) .. ", or a list"
+      .. (param.choices and ", or " .. types.quoted_list(types.choices_of(param.choices)) or "")
+  end
   if param.type == "choice" then return types.quoted_list(types.choices_of(param.choices)) end
   if param.type == "word" then return words.places[param.choices][1] end
   if param.type == "words" then

@@ -1,0 +1,291 @@
+/* The oneDNN entry (libdnnl 2.6) for convolutions: direct ones in blocked layouts, which oneDNN
+ * chooses (format_tag_any) and we ask back. Images and results are plain here, so each is reordered
+ * on its way in and out, in scratch memory; the weights once, when they are packed.
+ *
+ * Forward and backward_data run one image at a time: an image's bits cannot depend on the others.
+ * backward_weights takes all images of a plan's pass at once; a pass of fewer goes the plain way.
+ *
+ * Where oneDNN has only a reference implementation for a shape (a thousand times slower) or its
+ * matrix product over gathered windows (no faster than ours), the plain entry computes that part; so
+ * it does with weights other than those that were packed. Which part is whose depends on the shape
+ * and the instruction set alone. Scratch memory is the caller's, see onednn.c. */
+#include "kernels/convolution_onednn.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+typedef struct onednn_convolved {
+    ln_convolved head;
+    ln_convolved *plain; /* the plain entry, for what oneDNN does not do */
+    const float *weight; /* what was packed, borrowed */
+    dnnl_engine_t engine;
+    float *no_bias; /* zeros */
+    ln_onednn_operation operations[LN_OPERATIONS];
+} onednn_convolved;
+
+static void onednn_release(ln_convolved *packed)
+{
+    onednn_convolved *own = (onednn_convolved *)packed;
+    if (!own)
+        return;
+    for (int i = 0; i < LN_OPERATIONS; i++)
+        ln_onednn_operation_free(&own->operations[i]);
+    if (own->engine)
+        dnnl_engine_destroy(own->engine);
+    ln_convolved_release(own->plain);
+    ln_free(own->no_bias);
+    ln_free(own);
+}
+
+/* ---------------------------------------------------------------- running */
+
+/* A call's stream and memory objects; data are set image by image. */
+typedef struct call {
+    dnnl_stream_t stream;
+    dnnl_memory_t at[LN_ARGUMENTS];     /* in the primitive's layouts */
+    dnnl_memory_t plain[LN_RESULT + 1]; /* where it is turned, the plain side */
+} call;
+
+static void end_call(call *c)
+{
+    for (int i = 0; i < LN_ARGUMENTS; i++)
+        if (c->at[i])
+            dnnl_memory_destroy(c->at[i]);
+    for (int i = 0; i <= LN_RESULT; i++)
+        if (c->plain[i])
+            dnnl_memory_destroy(c->plain[i]);
+    if (c->stream)
+        dnnl_stream_destroy(c->stream);
+}
+
+static dnnl_status_t begin_call(const onednn_convolved *own, const ln_onednn_operation *op,
+                                void *scratch, call *out)
+{
+    *out = (call){0};
+    dnnl_status_t status = dnnl_stream_create(&out->stream, own->engine, dnnl_stream_default_flags);
+    for (int i = 0; i < LN_ARGUMENTS && status == dnnl_success; i++) {
+        void *data = (char *)scratch + op->place[i];
+        if (i == LN_SECOND && op->weight)
+            data = op->weight;
+        status =
+            dnnl_memory_create(&out->at[i], &op->at[i], own->engine, i == LN_BIAS ? NULL : data);
+        if (i <= LN_RESULT && op->turn[i] && status == dnnl_success)
+            status = dnnl_memory_create(&out->plain[i], &op->plain[i], own->engine, NULL);
+    }
+    return status;
+}
+
+static dnnl_status_t turn(const ln_onednn_operation *op, const call *c, int i)
+{
+    const bool back = i == LN_RESULT;
+    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, back ? c->at[i] : c->plain[i]},
+                                         {DNNL_ARG_TO, back ? c->plain[i] : c->at[i]}};
+    return dnnl_primitive_execute(op->turn[i], c->stream, 2, arguments);
+}
+
+/* Gives argument `i` its plain data: read from them (turned where it must be) or written to them. */
+static dnnl_status_t point(const ln_onednn_operation *op, const call *c, int i, const void *data)
+{
+    void *plain = (void *)(uintptr_t)data;
+    return dnnl_memory_set_data_handle(op->turn[i] ? c->plain[i] : c->at[i], plain);
+}
+
+static dnnl_status_t run(const ln_onednn_operation *op, const call *c, bool bias)
+{
+    dnnl_exec_arg_t arguments[LN_ARGUMENTS];
+    dnnl_status_t status = dnnl_success;
+    int count = 0;
+    for (int i = 0; i < LN_ARGUMENTS; i++)
+        if (i != LN_BIAS || bias)
+            arguments[count++] = (dnnl_exec_arg_t){op->names[i], c->at[i]};
+    for (int i = LN_FIRST; i <= LN_SECOND && status == dnnl_success; i++)
+        if (op->turn[i] && !(i == LN_SECOND && op->weight))
+            status = turn(op, c, i);
+    if (status == dnnl_success)
+        status = dnnl_primitive_execute(op->run, c->stream, count, arguments);
+    if (status == dnnl_success && op->turn[LN_RESULT])
+        status = turn(op, c, LN_RESULT);
+    return status == dnnl_success ? dnnl_stream_wait(c->stream) : status;
+}
+
+/* An image at a time, with packed weights. */
+static ln_status run_images(const onednn_convolved *own, int which, int64_t images,
+                            const float *from, const float *bias, float *to, void *scratch,
+                            ln_error *err)
+{
+    const ln_onednn_operation *op = &own->operations[which];
+    const bool forward = which == LN_FORWARD;
+    const int64_t in = forward ? ln_convolution_in_row(&own->head.shape)
+                               : ln_convolution_out_row(&own->head.shape);
+    const int64_t out = forward ? ln_convolution_out_row(&own->head.shape)
+                                : ln_convolution_in_row(&own->head.shape);
+    call c;
+    dnnl_status_t status = begin_call(own, op, scratch, &c);
+    if (status == dnnl_success && forward)
+        status = dnnl_memory_set_data_handle(c.at[LN_BIAS],
+                                             (void *)(uintptr_t)(bias ? bias : own->no_bias));
+    for (int64_t i = 0; i < images && status == dnnl_success; i++) {
+        status = point(op, &c, LN_FIRST, from + i * in);
+        if (status == dnnl_success)
+            status = point(op, &c, LN_RESULT, to + i * out);
+        if (status == dnnl_success)
+            status = run(op, &c, forward);
+    }
+    end_call(&c);
+    return status == dnnl_success ? LN_OK : ln_onednn_failed(status, "convolve", err);
+}
+
+/* All images of a plan's pass at once. */
+static ln_status run_weights(const onednn_convolved *own, const float *x, const float *dy,
+                             float *dw, void *scratch, ln_error *err)
+{
+    const ln_onednn_operation *op = &own->operations[LN_BACKWARD_WEIGHTS];
+    const int64_t count = ln_convolution_weights(&own->head.shape);
+    void *at = (char *)scratch + op->result;
+    float *result = at;
+    call c;
+    dnnl_status_t status = begin_call(own, op, scratch, &c);
+    if (status == dnnl_success)
+        status = point(op, &c, LN_FIRST, x);
+    if (status == dnnl_success)
+        status = point(op, &c, LN_SECOND, dy);
+    if (status == dnnl_success)
+        status = point(op, &c, LN_RESULT, result);
+    if (status == dnnl_success)
+        status = run(op, &c, false);
+    end_call(&c);
+    if (status != dnnl_success)
+        return ln_onednn_failed(status, "find the gradient of a convolution's weights", err);
+    for (int64_t i = 0; i < count; i++)
+        dw[i] += result[i];
+    return LN_OK;
+}
+
+/* ---------------------------------------------------------------- the entry */
+
+/* Copies the weights into an operation's layout. */
+static dnnl_status_t fill(const onednn_convolved *own, ln_onednn_operation *op, const float *weight)
+{
+    const int names[] = {DNNL_ARG_FROM, DNNL_ARG_TO};
+    const dnnl_memory_desc_t *at[] = {&op->plain[LN_SECOND], &op->at[LN_SECOND]};
+    void *const data[] = {(void *)(uintptr_t)weight, op->weight};
+    dnnl_exec_arg_t arguments[2] = {{0}};
+    dnnl_stream_t stream = NULL;
+    if (!op->turn[LN_SECOND]) {
+        memcpy(op->weight, weight, dnnl_memory_desc_get_size(at[0]));
+        return dnnl_success;
+    }
+    dnnl_status_t status = dnnl_stream_create(&stream, own->engine, dnnl_stream_default_flags);
+    for (int i = 0; i < 2 && status == dnnl_success; i++) {
+        arguments[i].arg = names[i];
+        status = dnnl_memory_create(&arguments[i].memory, at[i], own->engine, data[i]);
+    }
+    if (status == dnnl_success)
+        status = dnnl_primitive_execute(op->turn[LN_SECOND], stream, 2, arguments);
+    if (status == dnnl_success)
+        status = dnnl_stream_wait(stream);
+    for (int i = 0; i < 2; i++)
+        if (arguments[i].memory)
+            dnnl_memory_destroy(arguments[i].memory);
+    if (stream)
+        dnnl_stream_destroy(stream);
+    return status;
+}
+
+/* The gradient of images of few channels: oneDNN's vectors then run half empty (see convolution.c). */
+static bool ours_is_faster(const ln_convolution *shape, int which)
+{
+    return which == LN_BACKWARD_DATA && shape->groups == 1 && shape->in_channels <= 4;
+}
+
+static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
+{
+    static const unsigned uses[LN_OPERATIONS] = {LN_CONVOLVE_FORWARD, LN_CONVOLVE_BACKWARD_DATA,
+                                                 LN_CONVOLVE_BACKWARD_WEIGHTS};
+    const ln_convolution *shape = &own->head.shape;
+    own->no_bias = ln_calloc((size_t)shape->out_channels, sizeof *own->no_bias);
+    if (!own->no_bias)
+        return ln_fail_memory(err, (size_t)shape->out_channels * sizeof *own->no_bias);
+    const dnnl_status_t created = dnnl_engine_create(&own->engine, dnnl_cpu, 0);
+    if (created != dnnl_success)
+        return ln_onednn_failed(created, "prepare a convolution", err);
+    ln_status status = ln_convolutions_plain.pack(shape, own->head.uses, weight, &own->plain, err);
+    if (!status)
+        own->head.scratch_bytes = own->plain->scratch_bytes;
+    for (int i = 0; i < LN_OPERATIONS && !status; i++) {
+        if (!(own->head.uses & uses[i]) || ours_is_faster(shape, i))
+            continue;
+        status = ln_onednn_operation_make(&own->operations[i], i, shape, own->engine,
+                                          &own->head.scratch_bytes, err);
+        own->head.direct |= own->operations[i].run ? uses[i] : 0;
+    }
+    return status;
+}
+
+static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const float *weight,
+                             ln_convolved **packed, ln_error *err)
+{
+    onednn_convolved *own = (onednn_convolved *)*packed;
+    if (!own) {
+        own = ln_calloc(1, sizeof *own);
+        if (!own)
+            return ln_fail_memory(err, sizeof *own);
+        own->head = (ln_convolved){&ln_convolutions_onednn, *shape, uses, 0, 0};
+        ln_status status = make(own, weight, err);
+        if (status) {
+            onednn_release(&own->head);
+            return status;
+        }
+    }
+    dnnl_status_t status = dnnl_success;
+    for (int i = 0; i < LN_BACKWARD_WEIGHTS && weight && status == dnnl_success; i++)
+        if (own->operations[i].run)
+            status = fill(own, &own->operations[i], weight);
+    own->weight = weight;
+    if (status != dnnl_success) {
+        if (!*packed)
+            onednn_release(&own->head);
+        return ln_onednn_failed(status, "pack the weights of a convolution", err);
+    }
+    *packed = &own->head;
+    return LN_OK;
+}
+
+static ln_status onednn_forward(const ln_convolved *packed, int64_t images, const float *x,
+                                const float *weight, const float *bias, float *y, void *scratch,
+                                ln_error *err)
+{
+    const onednn_convolved *own = (const onednn_convolved *)packed;
+    if (!own->operations[LN_FORWARD].run || weight != own->weight)
+        return own->plain->kernels->forward(own->plain, images, x, weight, bias, y, scratch, err);
+    return run_images(own, LN_FORWARD, images, x, bias, y, scratch, err);
+}
+
+static ln_status onednn_backward_data(const ln_convolved *packed, int64_t images, const float *dy,
+                                      const float *weight, float *dx, void *scratch, ln_error *err)
+{
+    const onednn_convolved *own = (const onednn_convolved *)packed;
+    if (!own->operations[LN_BACKWARD_DATA].run || weight != own->weight)
+        return own->plain->kernels->backward_data(own->plain, images, dy, weight, dx, scratch, err);
+    return run_images(own, LN_BACKWARD_DATA, images, dy, NULL, dx, scratch, err);
+}
+
+static ln_status onednn_backward_weights(const ln_convolved *packed, int64_t images, const float *x,
+                                         const float *dy, float *dw, void *scratch, ln_error *err)
+{
+    const onednn_convolved *own = (const onednn_convolved *)packed;
+    if (!own->operations[LN_BACKWARD_WEIGHTS].run || images != packed->shape.images)
+        return own->plain->kernels->backward_weights(own->plain, images, x, dy, dw, scratch, err);
+    return run_weights(own, x, dy, dw, scratch, err);
+}
+
+const ln_convolutions ln_convolutions_onednn = {
+    .name = "onednn",
+    .pack = onednn_pack,
+    .release = onednn_release,
+    .forward = onednn_forward,
+    .backward_data = onednn_backward_data,
+    .backward_weights = onednn_backward_weights,
+};
