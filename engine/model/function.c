@@ -1,13 +1,4 @@
-/* A model on a link, planned.
- *
- *     raw          the output as it is
- *     logit        without the final softmax or sigmoid, where there is one
- *     probability  with it; where there is none, softmax for two or more outputs, else sigmoid
- *     loss         the cross entropy of every class, from the logits
- *
- * What is left off is simply not asked for; what is added goes into a copy of the graph that shares
- * the weights. The loss is taken from the logits even where the model ends in probabilities, since a
- * logarithm of rounded probabilities loses what is small.
+/* A model on a link (link.c), planned.
  *
  * There are two plans, one for passes of several rows and one for a single row, which would otherwise
  * cost as much as all that the first was planned for; by the layers' promise a row has the same bits
@@ -21,7 +12,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "graph/simplify.h"
-#include "layers/attributes.h"
 #include "model/head.h"
 #include "model/model.h"
 
@@ -45,129 +35,6 @@ struct ln_runner {
     ln_exec *exec;               /* of function->plan */
     ln_exec *single;             /* of function->single, or NULL */
 };
-
-/* Layers behind which a softmax is still the last that changes a number: dropout does nothing outside
- * of training, and the order within a row stays the same in all of them. */
-static bool changes_no_number(const char *word)
-{
-    static const char *const words[] = {"identity", "dropout", "flatten", "reshape"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(word, words[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool is_whole(const ln_node *softmax, const ln_shape *shape)
-{
-    const ln_axis_attributes *own = softmax->attributes;
-    const int64_t axis = own->axis < 0 ? own->axis + shape->rank : own->axis;
-    return axis > 0 && axis < shape->rank && shape->dims[axis] == ln_shape_row(shape);
-}
-
-ln_head ln_head_find(const ln_graph *graph, int value)
-{
-    for (int at = value; graph->values[at].producer >= 0;) {
-        const ln_node *node = &graph->nodes[graph->values[at].producer];
-        const char *word = node->layer->word.name;
-        if (strcmp(word, "softmax") == 0)
-            return (ln_head){LN_HEAD_SOFTMAX, is_whole(node, &graph->values[at].shape),
-                             node->inputs[0]};
-        if (strcmp(word, "sigmoid") == 0)
-            return (ln_head){LN_HEAD_SIGMOID, false, node->inputs[0]};
-        if (!changes_no_number(word))
-            break;
-        at = node->inputs[0];
-    }
-    return (ln_head){LN_HEAD_NONE, false, value};
-}
-
-/* Adds one layer on the function's output, under a name that is free. */
-static ln_status add_layer(ln_function *function, const char *word, const void *attributes,
-                           ln_error *err)
-{
-    char name[64];
-    const char *names[1] = {name};
-    int node, number = 0;
-    do
-        snprintf(name, sizeof name, "link.%s.%d", word, number++);
-    while (ln_graph_find_value(function->graph, name) >= 0 ||
-           ln_graph_find_node(function->graph, name) >= 0);
-    ln_status status = ln_graph_add_node(function->graph, ln_layer_find(word), word, name,
-                                         attributes, &function->output, 1, names, 1, &node, err);
-    if (!status)
-        function->output = function->graph->nodes[node].outputs[0];
-    return status;
-}
-
-/* A copy of the graph to add to; where a row is not a list of classes, it is made one first. */
-static ln_status begin_adding(ln_function *function, ln_error *err)
-{
-    const ln_reshape_attributes list = {.shape = {1, {function->model->output_count}}};
-    ln_status status = ln_graph_copy(function->model->graph, &function->graph, err);
-    if (!status && function->graph->values[function->output].shape.rank != 2)
-        status = add_layer(function, "reshape", &list, err);
-    return status;
-}
-
-static ln_status add_probability(ln_function *function, ln_error *err)
-{
-    const ln_axis_attributes softmax = {.axis = -1};
-    ln_status status = begin_adding(function, err);
-    if (status)
-        return status;
-    return function->model->output_count == 1 ? add_layer(function, "sigmoid", NULL, err)
-                                              : add_layer(function, "softmax", &softmax, err);
-}
-
-/* The loss needs one distribution over the classes of a row. */
-static ln_status check_loss(const ln_model *model, ln_head head, ln_error *err)
-{
-    const long long outputs = (long long)model->output_count;
-    if (head.kind == LN_HEAD_SIGMOID && outputs > 1)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "link = \"loss\" is not defined here: the model ends in a sigmoid of %lld "
-                       "outputs, so a row may have several labels",
-                       outputs);
-    if (head.kind == LN_HEAD_SOFTMAX && outputs == 1)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "link = \"loss\" is not defined here: the model ends in a softmax of one "
-                       "output, which is always 1");
-    if (head.kind == LN_HEAD_SOFTMAX && !head.whole)
-        return ln_fail(
-            err, LN_EUNSUPPORTED,
-            "link = \"loss\" is not defined here: the model ends in a softmax over parts "
-            "of its %lld outputs",
-            outputs);
-    return LN_OK;
-}
-
-static ln_status apply_link(ln_function *function, ln_link link, ln_error *err)
-{
-    static const char *const names[] = {"raw", "logit", "probability", "loss"};
-    const ln_model *model = function->model;
-    const ln_head head = ln_model_head(model);
-    function->output = model->output_value;
-    if (link != LN_LINK_RAW && model->task == LN_TASK_REGRESSION)
-        return ln_fail(err, LN_EINVALID,
-                       "link = \"%s\" needs a classifier, but the model's task is regression: use "
-                       "\"raw\"",
-                       names[link]);
-    if (link == LN_LINK_PROBABILITY && head.kind == LN_HEAD_NONE)
-        return add_probability(function, err);
-    if (link == LN_LINK_LOGIT || link == LN_LINK_LOSS) {
-        if (head.before < 0)
-            return ln_fail(err, LN_EUNSUPPORTED,
-                           "link = \"%s\" needs logits, and this blackbox returns probabilities",
-                           names[link]);
-        function->output = head.before;
-    }
-    if (link != LN_LINK_LOSS)
-        return LN_OK;
-    ln_status status = check_loss(model, head, err);
-    if (!status)
-        status = begin_adding(function, err);
-    return status ? status : add_layer(function, "class_loss", NULL, err);
-}
 
 /* A layer behind the explained output, or beside it, has nothing to say of it. */
 static ln_status check_layer(const ln_function *function, ln_error *err)
@@ -211,6 +78,7 @@ static ln_status list_gradients(ln_function *function, ln_error *err)
 /* A composite may want the graph simpler: its own copy, in which the output has another id. */
 static ln_status simplify(ln_function *function, unsigned passes, ln_error *err)
 {
+    assert(function->layer < 0); /* its id would be another */
     ln_graph *simple;
     const char *name = function->graph->values[function->output].name;
     ln_status status =
@@ -251,13 +119,10 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     function->relevance = options->composite && options->composite->relevance;
     function->rows = options->rows;
     function->layer = options->layer ? *options->layer : -1;
-    ln_status status = apply_link(function, options->link, err);
-    if (!status) {
-        if (!function->graph)
-            function->graph = ln_graph_retain(model->graph);
-        if (options->composite && options->composite->simplify)
-            status = simplify(function, options->composite->simplify, err);
-    }
+    ln_status status =
+        ln_link_apply(model, options->link, &function->graph, &function->output, err);
+    if (!status && options->composite && options->composite->simplify)
+        status = simplify(function, options->composite->simplify, err);
     if (!status) {
         function->outputs = ln_shape_row(&function->graph->values[function->output].shape);
         status = list_gradients(function, err);
