@@ -36,10 +36,12 @@ end
 
 local DRAWN = 100 -- rows of a background that the script leaves out
 
--- background: rows of the data or an array -> (K, width); without it 100 training rows, drawn.
+-- background: rows of the data or an array -> (K, width); without it 100 training rows, drawn, or
+-- the baseline where the word takes that too.
 local function bind_background(node, run, bound, shared)
   if not node.flags.takes_background then return nil end
   local value, data, rows = node.options.background, bound.data, nil
+  if value == nil and node.flags.takes_baseline then return nil end
   if value and value.category == "array" then
     local array = arrays.read(value, shared, node, "background")
     return arrays.rows(array, node, "background", bound.info.width)

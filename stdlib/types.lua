@@ -47,10 +47,34 @@ local function number_hint(raw)
   if tonumber(raw) then return ("numbers stand without quotes: %s"):format(raw) end
 end
 
+local function choices_of(text)
+  local list = {}
+  for choice in text:gmatch("[^|]+") do list[#list + 1] = choice end
+  return list
+end
+types.choices_of = choices_of
+
+local function quoted_list(list)
+  local shown = {}
+  for i, choice in ipairs(list) do shown[i] = choice == "false" and choice or '"' .. choice .. '"' end
+  if #shown == 1 then return shown[1] end
+  return table.concat(shown, ", ", 1, #shown - 1) .. " or " .. shown[#shown]
+end
+types.quoted_list = quoted_list
+
+-- "a whole number from 2, or \"all\""
+function types.int_text(what, param)
+  local text = range_text(what, param)
+  return param.choices and ("%s, or %s"):format(text, quoted_list(choices_of(param.choices))) or text
+end
+
 function types.int(raw, param, at)
+  for _, choice in ipairs(choices_of(param.choices or "")) do
+    if choice == raw then return raw end
+  end
   local value = type(raw) == "number" and math.tointeger(raw)
   if not value or not in_range(value, param) then
-    expected(at, range_text("a whole number", param), raw, number_hint(raw))
+    expected(at, types.int_text("a whole number", param), raw, number_hint(raw))
   end
   return value
 end
@@ -87,21 +111,6 @@ function types.character(raw, _, at)
   end
   return raw
 end
-
-local function choices_of(text)
-  local list = {}
-  for choice in text:gmatch("[^|]+") do list[#list + 1] = choice end
-  return list
-end
-types.choices_of = choices_of
-
-local function quoted_list(list)
-  local shown = {}
-  for i, choice in ipairs(list) do shown[i] = choice == "false" and choice or '"' .. choice .. '"' end
-  if #shown == 1 then return shown[1] end
-  return table.concat(shown, ", ", 1, #shown - 1) .. " or " .. shown[#shown]
-end
-types.quoted_list = quoted_list
 
 local function near_choice(raw, list)
   local near = suggest.nearest(raw, list)

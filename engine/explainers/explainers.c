@@ -19,6 +19,10 @@
     X(layer_gradient_x_activation)                                                                 \
     X(internal_influence)                                                                          \
     X(layer_conductance)                                                                           \
+    X(shapley_exact)                                                                               \
+    X(kernel_shap)                                                                                 \
+    X(shapley_sampling)                                                                            \
+    X(permutation_shap)                                                                            \
     X(random_attribution)
 
 #define DECLARE(name) extern const ln_explainer ln_explainer_##name;

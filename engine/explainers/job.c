@@ -84,10 +84,18 @@ static ln_status check_baseline(const ln_request *request, ln_error *err)
                               request->model->width));
 }
 
-static ln_status check_background(const ln_request *request, ln_error *err)
+/* A word that takes a baseline too takes one of them. */
+static ln_status check_background(const ln_request *request, bool or_baseline, ln_error *err)
 {
     const ln_tensor *background = request->background;
     char text[128];
+    if (or_baseline && !background)
+        return LN_OK;
+    if (or_baseline && request->baseline)
+        return fail_field(err, "background",
+                          ln_fail(err, LN_EINVALID,
+                                  "there are a baseline and a background: what is left out is "
+                                  "replaced by one of them, give one"));
     if (!background)
         return fail_field(err, "background",
                           ln_fail(err, LN_EINVALID, "it compares with a background, and has none"));
@@ -168,7 +176,7 @@ static ln_status set_up(job_state *state, ln_error *err)
     if (!status && (explainer->flags & LN_TAKES_BASELINE))
         status = check_baseline(request, err);
     if (!status && (explainer->flags & LN_TAKES_BACKGROUND))
-        status = check_background(request, err);
+        status = check_background(request, explainer->flags & LN_TAKES_BASELINE, err);
     if (!status)
         status = resolve_targets(state, err);
     if (!status && (explainer->flags & LN_TAKES_BASELINE))

@@ -122,6 +122,8 @@ static inline void set_parameter(const ln_word *word, parameters *into, const ch
     ln_ints whole_numbers = {0};
     switch (param->type) {
     case LN_PARAM_INT:
+        if (literal[0] == '"') /* one of the texts that stand for a number */
+            whole = -1 - ln_choice_index(param->choices, literal + 1, strlen(literal) - 2);
         memcpy(at, &whole, sizeof whole);
         break;
     case LN_PARAM_REAL:
@@ -185,13 +187,19 @@ static const int64_t own_numbers[] = {
     40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59,
 };
 
-/* What a test does not care about: an input of one axis, every input alone, rows by their place, the
- * baseline or the rows themselves as the background. */
-static inline ln_request completed(ln_request request)
+/* A word that takes a baseline too does without one. */
+static inline bool needs_background(const ln_explainer *explainer)
+{
+    return (explainer->flags & LN_TAKES_BACKGROUND) && !(explainer->flags & LN_TAKES_BASELINE);
+}
+
+/* What a test does not care about: an input of one axis, every input alone, rows by their place, and
+ * for words that need a background the baseline or the rows themselves. */
+static inline ln_request completed(const ln_explainer *explainer, ln_request request)
 {
     if (!request.groups)
         request.group_count = request.model->width;
-    if (!request.background)
+    if (!request.background && needs_background(explainer))
         request.background = request.baseline ? request.baseline : request.x;
     if (request.input_shape.rank == 0)
         request.input_shape = TEST_SHAPE(request.model->width);
@@ -210,7 +218,7 @@ static inline ln_explanation explain(const char *word, const char *given, ln_req
     const ln_explainer *explainer = ln_explainer_find(word);
     assert_non_null(explainer);
     parameters params = parameters_of(&explainer->word, given);
-    request = completed(request);
+    request = completed(explainer, request);
     request.params = params.bytes;
     ln_job *job = NULL;
     ln_explanation out = {0};

@@ -308,7 +308,7 @@ static void outputs_are_recorded(void **state)
             for (int i = 0; i < REFERENCE_ROWS; i++) {
                 int64_t row = items[i].row, target = items[i].target;
                 double base = complete ? ln_f64(at_base)[(own ? row : 0) * 3 + target] : NAN;
-                if ((*entry)->flags & LN_TAKES_BACKGROUND && own) {
+                if (needs_background(*entry) && own) {
                     base = 0; /* the baselines are the background: their mean */
                     for (int r = 0; r < REFERENCE_ROWS; r++)
                         base += ln_f64(at_base)[r * 3 + target] / REFERENCE_ROWS;
@@ -353,6 +353,13 @@ static const task tasks[] = {
     {"feature_ablation", "", true, true},
     {"occlusion", "window=2", false, false},
     {"occlusion", "window=3 stride=2", false, true},
+    {"shapley_exact", "", false, false},
+    {"shapley_exact", "", true, true},
+    {"kernel_shap", "samples=20", false, false},
+    {"shapley_sampling", "", false, false},
+    {"shapley_sampling", "permutations=2 antithetic=true", true, true},
+    {"permutation_shap", "", false, false},
+    {"kernel_shap", "samples=\"all\"", true, true},
     {"random_attribution", "", false, false},
     {"random_attribution", "", true, false},
 };
@@ -441,7 +448,7 @@ static void bits_do_not_depend_on_batches(void **state)
             }
         const ln_explainer *explainer = ln_explainer_find(tasks[t].word);
         parameters params = parameters_of(&explainer->word, tasks[t].given);
-        request = completed(request);
+        request = completed(explainer, request);
         request.params = params.bytes;
         ln_job *job = NULL;
         int64_t evaluations = 0;

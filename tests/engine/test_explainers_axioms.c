@@ -60,6 +60,10 @@ static void a_linear_model_is_explained_exactly(void **state)
         check_one("integrated_gradients", methods[i], model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
     check_one("feature_ablation", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
     check_one("occlusion", "window=1", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
+    check_one("shapley_exact", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
+    check_one("kernel_shap", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
+    check_one("shapley_sampling", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
+    check_one("permutation_shap", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
     check_one("input_x_gradient", "", model, LN_LINK_RAW, x, 1, NULL, from_zero, 1e-6);
     check_one("guided_backprop", "", model, LN_LINK_RAW, x, 1, NULL, (float[]){3, 1, -1}, 1e-6);
     check_one("deconvnet", "", model, LN_LINK_RAW, x, 1, NULL, (float[]){3, 1, -1}, 1e-6);
@@ -79,7 +83,8 @@ static void equal_functions_have_equal_attributions(void **state)
         const char *word, *given;
     } cases[] = {{"saliency", ""},         {"saliency", "absolute=false"},
                  {"input_x_gradient", ""}, {"integrated_gradients", ""},
-                 {"feature_ablation", ""}, {"occlusion", "window=2"}};
+                 {"feature_ablation", ""}, {"occlusion", "window=2"},
+                 {"shapley_exact", ""},    {"kernel_shap", ""}};
     ln_model *a = network_of("dense tanh dense", (int64_t[]){2, 2, 1}, plain, LN_TASK_REGRESSION);
     ln_model *b = network_of("dense tanh dense", (int64_t[]){2, 3, 1}, split, LN_TASK_REGRESSION);
     ln_tensor *x = tensor_random(TEST_SHAPE(12, 2), 5);

@@ -216,7 +216,7 @@ static void has_no_gradients(void **state)
                  (*entry)->word.name);
         parameters params = parameters_of(&(*entry)->word, required_by(*entry));
         ln_request request =
-            completed((ln_request){.model = box, .x = x, .items = &item, .item_count = 1});
+            completed(*entry, (ln_request){.model = box, .x = x, .items = &item, .item_count = 1});
         request.params = params.bytes;
         ln_job *job = NULL;
         assert_fails(ln_job_new(*entry, &request, NULL, &job, &err), LN_EUNSUPPORTED, wanted);

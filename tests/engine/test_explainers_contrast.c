@@ -289,8 +289,10 @@ static ln_status try(const char *word, ln_model *model, const ln_tensor *backgro
     parameters params = parameters_of(&explainer->word, "");
     ln_tensor *x = tensor_random(TEST_SHAPE(1, model->width), 1);
     const ln_item item = {0, 0};
-    ln_request request = completed((ln_request){
-        .model = model, .x = x, .items = &item, .item_count = 1, .background = background});
+    ln_request request = completed(
+        explainer,
+        (ln_request){
+            .model = model, .x = x, .items = &item, .item_count = 1, .background = background});
     request.params = params.bytes;
     request.background = background;
     ln_job *job = NULL;

@@ -376,6 +376,12 @@ static void evaluations_are_counted(void **state)
         {"feature_ablation", "", false, false, 9 * 7},
         {"feature_ablation", "", true, true, 9 * 4},
         {"occlusion", "window=3 stride=2", false, false, 9 * 4},
+        {"shapley_exact", "", false, false, 9 * 63 + 1},
+        {"shapley_exact", "", true, true, 9 * 8},
+        {"kernel_shap", "", false, false, 9 * 63 + 1},
+        {"kernel_shap", "samples=20", true, false, 9 * 22},
+        {"shapley_sampling", "", false, false, 9 * (25 * 5 + 1) + 1},
+        {"shapley_sampling", "permutations=4", true, true, 9 * (4 * 2 + 2)},
         {"random_attribution", "", false, true, 9},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -495,11 +501,11 @@ static void every_failing_allocation_is_survived(void **state)
             if (needs_places(*entry))
                 continue; /* test_explainers_layer.c */
             sweep it = {.explainer = *entry,
-                        .request = completed((ln_request){.model = model,
-                                                          .x = x,
-                                                          .items = items,
-                                                          .item_count = 2,
-                                                          .baseline = own ? base : NULL}),
+                        .request = completed(*entry, (ln_request){.model = model,
+                                                                  .x = x,
+                                                                  .items = items,
+                                                                  .item_count = 2,
+                                                                  .baseline = own ? base : NULL}),
                         .params = parameters_of(&(*entry)->word, required_by(*entry))};
             sweep_allocation_failures(whole_job, &it);
         }

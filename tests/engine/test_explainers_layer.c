@@ -135,8 +135,11 @@ static void activations_are_the_layers_own(void **state)
     assert_int_equal(layer_of(model, "sum"), layer_of(model, "6"));
     assert_int_equal(layer_of(model, "sum"), layer_of(model, "sum_node"));
     const ln_explainer *explainer = ln_explainer_find("layer_activation");
-    ln_request request = completed((ln_request){
-        .model = model, .x = x, .items = items, .item_count = 2, .layer = layer_of(model, "sum")});
+    ln_request request = completed(explainer, (ln_request){.model = model,
+                                                           .x = x,
+                                                           .items = items,
+                                                           .item_count = 2,
+                                                           .layer = layer_of(model, "sum")});
     ln_job *job = NULL;
     ln_explanation out;
     assert_ok(ln_job_new(explainer, &request, NULL, &job, &err));
@@ -327,13 +330,13 @@ static void a_layer_behind_the_output_is_refused(void **state)
         network_of("dense softmax", (int64_t[]){2, 2}, weights, LN_TASK_CLASSIFICATION);
     ln_tensor *x = tensor_f32(TEST_SHAPE(1, 2), (float[]){1, 2});
     ln_item item = {0};
-    ln_request request = completed((ln_request){.model = model,
-                                                .link = LN_LINK_LOGIT,
-                                                .x = x,
-                                                .items = &item,
-                                                .item_count = 1,
-                                                .layer = model->graph->outputs[0]});
     const ln_explainer *explainer = ln_explainer_find("layer_gradient_x_activation");
+    ln_request request = completed(explainer, (ln_request){.model = model,
+                                                           .link = LN_LINK_LOGIT,
+                                                           .x = x,
+                                                           .items = &item,
+                                                           .item_count = 1,
+                                                           .layer = model->graph->outputs[0]});
     ln_job *job = NULL;
     assert_fails(ln_job_new(explainer, &request, NULL, &job, &err), LN_EINVALID,
                  "the explained output does not depend on 'softmax_1.out': name a layer before it");
@@ -362,6 +365,7 @@ static void maps_need_places(void **state)
     assert_fails(ln_cam_last_convolution(dense, &value, &err), LN_EINVALID,
                  "the model has no convolution: name a layer of shape (C, H, W)");
     ln_request request = completed(
+        explainer,
         (ln_request){.model = images, .x = x, .items = &item, .item_count = 1, .layer = value});
     request.params = params.bytes;
     ln_job *job = NULL;
@@ -431,12 +435,13 @@ static void every_failing_allocation_is_survived(void **state)
     ln_model *model = model_of("images");
     ln_tensor *x = array_of("images", "x");
     ln_item item = {.row = 2, .target = 1};
-    parameters params = parameters_of(&ln_explainer_find("grad_cam")->word, "");
-    ln_request request = completed((ln_request){.model = model,
-                                                .x = x,
-                                                .items = &item,
-                                                .item_count = 1,
-                                                .layer = layer_of(model, "relu2")});
+    const ln_explainer *explainer = ln_explainer_find("grad_cam");
+    parameters params = parameters_of(&explainer->word, "");
+    ln_request request = completed(explainer, (ln_request){.model = model,
+                                                           .x = x,
+                                                           .items = &item,
+                                                           .item_count = 1,
+                                                           .layer = layer_of(model, "relu2")});
     request.params = params.bytes;
     sweep_allocation_failures(whole_map, &request);
     ln_tensor_release(x);

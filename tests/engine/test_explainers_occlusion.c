@@ -156,6 +156,7 @@ static void occlusion_needs_an_array_and_a_window(void **state)
     const ln_explainer *explainer = ln_explainer_find("occlusion");
     parameters params = parameters_of(&explainer->word, "window=2");
     ln_request request = completed(
+        explainer,
         (ln_request){.model = model, .x = x, .items = &item, .item_count = 1, .params = &params});
     ln_job *job = NULL;
     request.input_shape = TEST_SCALAR;

@@ -539,7 +539,7 @@ static ln_status try(ln_model *model, const char *given)
     ln_tensor *x = tensor_random(TEST_SHAPE(1, model->width), 1);
     const ln_item item = {0, 0};
     ln_request request =
-        completed((ln_request){.model = model, .x = x, .items = &item, .item_count = 1});
+        completed(explainer, (ln_request){.model = model, .x = x, .items = &item, .item_count = 1});
     request.params = params.bytes;
     ln_job *job = NULL;
     ln_status status = ln_job_new(explainer, &request, NULL, &job, &err);
@@ -595,7 +595,7 @@ static ln_status relevance_once(void *context, ln_error *error)
     if (status)
         return status;
     ln_request request =
-        completed((ln_request){.model = model, .x = x, .items = &item, .item_count = 1});
+        completed(explainer, (ln_request){.model = model, .x = x, .items = &item, .item_count = 1});
     request.params = params.bytes;
     status = ln_job_new(explainer, &request, NULL, &job, error);
     if (!status)

@@ -1,0 +1,52 @@
+/* The game that Shapley values share out: its players are the groups of inputs, and a coalition S is
+ * worth what the model says when only the players in S keep the row's values,
+ *
+ *   v(S) = mean over the references r of f_t(x on the inputs of S, r on all others)
+ *
+ * The references are the rows of the background, or the baseline alone. v(all) = f_t(x), and v(none)
+ * is the mean over the references themselves, evaluated once for all rows where they share them.
+ *
+ * A coalition is a mask of `words` 64-bit words, player p being bit p % 64 of word p / 64. */
+#ifndef LN_EXPLAINERS_GAME_H
+#define LN_EXPLAINERS_GAME_H
+
+#include "explainers/common/groups.h"
+#include "explainers/common/passes.h"
+#include "explainers/explainer.h"
+
+typedef struct ln_game {
+    ln_groups groups;
+    int64_t players;         /* the job's width */
+    int64_t words;           /* of a mask */
+    int64_t reference_count; /* rows a coalition is averaged over */
+    double *none; /* (outputs) v(none) of every output where all rows share it, or NULL */
+} ln_game;
+
+/* A worker's scratch for it. */
+typedef struct ln_game_buffers {
+    float *x;   /* (rows_per_pass, width of the model) */
+    float *out; /* (rows_per_pass, outputs) */
+} ln_game_buffers;
+
+/* Sets the job's rows_per_pass and items_per_chunk too. `coalitions`: how many an item has evaluated
+ * at once. Caller frees with ln_game_free, also after an error. */
+ln_status ln_game_make(ln_job *job, int64_t coalitions, ln_game *game, ln_error *err);
+void ln_game_free(ln_game *game);
+ln_game_buffers ln_game_carve(const ln_job *job, ln_carver *carver);
+
+/* v(none) of all rows, for the explainer's `start`. */
+ln_status ln_game_start(const ln_job *job, ln_game *game, ln_runner *runner, int64_t *evaluations,
+                        ln_error *err);
+/* v(all) and v(none) of entry `entry` of the chunk, into its output and baseline_output. */
+ln_status ln_game_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                       const ln_game_buffers *at, int64_t entry, ln_error *err);
+/* values[c] = v(masks[c]) for `count` masks. A row is made from the one before by the players in
+ * which they differ. References one after the other, so that the sum over them has one order. */
+ln_status ln_game_values(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                         const ln_game_buffers *at, int64_t entry, const uint64_t *masks,
+                         int64_t count, double *values, ln_error *err);
+
+/* Whether some reference differs from the row of the entry in an input of the player. */
+bool ln_game_varies(const ln_job *job, const ln_game *game, int64_t row, int64_t player);
+
+#endif

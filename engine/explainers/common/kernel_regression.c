@@ -1,0 +1,190 @@
+#include "explainers/common/kernel_regression.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FEW_PAIRS 8 /* a stratum has at least so many, where there are */
+
+/* The unknowns' places in the first coalition of a pair; how many. */
+static int64_t list_members(const ln_coalitions *coalitions, const int64_t *player,
+                            int64_t unknowns, int64_t pair, int64_t *members)
+{
+    const uint64_t *mask = coalitions->masks + 2 * pair * coalitions->words;
+    int64_t size = 0;
+    for (int64_t i = 0; i < unknowns; i++)
+        if (mask[player[i] / 64] >> player[i] % 64 & 1)
+            members[size++] = i;
+    return size;
+}
+
+static double contrast(const double *values, int64_t pair, double change)
+{
+    return values[2 * pair] - values[2 * pair + 1] + change;
+}
+
+/* The lower triangle of A, and b. */
+static void accumulate(const ln_kernel_regression *at, const ln_coalitions *coalitions,
+                       const int64_t *player, int64_t n, const double *values, double change)
+{
+    memset(at->inverse, 0, (size_t)(n * n) * sizeof *at->inverse);
+    memset(at->right, 0, (size_t)n * sizeof *at->right);
+    for (int64_t p = 0; p < coalitions->pairs; p++) {
+        int64_t size = list_members(coalitions, player, n, p, at->members);
+        double weight = coalitions->weight[p], d = contrast(values, p, change);
+        for (int64_t a = 0; a < size; a++) {
+            double *row = at->inverse + at->members[a] * n;
+            at->right[at->members[a]] += weight * d;
+            for (int64_t b = 0; b <= a; b++)
+                row[at->members[b]] += 2 * weight;
+        }
+    }
+}
+
+/* A = L L' in the lower triangle; false where A is not positive definite to rounding. */
+static bool factor(double *a, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double *row = a + i * n, given = row[i];
+        for (int64_t j = 0; j <= i; j++) {
+            const double *other = a + j * n;
+            double sum = row[j];
+            for (int64_t k = 0; k < j; k++)
+                sum -= row[k] * other[k];
+            if (j < i)
+                row[j] = sum / other[j];
+            else if (sum > 1e-12 * given)
+                row[i] = sqrt(sum);
+            else
+                return false;
+        }
+    }
+    return true;
+}
+
+/* x becomes A^-1 x, by the factor. */
+static void solve(const double *l, int64_t n, double *x)
+{
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t k = 0; k < i; k++)
+            x[i] -= l[i * n + k] * x[k];
+        x[i] /= l[i * n + i];
+    }
+    for (int64_t i = n - 1; i >= 0; i--) {
+        x[i] /= l[i * n + i];
+        for (int64_t k = 0; k < i; k++)
+            x[k] -= l[i * n + k] * x[i];
+    }
+}
+
+/* The factor becomes the inverse of A, whole: first L^-1 in the lower triangle, then its product with
+ * its transpose. */
+static void invert(double *l, int64_t n)
+{
+    for (int64_t j = 0; j < n; j++) {
+        l[j * n + j] = 1 / l[j * n + j];
+        for (int64_t i = j + 1; i < n; i++) {
+            double sum = 0;
+            for (int64_t k = j; k < i; k++)
+                sum -= l[i * n + k] * l[k * n + j];
+            l[i * n + j] = sum / l[i * n + i];
+        }
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double sum = 0;
+            for (int64_t k = i; k < n; k++)
+                sum += l[k * n + i] * l[k * n + j];
+            l[j * n + i] = sum; /* above the diagonal, where L^-1 is not */
+            if (i == j)
+                l[i * n + i] = sum;
+        }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < i; j++)
+            l[i * n + j] = l[j * n + i];
+}
+
+/* How far pair p moves each unknown, and the last player against them: (n + 1) numbers. */
+static void move(const ln_kernel_regression *at, const ln_coalitions *coalitions,
+                 const int64_t *player, int64_t n, int64_t p, double residual, double *moved)
+{
+    int64_t size = list_members(coalitions, player, n, p, at->members);
+    memset(moved, 0, (size_t)(n + 1) * sizeof *moved);
+    for (int64_t m = 0; m < size; m++) {
+        const double *row = at->inverse + at->members[m] * n;
+        for (int64_t i = 0; i < n; i++)
+            moved[i] += row[i];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        moved[i] *= residual;
+        moved[n] -= moved[i];
+    }
+}
+
+/* The end of the stratum that begins with pair `first`: whole layers, as few as have FEW_PAIRS; what
+ * is left at the end goes with the last. */
+static int64_t end_of_stratum(const ln_coalitions *coalitions, int64_t first)
+{
+    int64_t end = first;
+    while (end < coalitions->pairs &&
+           (end - first < FEW_PAIRS || coalitions->layer[end] == coalitions->layer[end - 1]))
+        end++;
+    return coalitions->pairs - end < FEW_PAIRS ? coalitions->pairs : end;
+}
+
+/* Variances of all n + 1 players into error; then their roots. */
+static void estimate_errors(const ln_kernel_regression *at, const ln_coalitions *coalitions,
+                            const int64_t *player, int64_t n, const double *values, double change,
+                            const double *phi, double *error)
+{
+    memset(error, 0, (size_t)(n + 1) * sizeof *error);
+    int64_t drawn = coalitions->pairs - coalitions->pairs_in_full;
+    for (int64_t first = coalitions->pairs_in_full, end; first < coalitions->pairs; first = end) {
+        end = end_of_stratum(coalitions, first);
+        double count = (double)(end - first), unseen = 0;
+        memset(at->sum, 0, (size_t)(n + 1) * sizeof *at->sum);
+        memset(at->squares, 0, (size_t)(n + 1) * sizeof *at->squares);
+        for (int64_t p = first; p < end; p++) {
+            int64_t size = list_members(coalitions, player, n, p, at->members);
+            double residual = contrast(values, p, change);
+            for (int64_t m = 0; m < size; m++)
+                residual -= 2 * phi[at->members[m]];
+            move(at, coalitions, player, n, p, coalitions->weight[p] * residual, at->moved);
+            unseen += coalitions->unseen[p] / count;
+            for (int64_t i = 0; i <= n; i++) {
+                at->sum[i] += at->moved[i];
+                at->squares[i] += at->moved[i] * at->moved[i];
+            }
+        }
+        /* A single pair says nothing of a spread: its own size stands for it. */
+        double scale = count > 1 ? count / (count - 1) : 1, mean = count > 1 ? 1 / count : 0;
+        for (int64_t i = 0; i <= n; i++) {
+            double spread = at->squares[i] - at->sum[i] * at->sum[i] * mean;
+            error[i] += spread > 0 || isnan(spread) ? unseen * scale * spread : 0;
+        }
+    }
+    /* Residuals are smaller than errors by what was fitted to them. */
+    double fitted = coalitions->pairs > n
+                        ? (double)coalitions->pairs / (double)(coalitions->pairs - n)
+                        : INFINITY;
+    for (int64_t i = 0; i <= n; i++)
+        error[i] = drawn > 0 ? sqrt(error[i] * fitted) : 0;
+}
+
+bool ln_kernel_regression_solve(const ln_kernel_regression *at, const ln_coalitions *coalitions,
+                                const int64_t *player, int64_t count, const double *values,
+                                double change, double *phi, double *error)
+{
+    int64_t n = count - 1;
+    accumulate(at, coalitions, player, n, values, change);
+    if (!factor(at->inverse, n))
+        return false;
+    memcpy(phi, at->right, (size_t)n * sizeof *phi);
+    solve(at->inverse, n, phi);
+    phi[n] = change;
+    for (int64_t i = 0; i < n; i++)
+        phi[n] -= phi[i];
+    if (coalitions->pairs > coalitions->pairs_in_full)
+        invert(at->inverse, n);
+    estimate_errors(at, coalitions, player, n, values, change, phi, error);
+    return true;
+}

@@ -1,0 +1,180 @@
+#include "explainers/common/orders.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/rng.h"
+
+#define BLOCK 1024 /* coalitions evaluated at once, but at least one walk's */
+
+/* A worker's scratch. */
+typedef struct buffers {
+    ln_game_buffers game;
+    uint64_t *masks; /* (block walks, coalitions of a walk, words) */
+    double *value;   /* (block walks, coalitions of a walk) */
+    int64_t *order;  /* (block walks, players) */
+    int64_t *player; /* (players) those that vary */
+    double *walk;    /* (players) contributions along one walk */
+    double *mean;    /* (players) so far */
+    double *spread;  /* (players) squared deviations from the mean so far (Welford) */
+} buffers;
+
+static int64_t coalitions_of(const ln_orders *shared, int64_t players)
+{
+    return (shared->antithetic ? 2 : 1) * (players - 1);
+}
+
+static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
+{
+    ln_carver carver = {.base = scratch};
+    const ln_orders *shared = job->shared;
+    int64_t players = job->width;
+    int64_t coalitions = shared->block * coalitions_of(shared, players);
+    buffers made = {.game = ln_game_carve(job, &carver)};
+    made.masks = ln_carve(&carver, coalitions * shared->game.words, sizeof *made.masks);
+    made.value = ln_carve(&carver, coalitions, sizeof *made.value);
+    made.order = ln_carve(&carver, shared->block * players, sizeof *made.order);
+    made.player = ln_carve(&carver, players, sizeof *made.player);
+    made.walk = ln_carve(&carver, players, sizeof *made.walk);
+    made.mean = ln_carve(&carver, players, sizeof *made.mean);
+    made.spread = ln_carve(&carver, players, sizeof *made.spread);
+    if (bytes)
+        *bytes = carver.used;
+    return made;
+}
+
+void ln_orders_release(ln_job *job)
+{
+    ln_orders *shared = job->shared;
+    ln_game_free(&shared->game);
+    ln_free(shared);
+}
+
+ln_status ln_orders_prepare(ln_job *job, bool antithetic, size_t *scratch_bytes, ln_error *err)
+{
+    ln_orders *shared = ln_calloc(1, sizeof *shared);
+    if (!shared)
+        return ln_fail_memory(err, sizeof *shared);
+    job->shared = shared;
+    shared->antithetic = antithetic;
+    int64_t coalitions = coalitions_of(shared, job->width);
+    shared->block = coalitions > 0 && coalitions < BLOCK ? BLOCK / coalitions : 1;
+    ln_status status = ln_game_make(job, BLOCK, &shared->game, err);
+    if (!status)
+        carve(job, NULL, scratch_bytes);
+    return status;
+}
+
+ln_status ln_orders_start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_error *err)
+{
+    ln_orders *shared = job->shared;
+    return ln_game_start(job, &shared->game, runner, evaluations, err);
+}
+
+/* The n - 1 coalitions on the way along an order, forwards or from its end. */
+static void list_coalitions(const int64_t *order, int64_t n, bool backwards, int64_t words,
+                            uint64_t *masks)
+{
+    for (int64_t k = 0; k + 1 < n; k++) {
+        int64_t player = order[backwards ? n - 1 - k : k];
+        uint64_t *mask = masks + k * words;
+        if (k > 0)
+            memcpy(mask, mask - words, (size_t)words * sizeof *mask);
+        else
+            memset(mask, 0, (size_t)words * sizeof *mask);
+        mask[player / 64] |= (uint64_t)1 << player % 64;
+    }
+}
+
+/* Adds what each player brings along an order, times `share`. */
+static void add_contributions(const int64_t *order, int64_t n, bool backwards, const double *value,
+                              double none, double all, double share, double *walk)
+{
+    double before = none;
+    for (int64_t k = 0; k < n; k++) {
+        double after = k + 1 < n ? value[k] : all;
+        walk[order[backwards ? n - 1 - k : k]] += share * (after - before);
+        before = after;
+    }
+}
+
+/* Takes one walk, the `count`th, into mean and spread. */
+static void take_walk(const ln_orders *shared, const buffers *at, const int64_t *order, int64_t n,
+                      const double *value, double none, double all, int64_t count)
+{
+    for (int64_t i = 0; i < n; i++)
+        at->walk[at->player[i]] = 0;
+    double share = shared->antithetic ? 0.5 : 1;
+    add_contributions(order, n, false, value, none, all, share, at->walk);
+    if (shared->antithetic)
+        add_contributions(order, n, true, value + n - 1, none, all, share, at->walk);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t player = at->player[i];
+        double off = at->walk[player] - at->mean[player];
+        at->mean[player] += off / (double)count;
+        at->spread[player] += off * (at->walk[player] - at->mean[player]);
+    }
+}
+
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
+                         int64_t n, int64_t walks, ln_error *err)
+{
+    const ln_orders *shared = job->shared;
+    const ln_request *request = job->request;
+    int64_t row = request->items[chunk->first + entry].row, words = shared->game.words;
+    int64_t coalitions = coalitions_of(shared, n);
+    double none = chunk->out->baseline_output[entry], all = chunk->out->output[entry];
+    ln_rng rng = ln_rng_make(request->seed, job->explainer->word.name, request->stream,
+                             (uint64_t)request->row_ids[row]);
+    memset(at->mean, 0, (size_t)job->width * sizeof *at->mean);
+    memset(at->spread, 0, (size_t)job->width * sizeof *at->spread);
+    for (int64_t done = 0; done < walks;) {
+        int64_t count = walks - done < shared->block ? walks - done : shared->block;
+        for (int64_t w = 0; w < count; w++) {
+            int64_t *order = at->order + w * n;
+            uint64_t *masks = at->masks + w * coalitions * words;
+            memcpy(order, at->player, (size_t)n * sizeof *order);
+            ln_rng_shuffle(&rng, order, (size_t)n);
+            list_coalitions(order, n, false, words, masks);
+            if (shared->antithetic)
+                list_coalitions(order, n, true, words, masks + (n - 1) * words);
+        }
+        ln_status status = ln_game_values(job, &shared->game, chunk, &at->game, entry, at->masks,
+                                          count * coalitions, at->value, err);
+        if (status)
+            return status;
+        for (int64_t w = 0; w < count; w++)
+            take_walk(shared, at, at->order + w * n, n, at->value + w * coalitions, none, all,
+                      done + w + 1);
+        done += count;
+    }
+    return LN_OK;
+}
+
+ln_status ln_orders_run(const ln_job *job, ln_job_chunk *chunk,
+                        int64_t (*walks)(const void *params, int64_t varying), ln_error *err)
+{
+    const ln_orders *shared = job->shared;
+    buffers at = carve(job, chunk->scratch, NULL);
+    for (int64_t entry = 0; entry < chunk->count; entry++) {
+        int64_t row = job->request->items[chunk->first + entry].row, n = 0;
+        for (int64_t g = 0; g < job->width; g++)
+            if (ln_game_varies(job, &shared->game, row, g))
+                at.player[n++] = g;
+        int64_t count = n > 1 ? walks(job->request->params, n) : 1;
+        ln_status status = ln_game_ends(job, &shared->game, chunk, &at.game, entry, err);
+        if (!status)
+            status = explain(job, chunk, &at, entry, n, count, err);
+        if (status)
+            return status;
+        for (int64_t i = 0; i < n; i++) {
+            int64_t place = entry * job->width + at.player[i];
+            double variance = at.spread[at.player[i]] / (double)(count - 1) / (double)count;
+            chunk->out->values[place] = (float)at.mean[at.player[i]];
+            chunk->out->errors[place] = n == 1 ? 0 : count > 1 ? (float)sqrt(variance) : NAN;
+        }
+    }
+    return LN_OK;
+}

@@ -1,0 +1,259 @@
+/* Kernel SHAP: Shapley values as the weighted least squares fit of an additive function to what
+ * coalitions are worth.
+ *
+ *   phi = the minimum of sum over S of pi(S) * (v(S) - v(none) - sum of phi over S)^2,
+ *         pi(S) = (M - 1) / (binomial(M, |S|) |S| (M - |S|)),  with sum(phi) = v(all) - v(none)
+ *
+ * v as common/game.h has it; which coalitions are evaluated says common/coalitions.h, the fit is
+ * common/kernel_regression.h. Features that never vary (the row and all references agree in all
+ * their inputs) are left out and get exactly 0. With all coalitions the fit is the Shapley values;
+ * with fewer it comes with standard errors. The sum is exact at any rate. x (N, width) -> a (N, M).
+ * Cost: samples times the background's rows forward passes a row. Draws are keyed by the row's number
+ * in the data set: an item does not depend on its neighbours. Sources: Lundberg and Lee 2017; paired
+ * sampling and elimination: Covert and Lee 2021; leverage: Musco and Witter 2025. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "explainers/common/game.h"
+#include "explainers/common/kernel_regression.h"
+
+#define ALL_SAMPLES (-1) /* samples = "all" */
+#define ALL_MOST 20      /* features for which all coalitions are evaluated */
+
+typedef struct kernel_shap_params {
+    int64_t samples;  /* coalitions a row; 0: 2 M + 2048 */
+    int sampling;     /* ln_sampling */
+    double tolerance; /* relative residual that verify lets pass */
+} kernel_shap_params;
+
+typedef struct kernel_shap {
+    ln_game game;
+    int64_t capacity; /* pairs of coalitions a row */
+} kernel_shap;
+
+/* A worker's scratch. */
+typedef struct buffers {
+    ln_game_buffers game;
+    ln_coalitions coalitions;
+    ln_kernel_regression regression;
+    int64_t *player; /* (M) the features that vary */
+    double *values;  /* (2 capacity) of the coalitions */
+    double *phi;     /* (M) */
+    double *error;   /* (M) */
+} buffers;
+
+static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
+{
+    ln_carver carver = {.base = scratch};
+    const kernel_shap *shared = job->shared;
+    int64_t players = job->width, words = shared->game.words, capacity = shared->capacity;
+    buffers made = {.game = ln_game_carve(job, &carver)};
+    ln_coalitions *chosen = &made.coalitions;
+    chosen->words = words;
+    chosen->capacity = capacity;
+    chosen->masks = ln_carve(&carver, 2 * capacity * words, sizeof *chosen->masks);
+    chosen->weight = ln_carve(&carver, capacity, sizeof *chosen->weight);
+    chosen->unseen = ln_carve(&carver, capacity, sizeof *chosen->unseen);
+    chosen->layer = ln_carve(&carver, capacity, sizeof *chosen->layer);
+    chosen->slots = ln_carve(&carver, ln_coalitions_slots(capacity), sizeof *chosen->slots);
+    chosen->chosen = ln_carve(&carver, players, sizeof *chosen->chosen);
+    ln_kernel_regression *fit = &made.regression;
+    fit->inverse = ln_carve(&carver, players * players, sizeof *fit->inverse);
+    fit->right = ln_carve(&carver, players, sizeof *fit->right);
+    fit->moved = ln_carve(&carver, players, sizeof *fit->moved);
+    fit->sum = ln_carve(&carver, players, sizeof *fit->sum);
+    fit->squares = ln_carve(&carver, players, sizeof *fit->squares);
+    fit->members = ln_carve(&carver, players, sizeof *fit->members);
+    made.player = ln_carve(&carver, players, sizeof *made.player);
+    made.values = ln_carve(&carver, 2 * capacity, sizeof *made.values);
+    made.phi = ln_carve(&carver, players, sizeof *made.phi);
+    made.error = ln_carve(&carver, players, sizeof *made.error);
+    if (bytes)
+        *bytes = carver.used;
+    return made;
+}
+
+static void release(ln_job *job)
+{
+    kernel_shap *shared = job->shared;
+    ln_game_free(&shared->game);
+    ln_free(shared);
+}
+
+static ln_status fail_samples(ln_error *err, int64_t samples, int64_t players)
+{
+    if (samples == ALL_SAMPLES)
+        ln_fail(err, LN_EINVALID,
+                "\"all\" are 2^M coalitions of M features, and here M is %" PRId64
+                ": expected at most %d; give a number, or put features together in groups",
+                players, ALL_MOST);
+    else
+        ln_fail(err, LN_EINVALID,
+                "%" PRId64 " coalitions cannot tell %" PRId64
+                " features apart: expected at least 2M = %" PRId64,
+                samples, players, 2 * players);
+    if (err)
+        snprintf(err->field, sizeof err->field, "samples");
+    return LN_EINVALID;
+}
+
+static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
+{
+    const kernel_shap_params *params = job->request->params;
+    int64_t players = job->width, samples = params->samples;
+    if (samples == ALL_SAMPLES ? players > ALL_MOST
+                               : samples > 0 && samples < 2 * players && players > 1 &&
+                                     samples / 2 < ln_coalitions_pairs(players, INT64_MAX))
+        return fail_samples(err, samples, players);
+    if (samples == 0)
+        samples = 2 * players + 2048;
+    kernel_shap *shared = ln_calloc(1, sizeof *shared);
+    if (!shared)
+        return ln_fail_memory(err, sizeof *shared);
+    job->shared = shared;
+    shared->capacity =
+        ln_coalitions_pairs(players, samples == ALL_SAMPLES ? INT64_MAX : samples / 2);
+    ln_status status = ln_game_make(job, 2 * shared->capacity, &shared->game, err);
+    if (!status)
+        carve(job, NULL, scratch_bytes);
+    return status;
+}
+
+static ln_status start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_error *err)
+{
+    kernel_shap *shared = job->shared;
+    return ln_game_start(job, &shared->game, runner, evaluations, err);
+}
+
+/* The features that vary, and coalitions of them. */
+static int64_t choose(const ln_job *job, int64_t row, buffers *at)
+{
+    const kernel_shap *shared = job->shared;
+    const ln_request *request = job->request;
+    const kernel_shap_params *params = request->params;
+    int64_t varying = 0;
+    for (int64_t g = 0; g < job->width; g++)
+        if (ln_game_varies(job, &shared->game, row, g))
+            at->player[varying++] = g;
+    at->coalitions.pairs = 0;
+    if (varying < 2)
+        return varying;
+    ln_rng rng =
+        ln_rng_make(request->seed, "kernel_shap", request->stream, (uint64_t)request->row_ids[row]);
+    at->coalitions.capacity = ln_coalitions_pairs(varying, shared->capacity);
+    ln_coalitions_choose(&at->coalitions, at->player, varying, (ln_sampling)params->sampling, &rng);
+    return varying;
+}
+
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
+                         ln_error *err)
+{
+    const kernel_shap *shared = job->shared;
+    int64_t row = job->request->items[chunk->first + entry].row, varying = choose(job, row, at);
+    ln_status status = ln_game_ends(job, &shared->game, chunk, &at->game, entry, err);
+    if (!status)
+        status = ln_game_values(job, &shared->game, chunk, &at->game, entry, at->coalitions.masks,
+                                2 * at->coalitions.pairs, at->values, err);
+    if (status)
+        return status;
+    double change = chunk->out->output[entry] - chunk->out->baseline_output[entry];
+    if (varying == 1) {
+        at->phi[0] = change;
+        at->error[0] = 0;
+    } else if (varying > 1 &&
+               !ln_kernel_regression_solve(&at->regression, &at->coalitions, at->player, varying,
+                                           at->values, change, at->phi, at->error)) {
+        ln_fail(err, LN_EINVALID,
+                "the coalitions drawn for row %" PRId64
+                " do not tell its features apart: raise samples",
+                row);
+        if (err)
+            snprintf(err->field, sizeof err->field, "samples");
+        return LN_EINVALID;
+    }
+    for (int64_t i = 0; i < varying; i++) {
+        chunk->out->values[entry * job->width + at->player[i]] = (float)at->phi[i];
+        chunk->out->errors[entry * job->width + at->player[i]] = (float)at->error[i];
+    }
+    return LN_OK;
+}
+
+static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+{
+    buffers at = carve(job, chunk->scratch, NULL);
+    ln_status status = LN_OK;
+    for (int64_t entry = 0; entry < chunk->count && !status; entry++)
+        status = explain(job, chunk, &at, entry, err);
+    return status;
+}
+
+static const ln_param params[] = {
+    {.name = "samples",
+     .type = LN_PARAM_INT,
+     .offset = offsetof(kernel_shap_params, samples),
+     .fallback = "nil",
+     .min = 2,
+     .max = 1e9,
+     .choices = "all",
+     .help = "coalitions a row, without none and all; default: 2M + 2048 for M features"},
+    {.name = "sampling",
+     .type = LN_PARAM_CHOICE,
+     .offset = offsetof(kernel_shap_params, sampling),
+     .fallback = "\"paired\"",
+     .choices = LN_SAMPLING_CHOICES,
+     .help = "how they are laid out over the sizes: as the kernel weighs them, or evenly"},
+    {.name = "groups",
+     .type = LN_PARAM_GROUPS,
+     .offset = LN_NO_OFFSET,
+     .fallback = "nil",
+     .help = "inputs that are one player; default: every input alone, a table's by column"},
+    {.name = "background",
+     .type = LN_PARAM_BACKGROUND,
+     .offset = LN_NO_OFFSET,
+     .fallback = "nil",
+     .help = "rows whose values replace the features left out, averaged over; in place of a "
+             "baseline"},
+    {.name = "baseline",
+     .type = LN_PARAM_BASELINE,
+     .offset = LN_NO_OFFSET,
+     .fallback = "nil",
+     .help = "what replaces them, in encoded space: one for all rows or one a row; default: 0 "
+             "where there is no background"},
+    {.name = "tolerance",
+     .type = LN_PARAM_REAL,
+     .offset = offsetof(kernel_shap_params, tolerance),
+     .fallback = "1e-4",
+     .min = 0,
+     .max = HUGE_VAL,
+     .help = "relative residual that verify lets pass"},
+    LN_PARAM_END,
+};
+
+const ln_explainer ln_explainer_kernel_shap = {
+    .word =
+        {
+            .name = "kernel_shap",
+            .summary = "weighted least squares fit of Shapley values to sampled coalitions",
+            .formula = "phi = argmin sum over S of (M - 1) / (binomial(M, |S|) |S| (M - |S|)) * "
+                       "(v(S) - v(none) - sum of phi over S)^2, sum of phi = v(all) - v(none)",
+            .source =
+                "Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, "
+                "arXiv:1705.07874; Covert and Lee 2021, arXiv:2012.01536; Musco and Witter "
+                "2025, arXiv:2410.01917",
+            .params = params,
+            .params_size = sizeof(kernel_shap_params),
+        },
+    .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE | LN_RANDOM |
+             LN_HAS_ERRORS,
+    .version = 1,
+    .tolerance = 1e-4,
+    .cost = "samples forward passes a row (times the rows of the background)",
+    .prepare = prepare,
+    .start = start,
+    .release = release,
+    .run = run,
+};

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Writes tests/reference/explainers/*.shapley*.npy: what tests/engine/test_explainers_shapley.c compares with.
+
+    python3 tests/reference/shapley_reference.py        needs torch, captum, shap, numpy
+
+The networks, rows and baselines are those of explainers_reference.py, read from its files. Captum goes
+through all orders of the features; shap's Exact explainer averages over a background. For M = 12 to 16
+inputs kernel-M.network is a network (M -> 9 tanh -> 1) with a row and a baseline, kernel-M.exact its Shapley
+values, and kernel-M.shap the mean squared errors of shap's KernelExplainer at 2M + 2048 evaluations, one a
+seed.
+"""
+import os
+from math import factorial
+
+import numpy as np
+import shap
+import torch
+from captum.attr import ShapleyValues
+
+from explainers_reference import ACTIVATIONS, FOLDER, GROUPS, ROWS, SIZES, save
+
+
+def load(name, part):
+    return np.load(os.path.join(FOLDER, "%s.%s.npy" % (name, part)))
+
+
+def network(name):
+    flat, layers, at = load(name, "weights"), [], 0
+    sizes = SIZES[name]
+    for i, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:])):
+        dense = torch.nn.Linear(inputs, outputs).double()
+        with torch.no_grad():
+            dense.weight.copy_(torch.from_numpy(flat[at:at + inputs * outputs]).view(outputs, inputs))
+            at += inputs * outputs
+            dense.bias.copy_(torch.from_numpy(flat[at:at + outputs]))
+            at += outputs
+        layers.append(dense)
+        if i < len(sizes) - 2:
+            layers.append(ACTIVATIONS[name][i]())
+    return torch.nn.Sequential(*layers).eval()
+
+
+def all_orders(net, x, baseline, target, groups=None):
+    """Captum's ShapleyValues takes every order once."""
+    explainer = ShapleyValues(net)
+    mask = None if groups is None else torch.tensor([groups])
+    return explainer.attribute(x, baseline, target=target, feature_mask=mask).numpy()
+
+
+def over_background(net, x, background, target):
+    def predict(rows):
+        with torch.no_grad():
+            return net(torch.from_numpy(np.asarray(rows, dtype=np.float64))).numpy()
+
+    masker = shap.maskers.Independent(background, max_samples=len(background))
+    values = shap.explainers.Exact(predict, masker)(x).values
+    return np.stack([values[i, :, t] for i, t in enumerate(target)])
+
+
+def exact(f, x, base):
+    """By the definition, from the values of all coalitions."""
+    n = len(x)
+    masks = (np.arange(2 ** n)[:, None] >> np.arange(n)) & 1
+    value = f(np.where(masks == 1, x, base))
+    size = masks.sum(1)
+    weight = np.array([factorial(s) * factorial(n - s - 1) / factorial(n) for s in range(n)])
+    without = [np.flatnonzero(masks[:, i] == 0) for i in range(n)]
+    return np.array([(weight[size[s]] * (value[s + 2 ** i] - value[s])).sum()
+                     for i, s in enumerate(without)])
+
+
+def kernel_errors(n, seeds=40):
+    rng = np.random.default_rng(100 + n)
+    hidden, out = rng.normal(0, 1 / np.sqrt(n), (9, n)), rng.normal(0, 1, 9)
+    bias, last = rng.normal(0, 0.3, 9), rng.normal(0, 0.3, 1)
+    x, base = rng.normal(0, 1.5, n), rng.normal(0, 0.5, n)
+    parts = [p.astype(np.float32) for p in (hidden.ravel(), bias, out, last, x, base)]
+    save("kernel-%d.network" % n, np.concatenate(parts), np.float32)
+    hidden, bias, out, last, x, base = [p.astype(np.float64) for p in parts]
+    hidden = hidden.reshape(9, n)
+
+    def f(rows):
+        return np.tanh(rows @ hidden.T + bias) @ out + last
+
+    wanted, errors = exact(f, x, base), []
+    save("kernel-%d.exact" % n, wanted)
+    explainer = shap.KernelExplainer(f, base[None])
+    for seed in range(seeds):
+        np.random.seed(seed)
+        got = explainer.shap_values(x[None], nsamples=2 * n + 2048, l1_reg=0, silent=True)
+        errors.append(((np.ravel(got) - wanted) ** 2).mean())
+    save("kernel-%d.shap" % n, errors)
+
+
+def main():
+    for n in range(12, 17):
+        kernel_errors(n)
+    for name in SIZES:
+        net = network(name)
+        x = torch.from_numpy(load(name, "x")).double()
+        rows = torch.from_numpy(load(name, "baselines")).double()
+        target = [i % SIZES[name][-1] for i in range(ROWS)]
+        save(name + ".shapley", all_orders(net, x, rows[:1].clone(), target))
+        save(name + ".shapley-rows", all_orders(net, x, rows, target))
+        save(name + ".shapley-groups", all_orders(net, x, rows[:1].clone(), target, GROUPS[name]))
+        save(name + ".shapley-background", over_background(net, x.numpy(), rows.numpy(), target))
+    print("shap", shap.__version__, "torch", torch.__version__)
+
+
+if __name__ == "__main__":
+    main()
