@@ -294,10 +294,14 @@ static void killed_writers_keep_what_they_counted(void **state)
             _exit(1);
         }
         close(report[1]);
-        usleep((unsigned)(2000 + ln_rng_below(&rng, 60000)));
+        /* Some way into its work, which no clock knows; then in the midst of a piece. */
+        const int64_t enough = (int64_t)ln_rng_below(&rng, 200);
+        int64_t written = 0, last = 0;
+        while (last < enough && read(report[0], &written, sizeof written) == sizeof written)
+            last = written;
+        usleep((unsigned)ln_rng_below(&rng, 5000));
         kill(pid, SIGKILL);
         wait_for(pid);
-        int64_t written = 0, last = 0;
         while (read(report[0], &written, sizeof written) == sizeof written)
             last = written;
         close(report[0]);
