@@ -5,6 +5,7 @@
 # tests/spec/cases/NAME.spec:
 #
 #     # what is promised
+#     % script -qec true /dev/null          what the machine must be able to do; else the case is skipped
 #     $ lunette check script.lua            commands, run in order by sh in an empty folder
 #     --- file script.lua                   a file of that folder (also below folders: sub/x.lua)
 #     return ...
@@ -51,6 +52,7 @@ split() { # TO CASE
         }
         out != "" { print > out; next }
         /^\$ / { print substr($0, 3) > (to "/commands") }
+        /^% / { print substr($0, 3) > (to "/needs") }
     ' "$2"
 }
 
@@ -78,6 +80,12 @@ run_case() { # CASE
     name=$(basename "$1" .spec)
     case_folder=$work/$name
     split "$case_folder" "$1"
+    if [ -e "$case_folder/needs" ] &&
+        ! (cd "$case_folder/folder" && sh "$case_folder/needs") >/dev/null 2>&1 </dev/null; then
+        echo "skipped $name: this machine cannot '$(cat "$case_folder/needs")'"
+        rm -rf "$case_folder"
+        return
+    fi
     (cd "$case_folder/folder" && sh "$case_folder/commands") \
         >"$case_folder/got.stdout" 2>"$case_folder/got.stderr" </dev/null
     status=$?
