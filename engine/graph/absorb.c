@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "graph/simplify_internal.h"
 #include "layers/attributes.h"
+#include "layers/normalisation.h"
 
 static bool begins(const ln_node *node, const char *word)
 {
@@ -138,8 +139,8 @@ static void scale_of(const ln_graph *graph, const ln_node *norm, int64_t channel
     const ln_tensor *weight = constant_at(graph, norm, 1), *bias = constant_at(graph, norm, 2);
     const ln_tensor *mean = constant_at(graph, norm, 3), *variance = constant_at(graph, norm, 4);
     for (int64_t c = 0; c < channels; c++) {
-        factor[c] =
-            (weight ? (double)ln_f32(weight)[c] : 1) / sqrt((double)ln_f32(variance)[c] + own->eps);
+        factor[c] = (weight ? (double)ln_f32(weight)[c] : 1) /
+                    sqrt((double)ln_f32(variance)[c] + ln_norm_eps(own->eps));
         offset[c] = (bias ? (double)ln_f32(bias)[c] : 0) - factor[c] * (double)ln_f32(mean)[c];
     }
 }

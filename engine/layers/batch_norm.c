@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "layers/normalisation.h"
 #include "layers/weight.h"
 #include "layers/window.h"
 
@@ -138,7 +139,8 @@ static ln_status batch_norm_prepare(ln_step *step, const void *const *constant, 
     for (int64_t c = 0; c < own->channels && !own->live; c++)
         scale_of(ln_weight_given(step->node, WEIGHT) ? constant[WEIGHT] : NULL,
                  ln_weight_given(step->node, BIAS) ? constant[BIAS] : NULL, constant[MEAN],
-                 constant[VARIANCE], c, attributes->eps, &own->factor[c], &own->offset[c]);
+                 constant[VARIANCE], c, ln_norm_eps(attributes->eps), &own->factor[c],
+                 &own->offset[c]);
     return LN_OK;
 }
 
@@ -161,10 +163,11 @@ static void row_scale(const ln_pass *pass, int64_t row, int64_t c, double *facto
     *factor = own->factor[c];
     *offset = own->offset[c];
     if (own->live)
-        scale_of(
-            operand_of(pass, WEIGHT, row, own->channels),
-            operand_of(pass, BIAS, row, own->channels), operand_of(pass, MEAN, row, own->channels),
-            operand_of(pass, VARIANCE, row, own->channels), c, attributes->eps, factor, offset);
+        scale_of(operand_of(pass, WEIGHT, row, own->channels),
+                 operand_of(pass, BIAS, row, own->channels),
+                 operand_of(pass, MEAN, row, own->channels),
+                 operand_of(pass, VARIANCE, row, own->channels), c, ln_norm_eps(attributes->eps),
+                 factor, offset);
 }
 
 /* The gradients of a row's own weights and statistics: those that are wanted are written. */
@@ -183,7 +186,7 @@ static void live_gradients(const ln_pass *pass)
             const double mean = (double)operand_of(pass, MEAN, r, channels)[c];
             const double variance = (double)operand_of(pass, VARIANCE, r, channels)[c];
             const float *weight = operand_of(pass, WEIGHT, r, channels);
-            const double scale = 1 / sqrt(variance + attributes->eps);
+            const double scale = 1 / sqrt(variance + ln_norm_eps(attributes->eps));
             const double factor = scale * (weight ? (double)weight[c] : 1);
             double sum = 0, product = 0;
             for (int64_t i = 0; i < images; i++) {

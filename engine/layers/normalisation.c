@@ -51,7 +51,7 @@ static ln_status layer_layout(const ln_layer_norm_attributes *own, const ln_shap
     for (int i = 1; i < in->rank - axes; i++)
         out->groups *= in->dims[i];
     out->size = out->count;
-    out->eps = own->eps > 0 ? own->eps : (double)FLT_EPSILON;
+    out->eps = own->eps > 0 ? ln_norm_eps(own->eps) : (double)FLT_EPSILON;
     return LN_OK;
 }
 
@@ -88,12 +88,12 @@ ln_status ln_norm_layout_of(const struct ln_node *node, const ln_shape *in, ln_n
         return layer_layout(node->attributes, in, out, err);
     if (named(node, "group")) {
         const ln_group_norm_attributes *own = node->attributes;
-        out->eps = own->eps;
+        out->eps = ln_norm_eps(own->eps);
         return channel_layout(own->num_groups, own->outer, own->by_group, in, out, err);
     }
     const ln_channel_norm_attributes *own = node->attributes;
     ln_status status = ln_window_check_input(in, ln_window_axes(node->layer), (int)own->outer, err);
-    out->eps = own->eps;
+    out->eps = ln_norm_eps(own->eps);
     return status ? status : channel_layout(0, own->outer, false, in, out, err);
 }
 

@@ -25,4 +25,11 @@ ln_status ln_norm_forward(const ln_pass *pass, ln_error *err);
 ln_status ln_norm_backward(const ln_pass *pass, ln_error *err);
 ln_status ln_norm_parameters(const ln_pass *pass, ln_error *err);
 
+/* eps as it is computed with: rounded to float32, as ONNX files hold it, so that a network and its file
+ * have the same bits. */
+static inline double ln_norm_eps(double eps)
+{
+    return (double)(float)eps;
+}
+
 #endif
