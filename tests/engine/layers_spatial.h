@@ -97,21 +97,23 @@ static inline void convolution_image(const layer_case *layer, bool transposed, c
     for (int64_t o = 0; o < outputs; o++)
         for (int64_t p = 0; p < out; p++)
             y[o * out + p] = bias ? bias[o] : 0;
-    for (int64_t o = 0; o < outputs; o++)
-        for (int64_t c = 0; c < channels; c++) {
-            if (o / (outputs / groups) != c / (channels / groups))
+    const int64_t share = channels / groups;
+    for (int64_t k = 0; k < taps; k++)
+        for (int64_t place = 0; place < (transposed ? in : out); place++) {
+            const int64_t other = transposed ? reached(&w, w.out, place, w.in, k)
+                                             : reached(&w, w.in, place, w.out, k);
+            if (other < 0)
                 continue;
-            const int64_t at = transposed ? c * second + o % second : o * second + c % second;
-            for (int64_t k = 0; k < taps; k++)
-                for (int64_t place = 0; place < (transposed ? in : out); place++) {
-                    const int64_t other = transposed ? reached(&w, w.out, place, w.in, k)
-                                                     : reached(&w, w.in, place, w.out, k);
-                    if (other < 0)
-                        continue;
-                    const int64_t from = transposed ? place : other;
-                    const int64_t to = transposed ? other : place;
+            const int64_t from = transposed ? place : other;
+            const int64_t to = transposed ? other : place;
+            for (int64_t o = 0; o < outputs; o++) {
+                const int64_t group = o / (outputs / groups);
+                for (int64_t c = group * share; c < (group + 1) * share; c++) {
+                    const int64_t at =
+                        transposed ? c * second + o % second : o * second + c % second;
                     y[o * out + to] += weight[at * taps + k] * x[c * in + from];
                 }
+            }
         }
 }
 
