@@ -272,32 +272,85 @@ static inline bool has_tap(const pool_prepared *pool, int64_t o, int64_t number)
 
 /* ---------------------------------------------------------------- max */
 
-typedef struct max_line {
-    const float *x; /* the plane */
-    float *best;    /* a place: greatest so far */
-    int32_t *at;    /* a place: where it stands in the plane, -1: nowhere yet */
-} max_line;
+/* Elements of a window along the last two axes. */
+typedef struct max_window {
+    int32_t rows, columns;
+    int64_t down, across; /* from one element to the next */
+} max_window;
 
-static void max_tap(const pool_prepared *pool, int64_t row, int64_t number, void *context)
+/* The same by the definition, for windows that may hold a NaN. */
+static int32_t max_with_nan(const float *x, int64_t first, max_window window, float *best)
 {
-    const max_line *line = context;
-    for (int64_t o = 0; o < pool->out[2]; o++) {
-        if (!has_tap(pool, o, number))
-            continue;
-        const int64_t at = row + tap_at(pool, o, number);
-        const float x = line->x[at];
-        const bool wins = line->at[o] < 0 || x > line->best[o] || isnan(x);
-        line->best[o] = wins ? x : line->best[o];
-        line->at[o] = wins ? (int32_t)at : line->at[o];
-    }
+    int64_t place = first;
+    for (int32_t i = 0; i < window.rows; i++)
+        for (int32_t j = 0; j < window.columns; j++) {
+            const int64_t here = first + i * window.down + j * window.across;
+            place = x[here] > x[place] || isnan(x[here]) ? here : place;
+        }
+    *best = x[place];
+    return (int32_t)place;
 }
 
+/* The greatest element of the window whose first is x[first], and its place. Without a branch that
+ * depends on the numbers: the value, then the first place that has it. Inlined, so that windows of
+ * constant size unroll. A sum that is a NaN tells of one, or of infinities. */
+static inline int32_t max_of(const float *x, int64_t first, const max_window window, bool place,
+                             float *best)
+{
+    float greatest = x[first], sum = 0;
+    for (int32_t i = 0; i < window.rows; i++)
+        for (int32_t j = 0; j < window.columns; j++) {
+            const float here = x[first + i * window.down + j * window.across];
+            greatest = here > greatest ? here : greatest;
+            sum += here;
+        }
+    if (isnan(sum))
+        return max_with_nan(x, first, window, best);
+    *best = greatest;
+    int64_t at = first;
+    for (int32_t i = window.rows - 1; i >= 0 && place; i--)
+        for (int32_t j = window.columns - 1; j >= 0; j--) {
+            const int64_t here = first + i * window.down + j * window.across;
+            at = x[here] >= greatest ? here : at;
+        }
+    return (int32_t)at;
+}
+
+/* Window `o` of a line in the depth of the plane where it starts at `corner`. */
+static inline int32_t max_at(const pool_prepared *pool, const float *x, int64_t corner, int64_t o,
+                             int32_t rows, bool place, float *best)
+{
+    const pool_span *span = &pool->spans[2][o];
+    const int64_t first = corner + span->first, down = pool->dilation[1] * pool->in[2];
+    if (rows == 2 && span->count == 2)
+        return max_of(x, first, (max_window){2, 2, down, pool->dilation[2]}, place, best);
+    if (rows == 3 && span->count == 3)
+        return max_of(x, first, (max_window){3, 3, down, pool->dilation[2]}, place, best);
+    return max_of(x, first, (max_window){rows, span->count, down, pool->dilation[2]}, place, best);
+}
+
+/* The greatest of each window of a line and, unless `at` is NULL, its place in the plane. */
 static void find_max(const pool_line *line, const float *x, float *best, int32_t *at)
 {
-    max_line found = {x, best, at};
-    for (int64_t o = 0; o < line->pool->out[2]; o++)
-        at[o] = -1;
-    each_tap(line, max_tap, &found);
+    const pool_prepared *pool = line->pool;
+    const pool_span *z = &pool->spans[0][line->z], *y = &pool->spans[1][line->y];
+    const int64_t deeper = pool->dilation[0] * pool->in[1] * pool->in[2];
+    const int64_t corner = (z->first * pool->in[1] + y->first) * pool->in[2];
+    for (int64_t o = 0; o < pool->out[2]; o++) {
+        const int32_t place = max_at(pool, x, corner, o, y->count, at != NULL, &best[o]);
+        if (at)
+            at[o] = place;
+        for (int32_t depth = 1; depth < z->count; depth++) {
+            float rival;
+            const int32_t its =
+                max_at(pool, x, corner + depth * deeper, o, y->count, at != NULL, &rival);
+            if (!(rival > best[o] || isnan(rival)))
+                continue;
+            best[o] = rival;
+            if (at)
+                at[o] = its;
+        }
+    }
 }
 
 /* ---------------------------------------------------------------- avg and lp */
@@ -399,7 +452,7 @@ static void forward_line(const pool_line *line, const float *x, float *y, int64_
     double *sum = scratch;
     int32_t *at = places_in(pool, scratch);
     if (pool->kind == POOL_MAX) {
-        find_max(line, x, y, at);
+        find_max(line, x, y, index ? at : NULL);
         for (int64_t o = 0; o < pool->out[2] && index; o++)
             index[o] = place_of(pool, at[o]);
         return;
