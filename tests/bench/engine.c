@@ -1,0 +1,157 @@
+/* What tests/bench/engine.py times: a model's forward pass, and forward with the gradient of its inputs,
+ * over a batch of rows that is cut into chunks and spread over threads as explainers do it. One process
+ * holds the model, so that neither start nor planning counts.
+ *
+ *     engine MODEL.onnx ROWS.npy THREADS
+ *
+ * then one order a line on standard input, each answered by a line:
+ *
+ *     forward COUNT | gradient COUNT    passes over the batch: wall and processor seconds of the fastest
+ *     save KIND FILE.npy                what the last such pass found
+ *     memory                            peak and present resident KiB */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "model/model.h"
+#include "onnx/onnx.h"
+#include "tensor/npy.h"
+
+enum { FORWARD, GRADIENT, KINDS };
+
+/* One batch through one kind of pass. */
+typedef struct bench {
+    ln_model *model;
+    ln_pool *pool;
+    int threads;
+    ln_tensor *x, *out[KINDS];
+    ln_target *targets;
+    ln_function *functions[KINDS];
+    ln_runner **runners[KINDS]; /* one a thread */
+    int kind;                   /* of the present passes */
+    int64_t rows, chunk, outputs;
+} bench;
+
+static void stop_on(ln_status status, const ln_error *err)
+{
+    if (status) {
+        fprintf(stderr, "engine: %s\n", err->message);
+        exit(1);
+    }
+}
+
+static ln_status run_chunk(void *context, int64_t chunk, int worker, ln_error *err)
+{
+    bench *b = context;
+    const int64_t first = chunk * b->chunk, left = b->rows - first;
+    const int64_t count = left < b->chunk ? left : b->chunk, width = b->model->width;
+    ln_runner *runner = b->runners[b->kind][worker];
+    const float *x = ln_f32(b->x) + first * width;
+    if (b->kind == FORWARD)
+        return ln_runner_forward(runner, x, count, ln_f32(b->out[FORWARD]) + first * b->outputs,
+                                 err);
+    return ln_runner_gradient(runner, x, b->targets, count, NULL,
+                              ln_f32(b->out[GRADIENT]) + first * width, err);
+}
+
+static void prepare(bench *b, const char *model, const char *rows, int threads)
+{
+    ln_error err = {0};
+    ln_graph *graph;
+    stop_on(ln_onnx_read(model, NULL, &graph, NULL, &err), &err);
+    stop_on(ln_model_new("onnx", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &b->model, &err), &err);
+    stop_on(ln_npy_read(rows, &b->x, NULL, &err), &err);
+    stop_on(ln_pool_new(threads, &b->pool, &err), &err);
+    b->threads = threads;
+    b->rows = b->x->shape.dims[0];
+    b->outputs = b->model->output_count;
+    b->targets = ln_calloc((size_t)b->rows, sizeof *b->targets);
+    for (int64_t r = 0; r < b->rows; r++)
+        b->targets[r].scale = 1;
+    const int64_t most = ln_model_chunk_rows(b->model), chunks = (b->rows + most - 1) / most;
+    b->chunk = (b->rows + chunks - 1) / chunks;
+    ln_graph_release(graph);
+}
+
+/* The function of a kind of pass, its runners and its results, when it is first asked for. */
+static void begin(bench *b, int kind)
+{
+    ln_error err = {0};
+    b->kind = kind;
+    if (b->functions[kind])
+        return;
+    const ln_function_options options = {.rows = b->chunk, .gradient = kind == GRADIENT};
+    const ln_shape shape = {2, {b->rows, kind == FORWARD ? b->outputs : b->model->width}};
+    stop_on(ln_function_new(b->model, &options, &b->functions[kind], &err), &err);
+    stop_on(ln_tensor_new(LN_F32, &shape, &b->out[kind], &err), &err);
+    b->runners[kind] = ln_calloc((size_t)b->threads, sizeof *b->runners[kind]);
+    for (int i = 0; i < b->threads; i++)
+        stop_on(ln_runner_new(b->functions[kind], &b->runners[kind][i], &err), &err);
+}
+
+static double seconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void time_passes(bench *b, int kind, long count)
+{
+    ln_error err = {0};
+    double wall = 1e30, processor = 1e30;
+    begin(b, kind);
+    for (long i = 0; i < count; i++) {
+        const double start = seconds(CLOCK_MONOTONIC), used = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        stop_on(ln_parallel(b->pool, (b->rows + b->chunk - 1) / b->chunk, run_chunk, b, NULL, NULL,
+                            &err),
+                &err);
+        const double took = seconds(CLOCK_MONOTONIC) - start;
+        const double cost = seconds(CLOCK_PROCESS_CPUTIME_ID) - used;
+        wall = took < wall ? took : wall;
+        processor = cost < processor ? cost : processor;
+    }
+    printf("%.9f %.9f\n", wall, processor);
+}
+
+static void say_memory(void)
+{
+    char line[256];
+    long peak = 0, now = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        sscanf(line, "VmHWM: %ld", &peak);
+        sscanf(line, "VmRSS: %ld", &now);
+    }
+    if (file)
+        fclose(file);
+    printf("%ld %ld\n", peak, now);
+}
+
+int main(int count, char **arguments)
+{
+    bench b = {0};
+    char order[64], name[4096], kind[64];
+    ln_error err = {0};
+    long passes;
+    if (count != 4) {
+        fprintf(stderr, "usage: engine MODEL.onnx ROWS.npy THREADS\n");
+        return 2;
+    }
+    prepare(&b, arguments[1], arguments[2], atoi(arguments[3]));
+    while (scanf("%63s", order) == 1) {
+        if (strcmp(order, "memory") == 0)
+            say_memory();
+        else if (strcmp(order, "save") == 0 && scanf("%63s %4095s", kind, name) == 2) {
+            stop_on(ln_npy_write(name, b.out[strcmp(kind, "gradient") == 0], &err), &err);
+            printf("saved\n");
+        } else if (scanf("%ld", &passes) == 1)
+            time_passes(&b, strcmp(order, "gradient") == 0 ? GRADIENT : FORWARD, passes);
+        fflush(stdout);
+    }
+    return 0;
+}
