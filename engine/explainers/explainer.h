@@ -71,6 +71,11 @@ typedef struct ln_job {
     const ln_request *request;            /* borrowed */
     ln_composite *composite;              /* the explainer's, or NULL */
     ln_function *function;                /* made by the job as `needs` and `composite` say */
+    bool
+        looks; /* function looks at the request's layer: with LN_TAKES_LAYER, unless prepare clears it */
+    int beside_count;                    /* functions beside that one (ln_job_beside) */
+    ln_function_options *beside_options; /* what they are to be */
+    ln_function **beside;                /* made by the job after prepare */
     int64_t width;  /* values an item; of LN_AT_LAYER the layer's, unless prepare changes it */
     ln_shape shape; /* LN_AT_LAYER: of an item's values, `width` in all */
     bool
@@ -93,6 +98,7 @@ static inline const float *ln_job_baseline(const ln_job *job, int64_t row)
 typedef struct ln_job_chunk {
     int64_t first, count; /* items */
     ln_runner *runner;    /* this worker's */
+    ln_runner **beside;   /* this worker's of job->beside */
     void *scratch;        /* this worker's, job scratch_bytes, 64-aligned */
     ln_explanation *out;  /* arrays already moved to `first`: entry 0 is item `first` */
     int64_t evaluations;  /* to be added to by run */
@@ -124,6 +130,9 @@ const ln_explainer *ln_explainer_find(const char *word);
  * layer and operator where the method is not defined for the model. */
 ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, ln_pool *pool,
                      ln_job **out, ln_error *err);
+/* For prepare: the job's run needs so many functions of the model beside job->function. Their options,
+ * zeroed, go to *out to be filled; link and, where they are 0, rows are job->function's. */
+ln_status ln_job_beside(ln_job *job, int count, ln_function_options **out, ln_error *err);
 /* Items [first, first + count). Caller frees the result with ln_explanation_free. */
 ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out, ln_error *err);
 void ln_job_free(ln_job *job);

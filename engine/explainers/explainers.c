@@ -15,6 +15,10 @@
     X(feature_ablation)                                                                            \
     X(occlusion)                                                                                   \
     X(grad_cam)                                                                                    \
+    X(grad_cam_pp)                                                                                 \
+    X(layer_cam)                                                                                   \
+    X(score_cam)                                                                                   \
+    X(guided_grad_cam)                                                                             \
     X(layer_activation)                                                                            \
     X(layer_gradient_x_activation)                                                                 \
     X(internal_influence)                                                                          \

@@ -14,6 +14,7 @@
 
 typedef struct job_worker {
     ln_runner *runner;   /* its execution of the function */
+    ln_runner **beside;  /* and of those beside it */
     void *scratch;       /* the explainer's scratch bytes */
     int64_t evaluations; /* counted by this worker in the present ln_job_run */
 } job_worker;
@@ -149,7 +150,13 @@ static ln_status make_workers(job_state *state, size_t scratch_bytes, ln_error *
         return ln_fail_memory(err, (size_t)state->worker_count * sizeof *state->workers);
     for (int i = 0; i < state->worker_count; i++) {
         job_worker *worker = &state->workers[i];
+        const int count = state->job.beside_count;
         ln_status status = ln_runner_new(state->job.function, &worker->runner, err);
+        worker->beside = ln_calloc((size_t)count + 1, sizeof *worker->beside);
+        if (!status && !worker->beside)
+            return ln_fail_memory(err, (size_t)count * sizeof *worker->beside);
+        for (int k = 0; k < count && !status; k++)
+            status = ln_runner_new(state->job.beside[k], &worker->beside[k], err);
         if (status)
             return status;
         worker->scratch = ln_alloc_aligned(scratch_bytes > 0 ? scratch_bytes : 64);
@@ -157,6 +164,41 @@ static ln_status make_workers(job_state *state, size_t scratch_bytes, ln_error *
             return ln_fail_memory(err, scratch_bytes);
     }
     return LN_OK;
+}
+
+ln_status ln_job_beside(ln_job *job, int count, ln_function_options **out, ln_error *err)
+{
+    const size_t entries = (size_t)count + 1;
+    job->beside_options = ln_calloc(entries, sizeof *job->beside_options);
+    job->beside = ln_calloc(entries, sizeof *job->beside);
+    if (!job->beside_options || !job->beside)
+        return ln_fail_memory(err, entries * sizeof *job->beside_options);
+    job->beside_count = count;
+    *out = job->beside_options;
+    return LN_OK;
+}
+
+/* The functions that the explainer asks for, by the job's rules job->function alone. */
+static ln_status make_functions(ln_job *job, ln_error *err)
+{
+    const ln_explainer *explainer = job->explainer;
+    const ln_request *request = job->request;
+    const ln_function_options options = {
+        .link = request->link,
+        .rows = job->rows_per_pass,
+        .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
+        .layer = job->looks ? &request->layer : NULL,
+        .composite = job->composite,
+    };
+    ln_status status = ln_function_new(request->model, &options, &job->function, err);
+    for (int k = 0; k < job->beside_count && !status; k++) {
+        ln_function_options own = job->beside_options[k];
+        own.link = request->link;
+        if (own.rows == 0)
+            own.rows = job->rows_per_pass;
+        status = ln_function_new(request->model, &own, &job->beside[k], err);
+    }
+    return status;
 }
 
 /* All that ln_job_new does once the state is there to be freed as a whole. */
@@ -186,17 +228,10 @@ static ln_status set_up(job_state *state, ln_error *err)
     if (status)
         return status;
 
-    ln_function_options options = {
-        .link = request->link,
-        .rows = job->rows_per_pass,
-        .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
-        .layer = explainer->flags & LN_TAKES_LAYER ? &request->layer : NULL,
-    };
     if (explainer->composite)
         status = explainer->composite(request->params, &job->composite, err);
-    options.composite = job->composite;
     if (!status)
-        status = ln_function_new(request->model, &options, &job->function, err);
+        status = make_functions(job, err);
     if (!status)
         status = make_workers(state, scratch_bytes, err);
     if (!status && explainer->start)
@@ -226,6 +261,7 @@ ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, l
         .width = grouped ? request->group_count : request->model->width,
         .items_per_chunk = 1,
         .rows_per_pass = 1,
+        .looks = (explainer->flags & LN_TAKES_LAYER) != 0,
     };
     if (explainer->flags & LN_AT_LAYER) {
         state->job.shape = layer_shape(request);
@@ -247,10 +283,17 @@ void ln_job_free(ln_job *job)
     job_state *state = (job_state *)job;
     for (int i = 0; state->workers && i < state->worker_count; i++) {
         ln_runner_free(state->workers[i].runner);
+        for (int k = 0; state->workers[i].beside && k < job->beside_count; k++)
+            ln_runner_free(state->workers[i].beside[k]);
+        ln_free(state->workers[i].beside);
         ln_free_aligned(state->workers[i].scratch);
     }
     ln_free(state->workers);
     ln_function_free(job->function);
+    for (int k = 0; job->beside && k < job->beside_count; k++)
+        ln_function_free(job->beside[k]);
+    ln_free(job->beside);
+    ln_free(job->beside_options);
     ln_free(job->composite);
     if (job->shared && job->explainer->release)
         job->explainer->release(job);
@@ -283,6 +326,7 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
         .first = piece->first + at,
         .count = count,
         .runner = worker->runner,
+        .beside = worker->beside,
         .scratch = worker->scratch,
         .out = &part,
     };

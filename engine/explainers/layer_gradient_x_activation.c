@@ -11,7 +11,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const float *h;
     float *values = chunk->out->values;
-    ln_status status = ln_layer_gradient(job, chunk, &h, values, err);
+    ln_status status = ln_layer_gradient(job, chunk, chunk->runner, &h, values, err);
     const int64_t numbers = chunk->count * job->width;
     for (int64_t i = 0; i < numbers && !status; i++)
         values[i] *= h[i];

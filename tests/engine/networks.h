@@ -177,7 +177,7 @@ static inline const char *required_by(const ln_explainer *explainer)
 /* Explainers of layers with places, which the networks of rows of numbers do not have. */
 static inline bool needs_places(const ln_explainer *explainer)
 {
-    return strcmp(explainer->word.name, "grad_cam") == 0;
+    return strstr(explainer->word.name, "_cam") != NULL;
 }
 
 /* Rows that have no numbers in a data set are their own. */

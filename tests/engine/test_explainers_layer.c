@@ -58,6 +58,13 @@ static const stored_case stored[] = {
     {"grad_cam", "grad_cam", "", 0},
     {"grad_cam-relu", "grad_cam", "upsample=\"false\"", 0},
     {"grad_cam-small", "grad_cam", "relu=false upsample=\"false\"", 0},
+    {"guided_grad_cam", "guided_grad_cam", "", 0},
+    {"grad_cam_pp", "grad_cam_pp", "", 0},
+    {"grad_cam_pp-small", "grad_cam_pp", "relu=false upsample=\"false\"", 0},
+    {"layer_cam", "layer_cam", "", 0},
+    {"layer_cam-small", "layer_cam", "relu=false upsample=\"false\"", 0},
+    {"score_cam", "score_cam", "", 0},
+    {"score_cam-small", "score_cam", "relu=false upsample=\"false\"", 0},
 };
 #define STORED (sizeof stored / sizeof stored[0])
 
@@ -350,6 +357,10 @@ static void a_layer_behind_the_output_is_refused(void **state)
 
 /* ---------------------------------------------------------------- maps */
 
+static const char *const maps[] = {"grad_cam", "guided_grad_cam", "grad_cam_pp", "layer_cam",
+                                   "score_cam"};
+#define MAPS (sizeof maps / sizeof maps[0])
+
 /* Shapes, the last convolution, and layers that have no places. */
 static void maps_need_places(void **state)
 {
@@ -387,6 +398,29 @@ static void maps_need_places(void **state)
     ln_model_release(dense);
 }
 
+/* Score-CAM: an input of zeros makes every channel of the first layers flat, so that none masks anything. */
+static void flat_channels_have_no_say(void **state)
+{
+    (void)state;
+    ln_model *model = model_of("images");
+    ln_tensor *x = tensor_zero(LN_F32, TEST_SHAPE(1, 144));
+    ln_item item = {.target = 1};
+    ln_request request = {
+        .model = model, .x = x, .items = &item, .item_count = 1, .layer = layer_of(model, "conv2")};
+    ln_explanation activation = explain("layer_activation", "", request, NULL);
+    for (int64_t i = 0; i < activation.width; i++)
+        assert_true(activation.values[i] == activation.values[i - i % 4]);
+    ln_explanation got = explain("score_cam", "relu=false upsample=\"false\"", request, NULL);
+    for (int i = 0; i < 4; i++)
+        assert_true(got.values[i] == 0);
+    assert_false(isnan(got.output[0]));
+    assert_int_equal(got.evaluations, 6); /* the layer, the row, four channels */
+    ln_explanation_free(&activation);
+    ln_explanation_free(&got);
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 /* An item of many, in parts, by several threads; a NaN stays in its row. */
 static void maps_depend_on_their_row_alone(void **state)
 {
@@ -401,27 +435,37 @@ static void maps_depend_on_their_row_alone(void **state)
     ln_request request = {
         .model = model, .x = x, .items = items, .item_count = 150, .layer = layer_of(model, "sum")};
     assert_ok(ln_pool_new(3, &pool, &err));
-    ln_explanation all = explain("grad_cam", "relu=false", request, pool);
-    for (int i = 0; i < 150; i += 7) {
-        request.items = items + i;
-        request.item_count = 1;
-        ln_explanation one = explain("grad_cam", "relu=false", request, NULL);
-        assert_same_bits(one.values, all.values + i * 72, 72 * sizeof(float));
-        assert_int_equal(isnan(one.output[0]), items[i].row == 7);
-        ln_explanation_free(&one);
+    for (size_t m = 0; m < MAPS; m++) {
+        request.items = items;
+        request.item_count = 150;
+        ln_explanation all = explain(maps[m], "", request, pool);
+        for (int i = 0; i < 150; i += 7) {
+            request.items = items + i;
+            request.item_count = 1;
+            ln_explanation one = explain(maps[m], "", request, NULL);
+            const size_t width = (size_t)all.width;
+            assert_same_bits(one.values, all.values + (size_t)i * width, width * sizeof(float));
+            assert_int_equal(isnan(one.output[0]), items[i].row == 7);
+            ln_explanation_free(&one);
+        }
+        ln_explanation_free(&all);
     }
-    ln_explanation_free(&all);
     ln_pool_free(pool);
     ln_tensor_release(x);
     ln_model_release(model);
 }
 
+typedef struct map_job {
+    const ln_explainer *explainer;
+    ln_request request;
+} map_job;
+
 static ln_status whole_map(void *context, ln_error *error)
 {
-    const ln_request *request = context;
+    const map_job *it = context;
     ln_job *job = NULL;
     ln_explanation out = {0};
-    ln_status status = ln_job_new(ln_explainer_find("grad_cam"), request, NULL, &job, error);
+    ln_status status = ln_job_new(it->explainer, &it->request, NULL, &job, error);
     if (!status)
         status = ln_job_run(job, 0, 1, &out, error);
     ln_explanation_free(&out);
@@ -435,15 +479,17 @@ static void every_failing_allocation_is_survived(void **state)
     ln_model *model = model_of("images");
     ln_tensor *x = array_of("images", "x");
     ln_item item = {.row = 2, .target = 1};
-    const ln_explainer *explainer = ln_explainer_find("grad_cam");
-    parameters params = parameters_of(&explainer->word, "");
-    ln_request request = completed(explainer, (ln_request){.model = model,
-                                                           .x = x,
-                                                           .items = &item,
-                                                           .item_count = 1,
-                                                           .layer = layer_of(model, "relu2")});
-    request.params = params.bytes;
-    sweep_allocation_failures(whole_map, &request);
+    for (size_t m = 0; m < MAPS; m++) {
+        map_job it = {.explainer = ln_explainer_find(maps[m])};
+        parameters params = parameters_of(&it.explainer->word, "");
+        it.request = completed(it.explainer, (ln_request){.model = model,
+                                                          .x = x,
+                                                          .items = &item,
+                                                          .item_count = 1,
+                                                          .layer = layer_of(model, "relu2")});
+        it.request.params = params.bytes;
+        sweep_allocation_failures(whole_map, &it);
+    }
     ln_tensor_release(x);
     ln_model_release(model);
 }
@@ -460,6 +506,7 @@ int main(void)
         cmocka_unit_test(at_the_input_they_are_the_methods_of_inputs),
         cmocka_unit_test(a_layer_behind_the_output_is_refused),
         cmocka_unit_test(maps_need_places),
+        cmocka_unit_test(flat_channels_have_no_say),
         cmocka_unit_test(maps_depend_on_their_row_alone),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };

@@ -20,7 +20,7 @@ import captum
 import numpy as np
 import onnx
 import torch
-from captum.attr import (Deconvolution, GuidedBackprop, InternalInfluence, LayerActivation,
+from captum.attr import (Deconvolution, GuidedBackprop, GuidedGradCam, InternalInfluence, LayerActivation,
                          LayerConductance, LayerGradCam, LayerGradientXActivation)
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
@@ -118,6 +118,32 @@ def attributions(net, x, target):
     }
 
 
+def maps(net, layer, x, target):
+    """Grad-CAM++, LayerCAM and Score-CAM as their papers have them, of the layer's size, without the relu;
+    Grad-CAM++ without the factor exp(score) of its weights."""
+    h = LayerActivation(net, net.taps[layer]).attribute(x)
+    g = LayerGradientXActivation(net, net.taps[layer], multiply_by_inputs=False).attribute(x, target)
+    alpha = g ** 2 / (2 * g ** 2 + h.sum((2, 3), keepdim=True) * g ** 3)
+    alpha = torch.where(g != 0, alpha, torch.zeros_like(g))
+    weights = (alpha * g.clamp(min=0)).sum((2, 3), keepdim=True)
+    made = {"grad_cam_pp": (weights * h).sum(1, keepdim=True),
+            "layer_cam": (g.clamp(min=0) * h).sum(1, keepdim=True)}
+    masks = nn.functional.interpolate(h, x.shape[2:], mode="bilinear", align_corners=False)
+    scored = []
+    for row in range(len(x)):
+        scores, channels = [], []
+        for k in range(h.shape[1]):
+            mask = masks[row, k]
+            if mask.max() > mask.min():
+                mask = (mask - mask.min()) / (mask.max() - mask.min())
+                scores.append(net(x[row:row + 1] * mask)[0, target[row]])
+                channels.append(h[row, k])
+        weights = torch.softmax(torch.stack(scores), 0)
+        scored.append(sum(w * a for w, a in zip(weights, channels))[None])
+    made["score_cam"] = torch.stack(scored)
+    return made
+
+
 def at_layer(net, layer, x, base, target):
     """The same for a layer; base: (1, ...) or a row each."""
     tap = net.taps[layer]
@@ -138,6 +164,11 @@ def at_layer(net, layer, x, base, target):
         made["grad_cam-relu"] = cam.attribute(x, target, relu_attributions=True)
         made["grad_cam"] = nn.functional.interpolate(made["grad_cam-relu"], x.shape[2:],
                                                      mode="bilinear", align_corners=False)
+        made["guided_grad_cam"] = GuidedGradCam(net, tap).attribute(x, target, interpolate_mode="nearest")
+        for word, values in maps(net, layer, x, target).items():
+            made[word + "-small"] = values
+            made[word] = nn.functional.interpolate(values.clamp(min=0), x.shape[2:], mode="bilinear",
+                                                   align_corners=False)
     return {"%s.%s" % (case, layer): values for case, values in made.items()}
 
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "explainers/common/kinds.h"
@@ -43,7 +44,8 @@ ln_status ln_cam_check(const ln_job *job, ln_shape *layer, ln_error *err)
                               ln_shape_text(layer, text, sizeof text)));
 }
 
-ln_status ln_cam_input(const ln_job *job, const ln_shape *layer, ln_shape *input, ln_error *err)
+ln_status ln_cam_input(const ln_job *job, const ln_shape *layer, const char *field, ln_shape *input,
+                       ln_error *err)
 {
     const ln_model *model = job->request->model;
     const ln_shape *whole = &model->graph->values[model->graph->inputs[0]].shape;
@@ -51,11 +53,13 @@ ln_status ln_cam_input(const ln_job *job, const ln_shape *layer, ln_shape *input
     *input = ln_shape_of(whole->rank - 1, whole->dims + 1);
     if (model->input_count == 1 && input->rank == layer->rank && layer->rank <= 3)
         return LN_OK;
-    return fail_layer(err, "upsample",
-                      ln_fail(err, LN_EINVALID,
-                              "the map of a layer of shape %s has no place on the model's input: "
-                              "use upsample = false",
-                              ln_shape_text(layer, text, sizeof text)));
+    return fail_layer(
+        err, field,
+        ln_fail(err, LN_EINVALID,
+                "the map of a layer of shape %s has no place on the model's input: %s",
+                ln_shape_text(layer, text, sizeof text),
+                strcmp(field, "upsample") == 0 ? "use upsample = false"
+                                               : "name a layer with its axes"));
 }
 
 /* ---------------------------------------------------------------- enlarging */
@@ -81,8 +85,9 @@ static void between(int64_t at, int64_t to, int64_t from, int64_t *low, double *
     }
 }
 
-static void enlarge(const double *map, size from, size to, float *out)
+void ln_cam_enlarge(const double *map, const ln_shape *layer, const ln_shape *input, float *out)
 {
+    const size from = size_of(layer), to = size_of(input);
     for (int64_t r = 0; r < to.rows; r++) {
         int64_t row, column;
         double down, right;
@@ -142,7 +147,7 @@ ln_status ln_cam_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     ln_shape layer, input;
     ln_status status = ln_cam_check(job, &layer, err);
     if (!status && params->upsample == LN_CAM_BILINEAR)
-        status = ln_cam_input(job, &layer, &input, err);
+        status = ln_cam_input(job, &layer, "upsample", &input, err);
     if (status)
         return status;
     job->shape = params->upsample == LN_CAM_BILINEAR ? input : layer;
@@ -155,9 +160,21 @@ ln_status ln_cam_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     return status;
 }
 
-ln_status ln_cam_run(const ln_job *job, ln_job_chunk *chunk, ln_cam_map *make, ln_error *err)
+void ln_cam_finish(const ln_job *job, const ln_shape *layer, double *map, float *to)
 {
     const ln_cam_params *params = job->request->params;
+    const int64_t places = ln_shape_count(layer) / layer->dims[0];
+    for (int64_t p = 0; p < places; p++)
+        if (params->relu && map[p] < 0)
+            map[p] = 0;
+    if (job->of_pixels)
+        ln_cam_enlarge(map, layer, &job->shape, to);
+    for (int64_t p = 0; p < places && !job->of_pixels; p++)
+        to[p] = (float)map[p];
+}
+
+ln_status ln_cam_run(const ln_job *job, ln_job_chunk *chunk, ln_cam_map *make, ln_error *err)
+{
     ln_shape layer;
     const float *activation;
     ln_status status = ln_cam_check(job, &layer, err);
@@ -165,18 +182,11 @@ ln_status ln_cam_run(const ln_job *job, ln_job_chunk *chunk, ln_cam_map *make, l
         return status;
     const int64_t channels = layer.dims[0], places = ln_shape_count(&layer) / channels;
     buffers at = carve(job, chunk->scratch, ln_layer_scratch(job), NULL);
-    status = ln_layer_gradient(job, chunk, &activation, at.gradient, err);
+    status = ln_layer_gradient(job, chunk, chunk->runner, &activation, at.gradient, err);
     for (int64_t i = 0; i < chunk->count && !status; i++) {
         const int64_t from = i * channels * places;
-        float *to = chunk->out->values + i * job->width;
         make(activation + from, at.gradient + from, channels, places, at.map);
-        for (int64_t p = 0; p < places; p++)
-            if (params->relu && at.map[p] < 0)
-                at.map[p] = 0;
-        if (job->of_pixels)
-            enlarge(at.map, size_of(&layer), size_of(&job->shape), to);
-        for (int64_t p = 0; p < places && !job->of_pixels; p++)
-            to[p] = (float)at.map[p];
+        ln_cam_finish(job, &layer, at.map, chunk->out->values + i * job->width);
     }
     return status;
 }

@@ -17,13 +17,14 @@ typedef struct ln_cam_params {
 
 #define LN_CAM_UPSAMPLE "bilinear|false"
 #define LN_CAM_BILINEAR 0 /* its place in LN_CAM_UPSAMPLE */
+#define LN_CAM_LAYER_PARAM                                                                         \
+    {                                                                                              \
+        .name = "layer", .type = LN_PARAM_LAYER, .offset = LN_NO_OFFSET, .fallback = "nil",        \
+        .help = "the layer looked at, of shape (C, H, W): its name or number, in an ONNX model a " \
+                "node's or a value's name; without it the last convolution"                        \
+    }
 #define LN_CAM_PARAMS                                                                              \
-    {.name = "layer",                                                                              \
-     .type = LN_PARAM_LAYER,                                                                       \
-     .offset = LN_NO_OFFSET,                                                                       \
-     .fallback = "nil",                                                                            \
-     .help = "the layer looked at, of shape (C, H, W): its name or number, in an ONNX model a "    \
-             "node's or a value's name; without it the last convolution"},                         \
+    LN_CAM_LAYER_PARAM,                                                                            \
         {.name = "relu",                                                                           \
          .type = LN_PARAM_BOOL,                                                                    \
          .offset = offsetof(ln_cam_params, relu),                                                  \
@@ -46,9 +47,15 @@ void ln_cam_gradient_map(const float *activation, const float *gradient, int64_t
 /* The layer's shape (C, H, W) or alike, without the rows; LN_EINVALID of field "layer" where it has no
  * places. */
 ln_status ln_cam_check(const ln_job *job, ln_shape *layer, ln_error *err);
-/* The shape of the model's input where it has as many axes as the layer; LN_EINVALID of field "upsample"
- * where it has none that a map could be enlarged to. */
-ln_status ln_cam_input(const ln_job *job, const ln_shape *layer, ln_shape *input, ln_error *err);
+/* The shape of the model's input where it has as many axes as the layer; LN_EINVALID of field `field`
+ * ("upsample", or "layer" where enlarging is no choice) where it has none that a map could be enlarged
+ * to. */
+ln_status ln_cam_input(const ln_job *job, const ln_shape *layer, const char *field, ln_shape *input,
+                       ln_error *err);
+/* A map of the layer's places as large as the input, bilinear. */
+void ln_cam_enlarge(const double *map, const ln_shape *layer, const ln_shape *input, float *out);
+/* The end of every map, as the parameters say: what is negative goes, and it is enlarged to `to`. */
+void ln_cam_finish(const ln_job *job, const ln_shape *layer, double *map, float *to);
 
 ln_status ln_cam_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err);
 ln_status ln_cam_run(const ln_job *job, ln_job_chunk *chunk, ln_cam_map *make, ln_error *err);

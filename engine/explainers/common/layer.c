@@ -40,8 +40,7 @@ size_t ln_layer_scratch(const ln_job *job)
     return bytes;
 }
 
-ln_status ln_layer_gradient(const ln_job *job, ln_job_chunk *chunk, const float **layer,
-                            float *gradient, ln_error *err)
+const float *ln_layer_fill(const ln_job *job, const ln_job_chunk *chunk)
 {
     const int64_t inputs = job->request->model->width;
     const float *rows = ln_f32(job->request->x);
@@ -49,8 +48,16 @@ ln_status ln_layer_gradient(const ln_job *job, ln_job_chunk *chunk, const float 
     for (int64_t i = 0; i < chunk->count; i++)
         memcpy(at.x + i * inputs, rows + job->request->items[chunk->first + i].row * inputs,
                (size_t)inputs * sizeof *at.x);
+    return at.x;
+}
+
+ln_status ln_layer_gradient(const ln_job *job, ln_job_chunk *chunk, ln_runner *runner,
+                            const float **layer, float *gradient, ln_error *err)
+{
+    const float *x = ln_layer_fill(job, chunk);
+    buffers at = carve(job, chunk->scratch, NULL);
     chunk->evaluations += 2 * chunk->count;
     *layer = at.layer;
-    return ln_runner_layer(chunk->runner, at.x, job->targets + chunk->first, chunk->count,
-                           chunk->out->output, at.layer, gradient, err);
+    return ln_runner_layer(runner, x, job->targets + chunk->first, chunk->count, chunk->out->output,
+                           at.layer, gradient, err);
 }

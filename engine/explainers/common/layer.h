@@ -18,10 +18,14 @@ ln_status ln_layer_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err);
 
 size_t ln_layer_scratch(const ln_job *job); /* the bytes that prepare asks for */
 
+/* The chunk's rows (count, the model's width), side by side in that scratch, for passes of other words. */
+const float *ln_layer_fill(const ln_job *job, const ln_job_chunk *chunk);
+
 /* One forward and one backward pass over the chunk's rows: the gradient by the layer (count, its width)
  * to `gradient`, the explained numbers to chunk->out->output; *layer are the layer's numbers, the
- * worker's own until the next call. */
-ln_status ln_layer_gradient(const ln_job *job, ln_job_chunk *chunk, const float **layer,
-                            float *gradient, ln_error *err);
+ * worker's own until the next call. `runner`
+ * is of the function that looks at the layer. */
+ln_status ln_layer_gradient(const ln_job *job, ln_job_chunk *chunk, ln_runner *runner,
+                            const float **layer, float *gradient, ln_error *err);
 
 #endif
