@@ -91,49 +91,48 @@ static const curve curve_gain = {draw_gain, true, 1};
 static const curve curve_lift = {draw_lift, false, 1};
 static const curve curve_ks = {draw_ks, false, 3};
 
-static bool has_weight(const ln_block *at)
-{
-    return at->positives + at->negatives > 0;
-}
+/* Of `all` points those that are kept, `count` of them. */
+typedef struct thinning {
+    int64_t all, count;
+    int64_t point, kept; /* points seen, and how many of them were kept */
+    int64_t wanted;      /* the point that is kept next */
+} thinning;
 
-/* The point's number within the series that is kept, -1: it is left out. *kept counts them. */
-static int64_t place_of(int64_t point, int64_t all, int64_t count, int64_t *kept)
+/* The number of the next point within the series that is kept; -1: it is left out. */
+static int64_t place_of(thinning *of)
 {
-    int64_t wanted = count == all ? *kept : *kept * (all - 1) / (count - 1);
-    return point == wanted ? (*kept)++ : -1;
+    if (of->point++ != of->wanted)
+        return -1;
+    const int64_t place = of->kept++;
+    of->wanted = of->count == of->all ? of->kept : of->kept * (of->all - 1) / (of->count - 1);
+    return place;
 }
 
 static ln_status trace(const curve *of, const ln_ranking *rows, int64_t most,
                        ln_metric_series *series, ln_error *err)
 {
-    int64_t all = of->origin, point = 0, kept = 0, at;
-    ln_block last = {0};
-    for (ln_block block = {0}; ln_ranking_next(rows, &block);) {
-        if (has_weight(&block)) {
-            all++;
-            last = block;
-        }
-    }
-    int64_t count = all < most ? all : most;
+    int64_t last, at;
+    const int64_t all = ln_ranking_blocks(rows, &last) + of->origin;
+    thinning points = {.all = all, .count = all < most ? all : most};
     for (int i = 0; i < of->series; i++) {
-        ln_status status = ln_metric_points_make(&series[i], count, err);
+        ln_status status = ln_metric_points_make(&series[i], points.count, err);
         if (status)
             return status;
     }
     cut from = {.rows = rows, .threshold = NAN};
-    if (of->origin && (at = place_of(point++, all, count, &kept)) >= 0)
+    if (of->origin && (at = place_of(&points)) >= 0)
         of->draw(&from, series, at);
     for (ln_block block = {0}; ln_ranking_next(rows, &block);) {
-        if (!has_weight(&block))
+        if (!(block.positives + block.negatives > 0))
             continue;
         from.hit += block.positives;
         from.wrong += block.negatives;
         from.threshold = block.score;
-        if (block.end == last.end) { /* whatever the sums of weights rounded to */
+        if (block.end == last) { /* whatever the sums of weights rounded to */
             from.hit = rows->positives;
             from.wrong = rows->negatives;
         }
-        if ((at = place_of(point++, all, count, &kept)) >= 0)
+        if ((at = place_of(&points)) >= 0)
             of->draw(&from, series, at);
     }
     return LN_OK;
@@ -145,7 +144,7 @@ static ln_status of_class(const ln_metric_input *input, int32_t positive, const 
                           ln_error *err)
 {
     ln_ranking rows;
-    ln_status status = ln_ranking_make(input, positive, &rows, err);
+    ln_status status = ln_ranking_make(input, positive, LN_RANKING_BLOCKS, &rows, err);
     *defined = !status && !ln_ranking_one_class(&rows);
     if (*defined)
         status = trace(of, &rows, ((const ln_curve_params *)params)->points, series, err);

@@ -42,7 +42,7 @@ static ln_status parts_of(const ln_metric_input *input, double *parts, double *a
                           double *positives, double *negatives, ln_error *err)
 {
     ln_ranking rows;
-    ln_status status = ln_ranking_make(input, 1, &rows, err);
+    ln_status status = ln_ranking_make(input, 1, LN_RANKING_ROWS, &rows, err);
     const double m = *positives = rows.positives, k = *negatives = rows.negatives;
     if (!status && m >= 2 && k >= 2) {
         double above = 0, won = 0;

@@ -118,7 +118,13 @@ const char *ln_metric_status(const ln_metric_result *result); /* "ok" or "undefi
 
 /* For the families: the predicted class of one row; an undefined result with its reason. */
 int32_t ln_metric_predicted(const ln_metric_input *input, int64_t row);
-int32_t ln_metric_predicted_at(const ln_metric_input *input, int64_t row, double threshold);
+int32_t ln_metric_highest(const ln_metric_input *input, int64_t row); /* whatever the threshold */
+static inline int32_t ln_metric_predicted_at(const ln_metric_input *input, int64_t row,
+                                             double threshold)
+{
+    return input->class_count == 2 ? input->scores[2 * row + 1] >= threshold
+                                   : ln_metric_highest(input, row);
+}
 ln_status ln_metric_undefined(ln_metric_result *result, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* `count` series without points; room for the points of one of them. */

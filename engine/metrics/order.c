@@ -1,13 +1,13 @@
-/* Sorting scores: a radix sort of (key, tag) pairs, most significant bits first. A float64's bits, with
- * the sign bit flipped for positive numbers and all bits for negative ones, order as the numbers do;
- * complementing them once more gives the descending order.
+/* Sorting scores: a radix sort of (key, tag) pairs, or of keys alone, most significant bits first. A
+ * float64's bits, with the sign bit flipped for positive numbers and all bits for negative ones,
+ * order as the numbers do; complementing them once more gives the descending order.
  *
  * The keys between the least and the greatest of a range are cut into up to 4096 buckets of equal
  * width, each of which is sorted the same way: of a million spread scores the first cut leaves some
  * 250 in a bucket, which fit in the nearest cache, the second a few. Each cut shortens the keys by
  * three bits or more, so that no input takes more than some 20; equal keys are done at once.
  *
- * Cost: O(n) time, 32 n bytes. It is stable, so that equal scores keep their row order. */
+ * Cost: O(n) time, 32 n bytes (16 n of keys alone). It is stable, so that equal scores keep their row order. */
 #include "metrics/order.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "base/error.h"
 
 #define BUCKET_BITS 12 /* at most so many buckets, as a power of two */
-#define ROOMY 2        /* a bucket is for 4 pairs and more */
+#define ROOMY 1        /* a bucket is for 2 items and more */
 #define FEW 32         /* sorted by insertion */
 
 uint64_t ln_order_key(double score)
@@ -37,15 +37,28 @@ double ln_order_score(uint64_t key)
     return score;
 }
 
-/* A few pairs, by insertion. */
-static void sort_few(ln_pair *pairs, int64_t n)
+/* What is sorted is seen as items of one word (a key) or two (a key and its tag); every function
+ * below is made for both, as a constant, by the two sort functions at their end. */
+typedef void (*sort_fn)(uint64_t *from, uint64_t *to, int64_t n, bool into);
+
+static inline __attribute__((always_inline)) void move(uint64_t *to, const uint64_t *from,
+                                                       int words)
+{
+    to[0] = from[0];
+    if (words == 2)
+        to[1] = from[1];
+}
+
+/* A few items, by insertion. */
+static inline __attribute__((always_inline)) void sort_few(uint64_t *items, int64_t n, int words)
 {
     for (int64_t i = 1; i < n; i++) {
-        const ln_pair pair = pairs[i];
+        uint64_t item[2];
+        move(item, items + i * words, words);
         int64_t at = i;
-        for (; at > 0 && pairs[at - 1].key > pair.key; at--)
-            pairs[at] = pairs[at - 1];
-        pairs[at] = pair;
+        for (; at > 0 && items[(at - 1) * words] > item[0]; at--)
+            move(items + at * words, items + (at - 1) * words, words);
+        move(items + at * words, item, words);
     }
 }
 
@@ -55,12 +68,13 @@ typedef struct cut {
     int shift;
 } cut;
 
-static cut cut_of(const ln_pair *pairs, int64_t n)
+static inline __attribute__((always_inline)) cut cut_of(const uint64_t *items, int64_t n, int words)
 {
-    cut of = {pairs[0].key, pairs[0].key, 0};
+    cut of = {items[0], items[0], 0};
     for (int64_t i = 1; i < n; i++) {
-        of.least = pairs[i].key < of.least ? pairs[i].key : of.least;
-        of.greatest = pairs[i].key > of.greatest ? pairs[i].key : of.greatest;
+        const uint64_t key = items[i * words];
+        of.least = key < of.least ? key : of.least;
+        of.greatest = key > of.greatest ? key : of.greatest;
     }
     if (of.greatest > of.least) {
         const int rows = 63 - __builtin_clzll((uint64_t)n) - ROOMY;
@@ -71,22 +85,25 @@ static cut cut_of(const ln_pair *pairs, int64_t n)
     return of;
 }
 
-/* Sorts `from`; the result is in `to` where `into`, else in `from` itself. */
-static void sort_range(ln_pair *from, ln_pair *to, int64_t n, bool into)
+/* Sorts `from`; the result is in `to` where `into`, else in `from` itself. `again` is the function that
+ * this is the body of. */
+static inline __attribute__((always_inline)) void sort_range(uint64_t *from, uint64_t *to,
+                                                             int64_t n, bool into, int words,
+                                                             sort_fn again)
 {
-    const cut of = n > FEW ? cut_of(from, n) : (cut){0};
+    const cut of = n > FEW ? cut_of(from, n, words) : (cut){0};
     if (n <= FEW)
-        sort_few(from, n);
+        sort_few(from, n, words);
     if (n <= FEW || of.least == of.greatest) {
         if (into)
-            memcpy(to, from, (size_t)n * sizeof *to);
+            memcpy(to, from, (size_t)(n * words) * sizeof *to);
         return;
     }
     int64_t ends[1 << BUCKET_BITS];
     const int64_t buckets = (int64_t)((of.greatest - of.least) >> of.shift) + 1;
     memset(ends, 0, (size_t)buckets * sizeof *ends);
     for (int64_t i = 0; i < n; i++)
-        ends[(from[i].key - of.least) >> of.shift]++;
+        ends[(from[i * words] - of.least) >> of.shift]++;
     int64_t sum = 0;
     for (int64_t b = 0; b < buckets; b++) {
         const int64_t count = ends[b];
@@ -94,18 +111,33 @@ static void sort_range(ln_pair *from, ln_pair *to, int64_t n, bool into)
         sum += count;
     }
     for (int64_t i = 0; i < n; i++)
-        to[ends[(from[i].key - of.least) >> of.shift]++] = from[i];
+        move(to + ends[(from[i * words] - of.least) >> of.shift]++ * words, from + i * words,
+             words);
     int64_t start = 0;
     for (int64_t b = 0; b < buckets; start = ends[b++]) {
         if (ends[b] > start)
-            sort_range(to + start, from + start, ends[b] - start, !into);
+            again(to + start * words, from + start * words, ends[b] - start, !into);
     }
 }
 
-ln_pair *ln_order_sort(ln_pair *pairs, ln_pair *scratch, int64_t n)
+static void sort_keys(uint64_t *from, uint64_t *to, int64_t n, bool into)
 {
-    sort_range(pairs, scratch, n, false);
-    return pairs;
+    sort_range(from, to, n, into, 1, sort_keys);
+}
+
+static void sort_pairs(uint64_t *from, uint64_t *to, int64_t n, bool into)
+{
+    sort_range(from, to, n, into, 2, sort_pairs);
+}
+
+void ln_order_sort_keys(uint64_t *keys, uint64_t *scratch, int64_t n)
+{
+    sort_keys(keys, scratch, n, false);
+}
+
+void ln_order_sort(ln_pair *pairs, ln_pair *scratch, int64_t n)
+{
+    sort_pairs((uint64_t *)pairs, (uint64_t *)scratch, n, false);
 }
 
 ln_status ln_order_descending(const double *scores, int64_t n, int64_t stride, int64_t *order,
@@ -113,14 +145,14 @@ ln_status ln_order_descending(const double *scores, int64_t n, int64_t stride, i
 {
     if (n <= 0)
         return LN_OK;
-    ln_pair *pairs = ln_calloc((size_t)n, 2 * sizeof *pairs);
+    ln_pair *pairs = ln_alloc((size_t)n * 2 * sizeof *pairs);
     if (!pairs)
         return ln_fail_memory(err, (size_t)n * 2 * sizeof *pairs);
     for (int64_t i = 0; i < n; i++)
         pairs[i] = (ln_pair){ln_order_key(scores[i * stride]), i};
-    const ln_pair *sorted = ln_order_sort(pairs, pairs + n, n);
+    ln_order_sort(pairs, pairs + n, n);
     for (int64_t i = 0; i < n; i++)
-        order[i] = sorted[i].tag;
+        order[i] = pairs[i].tag;
     ln_free(pairs);
     return LN_OK;
 }

@@ -25,50 +25,105 @@
 #include "metrics/delong.h"
 #include "metrics/ranking.h"
 
-ln_pair *ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair *room)
+void ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair *room)
 {
     const double *scores = input->scores + positive;
     for (int64_t row = 0; row < input->n; row++)
         room[row] = (ln_pair){ln_order_key(scores[row * input->class_count]),
                               2 * row + (input->labels[row] == positive)};
-    return ln_order_sort(room, room + input->n, input->n);
+    ln_order_sort(room, room + input->n, input->n);
 }
 
 ln_status ln_ranking_orders(const ln_metric_input *input, ln_pair *out, ln_error *err)
 {
     const size_t n = (size_t)input->n;
     if (input->class_count == 2) { /* the half that stays empty serves as scratch */
-        if (ln_ranking_sort(input, 1, out) == out)
-            memcpy(out + n, out, n * sizeof *out);
+        ln_ranking_sort(input, 1, out);
+        memcpy(out + n, out, n * sizeof *out);
         return LN_OK;
     }
-    ln_pair *room = ln_calloc(n, 2 * sizeof *room);
+    ln_pair *room = ln_alloc(n * 2 * sizeof *room);
     if (!room)
         return ln_fail_memory(err, n * 2 * sizeof *room);
-    for (int32_t c = 0; c < input->class_count; c++)
-        memcpy(out + (size_t)c * n, ln_ranking_sort(input, c, room), n * sizeof *out);
+    for (int32_t c = 0; c < input->class_count; c++) {
+        ln_ranking_sort(input, c, room);
+        memcpy(out + (size_t)c * n, room, n * sizeof *out);
+    }
     ln_free(room);
     return LN_OK;
 }
 
-ln_status ln_ranking_make(const ln_metric_input *input, int32_t positive, ln_ranking *out,
-                          ln_error *err)
+/* The keys of the class's scores, and the range that they lie in. */
+static uint64_t write_keys(const ln_metric_input *input, int32_t positive, uint64_t *keys,
+                           uint64_t *least)
 {
-    *out = (ln_ranking){.input = input};
+    const double *scores = input->scores + positive;
+    uint64_t low = UINT64_MAX, high = 0;
+    for (int64_t row = 0; row < input->n; row++) {
+        const uint64_t key = ln_order_key(scores[row * input->class_count]);
+        low = key < low ? key : low;
+        high = key > high ? key : high;
+        keys[row] = key;
+    }
+    *least = low;
+    return high - low;
+}
+
+/* Sorts rows that weigh 1 each by key alone, with the class as the lowest bit, if the keys leave room
+ * for it: scores of both signs that reach beyond 2 do not. Then nothing is sorted. */
+static void sort_marked(const ln_metric_input *input, int32_t positive, ln_ranking *out)
+{
+    uint64_t *keys = out->owned;
+    if (write_keys(input, positive, keys, &out->least) >> 63)
+        return;
+    for (int64_t row = 0; row < input->n; row++)
+        keys[row] = 2 * (keys[row] - out->least) + (input->labels[row] == positive);
+    ln_order_sort_keys(keys, keys + input->n, input->n);
+    out->marked = keys;
+}
+
+static void weigh(const ln_metric_input *input, int32_t positive, ln_ranking *out)
+{
+    if (!input->weights && !input->times) {
+        int64_t count = 0;
+        for (int64_t row = 0; row < input->n; row++)
+            count += input->labels[row] == positive;
+        out->positives = (double)count;
+        out->negatives = (double)(input->n - count);
+        return;
+    }
     for (int64_t row = 0; row < input->n; row++) {
         double *sum = input->labels[row] == positive ? &out->positives : &out->negatives;
         *sum += ln_metric_weight(input, row);
     }
+}
+
+ln_status ln_ranking_make(const ln_metric_input *input, int32_t positive, ln_ranking_of of,
+                          ln_ranking *out, ln_error *err)
+{
+    const size_t n = (size_t)input->n;
+    *out = (ln_ranking){.input = input};
+    weigh(input, positive, out);
     if (ln_ranking_one_class(out))
         return LN_OK;
     if (input->order) {
         out->order = input->order + positive * input->n;
         return LN_OK;
     }
-    out->owned = ln_calloc((size_t)input->n, 2 * sizeof *out->owned);
-    if (!out->owned)
-        return ln_fail_memory(err, (size_t)input->n * 2 * sizeof *out->owned);
-    out->order = ln_ranking_sort(input, positive, out->owned);
+    if (of == LN_RANKING_BLOCKS && !input->weights && !input->times) {
+        out->owned = ln_alloc(n * 2 * sizeof *out->marked);
+        if (!out->owned)
+            return ln_fail_memory(err, n * 2 * sizeof *out->marked);
+        sort_marked(input, positive, out);
+        if (out->marked)
+            return LN_OK;
+        ln_free(out->owned);
+    }
+    ln_pair *pairs = out->owned = ln_alloc(n * 2 * sizeof *pairs);
+    if (!pairs)
+        return ln_fail_memory(err, n * 2 * sizeof *pairs);
+    ln_ranking_sort(input, positive, pairs);
+    out->order = pairs;
     return LN_OK;
 }
 
@@ -77,6 +132,7 @@ void ln_ranking_free(ln_ranking *ranking)
     ln_free(ranking->owned);
     ranking->owned = NULL;
     ranking->order = NULL;
+    ranking->marked = NULL;
 }
 
 bool ln_ranking_one_class(const ln_ranking *ranking)
@@ -84,13 +140,11 @@ bool ln_ranking_one_class(const ln_ranking *ranking)
     return !(ranking->positives > 0 && ranking->negatives > 0);
 }
 
-bool ln_ranking_next(const ln_ranking *ranking, ln_block *at)
+void ln_ranking_next_weighted(const ln_ranking *ranking, ln_block *at)
 {
     const ln_metric_input *input = ranking->input;
     const bool plain = !input->weights && !input->times;
     int64_t end = at->end;
-    if (end == input->n)
-        return false;
     const uint64_t key = ranking->order[end].key;
     double sums[2] = {0, 0}; /* of the negatives, of the positives */
     for (; end < input->n && ranking->order[end].key == key; end++) {
@@ -102,7 +156,25 @@ bool ln_ranking_next(const ln_ranking *ranking, ln_block *at)
                      .score = ln_order_score(key),
                      .positives = sums[1],
                      .negatives = sums[0]};
-    return true;
+}
+
+int64_t ln_ranking_blocks(const ln_ranking *ranking, int64_t *last)
+{
+    const uint64_t *marked = ranking->marked;
+    int64_t count = 0;
+    *last = ranking->input->n;
+    if (marked) {
+        for (int64_t i = 1; i < ranking->input->n; i++)
+            count += marked[i] >> 1 != marked[i - 1] >> 1;
+        return count + 1;
+    }
+    for (ln_block block = {0}; ln_ranking_next(ranking, &block);) {
+        if (block.positives + block.negatives > 0) {
+            count++;
+            *last = block.end;
+        }
+    }
+    return count;
 }
 
 /* Twice the share of pairs in the right order would be counts over counts: the division is last. */
@@ -133,7 +205,7 @@ static ln_status of_class(const ln_metric_input *input, int32_t positive, measur
                           double *weight, ln_error *err)
 {
     ln_ranking rows;
-    ln_status status = ln_ranking_make(input, positive, &rows, err);
+    ln_status status = ln_ranking_make(input, positive, LN_RANKING_BLOCKS, &rows, err);
     *weight = rows.positives;
     *out = status || ln_ranking_one_class(&rows) ? NAN : of(&rows);
     ln_ranking_free(&rows);
@@ -193,7 +265,7 @@ static ln_status greatest(const ln_metric_input *input, double *distance, double
                           ln_metric_result *result, ln_error *err)
 {
     ln_ranking rows;
-    ln_status status = ln_ranking_make(input, 1, &rows, err);
+    ln_status status = ln_ranking_make(input, 1, LN_RANKING_BLOCKS, &rows, err);
     if (status || ln_ranking_one_class(&rows)) {
         ln_ranking_free(&rows);
         return status ? status : ln_metric_undefined(result, "one class only");

@@ -8,8 +8,11 @@
 
 typedef struct ln_ranking {
     const ln_metric_input *input;
-    const ln_pair *order;        /* n rows; NULL where there is one class only */
-    ln_pair *owned;              /* what holds them, or NULL where the input brought them along */
+    const ln_pair *order;   /* n rows, a tag as below; NULL where there is one class only, or: */
+    const uint64_t *marked; /* n rows that weigh 1 each: twice (key - least), and one more where
+                                    the row is of the class */
+    uint64_t least;         /* the least key */
+    void *owned;            /* what holds them, or NULL where the input brought them along */
     double positives, negatives; /* weights */
 } ln_ranking;
 
@@ -20,21 +23,49 @@ typedef struct ln_block {
     double positives, negatives; /* weights within */
 } ln_block;
 
-/* Rows [0, n) from the highest score of class `positive` down, into `room` (2 n pairs); returns the
- * half that holds them. A tag is twice the row, and one more where the row is of that class. */
-ln_pair *ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair *room);
+/* Rows [0, n) from the highest score of class `positive` down, into `room` (2 n pairs, of which the
+ * first n hold them). A tag is twice the row, and one more where the row is of that class. */
+void ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair *room);
 
 /* ln_metric_input.order, for an input that is ranked more than once: class_count x n pairs, each class's
  * rows as ln_ranking_sort gives them. Of two classes class 1's are there, and class 0's are not. */
 ln_status ln_ranking_orders(const ln_metric_input *input, ln_pair *out, ln_error *err);
 
+/* What is read of a ranking: its blocks, or `order` too. */
+typedef enum ln_ranking_of { LN_RANKING_BLOCKS, LN_RANKING_ROWS } ln_ranking_of;
+
 /* O(n), or one radix sort where the input has no order. The caller frees it, also after an error. */
-ln_status ln_ranking_make(const ln_metric_input *input, int32_t positive, ln_ranking *out,
-                          ln_error *err);
+ln_status ln_ranking_make(const ln_metric_input *input, int32_t positive, ln_ranking_of of,
+                          ln_ranking *out, ln_error *err);
 void ln_ranking_free(ln_ranking *ranking);
 /* Whether one of the two sides has no weight: nothing can be ranked, and nothing was sorted. */
 bool ln_ranking_one_class(const ln_ranking *ranking);
+/* How many blocks have weight; *last (where there is one) is the end of the last of them. */
+int64_t ln_ranking_blocks(const ln_ranking *ranking, int64_t *last);
+
+/* The next block of rows that do not all weigh 1. */
+void ln_ranking_next_weighted(const ln_ranking *ranking, ln_block *at);
+
 /* The block with rows after `at` (a zeroed one: the first); false at the end. */
-bool ln_ranking_next(const ln_ranking *ranking, ln_block *at);
+static inline bool ln_ranking_next(const ln_ranking *ranking, ln_block *at)
+{
+    const int64_t begin = at->end, n = ranking->input->n;
+    if (begin == n)
+        return false;
+    if (!ranking->marked) {
+        ln_ranking_next_weighted(ranking, at);
+        return true;
+    }
+    const uint64_t key = ranking->marked[begin] >> 1;
+    int64_t end = begin, positives = 0;
+    for (; end < n && ranking->marked[end] >> 1 == key; end++)
+        positives += ranking->marked[end] & 1;
+    *at = (ln_block){.begin = begin,
+                     .end = end,
+                     .score = ln_order_score(key + ranking->least),
+                     .positives = (double)positives,
+                     .negatives = (double)(end - begin - positives)};
+    return true;
+}
 
 #endif

@@ -16,7 +16,7 @@ static ln_status top_share(const ln_metric_input *input, const void *params, dou
                            double *wanted, ln_ranking *rows, ln_metric_result *result,
                            ln_error *err)
 {
-    ln_status status = ln_ranking_make(input, 1, rows, err);
+    ln_status status = ln_ranking_make(input, 1, LN_RANKING_BLOCKS, rows, err);
     if (status || ln_ranking_one_class(rows)) {
         ln_ranking_free(rows);
         return status ? status : ln_metric_undefined(result, "one class only");
