@@ -26,6 +26,20 @@ static void *params_field(lua_State *L, int table, const ln_word *word)
     return params;
 }
 
+/* The other explainer in field `of`, with its parameters left on the stack; NULL and nil without one. */
+static const ln_explainer *of_field(lua_State *L, int table, void **params)
+{
+    lua_getfield(L, table, "of");
+    const int of = lua_gettop(L);
+    if (lua_isnil(L, of))
+        return NULL;
+    lua_getfield(L, of, "explainer");
+    const ln_explainer *explainer = ln_explainer_find(luaL_checkstring(L, -1));
+    luaL_argcheck(L, explainer != NULL, table, "no such explainer");
+    *params = params_field(L, of, &explainer->word);
+    return explainer;
+}
+
 /* One item a target, `per_row` of them for each row of x. */
 static ln_item *new_items(lua_State *L, const ln_tensor *targets, int64_t per_row)
 {
@@ -59,7 +73,7 @@ static ln_shape shape_field(lua_State *L, int table)
 }
 
 /* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background, groups, group_count,
- * shape, layer, params, seed, stream, pool } -> job */
+ * shape, layer, params, seed, stream, pool, of = { explainer, params }, range } -> job */
 static int job_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -77,13 +91,16 @@ static int job_new(lua_State *L)
     ln_pool *pool = ln_opt_pool(L, -1);
     void *params = params_field(L, 1, &explainer->word);
     const int params_at = lua_gettop(L);
+    void *of_params = NULL;
+    const ln_explainer *of = of_field(L, 1, &of_params);
+    const int of_at = lua_gettop(L);
     ln_item *items = new_items(L, targets, ln_integer_field(L, 1, "per_row", 1));
     const int items_at = lua_gettop(L);
     ln_bound_job *bound = ln_new_job(L);
     const int box = lua_gettop(L);
-    lua_createtable(L, 3, 0); /* what the job borrows: arguments, parameters, items */
-    for (int i = 0; i < 3; i++) {
-        lua_pushvalue(L, (const int[]){1, params_at, items_at}[i]);
+    lua_createtable(L, 4, 0); /* what the job borrows: arguments, parameters, items */
+    for (int i = 0; i < 4; i++) {
+        lua_pushvalue(L, (const int[]){1, params_at, items_at, of_at}[i]);
         lua_rawseti(L, -2, i + 1);
     }
     ln_box_keep(L, box, -1);
@@ -101,6 +118,9 @@ static int job_new(lua_State *L)
         .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
         .input_shape = shape_field(L, 1),
         .layer = (int)ln_integer_field(L, 1, "layer", 0),
+        .of = of,
+        .of_params = of_params,
+        .range = ln_tensor_field(L, 1, "range"),
         .params = params,
         .seed = (uint64_t)ln_integer_field(L, 1, "seed", 0),
         .stream = (uint64_t)ln_integer_field(L, 1, "stream", 0),

@@ -299,11 +299,14 @@ static float column_statistic(const float *x, int64_t rows, int64_t width, int64
     if (strcmp(what, "max") == 0) {
         return scratch[rows - 1];
     }
+    if (strcmp(what, "range") == 0) {
+        return scratch[rows - 1] - scratch[0];
+    }
     return rows % 2 ? scratch[rows / 2]
                     : (float)(((double)scratch[rows / 2 - 1] + scratch[rows / 2]) / 2.0);
 }
 
-/* statistic(x (N, width), "mean" | "median" | "min" | "max") -> (1, width) */
+/* statistic(x (N, width), "mean" | "median" | "min" | "max" | "range") -> (1, width) */
 static int tensor_statistic(lua_State *L)
 {
     const ln_tensor *x = ln_check_tensor(L, 1);

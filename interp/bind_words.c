@@ -149,6 +149,7 @@ static void push_explainers(lua_State *L)
         {LN_TAKES_LAYER, "takes_layer"},
         {LN_AT_LAYER, "at_layer"},
         {LN_NO_TARGET, "no_target"},
+        {LN_WRAPS, "wraps"},
         {0, NULL},
     };
     for (int i = 0; ln_explainers[i]; i++) {

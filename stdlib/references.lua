@@ -157,6 +157,9 @@ local function bind_precomputed(node, bound, shared, entry)
   entry.values = arrays.rows(array, node, "values", width)
 end
 
+-- Whose references an explanation has: the word's, or those of the explainer that it asks.
+local function subject(node) return node.flags.wraps and node.options.of or node end
+
 -- layer: what the explainer looks at; the values of some are the layer's.
 local function bind_layer(node, bound, entry)
   local value, name = within(node, "layer", core.model_layer, bound.model, node.options.layer)
@@ -168,19 +171,23 @@ end
 function references.explain(run, bound, shared)
   local list = {}
   for i, node in ipairs(run.explain) do
-    local flags = node.flags
+    local asked = subject(node)
+    local flags = asked.flags
     local space = bound.info.columns and (node.options.space or "column") or "input"
     local entry = { node = node, space = space, shape = bound.shape,
                     link = flags.no_target and "raw" or node.options.link or run.link }
-    entry.baseline = bind_baseline(node, bound, shared)
-    entry.background = bind_background(node, run, bound, shared)
-    if flags.takes_layer then bind_layer(node, bound, entry) end
+    entry.baseline = bind_baseline(asked, bound, shared)
+    entry.background = bind_background(asked, run, bound, shared)
+    if node.flags.wraps and bound.info.columns and bound.train_x then
+      entry.range = core.statistic(bound.train_x, "range")
+    end
+    if flags.takes_layer then bind_layer(asked, bound, entry) end
     if flags.at_layer then
       entry.width = nil
     elseif node.word == "precomputed" then
       bind_precomputed(node, bound, shared, entry)
     elseif flags.takes_groups then
-      entry.groups, entry.width, entry.space = bind_groups(node, bound, shared, space)
+      entry.groups, entry.width, entry.space = bind_groups(asked, bound, shared, space)
     elseif space == "column" then
       entry.sum_over = bound.info.column_of
       entry.width = #bound.info.columns
@@ -219,6 +226,7 @@ end
 -- The job of one explanation for targets; made once in advance to learn that it can be done.
 function references.job(run, bound, entry, targets, pool)
   local node = entry.node
+  local asked = subject(node)
   if node.flags.no_target then targets = core.fill("i64", { bound.count }, 0) end
   local job = within(node, nil, core.job, {
     explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
@@ -226,9 +234,10 @@ function references.job(run, bound, entry, targets, pool)
     baseline = entry.baseline, background = entry.background,
     groups = entry.groups, group_count = entry.groups and entry.width or nil,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
-    shape = bound.shape, layer = entry.layer and entry.layer.value or nil,
+    shape = bound.shape, layer = entry.layer and entry.layer.value or nil, range = entry.range,
+    of = asked ~= node and { explainer = asked.word, params = asked.options } or nil,
   })
-  if node.flags.at_layer then place_layer(entry, bound, job) end
+  if asked.flags.at_layer then place_layer(entry, bound, job) end
   return job
 end
 

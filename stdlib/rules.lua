@@ -112,9 +112,27 @@ function rules.blackbox(run, model)
       "leave it out")
   end
   for _, node in ipairs(run.explain) do
-    if node.flags.needs_gradient then
-      fail.at(node, nil, ("%s needs gradients, and a blackbox has none"):format(node.word),
+    local asked = node.flags.wraps and node.options.of or node
+    if asked.flags.needs_gradient then
+      fail.at(asked, nil, ("%s needs gradients, and a blackbox has none"):format(asked.word),
         "feature_ablation and occlusion ask only for outputs")
+    end
+  end
+end
+
+-- The explainer that another one asks: what both could say is said by the outer one.
+local function wrapped(node)
+  local of = node.options.of
+  if of.own or of.word == "precomputed" then
+    fail.at(of, nil, ("%s asks an explainer of the language, and %s is none"):format(node.word, of.word))
+  elseif of.flags.wraps or of.flags.no_target then
+    fail.at(of, nil, ("%s cannot ask %s, which %s"):format(node.word, of.word,
+      of.flags.wraps and "asks another one itself" or "explains no output"))
+  end
+  for _, name in ipairs { "link", "space", "as" } do
+    if of.options[name] ~= nil then
+      fail.at(of, name, ("'%s' is said by %s"):format(name, node.word),
+        ("%s { of = ..., %s = ... }"):format(node.word, name))
     end
   end
 end
@@ -253,6 +271,7 @@ end
 function rules.explain(run)
   for _, node in ipairs(run.explain) do
     local options = node.options
+    if node.flags.wraps then wrapped(node) end
     if options.space and not has_columns(run) then
       fail.at(node, "space", "a model on arrays has no columns: its inputs are its features",
         "leave space out")

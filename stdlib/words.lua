@@ -77,9 +77,12 @@ local common = {
   end,
 }
 
--- Defaults are Lua literals; they are read once.
+-- Defaults are Lua literals, or words as a script has them; they are read once.
 local function read_defaults(params)
   for _, param in ipairs(params) do
+    if param.type == "word" and param.default then
+      param.default_word, param.default = param.default, nil
+    end
     if param.default then
       param.value = assert(load("return " .. param.default, "=default", "t", {}))()
     end
@@ -231,8 +234,11 @@ function words.as(raw, category)
 end
 
 -- A bare word, for defaults.
-function words.bare(name, category)
-  return { kind = "word", word = words.find(name, category), named = {}, list = {} }
+-- text: a word, with options where it has them, as a default is written.
+function words.bare(text, category)
+  local name, options = text:match("^([%w_]+)%s*(.*)$")
+  local named = options ~= "" and assert(load("return " .. options, "=default", "t", {}))() or {}
+  return { kind = "word", word = words.find(name, category), named = named, list = {} }
 end
 
 function words.is_table(raw)

@@ -24,6 +24,7 @@
 #define LN_TAKES_LAYER 256u /* has a parameter `layer`, request->layer */
 #define LN_AT_LAYER 512u    /* its values are the layer's, not the inputs' */
 #define LN_NO_TARGET 1024u  /* explains no output: one item a row, whatever the targets are */
+#define LN_WRAPS 2048u      /* asks another explainer (request->of) of rows of its own making */
 
 /* How a table column's encoded inputs become one value in space "column": summed. */
 
@@ -47,8 +48,13 @@ typedef struct ln_request {
     ln_shape input_shape;        /* of one row as the user gave it, `width` numbers in all; rank 0:
                                     columns of a table, which have no axes */
     int layer;                   /* LN_TAKES_LAYER: a value of the model's graph (ln_model_layer) */
-    const void *params;          /* the explainer's parameter struct */
-    uint64_t seed, stream;       /* of draws */
+    const struct ln_explainer *of; /* LN_WRAPS: the other explainer; what this request refers to
+                                      (baseline, background, groups, layer) is that one's */
+    const void *of_params;         /* its parameter struct */
+    const ln_tensor *range; /* LN_WRAPS: (1, width) f32, how far each input ranges; NULL: as far as
+                               the row's own numbers */
+    const void *params;     /* the explainer's parameter struct */
+    uint64_t seed, stream;  /* of draws */
 } ln_request;
 
 /* What a run of items fills; arrays have one entry (or `width`) an item. NaN: not defined. */
@@ -86,6 +92,8 @@ typedef struct ln_job {
     int64_t items_per_chunk;  /* fixed by the explainer's prepare from the task alone */
     int64_t rows_per_pass;    /* rows the function was planned for */
     void *shared;             /* the explainer's own, read-only while running */
+    ln_pool *
+        pool; /* for the job inside one that LN_WRAPS, whose own chunks run on the caller's thread */
 } ln_job;
 
 /* The baseline of a row of request->x. */
@@ -133,6 +141,8 @@ ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, l
 /* For prepare: the job's run needs so many functions of the model beside job->function. Their options,
  * zeroed, go to *out to be filled; link and, where they are 0, rows are job->function's. */
 ln_status ln_job_beside(ln_job *job, int count, ln_function_options **out, ln_error *err);
+/* For a job that wraps another: the targets of that one's items have changed. */
+ln_status ln_job_retarget(ln_job *job, ln_error *err);
 /* Items [first, first + count). Caller frees the result with ln_explanation_free. */
 ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out, ln_error *err);
 void ln_job_free(ln_job *job);

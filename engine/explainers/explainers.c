@@ -7,6 +7,8 @@
     X(saliency)                                                                                    \
     X(input_x_gradient)                                                                            \
     X(integrated_gradients)                                                                        \
+    X(gradient_shap)                                                                               \
+    X(smooth_grad)                                                                                 \
     X(guided_backprop)                                                                             \
     X(deconvnet)                                                                                   \
     X(lrp)                                                                                         \

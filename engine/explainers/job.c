@@ -110,20 +110,27 @@ static ln_status check_background(const ln_request *request, bool or_baseline, l
                               ln_dtype_name(background->dtype), request->model->width));
 }
 
-static ln_status resolve_targets(job_state *state, ln_error *err)
+ln_status ln_job_retarget(ln_job *job, ln_error *err)
 {
-    const ln_request *request = state->job.request;
-    state->targets = ln_calloc((size_t)request->item_count, sizeof *state->targets);
-    if (!state->targets)
-        return ln_fail_memory(err, (size_t)request->item_count * sizeof *state->targets);
+    job_state *state = (job_state *)job;
+    const ln_request *request = job->request;
     for (int64_t i = 0; i < request->item_count; i++) {
         ln_status status = ln_model_target(request->model, request->link, request->items[i].target,
                                            &state->targets[i], err);
         if (status)
             return fail_field(err, "target", status);
     }
-    state->job.targets = state->targets;
     return LN_OK;
+}
+
+static ln_status resolve_targets(job_state *state, ln_error *err)
+{
+    const size_t count = (size_t)state->job.request->item_count;
+    state->targets = ln_calloc(count, sizeof *state->targets);
+    if (!state->targets)
+        return ln_fail_memory(err, count * sizeof *state->targets);
+    state->job.targets = state->targets;
+    return ln_job_retarget(&state->job, err);
 }
 
 static ln_status resolve_baseline(job_state *state, ln_error *err)
@@ -254,13 +261,15 @@ ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, l
     if (!state)
         return ln_fail_memory(err, sizeof *state);
     bool grouped = (explainer->flags & LN_TAKES_GROUPS) && request->groups;
-    state->pool = ln_model_pool(request->model, pool);
+    pool = ln_model_pool(request->model, pool);
+    state->pool = explainer->flags & LN_WRAPS ? NULL : pool;
     state->job = (ln_job){
         .explainer = explainer,
         .request = request,
         .width = grouped ? request->group_count : request->model->width,
         .items_per_chunk = 1,
         .rows_per_pass = 1,
+        .pool = pool,
         .looks = (explainer->flags & LN_TAKES_LAYER) != 0,
     };
     if (explainer->flags & LN_AT_LAYER) {

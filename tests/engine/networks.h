@@ -193,6 +193,9 @@ static inline bool needs_background(const ln_explainer *explainer)
     return (explainer->flags & LN_TAKES_BACKGROUND) && !(explainer->flags & LN_TAKES_BASELINE);
 }
 
+/* What a word that asks another explainer asks where a test does not care: signed saliency. */
+static const parameters signed_saliency = {0};
+
 /* What a test does not care about: an input of one axis, every input alone, rows by their place, and
  * for words that need a background the baseline or the rows themselves. */
 static inline ln_request completed(const ln_explainer *explainer, ln_request request)
@@ -201,6 +204,10 @@ static inline ln_request completed(const ln_explainer *explainer, ln_request req
         request.group_count = request.model->width;
     if (!request.background && needs_background(explainer))
         request.background = request.baseline ? request.baseline : request.x;
+    if (explainer->flags & LN_WRAPS && !request.of) {
+        request.of = ln_explainer_find("saliency");
+        request.of_params = signed_saliency.bytes;
+    }
     if (request.input_shape.rank == 0)
         request.input_shape = TEST_SHAPE(request.model->width);
     if (!request.row_ids) {

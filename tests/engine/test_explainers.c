@@ -362,6 +362,9 @@ static const task tasks[] = {
     {"kernel_shap", "samples=\"all\"", true, true},
     {"random_attribution", "", false, false},
     {"random_attribution", "", true, false},
+    {"smooth_grad", "samples=70", false, false},
+    {"smooth_grad", "samples=3 mode=\"variance\"", false, true},
+    {"gradient_shap", "samples=70 stdev=0.1", false, true},
 };
 #define TASKS (sizeof tasks / sizeof tasks[0])
 

@@ -383,6 +383,8 @@ static void evaluations_are_counted(void **state)
         {"shapley_sampling", "", false, false, 9 * (25 * 5 + 1) + 1},
         {"shapley_sampling", "permutations=4", true, true, 9 * (4 * 2 + 2)},
         {"random_attribution", "", false, true, 9},
+        {"gradient_shap", "", false, false, 9 * 12 + 9},
+        {"smooth_grad", "samples=4", false, false, 9 * 9},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ln_request request = {.model = model,

@@ -1,0 +1,297 @@
+/* SmoothGrad and its kin: another explainer, asked of noisy copies of the row.
+ *
+ *   x_k = x + N(0, s^2),  s_i = stdev * range_i        k = 1 .. samples, e_k the explanation of x_k
+ *   mode mean: mean of e_k      squared: mean of e_k^2      variance: mean of (e_k - mean)^2
+ *
+ * range_i: how far the row's numbers reach (images), or input i over the training rows (tables).
+ *
+ * x (N, width) -> a (N, width of the other explainer). Copies of a chunk's items are the rows of a job
+ * of that explainer, which spreads over the pool; noise is drawn by (seed, word, stream, row of the data
+ * set), copy after copy, and what the other one draws by the number of the copy. Sums are float64 in the
+ * order of the copies; means have standard errors. The output is the row's own. Cost: samples times that
+ * of the other, and one forward pass a row. Not complete: the copies' sums are their own outputs.
+ * Sources: Smilkov et al. 2017; squared: Hooker et al. 2019; variance: Adebayo et al. 2018. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "explainers/common/passes.h"
+#include "explainers/explainer.h"
+
+#define MODES "mean|squared|variance"
+enum { MEAN, SQUARED, VARIANCE };
+
+#define MOST_COPIES 4096          /* rows of the job inside, where a row is small */
+#define COPIES_BYTES (32LL << 20) /* bytes of its rows otherwise */
+
+typedef struct smooth_grad_params {
+    int64_t samples; /* copies a row */
+    double stdev;    /* of the noise, of the range */
+    int mode;
+} smooth_grad_params;
+
+/* The job inside and what it explains: `rows` copies. */
+typedef struct copies {
+    ln_request request;
+    ln_tensor *x;        /* (rows, width) */
+    ln_tensor *baseline; /* (rows, width) where rows have their own, else NULL */
+    ln_item *items;      /* (rows) */
+    int64_t *row_ids;    /* (rows) */
+    ln_job *job;
+} copies;
+
+/* ---------------------------------------------------------------- the job inside */
+
+static void release(ln_job *job)
+{
+    copies *own = job->shared;
+    ln_job_free(own->job);
+    ln_tensor_release(own->x);
+    ln_tensor_release(own->baseline);
+    ln_free(own->items);
+    ln_free(own->row_ids);
+    ln_free(own);
+}
+
+static ln_status make_copies(const ln_job *job, copies *own, int64_t rows, ln_error *err)
+{
+    const ln_request *request = job->request;
+    const ln_shape shape = ln_shape_of(2, (const int64_t[]){rows, request->model->width});
+    const bool own_baselines = request->baseline && request->baseline->shape.dims[0] > 1;
+    ln_status status = ln_tensor_new(LN_F32, &shape, &own->x, err);
+    if (!status && own_baselines)
+        status = ln_tensor_new(LN_F32, &shape, &own->baseline, err);
+    if (status)
+        return status;
+    memset(own->x->data, 0, own->x->bytes);
+    own->items = ln_calloc((size_t)rows, sizeof *own->items);
+    own->row_ids = ln_calloc((size_t)rows, sizeof *own->row_ids);
+    if (!own->items || !own->row_ids)
+        return ln_fail_memory(err, (size_t)rows * sizeof *own->items);
+    own->request = *request;
+    own->request.params = request->of_params;
+    own->request.of = NULL;
+    own->request.x = own->x;
+    own->request.row_ids = own->row_ids;
+    own->request.items = own->items;
+    own->request.item_count = rows;
+    if (own_baselines) {
+        memset(own->baseline->data, 0, own->baseline->bytes);
+        own->request.baseline = own->baseline;
+    }
+    status = ln_job_new(request->of, &own->request, job->pool, &own->job, err);
+    if (status && err && err->field[0]) {
+        char field[sizeof err->field];
+        snprintf(field, sizeof field, "of.%.*s", (int)sizeof field - 4, err->field);
+        memcpy(err->field, field, sizeof field);
+    }
+    return status;
+}
+
+/* A worker's scratch. */
+typedef struct buffers {
+    float *x;     /* (items_per_chunk, width) the rows themselves */
+    float *y;     /* (items_per_chunk, outputs) */
+    double *mean; /* (width of the explanation) */
+    double *spread;
+} buffers;
+
+static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
+{
+    const ln_model *model = job->request->model;
+    /* The link "loss" has an output a class, also where the model has one output for two classes. */
+    const int64_t outputs =
+        model->class_count > model->output_count ? model->class_count : model->output_count;
+    ln_carver carver = {.base = scratch};
+    buffers made;
+    made.x = ln_carve(&carver, job->items_per_chunk * model->width, sizeof *made.x);
+    made.y = ln_carve(&carver, job->items_per_chunk * outputs, sizeof *made.y);
+    made.mean = ln_carve(&carver, job->width, sizeof *made.mean);
+    made.spread = ln_carve(&carver, job->width, sizeof *made.spread);
+    if (bytes)
+        *bytes = carver.used;
+    return made;
+}
+
+static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
+{
+    const smooth_grad_params *params = job->request->params;
+    const ln_request *request = job->request;
+    int64_t rows = COPIES_BYTES / (int64_t)sizeof(float) / request->model->width;
+    if (rows > MOST_COPIES)
+        rows = MOST_COPIES;
+    int64_t items = rows / params->samples;
+    items = items > request->item_count ? request->item_count : items;
+    job->items_per_chunk = items > 0 ? items : 1;
+    copies *own = job->shared = ln_calloc(1, sizeof *own);
+    if (!own)
+        return ln_fail_memory(err, sizeof *own);
+    rows = job->items_per_chunk * params->samples;
+    ln_status status = make_copies(job, own, rows > 1 ? rows : 2, err); /* 2: a baseline a row */
+    if (status)
+        return status;
+    job->rows_per_pass = ln_passes_of(request->model, 1, job->items_per_chunk).rows;
+    job->width = own->job->width;
+    job->shape = own->job->shape;
+    job->of_pixels = own->job->of_pixels;
+    carve(job, NULL, scratch_bytes);
+    return LN_OK;
+}
+
+/* ---------------------------------------------------------------- the run */
+
+static double range_of(const float *x, int64_t width)
+{
+    double low = (double)x[0], high = low;
+    for (int64_t i = 1; i < width; i++) {
+        low = fmin(low, (double)x[i]);
+        high = fmax(high, (double)x[i]);
+    }
+    return high - low;
+}
+
+/* The copies of one item of the request, from copy `first` of the job inside on. */
+static void fill(const ln_job *job, const ln_item *item, int64_t first)
+{
+    const smooth_grad_params *params = job->request->params;
+    const ln_request *request = job->request;
+    const copies *own = job->shared;
+    const int64_t width = request->model->width;
+    const float *x = ln_f32(request->x) + item->row * width;
+    const double reach = request->range ? 0 : range_of(x, width);
+    ln_rng rng = ln_rng_make(request->seed, "smooth_grad", request->stream,
+                             (uint64_t)request->row_ids[item->row]);
+    for (int64_t k = 0; k < params->samples; k++) {
+        float *to = ln_f32(own->x) + (first + k) * width;
+        for (int64_t i = 0; i < width; i++) {
+            const double range = request->range ? (double)ln_f32(request->range)[i] : reach;
+            to[i] = (float)((double)x[i] + params->stdev * range * ln_rng_normal(&rng));
+        }
+        if (own->baseline)
+            memcpy(ln_f32(own->baseline) + (first + k) * width,
+                   ln_f32(request->baseline) + item->row * width, (size_t)width * sizeof *x);
+        own->items[first + k] = (ln_item){.row = first + k, .target = item->target};
+        own->row_ids[first + k] = request->row_ids[item->row] * params->samples + k;
+    }
+}
+
+/* The rows' own outputs. */
+static ln_status ask_outputs(const ln_job *job, ln_job_chunk *chunk, const buffers *at,
+                             ln_error *err)
+{
+    const ln_request *request = job->request;
+    const int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
+    for (int64_t i = 0; i < chunk->count; i++)
+        memcpy(at->x + i * width, ln_f32(request->x) + request->items[chunk->first + i].row * width,
+               (size_t)width * sizeof *at->x);
+    ln_status status = ln_runner_forward(chunk->runner, at->x, chunk->count, at->y, err);
+    for (int64_t i = 0; i < chunk->count && !status; i++) {
+        const ln_target *target = &job->targets[chunk->first + i];
+        chunk->out->output[i] =
+            target->offset + target->scale * (double)at->y[i * outputs + target->index];
+    }
+    chunk->evaluations += chunk->count;
+    return status;
+}
+
+/* values and errors of one item from those of its copies (Welford's mean and spread). */
+static void reduce(const ln_job *job, const float *from, const buffers *at, float *values,
+                   float *errors)
+{
+    const smooth_grad_params *params = job->request->params;
+    const double n = (double)params->samples;
+    memset(at->mean, 0, (size_t)job->width * sizeof *at->mean);
+    memset(at->spread, 0, (size_t)job->width * sizeof *at->spread);
+    for (int64_t k = 0; k < params->samples; k++)
+        for (int64_t i = 0; i < job->width; i++) {
+            const double one = (double)from[k * job->width + i];
+            const double value = params->mode == SQUARED ? one * one : one;
+            const double away = value - at->mean[i];
+            at->mean[i] += away / (double)(k + 1);
+            at->spread[i] += away * (value - at->mean[i]);
+        }
+    for (int64_t i = 0; i < job->width; i++) {
+        const bool variance = params->mode == VARIANCE;
+        values[i] = (float)(variance ? at->spread[i] / n : at->mean[i]);
+        errors[i] = variance || n < 2 ? NAN : (float)sqrt(at->spread[i] / (n - 1) / n);
+    }
+}
+
+static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+{
+    const smooth_grad_params *params = job->request->params;
+    const copies *own = job->shared;
+    const buffers at = carve(job, chunk->scratch, NULL);
+    ln_explanation out = {0};
+    for (int64_t i = 0; i < chunk->count; i++)
+        fill(job, &job->request->items[chunk->first + i], i * params->samples);
+    ln_status status = ln_job_retarget(own->job, err);
+    if (!status)
+        status = ask_outputs(job, chunk, &at, err);
+    if (!status)
+        status = ln_job_run(own->job, 0, chunk->count * params->samples, &out, err);
+    chunk->evaluations += out.evaluations;
+    for (int64_t i = 0; i < chunk->count && !status; i++)
+        reduce(job, out.values + i * params->samples * job->width, &at,
+               chunk->out->values + i * job->width, chunk->out->errors + i * job->width);
+    ln_explanation_free(&out);
+    return status;
+}
+
+static const ln_param params[] = {
+    {.name = "of",
+     .type = LN_PARAM_WORD,
+     .offset = LN_NO_OFFSET,
+     .fallback = "saliency { absolute = false }",
+     .choices = "explainer",
+     .position = 1,
+     .help = "the explainer that is asked of every noisy copy"},
+    {.name = "samples",
+     .type = LN_PARAM_INT,
+     .offset = offsetof(smooth_grad_params, samples),
+     .fallback = "50",
+     .min = 1,
+     .max = 100000,
+     .help = "noisy copies a row"},
+    {.name = "stdev",
+     .type = LN_PARAM_REAL,
+     .offset = offsetof(smooth_grad_params, stdev),
+     .fallback = "0.15",
+     .min = 0,
+     .max = HUGE_VAL,
+     .help =
+         "standard deviation of the noise, as a share of the range: of the row's own numbers, of "
+         "a table's input over the training rows"},
+    {.name = "mode",
+     .type = LN_PARAM_CHOICE,
+     .offset = offsetof(smooth_grad_params, mode),
+     .fallback = "\"mean\"",
+     .choices = MODES,
+     .help = "what is made of the copies' explanations: their mean, the mean of their squares, or "
+             "their variance"},
+    LN_PARAM_END,
+};
+
+const ln_explainer ln_explainer_smooth_grad = {
+    .word =
+        {
+            .name = "smooth_grad",
+            .summary = "another explainer, averaged over noisy copies of the row",
+            .formula = "a = mean over k of e(x + noise_k), of its square, or its variance; noise_k "
+                       "normal with deviation stdev * range",
+            .source = "Smilkov, Thorat, Kim, Viegas and Wattenberg 2017, SmoothGrad: removing "
+                      "noise by adding noise, arXiv:1706.03825; squared: Hooker et al. 2019, "
+                      "arXiv:1806.10758; variance: Adebayo et al. 2018, arXiv:1810.03307",
+            .params = params,
+            .params_size = sizeof(smooth_grad_params),
+        },
+    .flags = LN_WRAPS | LN_RANDOM | LN_HAS_ERRORS,
+    .version = 1,
+    .cost = "samples times that of the other explainer, and one forward pass a row",
+    .prepare = prepare,
+    .release = release,
+    .run = run,
+};
