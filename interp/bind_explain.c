@@ -72,8 +72,9 @@ static ln_shape shape_field(lua_State *L, int table)
     return shape;
 }
 
-/* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background, groups, group_count,
- * shape, layer, params, seed, stream, pool, of = { explainer, params }, range } -> job */
+/* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background,
+ * background_labels (i64), groups, group_count, shape, layer, params, seed, stream, pool,
+ * of = { explainer, params }, range } -> job */
 static int job_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -86,6 +87,7 @@ static int job_new(lua_State *L)
     const ln_tensor *x = ln_tensor_field(L, 1, "x"), *targets = ln_tensor_field(L, 1, "targets");
     const ln_tensor *row_ids = ln_tensor_field(L, 1, "row_ids");
     const ln_tensor *groups = ln_tensor_field(L, 1, "groups");
+    const ln_tensor *labels = ln_tensor_field(L, 1, "background_labels");
     luaL_argcheck(L, x && targets && row_ids, 1, "x, targets and row_ids are needed");
     lua_getfield(L, 1, "pool");
     ln_pool *pool = ln_opt_pool(L, -1);
@@ -114,6 +116,7 @@ static int job_new(lua_State *L)
         .item_count = targets->shape.dims[0],
         .baseline = ln_tensor_field(L, 1, "baseline"),
         .background = ln_tensor_field(L, 1, "background"),
+        .background_labels = labels ? ln_i64(labels) : NULL,
         .groups = groups ? groups->data : NULL,
         .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
         .input_shape = shape_field(L, 1),
@@ -176,6 +179,22 @@ static int job_run(lua_State *L)
 static int piece_evaluations(lua_State *L)
 {
     lua_pushinteger(L, ln_check_piece(L, 1)->explained.evaluations);
+    return 1;
+}
+
+/* explained_fit(piece) -> how well each attribution's own model fits (NaN: undefined), or nil where the
+ * explainer fits none */
+static int piece_fit(lua_State *L)
+{
+    const ln_explanation *explained = &ln_check_piece(L, 1)->explained;
+    if (explained->fit == NULL) {
+        return 0;
+    }
+    lua_createtable(L, (int)explained->count, 0);
+    for (int64_t i = 0; i < explained->count; i++) {
+        lua_pushnumber(L, explained->fit[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
     return 1;
 }
 
@@ -260,6 +279,7 @@ void ln_bind_explain(lua_State *L)
         {"job_run", job_run},
         {"job_shape", job_shape},
         {"explained_evaluations", piece_evaluations},
+        {"explained_fit", piece_fit},
         {"judge", judge_run},
         {"mask", mask_make},
         {NULL, NULL},

@@ -37,16 +37,21 @@ end
 local DRAWN = 100 -- rows of a background that the script leaves out
 
 -- background: rows of the data or an array -> (K, width); without it 100 training rows, drawn, or
--- the baseline where the word takes that too.
+-- the baseline where the word takes that too. Words that look at how the training rows are spread get
+-- all of them, and the classes of these rows besides.
 local function bind_background(node, run, bound, shared)
   if not node.flags.takes_background then return nil end
   local value, data, rows = node.options.background, bound.data, nil
-  if value == nil and node.flags.takes_baseline then return nil end
+  local spread = node.flags.of_training and not node.options.baseline and bound.train_rows
+    and #(bound.shape or {}) <= 1
+  if value == nil and node.flags.takes_baseline and not spread then return nil end
   if value and value.category == "array" then
     local array = arrays.read(value, shared, node, "background")
     return arrays.rows(array, node, "background", bound.info.width)
   elseif value then
     rows = datasets.rows(data, value, run)
+  elseif spread then
+    rows = bound.train_rows
   elseif bound.train_rows then
     local all = core.tensor_info(bound.train_rows).shape[1] <= DRAWN
     rows = all and bound.train_rows or core.dataset_rows(data.dataset,
@@ -58,7 +63,9 @@ local function bind_background(node, run, bound, shared)
   if core.tensor_info(rows).shape[1] == 0 then
     fail.at(node, "background", "the background has no rows")
   end
-  return within(data.node, nil, core.model_encode, bound.model, data.dataset, rows)
+  local labels = node.flags.of_training and bound.info.task == "classification"
+    and core.tensor_convert(core.dataset_labels(data.dataset, rows), "i64") or nil
+  return within(data.node, nil, core.model_encode, bound.model, data.dataset, rows), labels
 end
 
 -- groups: array of integers, or lists of column names -> group of each encoded input, their number,
@@ -173,11 +180,14 @@ function references.explain(run, bound, shared)
   for i, node in ipairs(run.explain) do
     local asked = subject(node)
     local flags = asked.flags
+    if node.flags.of_probability and not node.options.link then
+      node.options.link = bound.info.task == "classification" and "probability" or run.link
+    end
     local space = bound.info.columns and (node.options.space or "column") or "input"
     local entry = { node = node, space = space, shape = bound.shape,
                     link = flags.no_target and "raw" or node.options.link or run.link }
     entry.baseline = bind_baseline(asked, bound, shared)
-    entry.background = bind_background(asked, run, bound, shared)
+    entry.background, entry.background_labels = bind_background(asked, run, bound, shared)
     if node.flags.wraps and bound.info.columns and bound.train_x then
       entry.range = core.statistic(bound.train_x, "range")
     end
@@ -232,6 +242,7 @@ function references.job(run, bound, entry, targets, pool)
     explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
     row_ids = bound.row_ids, targets = targets, per_row = entry.per_row or bound.per_row,
     baseline = entry.baseline, background = entry.background,
+    background_labels = entry.background_labels,
     groups = entry.groups, group_count = entry.groups and entry.width or nil,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape, layer = entry.layer and entry.layer.value or nil, range = entry.range,

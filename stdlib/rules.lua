@@ -277,7 +277,8 @@ function rules.explain(run)
         "leave space out")
     end
     if has_columns(run) and not node.flags.at_layer then options.space = options.space or "column" end
-    if not node.flags.no_target then options.link = options.link or run.link end
+    local probability = node.flags.of_probability and run.link == "raw" -- of classes: references.lua
+    if not node.flags.no_target and not probability then options.link = options.link or run.link end
   end
 end
 

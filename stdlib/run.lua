@@ -79,6 +79,29 @@ local function undefined(count, reason)
   return values, reasons
 end
 
+-- Values of samples into their sum; NaN is none.
+local function take(sum, values)
+  for i = 1, #values do
+    if values[i] == values[i] then sum.total, sum.n = sum.total + values[i], sum.n + 1 end
+  end
+end
+
+-- What an explainer says itself of the model that it fitted, in the form of a judge's rows.
+local FIT = { name = "local_r2", label = "local_r2", params = "{}", higher_is_better = 1 }
+local CONSTANT = "the output is the same around the row"
+
+local function judge_fit(entry, result)
+  local values = core.explained_fit(result)
+  if not values then return nil end
+  local row = { values = values, reasons = {} }
+  for name, value in pairs(FIT) do row[name] = value end
+  for i, value in ipairs(values) do
+    if value ~= value then row.reasons[i] = CONSTANT end
+  end
+  take(entry.fit, values)
+  return row
+end
+
 -- What every judge says of a piece of attributions: one value a sample, and why where there is none.
 local function judge_piece(run, bound, entry, context, result)
   local rows = {}
@@ -98,24 +121,30 @@ local function judge_piece(run, bound, entry, context, result)
     end
     rows[#rows + 1] = { name = node.word, label = node.label, params = log.params_json(node),
       higher_is_better = node.higher_is_better and 1 or 0, values = values, reasons = reasons }
-    local sum = judge.sums[entry]
-    for i = 1, #values do
-      if values[i] == values[i] then sum.total, sum.n = sum.total + values[i], sum.n + 1 end
-    end
+    take(judge.sums[entry], values)
   end
+  rows[#rows + 1] = judge_fit(entry, result)
   return rows
+end
+
+local function mean_row(explanation, sum, row)
+  row.scope, row.explanation, row.n = "explanation", explanation, sum.n
+  row.value = sum.n > 0 and sum.total / sum.n or nil
+  row.status = sum.n > 0 and "ok" or "undefined"
+  row.reason = sum.n == 0 and "undefined for every sample" or nil
+  return row
 end
 
 local function judge_means(bound, entry, explanation)
   local rows = {}
   for i, judge in ipairs(bound.judge) do
-    local sum, node = judge.sums[entry], judge.node
-    rows[i] = { name = node.word, label = node.label, params = log.params_json(node),
-                scope = "explanation", explanation = explanation,
-                value = sum.n > 0 and sum.total / sum.n or nil, n = sum.n,
-                higher_is_better = node.higher_is_better and 1 or 0,
-                status = sum.n > 0 and "ok" or "undefined",
-                reason = sum.n == 0 and "undefined for every sample" or nil }
+    local node = judge.node
+    rows[i] = mean_row(explanation, judge.sums[entry], { name = node.word, label = node.label,
+      params = log.params_json(node), higher_is_better = node.higher_is_better and 1 or 0 })
+  end
+  if entry.node.flags.has_fit then
+    rows[#rows + 1] = mean_row(explanation, entry.fit, { name = FIT.name, label = FIT.label,
+      params = FIT.params, higher_is_better = FIT.higher_is_better })
   end
   return rows
 end
@@ -149,6 +178,7 @@ local function explain(run, bound, entry, seq, targets, context)
   local store, run_id, started = context.store, context.run_id, core.clock()
   local explanation = log.explanation(store, run_id, seq, entry)
   for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end
+  entry.fit = { total = 0, n = 0 }
   local job <close> = not entry.values and not entry.node.own
     and references.job(run, bound, entry, targets, context.pool) or nil
   local piece_of = piece_maker(run, bound, entry, targets, job, context)

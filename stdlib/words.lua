@@ -41,7 +41,9 @@ local common = {
     end
     if not word.flags.no_target then
       add(word, { name = "link", type = "choice", choices = "raw|logit|probability|loss",
-        otherwise = "the experiment's link", help = "the scale that is explained" })
+        otherwise = word.flags.of_probability
+          and "probability where the model has classes and the experiment names no other"
+          or "the experiment's link", help = "the scale that is explained" })
     end
     if not word.flags.at_layer then
       add(word, { name = "space", type = "choice", choices = "column|input", otherwise = "column",

@@ -21,10 +21,13 @@
 #define LN_RANDOM 32u     /* draws: has `stream` */
 #define LN_HAS_ERRORS 64u /* estimates: gives standard errors */
 #define LN_CONSERVES 128u /* relevance: total + absorbed = output (residual is their difference) */
-#define LN_TAKES_LAYER 256u /* has a parameter `layer`, request->layer */
-#define LN_AT_LAYER 512u    /* its values are the layer's, not the inputs' */
-#define LN_NO_TARGET 1024u  /* explains no output: one item a row, whatever the targets are */
-#define LN_WRAPS 2048u      /* asks another explainer (request->of) of rows of its own making */
+#define LN_TAKES_LAYER 256u  /* has a parameter `layer`, request->layer */
+#define LN_AT_LAYER 512u     /* its values are the layer's, not the inputs' */
+#define LN_NO_TARGET 1024u   /* explains no output: one item a row, whatever the targets are */
+#define LN_WRAPS 2048u       /* asks another explainer (request->of) of rows of its own making */
+#define LN_HAS_FIT 4096u     /* fits a model of its own: says how well */
+#define LN_OF_TRAINING 8192u /* its default background is all training rows, with their classes */
+#define LN_OF_PROBABILITY 16384u /* explains probabilities where the script names no link */
 
 /* How a table column's encoded inputs become one value in space "column": summed. */
 
@@ -34,20 +37,21 @@ typedef struct ln_item {
 } ln_item;
 
 typedef struct ln_request {
-    ln_model *model;             /* borrowed for the job's life */
-    ln_link link;                /* scale on which the model is explained */
-    const ln_tensor *x;          /* (N, width) f32, encoded */
-    const int64_t *row_ids;      /* (N) numbers in the data set, for draws */
-    const ln_item *items;        /* item_count of them */
-    int64_t item_count;          /* entries of items */
-    const ln_tensor *baseline;   /* (1, width) or (N, width) f32, or NULL */
-    const ln_tensor *background; /* (K, width) f32, or NULL */
-    const int32_t *groups;       /* width entries 0 .. group_count - 1, or NULL: every input alone;
+    ln_model *model;                  /* borrowed for the job's life */
+    ln_link link;                     /* scale on which the model is explained */
+    const ln_tensor *x;               /* (N, width) f32, encoded */
+    const int64_t *row_ids;           /* (N) numbers in the data set, for draws */
+    const ln_item *items;             /* item_count of them */
+    int64_t item_count;               /* entries of items */
+    const ln_tensor *baseline;        /* (1, width) or (N, width) f32, or NULL */
+    const ln_tensor *background;      /* (K, width) f32, or NULL */
+    const int64_t *background_labels; /* LN_OF_TRAINING: (K) classes of these rows, or NULL */
+    const int32_t *groups; /* width entries 0 .. group_count - 1, or NULL: every input alone;
                                     read by LN_TAKES_GROUPS only */
-    int64_t group_count;         /* width when groups is NULL */
-    ln_shape input_shape;        /* of one row as the user gave it, `width` numbers in all; rank 0:
+    int64_t group_count;   /* width when groups is NULL */
+    ln_shape input_shape;  /* of one row as the user gave it, `width` numbers in all; rank 0:
                                     columns of a table, which have no axes */
-    int layer;                   /* LN_TAKES_LAYER: a value of the model's graph (ln_model_layer) */
+    int layer;             /* LN_TAKES_LAYER: a value of the model's graph (ln_model_layer) */
     const struct ln_explainer *of; /* LN_WRAPS: the other explainer; what this request refers to
                                       (baseline, background, groups, layer) is that one's */
     const void *of_params;         /* its parameter struct */
@@ -66,7 +70,8 @@ typedef struct ln_explanation {
     double *output;          /* the explained number at the row */
     double *baseline_output; /* at the baseline; NaN where the method has none */
     double *absorbed;        /* LN_CONSERVES: what biases and stabilisers took; else NULL */
-    int64_t evaluations;     /* rows passed forward, plus rows passed backward */
+    double *fit;         /* LN_HAS_FIT: R^2 of the fitted model, NaN where undefined; else NULL */
+    int64_t evaluations; /* rows passed forward, plus rows passed backward */
 } ln_explanation;
 
 struct ln_explainer;

@@ -29,6 +29,7 @@
     X(kernel_shap)                                                                                 \
     X(shapley_sampling)                                                                            \
     X(permutation_shap)                                                                            \
+    X(lime)                                                                                        \
     X(random_attribution)
 
 #define DECLARE(name) extern const ln_explainer ln_explainer_##name;

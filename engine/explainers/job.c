@@ -331,6 +331,8 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
         part.absorbed += at;
     if (part.errors)
         part.errors += at * all->width;
+    if (part.fit)
+        part.fit += at;
     ln_job_chunk call = {
         .first = piece->first + at,
         .count = count,
@@ -350,14 +352,16 @@ static ln_status make_explanation(const ln_job *job, int64_t count, ln_explanati
     size_t items = (size_t)count, numbers = items * (size_t)job->width;
     bool errors = (job->explainer->flags & LN_HAS_ERRORS) != 0;
     bool absorbed = (job->explainer->flags & LN_CONSERVES) != 0;
+    bool fit = (job->explainer->flags & LN_HAS_FIT) != 0;
     *out = (ln_explanation){.count = count, .width = job->width};
     out->values = ln_calloc(numbers, sizeof *out->values);
     out->errors = errors ? ln_calloc(numbers, sizeof *out->errors) : NULL;
     out->output = ln_calloc(items, sizeof *out->output);
     out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
     out->absorbed = absorbed ? ln_calloc(items, sizeof *out->absorbed) : NULL;
-    if (!out->values || (errors && !out->errors) || !out->output || !out->baseline_output ||
-        (absorbed && !out->absorbed)) {
+    out->fit = fit ? ln_calloc(items, sizeof *out->fit) : NULL;
+    if (!out->values || (errors && !out->errors) || (fit && !out->fit) || !out->output ||
+        !out->baseline_output || (absorbed && !out->absorbed)) {
         ln_explanation_free(out);
         return ln_fail_memory(err, numbers * sizeof *out->values);
     }
@@ -402,5 +406,6 @@ void ln_explanation_free(ln_explanation *explanation)
     ln_free(explanation->output);
     ln_free(explanation->baseline_output);
     ln_free(explanation->absorbed);
+    ln_free(explanation->fit);
     *explanation = (ln_explanation){0};
 }

@@ -187,9 +187,11 @@ static const int64_t own_numbers[] = {
     40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59,
 };
 
-/* A word that takes a baseline too does without one. */
-static inline bool needs_background(const ln_explainer *explainer)
+/* A word that takes a baseline too does without one, unless it looks at how training rows are spread. */
+static inline bool needs_background(const ln_explainer *explainer, const ln_request *request)
 {
+    if ((explainer->flags & LN_OF_TRAINING) && !request->baseline)
+        return true;
     return (explainer->flags & LN_TAKES_BACKGROUND) && !(explainer->flags & LN_TAKES_BASELINE);
 }
 
@@ -202,7 +204,7 @@ static inline ln_request completed(const ln_explainer *explainer, ln_request req
 {
     if (!request.groups)
         request.group_count = request.model->width;
-    if (!request.background && needs_background(explainer))
+    if (!request.background && needs_background(explainer, &request))
         request.background = request.baseline ? request.baseline : request.x;
     if (explainer->flags & LN_WRAPS && !request.of) {
         request.of = ln_explainer_find("saliency");

@@ -308,7 +308,7 @@ static void outputs_are_recorded(void **state)
             for (int i = 0; i < REFERENCE_ROWS; i++) {
                 int64_t row = items[i].row, target = items[i].target;
                 double base = complete ? ln_f64(at_base)[(own ? row : 0) * 3 + target] : NAN;
-                if (needs_background(*entry) && own) {
+                if (complete && needs_background(*entry, &(ln_request){0}) && own) {
                     base = 0; /* the baselines are the background: their mean */
                     for (int r = 0; r < REFERENCE_ROWS; r++)
                         base += ln_f64(at_base)[r * 3 + target] / REFERENCE_ROWS;
@@ -360,6 +360,9 @@ static const task tasks[] = {
     {"shapley_sampling", "permutations=2 antithetic=true", true, true},
     {"permutation_shap", "", false, false},
     {"kernel_shap", "samples=\"all\"", true, true},
+    {"lime", "samples=150", false, false},
+    {"lime", "samples=70 discretize=\"none\" features=2", false, false},
+    {"lime", "samples=150", true, true},
     {"random_attribution", "", false, false},
     {"random_attribution", "", true, false},
     {"smooth_grad", "samples=70", false, false},

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "explainers/common/cholesky.h"
+
 #define FEW_PAIRS 8 /* a stratum has at least so many, where there are */
 
 /* The unknowns' places in the first coalition of a pair; how many. */
@@ -38,69 +40,6 @@ static void accumulate(const ln_kernel_regression *at, const ln_coalitions *coal
                 row[at->members[b]] += 2 * weight;
         }
     }
-}
-
-/* A = L L' in the lower triangle; false where A is not positive definite to rounding. */
-static bool factor(double *a, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        double *row = a + i * n, given = row[i];
-        for (int64_t j = 0; j <= i; j++) {
-            const double *other = a + j * n;
-            double sum = row[j];
-            for (int64_t k = 0; k < j; k++)
-                sum -= row[k] * other[k];
-            if (j < i)
-                row[j] = sum / other[j];
-            else if (sum > 1e-12 * given)
-                row[i] = sqrt(sum);
-            else
-                return false;
-        }
-    }
-    return true;
-}
-
-/* x becomes A^-1 x, by the factor. */
-static void solve(const double *l, int64_t n, double *x)
-{
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t k = 0; k < i; k++)
-            x[i] -= l[i * n + k] * x[k];
-        x[i] /= l[i * n + i];
-    }
-    for (int64_t i = n - 1; i >= 0; i--) {
-        x[i] /= l[i * n + i];
-        for (int64_t k = 0; k < i; k++)
-            x[k] -= l[i * n + k] * x[i];
-    }
-}
-
-/* The factor becomes the inverse of A, whole: first L^-1 in the lower triangle, then its product with
- * its transpose. */
-static void invert(double *l, int64_t n)
-{
-    for (int64_t j = 0; j < n; j++) {
-        l[j * n + j] = 1 / l[j * n + j];
-        for (int64_t i = j + 1; i < n; i++) {
-            double sum = 0;
-            for (int64_t k = j; k < i; k++)
-                sum -= l[i * n + k] * l[k * n + j];
-            l[i * n + j] = sum / l[i * n + i];
-        }
-    }
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j <= i; j++) {
-            double sum = 0;
-            for (int64_t k = i; k < n; k++)
-                sum += l[k * n + i] * l[k * n + j];
-            l[j * n + i] = sum; /* above the diagonal, where L^-1 is not */
-            if (i == j)
-                l[i * n + i] = sum;
-        }
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < i; j++)
-            l[i * n + j] = l[j * n + i];
 }
 
 /* How far pair p moves each unknown, and the last player against them: (n + 1) numbers. */
@@ -176,15 +115,15 @@ bool ln_kernel_regression_solve(const ln_kernel_regression *at, const ln_coaliti
 {
     int64_t n = count - 1;
     accumulate(at, coalitions, player, n, values, change);
-    if (!factor(at->inverse, n))
+    if (!ln_cholesky_factor(at->inverse, n))
         return false;
     memcpy(phi, at->right, (size_t)n * sizeof *phi);
-    solve(at->inverse, n, phi);
+    ln_cholesky_solve(at->inverse, n, phi);
     phi[n] = change;
     for (int64_t i = 0; i < n; i++)
         phi[n] -= phi[i];
     if (coalitions->pairs > coalitions->pairs_in_full)
-        invert(at->inverse, n);
+        ln_cholesky_invert(at->inverse, n);
     estimate_errors(at, coalitions, player, n, values, change, phi, error);
     return true;
 }

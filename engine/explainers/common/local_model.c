@@ -1,0 +1,228 @@
+#include "explainers/common/local_model.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "explainers/common/cholesky.h"
+
+#define FORWARD_MOST 6      /* features that LN_SELECTION_AUTO chooses one by one */
+#define CHOICE_PENALTY 0.01 /* of the ridge that LN_SELECTION_HIGHEST looks at */
+#define PENALTY 1.0         /* of the fit */
+#define NOTHING_LEFT                                                                               \
+    1e-10 /* of a feature's variation, once others are swept out: it is one of them */
+
+ln_local_model ln_local_model_carve(int64_t features, ln_carver *carver)
+{
+    ln_local_model made = {0};
+    made.gram = ln_carve(carver, features * features, sizeof *made.gram);
+    made.work = ln_carve(carver, features * features, sizeof *made.work);
+    made.spread = ln_carve(carver, features * features, sizeof *made.spread);
+    made.right = ln_carve(carver, features, sizeof *made.right);
+    made.mean = ln_carve(carver, features, sizeof *made.mean);
+    made.part = ln_carve(carver, features, sizeof *made.part);
+    made.chosen = ln_carve(carver, features, sizeof *made.chosen);
+    made.taken = ln_carve(carver, features, sizeof *made.taken);
+    made.value = ln_carve(carver, features, sizeof *made.value);
+    made.error = ln_carve(carver, features, sizeof *made.error);
+    return made;
+}
+
+/* Sums are taken of differences from row 0, which loses fewer digits than sums of the numbers; most
+ * differences of features that are 0 or 1 are 0. */
+static void accumulate(ln_local_model *model, const ln_local_samples *samples)
+{
+    const int64_t n = samples->features;
+    const double *first = samples->z, first_y = samples->y[0];
+    double *off = model->part, total = 0, sum_y = 0, squares = 0;
+    memset(model->gram, 0, (size_t)(n * n) * sizeof *model->gram);
+    memset(model->right, 0, (size_t)n * sizeof *model->right);
+    memset(model->mean, 0, (size_t)n * sizeof *model->mean);
+    for (int64_t s = 0; s < samples->count; s++) {
+        const double *z = samples->z + s * n;
+        double w = samples->weight[s], y = samples->y[s] - first_y;
+        for (int64_t a = 0; a < n; a++)
+            off[a] = z[a] - first[a];
+        for (int64_t a = 0; a < n; a++) {
+            if (off[a] == 0)
+                continue;
+            double *row = model->gram + a * n, scaled = w * off[a];
+            model->mean[a] += scaled;
+            model->right[a] += scaled * y;
+            for (int64_t b = 0; b <= a; b++)
+                row[b] += scaled * off[b];
+        }
+        total += w;
+        sum_y += w * y;
+        squares += w * y * y;
+    }
+    for (int64_t a = 0; a < n; a++) {
+        model->right[a] -= model->mean[a] * sum_y / total;
+        for (int64_t b = 0; b <= a; b++) {
+            double *to = &model->gram[a * n + b];
+            *to -= model->mean[a] * model->mean[b] / total;
+            model->gram[b * n + a] = *to;
+        }
+    }
+    for (int64_t a = 0; a < n; a++)
+        model->mean[a] = model->mean[a] / total + first[a];
+    model->mean_output = sum_y / total + first_y;
+    model->variation = squares - sum_y * sum_y / total;
+    if (model->variation <= 1e-14 * squares) /* what rounding leaves of nothing */
+        model->variation = 0;
+}
+
+/* The coefficients of `count` chosen features into model->part; the factor stays in model->work. */
+static void solve(ln_local_model *model, int64_t n, int64_t count, double penalty)
+{
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t j = 0; j <= i; j++)
+            model->work[i * count + j] = model->gram[model->chosen[i] * n + model->chosen[j]];
+        model->work[i * count + i] += penalty;
+        model->part[i] = model->right[model->chosen[i]];
+    }
+    ln_cholesky_factor(model->work, count); /* positive definite: by at least the penalty */
+    ln_cholesky_solve(model->work, count, model->part);
+}
+
+static void take_all(ln_local_model *model, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        model->chosen[i] = i;
+}
+
+/* The index of the greatest of what is not taken yet, the lowest of equal ones. */
+static int64_t greatest(const bool *taken, const double *score, int64_t n)
+{
+    int64_t best = -1;
+    for (int64_t i = 0; i < n; i++)
+        if (!taken[i] && (best < 0 || score[i] > score[best]))
+            best = i;
+    return best;
+}
+
+static void choose_highest(ln_local_model *model, const double *row, int64_t n, int64_t most)
+{
+    take_all(model, n);
+    solve(model, n, n, CHOICE_PENALTY);
+    for (int64_t i = 0; i < n; i++)
+        model->part[i] = fabs(model->part[i] * row[i]);
+    for (int64_t k = 0; k < most; k++)
+        model->taken[greatest(model->taken, model->part, n)] = true;
+}
+
+/* Sweeps feature k out of the Gram matrix `g` and the right side. */
+static void sweep(double *g, double *right, int64_t n, int64_t k)
+{
+    double pivot = g[k * n + k];
+    for (int64_t i = 0; i < n; i++) {
+        if (i == k)
+            continue;
+        double share = g[i * n + k] / pivot;
+        right[i] -= share * right[k];
+        for (int64_t j = 0; j < n; j++)
+            if (j != k)
+                g[i * n + j] -= share * g[k * n + j];
+    }
+}
+
+static void choose_forward(ln_local_model *model, int64_t n, int64_t most)
+{
+    double *g = model->work, *right = model->part, *gain = model->value;
+    memcpy(g, model->gram, (size_t)(n * n) * sizeof *g);
+    memcpy(right, model->right, (size_t)n * sizeof *right);
+    for (int64_t k = 0; k < most; k++) {
+        for (int64_t i = 0; i < n; i++) {
+            double left = g[i * n + i];
+            bool some = left > NOTHING_LEFT * model->gram[i * n + i];
+            gain[i] = some ? right[i] * right[i] / left : 0;
+        }
+        int64_t best = greatest(model->taken, gain, n);
+        model->taken[best] = true;
+        if (gain[best] > 0)
+            sweep(g, right, n, best);
+    }
+}
+
+/* How many features are chosen; they stand in model->chosen. */
+static int64_t choose(ln_local_model *model, const double *row, int64_t n, ln_selection selection,
+                      int64_t most)
+{
+    int64_t count = 0;
+    if (selection == LN_SELECTION_NONE || most >= n) {
+        take_all(model, n);
+        return n;
+    }
+    if (selection == LN_SELECTION_AUTO)
+        selection = most <= FORWARD_MOST ? LN_SELECTION_FORWARD : LN_SELECTION_HIGHEST;
+    memset(model->taken, 0, (size_t)n * sizeof *model->taken);
+    if (selection == LN_SELECTION_FORWARD)
+        choose_forward(model, n, most);
+    else
+        choose_highest(model, row, n, most);
+    for (int64_t i = 0; i < n; i++)
+        if (model->taken[i])
+            model->chosen[count++] = i;
+    return count;
+}
+
+/* Residuals sample by sample: R^2, and the middle of the standard errors into model->spread. */
+static void compare(ln_local_model *model, const ln_local_samples *samples, int64_t count)
+{
+    double lost = 0;
+    memset(model->spread, 0, (size_t)(count * count) * sizeof *model->spread);
+    for (int64_t s = 0; s < samples->count; s++) {
+        const double *z = samples->z + s * samples->features;
+        double w = samples->weight[s], residual = samples->y[s] - model->mean_output;
+        for (int64_t i = 0; i < count; i++) {
+            model->part[i] = z[model->chosen[i]] - model->mean[model->chosen[i]];
+            residual -= model->value[model->chosen[i]] * model->part[i];
+        }
+        lost += w * residual * residual;
+        for (int64_t i = 0; i < count; i++) {
+            double scaled = w * residual * w * residual * model->part[i];
+            for (int64_t j = 0; j <= i; j++)
+                model->spread[i * count + j] += scaled * model->part[j];
+        }
+    }
+    model->r2 = model->variation > 0 ? 1 - lost / model->variation : NAN;
+}
+
+static void estimate_errors(ln_local_model *model, int64_t samples, int64_t count)
+{
+    double scale = samples > count + 1 ? (double)samples / (double)(samples - count - 1) : NAN;
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < i; j++)
+            model->spread[j * count + i] = model->spread[i * count + j];
+    ln_cholesky_invert(model->work, count);
+    for (int64_t k = 0; k < count; k++) {
+        const double *row = model->work + k * count;
+        double sum = 0;
+        for (int64_t i = 0; i < count; i++) {
+            double inner = 0;
+            for (int64_t j = 0; j < count; j++)
+                inner += model->spread[i * count + j] * row[j];
+            sum += row[i] * inner;
+        }
+        model->error[model->chosen[k]] = sqrt(scale * (sum > 0 ? sum : 0));
+    }
+}
+
+void ln_local_model_fit(ln_local_model *model, const ln_local_samples *samples,
+                        ln_selection selection, int64_t most)
+{
+    const int64_t n = samples->features;
+    accumulate(model, samples);
+    int64_t count = choose(model, samples->z, n, selection, most);
+    solve(model, n, count, PENALTY);
+    model->intercept = model->mean_output;
+    for (int64_t i = 0; i < n; i++) {
+        model->value[i] = 0;
+        model->error[i] = NAN;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        model->value[model->chosen[i]] = model->part[i];
+        model->intercept -= model->part[i] * model->mean[model->chosen[i]];
+    }
+    compare(model, samples, count);
+    estimate_errors(model, samples->count, count);
+}

@@ -1,0 +1,52 @@
+/* Rows like those the model was trained on, around one of them: for LIME on tables. Of the training rows
+ * it keeps what single columns are like. A sample draws every group on its own: of one training row,
+ * drawn anew for each group, a column of categories takes the category, and a column of numbers a number
+ * drawn in that row's bin (common/bins.h). Columns of a group so keep what they have in common.
+ *
+ * What the linear model reads of a group, its z, is 1 where all its columns have the category or bin of
+ * the row explained, else 0. Without bins a number is drawn from the normal distribution of its
+ * column, and z is that number less the column's mean, over its deviation.
+ *
+ * Columns are those of the model's encoding: one-hot inputs are one column of categories; a value that
+ * misses, where an input says so, is a category of its own. Where there is no encoding, or groups cut
+ * through a column, every input is a column of numbers. */
+#ifndef LN_EXPLAINERS_NEIGHBOURHOOD_H
+#define LN_EXPLAINERS_NEIGHBOURHOOD_H
+
+#include "explainers/common/bins.h"
+#include "explainers/explainer.h"
+
+typedef struct ln_near_column {
+    int64_t first, count; /* its inputs */
+    int64_t number;       /* the input with its number, or -1: categories */
+    int64_t missing;      /* the input that is 1 where the number misses, or -1 */
+    int64_t group;
+    ln_bins bins; /* of numbers */
+    float zero;   /* the number 0 of the data, encoded */
+} ln_near_column;
+
+typedef struct ln_neighbourhood {
+    int64_t width, rows, groups; /* of the training rows */
+    const float *training;       /* (rows, width) borrowed */
+    bool binned;
+    bool zero_points; /* a bin whose ends are one number draws the data's 0 in its place */
+    int64_t column_count;
+    ln_near_column *columns; /* by group */
+    int64_t *start;          /* (groups + 1) where each group's columns begin */
+    uint8_t *bin;            /* (rows, column_count) of each training row, or NULL without bins */
+} ln_neighbourhood;
+
+/* From the request's background (and its labels for LN_DISCRETIZE_ENTROPY). LN_EINVALID of field
+ * "discretize" where it does not apply. Caller frees with ln_neighbourhood_free, also after an error. */
+ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_points,
+                                ln_neighbourhood *out, ln_error *err);
+void ln_neighbourhood_free(ln_neighbourhood *near);
+
+/* z of the row x itself, and the bin of each of its columns. */
+void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *bins, double *z);
+/* One sample: the row (width) and its z; its squared distance from the row x, whose bins and z are
+ * given. */
+double ln_neighbourhood_draw(const ln_neighbourhood *near, const float *x, const uint8_t *bins,
+                             const double *z_of_x, ln_rng *rng, float *row, double *z);
+
+#endif

@@ -1,0 +1,361 @@
+/* LIME: the coefficients of a linear model fitted to what the model says around the row.
+ *
+ *   a = coefficients of the weighted ridge of f_t(sample) on z(sample),  weight = exp(-d^2 / width^2 / 2)
+ *
+ * On tables, and on rows of numbers, samples come from the training rows, column by column
+ * (common/neighbourhood.h), z says which columns are still in the row's bin or category, and d is the
+ * Euclidean distance of z from the row's. On images, or with a baseline, a sample keeps each group of
+ * inputs with probability 1/2; the others are covered, by the baseline, or by the mean of the group a
+ * channel; z says which are kept, and d is the cosine distance. The row itself is the first sample. Which
+ * features the model has, and the fit, are common/local_model.h. x (N, width) -> a (N, groups), 0 for
+ * features that were not chosen.
+ *
+ * Cost: samples forward passes a row, and the fit. No gradient. Not complete. Draws are keyed by the
+ * row's number in the data set. Source: Ribeiro, Singh and Guestrin 2016; the defaults, and what is left
+ * open there, as their package has it. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "explainers/common/groups.h"
+#include "explainers/common/local_model.h"
+#include "explainers/common/neighbourhood.h"
+#include "explainers/common/passes.h"
+
+#define TABLE_SAMPLES 5000
+#define TABLE_FEATURES 10
+#define TABLE_WIDTH 0.75 /* times the root of the number of features */
+#define MASK_SAMPLES 1000
+#define MASK_WIDTH 0.25
+
+#define POINT_BINS "value|zero"
+#define POINT_ZERO 1 /* its place in POINT_BINS */
+
+typedef struct lime_params {
+    int64_t samples;     /* 0: by the kind of input */
+    int64_t features;    /* in the local model; 0: by the kind of input, -1: all */
+    double kernel_width; /* 0 or NaN: by the kind of input */
+    int discretize;      /* ln_discretize */
+    int selection;       /* ln_selection */
+    int point_bins;      /* POINT_BINS */
+} lime_params;
+
+typedef struct lime {
+    bool masks;            /* groups are covered; else samples come from the training rows */
+    ln_neighbourhood near; /* unless masks */
+    ln_groups groups;      /* masks */
+    int64_t channel_size;  /* masks: inputs side by side that share a channel */
+    int64_t samples, features;
+    double kernel_width;
+} lime;
+
+/* A worker's scratch. */
+typedef struct buffers {
+    float *x;       /* (rows_per_pass, width) */
+    float *out;     /* (rows_per_pass, outputs) */
+    double *z;      /* (samples, groups) */
+    double *y;      /* (samples) */
+    double *weight; /* (samples) */
+    uint8_t *bins;  /* (width) of the row's columns */
+    float *cover;   /* (width) what stands for the inputs of a covered group */
+    ln_local_model model;
+} buffers;
+
+static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
+{
+    ln_carver carver = {.base = scratch};
+    const lime *shared = job->shared;
+    const ln_model *model = job->request->model;
+    /* The link "loss" has an output a class, also where the model has one output for two classes. */
+    int64_t outputs =
+        model->class_count > model->output_count ? model->class_count : model->output_count;
+    buffers made = {0};
+    made.x = ln_carve(&carver, job->rows_per_pass * model->width, sizeof *made.x);
+    made.out = ln_carve(&carver, job->rows_per_pass * outputs, sizeof *made.out);
+    made.z = ln_carve(&carver, shared->samples * job->width, sizeof *made.z);
+    made.y = ln_carve(&carver, shared->samples, sizeof *made.y);
+    made.weight = ln_carve(&carver, shared->samples, sizeof *made.weight);
+    made.bins = ln_carve(&carver, model->width, sizeof *made.bins);
+    made.cover = ln_carve(&carver, model->width, sizeof *made.cover);
+    made.model = ln_local_model_carve(job->width, &carver);
+    if (bytes)
+        *bytes = carver.used;
+    return made;
+}
+
+static void release(ln_job *job)
+{
+    lime *shared = job->shared;
+    ln_neighbourhood_free(&shared->near);
+    ln_groups_free(&shared->groups);
+    ln_free(shared);
+}
+
+static ln_status fail_field(ln_error *err, const char *field)
+{
+    if (err)
+        snprintf(err->field, sizeof err->field, "%s", field);
+    return LN_EINVALID;
+}
+
+/* Whether groups are covered, or samples drawn from training rows; LN_EINVALID where neither can be. */
+static ln_status choose_way(const ln_job *job, lime *shared, ln_error *err)
+{
+    const ln_request *request = job->request;
+    int axes = request->input_shape.rank;
+    shared->masks = request->baseline || (axes > 1 && !request->background);
+    if (shared->masks && axes > 1 && !request->groups) {
+        ln_fail(
+            err, LN_EINVALID,
+            "lime covers groups of pixels, and every pixel would be a feature: expected groups");
+        return fail_field(err, "groups");
+    }
+    if (!shared->masks && !request->background) {
+        ln_fail(
+            err, LN_EINVALID,
+            "lime draws from the training rows, and there are none: expected a background, or a "
+            "baseline that covers features");
+        return fail_field(err, "background");
+    }
+    return LN_OK;
+}
+
+static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
+{
+    const ln_request *request = job->request;
+    const lime_params *params = request->params;
+    lime *shared = ln_calloc(1, sizeof *shared);
+    if (!shared)
+        return ln_fail_memory(err, sizeof *shared);
+    job->shared = shared;
+    ln_status status = choose_way(job, shared, err);
+    if (!status && shared->masks)
+        status = ln_groups_make(request->groups, request->model->width, job->width, &shared->groups,
+                                err);
+    else if (!status)
+        status = ln_neighbourhood_make(job, (ln_discretize)params->discretize,
+                                       params->point_bins == POINT_ZERO, &shared->near, err);
+    if (status)
+        return status;
+    int axes = request->input_shape.rank;
+    shared->channel_size =
+        axes > 2 ? request->model->width / request->input_shape.dims[0] : request->model->width;
+    shared->samples = params->samples ? params->samples
+                      : shared->masks ? MASK_SAMPLES
+                                      : TABLE_SAMPLES;
+    shared->features = params->features > 0                ? params->features
+                       : params->features || shared->masks ? job->width
+                                                           : TABLE_FEATURES;
+    shared->kernel_width = params->kernel_width > 0 ? params->kernel_width
+                           : shared->masks          ? MASK_WIDTH
+                                                    : TABLE_WIDTH * sqrt((double)job->width);
+    job->rows_per_pass = ln_passes_of(request->model, shared->samples, 1).rows;
+    carve(job, NULL, scratch_bytes);
+    return LN_OK;
+}
+
+/* ---------------------------------------------------------------- masks */
+
+/* The mean of each group, channel by channel. */
+static void average_groups(const lime *shared, const float *x, float *cover)
+{
+    for (int64_t g = 0; g < shared->groups.count; g++)
+        for (int64_t m = shared->groups.start[g], end = shared->groups.start[g + 1]; m < end;) {
+            int64_t first = m, channel = shared->groups.member[m] / shared->channel_size;
+            double sum = 0;
+            for (; m < end && shared->groups.member[m] / shared->channel_size == channel; m++)
+                sum += (double)x[shared->groups.member[m]];
+            for (int64_t i = first; i < m; i++)
+                cover[shared->groups.member[i]] = (float)(sum / (double)(m - first));
+        }
+}
+
+/* Returns the cosine distance of z from a row of ones, which is 1 where nothing is kept. */
+static double draw_mask(const lime *shared, const float *cover, ln_rng *rng, float *row, double *z)
+{
+    int64_t kept = 0;
+    for (int64_t g = 0; g < shared->groups.count; g++) {
+        z[g] = ln_rng_u32(rng) >> 31;
+        if (z[g] != 0)
+            kept++;
+        else
+            ln_groups_fill(&shared->groups, g, cover, row);
+    }
+    return 1 - sqrt((double)kept / (double)shared->groups.count);
+}
+
+/* ---------------------------------------------------------------- samples */
+
+/* Sample `s`: its row, z and weight. */
+static void draw(const ln_job *job, const float *x, int64_t s, ln_rng *rng, const buffers *at,
+                 float *row)
+{
+    const lime *shared = job->shared;
+    double *z = at->z + s * job->width, distance = 0;
+    memcpy(row, x, (size_t)job->request->model->width * sizeof *row);
+    if (s > 0 && shared->masks) {
+        distance = draw_mask(shared, at->cover, rng, row, z);
+        distance *= distance;
+    } else if (s > 0) {
+        distance = ln_neighbourhood_draw(&shared->near, x, at->bins, at->z, rng, row, z);
+    } else if (shared->masks) {
+        for (int64_t g = 0; g < job->width; g++)
+            z[g] = 1;
+    } else {
+        ln_neighbourhood_of(&shared->near, x, at->bins, z);
+    }
+    at->weight[s] = sqrt(exp(-distance / (shared->kernel_width * shared->kernel_width)));
+}
+
+static ln_status sample(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
+                        ln_error *err)
+{
+    const lime *shared = job->shared;
+    const ln_request *request = job->request;
+    int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
+    int64_t row = request->items[chunk->first + entry].row;
+    const float *x = ln_f32(request->x) + row * width;
+    const ln_target *target = &job->targets[chunk->first + entry];
+    ln_rng rng =
+        ln_rng_make(request->seed, "lime", request->stream, (uint64_t)request->row_ids[row]);
+    if (shared->masks && request->baseline)
+        memcpy(at->cover, ln_job_baseline(job, row), (size_t)width * sizeof *at->cover);
+    else if (shared->masks)
+        average_groups(shared, x, at->cover);
+    for (int64_t done = 0; done < shared->samples;) {
+        int64_t left = shared->samples - done;
+        int64_t count = left < job->rows_per_pass ? left : job->rows_per_pass;
+        for (int64_t i = 0; i < count; i++)
+            draw(job, x, done + i, &rng, at, at->x + i * width);
+        ln_status status = ln_check_interrupt(err);
+        if (!status)
+            status = ln_runner_forward(chunk->runner, at->x, count, at->out, err);
+        if (status)
+            return status;
+        for (int64_t i = 0; i < count; i++)
+            at->y[done + i] =
+                target->offset + target->scale * (double)at->out[i * outputs + target->index];
+        chunk->evaluations += count;
+        done += count;
+    }
+    chunk->out->output[entry] = at->y[0];
+    return LN_OK;
+}
+
+static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+{
+    const lime *shared = job->shared;
+    const lime_params *params = job->request->params;
+    buffers at = carve(job, chunk->scratch, NULL);
+    ln_local_samples samples = {.z = at.z,
+                                .y = at.y,
+                                .weight = at.weight,
+                                .count = shared->samples,
+                                .features = job->width};
+    for (int64_t entry = 0; entry < chunk->count; entry++) {
+        ln_status status = sample(job, chunk, &at, entry, err);
+        if (status)
+            return status;
+        ln_local_model_fit(&at.model, &samples, (ln_selection)params->selection, shared->features);
+        for (int64_t g = 0; g < job->width; g++) {
+            chunk->out->values[entry * job->width + g] = (float)at.model.value[g];
+            chunk->out->errors[entry * job->width + g] = (float)at.model.error[g];
+        }
+        chunk->out->fit[entry] = at.model.r2;
+    }
+    return LN_OK;
+}
+
+static const ln_param params[] = {
+    {.name = "samples",
+     .type = LN_PARAM_INT,
+     .offset = offsetof(lime_params, samples),
+     .fallback = "nil",
+     .min = 2,
+     .max = 1e7,
+     .help = "rows that the local model is fitted to, with the row itself; default: 5000, where "
+             "groups are covered 1000"},
+    {.name = "features",
+     .type = LN_PARAM_INT,
+     .offset = offsetof(lime_params, features),
+     .fallback = "nil",
+     .min = 1,
+     .max = 1e9,
+     .choices = "all",
+     .help = "features in the local model, the others get 0; default: 10, where groups are covered "
+             "all"},
+    {.name = "selection",
+     .type = LN_PARAM_CHOICE,
+     .offset = offsetof(lime_params, selection),
+     .fallback = "\"auto\"",
+     .choices = LN_SELECTION_CHOICES,
+     .help = "how they are chosen: one after the other, by the greatest coefficients of a ridge of "
+             "all, or all; \"auto\": forward up to 6, else highest"},
+    {.name = "kernel_width",
+     .type = LN_PARAM_REAL,
+     .offset = offsetof(lime_params, kernel_width),
+     .fallback = "nil",
+     .min = 0,
+     .above_min = true,
+     .max = HUGE_VAL,
+     .help =
+         "how far samples count: a sample at distance d weighs exp(-d^2 / width^2 / 2); default: "
+         "0.75 times the root of the number of features, where groups are covered 0.25"},
+    {.name = "discretize",
+     .type = LN_PARAM_CHOICE,
+     .offset = offsetof(lime_params, discretize),
+     .fallback = "\"quartile\"",
+     .choices = LN_DISCRETIZE_CHOICES,
+     .help = "the bins of a column of numbers: the local model reads whether the row's is kept; "
+             "\"none\": it reads the number, in deviations"},
+    {.name = "point_bins",
+     .type = LN_PARAM_CHOICE,
+     .offset = offsetof(lime_params, point_bins),
+     .fallback = "\"value\"",
+     .choices = POINT_BINS,
+     .help =
+         "what a bin whose ends are one number draws: that number, or 0 as the lime package does"},
+    {.name = "groups",
+     .type = LN_PARAM_GROUPS,
+     .offset = LN_NO_OFFSET,
+     .fallback = "nil",
+     .help = "inputs that are one feature; default: every input alone, a table's by column"},
+    {.name = "background",
+     .type = LN_PARAM_BACKGROUND,
+     .offset = LN_NO_OFFSET,
+     .fallback = "nil",
+     .help = "rows that samples are drawn from; default: the training rows"},
+    {.name = "baseline",
+     .type = LN_PARAM_BASELINE,
+     .offset = LN_NO_OFFSET,
+     .fallback = "nil",
+     .help = "what covers features, in place of samples from the training rows; default on images: "
+             "the mean of each group a channel"},
+    LN_PARAM_END,
+};
+
+const ln_explainer ln_explainer_lime = {
+    .word =
+        {
+            .name = "lime",
+            .summary = "coefficients of a linear model fitted around the row",
+            .formula =
+                "a = coefficients of the ridge of f_t(s) on z(s) over samples s, weighted by "
+                "exp(-d(z)^2 / width^2 / 2)",
+            .source = "Ribeiro, Singh and Guestrin 2016, \"Why Should I Trust You?\", "
+                      "arXiv:1602.04938; the lime package",
+            .params = params,
+            .params_size = sizeof(lime_params),
+        },
+    .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_RANDOM | LN_HAS_ERRORS |
+             LN_HAS_FIT | LN_OF_TRAINING | LN_OF_PROBABILITY,
+    .version = 1,
+    .cost = "samples forward passes a row",
+    .prepare = prepare,
+    .release = release,
+    .run = run,
+};
