@@ -146,6 +146,16 @@ static int store_run_begin(lua_State *L)
     return 0;
 }
 
+/* store_drop_checkpoint(store, run) */
+static int store_drop_checkpoint(lua_State *L)
+{
+    ln_error err = {0};
+    if (ln_store_drop_checkpoint(ln_check_store(L, 1), luaL_checkinteger(L, 2), &err)) {
+        return ln_raise(L, &err);
+    }
+    return 0;
+}
+
 static int store_put_tensor(lua_State *L)
 {
     ln_store *store = ln_check_store(L, 1);
@@ -252,6 +262,7 @@ void ln_bind_store(lua_State *L)
         {"store_written", store_written},
         {"store_update", store_update},
         {"store_run_begin", store_run_begin},
+        {"store_drop_checkpoint", store_drop_checkpoint},
         {"store_put_tensor", store_put_tensor},
         {"store_get_tensor", store_get_tensor},
         {"store_rows", store_rows},

@@ -64,16 +64,24 @@ static void store_number(ln_tensor *tensor, int64_t at, double real, int64_t who
     }
 }
 
-/* tensor(dtype, shape, numbers): from a Lua list. */
+/* tensor(dtype, shape, numbers): from a Lua list, or from a string of its bytes. */
 static int tensor_from(lua_State *L)
 {
     const ln_dtype dtype = check_dtype(L, 1);
     const ln_shape shape = check_shape(L, 2);
-    luaL_checktype(L, 3, LUA_TTABLE);
+    const bool bytes = lua_type(L, 3) == LUA_TSTRING;
+    if (!bytes) {
+        luaL_checktype(L, 3, LUA_TTABLE);
+    }
     ln_error err = {0};
     ln_tensor **slot = ln_new_tensor(L);
     if (ln_tensor_new(dtype, &shape, slot, &err)) {
         return ln_raise(L, &err);
+    }
+    if (bytes) {
+        luaL_argcheck(L, lua_rawlen(L, 3) == (*slot)->bytes, 3, "as many bytes as the shape says");
+        memcpy((*slot)->data, lua_tostring(L, 3), (*slot)->bytes);
+        return 1;
     }
     const int64_t count = ln_shape_count(&shape);
     for (int64_t i = 0; i < count; i++) {

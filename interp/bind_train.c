@@ -13,13 +13,45 @@
 /* The Lua function that hears of epochs, and the error it left (a registry reference). */
 typedef struct hearing {
     lua_State *L;
-    int callback; /* stack index */
-    int error;    /* LUA_NOREF: none */
+    int callback;       /* stack index */
+    int error;          /* LUA_NOREF: none */
+    int64_t checkpoint; /* every so many epochs they bring the state; 0: never */
 } hearing;
+
+/* What one call of the function is about. */
+typedef struct heard {
+    const ln_epoch *epoch;
+    bool state; /* whether it is to bring the state */
+} heard;
+
+/* Pushes { epoch, step, best_loss, best_epoch, numbers }. */
+static void push_state(lua_State *L, const ln_epoch *epoch)
+{
+    ln_train_state state;
+    ln_error err = {0};
+    lua_createtable(L, 0, 5);
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_train_snapshot(epoch, &state, &err)) {
+        ln_raise(L, &err);
+    }
+    *slot = state.numbers;
+    lua_setfield(L, -2, "numbers");
+    lua_pushinteger(L, state.epoch);
+    lua_setfield(L, -2, "epoch");
+    lua_pushinteger(L, state.step);
+    lua_setfield(L, -2, "step");
+    if (state.best_epoch > 0) {
+        lua_pushinteger(L, state.best_epoch);
+        lua_setfield(L, -2, "best_epoch");
+        lua_pushnumber(L, state.best_loss);
+        lua_setfield(L, -2, "best_loss");
+    }
+}
 
 static int push_epoch(lua_State *L)
 {
-    const ln_epoch *epoch = lua_touserdata(L, 2);
+    const heard *self = lua_touserdata(L, 2);
+    const ln_epoch *epoch = self->epoch;
     lua_settop(L, 1);
     lua_createtable(L, 0, 4);
     lua_pushinteger(L, epoch->epoch);
@@ -32,7 +64,12 @@ static int push_epoch(lua_State *L)
     }
     lua_pushnumber(L, epoch->lr);
     lua_setfield(L, -2, "lr");
-    lua_call(L, 1, 0);
+    if (self->state) {
+        push_state(L, epoch);
+    } else {
+        lua_pushnil(L);
+    }
+    lua_call(L, 2, 0);
     return 0;
 }
 
@@ -44,7 +81,8 @@ static void hear_epoch(void *context, const ln_epoch *epoch)
     }
     lua_pushcfunction(self->L, push_epoch);
     lua_pushvalue(self->L, self->callback);
-    lua_pushlightuserdata(self->L, (void *)(uintptr_t)epoch);
+    heard one = {epoch, self->checkpoint > 0 && epoch->epoch % self->checkpoint == 0};
+    lua_pushlightuserdata(self->L, &one);
     if (lua_pcall(self->L, 2, 0, 0) != LUA_OK) {
         self->error = luaL_ref(self->L, LUA_REGISTRYINDEX);
         ln_interrupt(SIGINT); /* stops the loop; the error itself is raised after it */
@@ -153,8 +191,28 @@ static const double *read_class_weights(lua_State *L, int options, const ln_mode
     return weights;
 }
 
-/* train(model, { options, seed, pool, train = { x, labels }, validation, each = function }); without
- * `each` nothing is trained: what would be refused is raised. */
+/* Field `start`, a state as push_state gives it; false when it is absent. */
+static bool read_start(lua_State *L, int table, ln_train_state *out)
+{
+    if (lua_getfield(L, table, "start") != LUA_TTABLE) {
+        lua_pop(L, 1);
+        return false;
+    }
+    const int at = lua_gettop(L);
+    *out = (ln_train_state){.epoch = ln_integer_field(L, at, "epoch", 0),
+                            .step = ln_integer_field(L, at, "step", 0),
+                            .best_loss = ln_number_field(L, at, "best_loss", INFINITY),
+                            .best_epoch = ln_integer_field(L, at, "best_epoch", 0)};
+    lua_getfield(L, at, "numbers");
+    out->numbers = ln_check_tensor(L, -1);
+    lua_pop(L, 2);
+    return true;
+}
+
+/* train(model, { options, seed, pool, train = { x, labels }, validation, start, each = function });
+ * each(epoch, state) hears of every epoch, with the state where options.checkpoint asks for it;
+ * training goes on from the state `start`. Without `each` nothing is trained: what would be refused is
+ * raised. */
 static int train(lua_State *L)
 {
     ln_model *model = ln_check_model(L, 1);
@@ -182,6 +240,14 @@ static int train(lua_State *L)
     };
     lua_getfield(L, at, "shuffle");
     options.shuffle = lua_isnil(L, -1) || lua_toboolean(L, -1);
+    self.checkpoint = ln_integer_field(L, at, "checkpoint", 0);
+    ln_train_state start;
+    options.start = read_start(L, 2, &start) ? &start : NULL;
+    if (lua_getfield(L, at, "augment") == LUA_TTABLE) {
+        options.augment = (ln_augment){ln_integer_field(L, lua_gettop(L), "shift", 0),
+                                       ln_number_field(L, lua_gettop(L), "flip", 0.0)};
+    }
+    lua_pop(L, 1);
     read_words(L, at, model, &options);
     options.class_weights = read_class_weights(L, at, model, &set);
     ln_error err = {0};

@@ -36,12 +36,18 @@ static ln_cell cell_of(lua_State *L, const char *column)
         const char *text = lua_tolstring(L, -1, &bytes);
         return (ln_cell){.column = column, .type = LN_CELL_TEXT, .data = text, .bytes = bytes};
     }
+    case LUA_TUSERDATA: {
+        const ln_tensor *tensor = ln_check_tensor(L, -1);
+        return (ln_cell){
+            .column = column, .type = LN_CELL_BLOB, .data = tensor->data, .bytes = tensor->bytes};
+    }
     default:
         return (ln_cell){.column = column, .type = LN_CELL_NULL};
     }
 }
 
-/* The cells of a table { column = value }; their texts are borrowed from it. */
+/* The cells of a table { column = value }; their texts are borrowed from it. A tensor is
+ * its bytes. */
 int ln_read_cells(lua_State *L, int table, ln_cell cells[LN_CELLS_MOST])
 {
     luaL_checktype(L, table, LUA_TTABLE);

@@ -330,9 +330,21 @@ function log.expectations(store, context, experiment, rows)
   end)
 end
 
+-- How far the training of a run is. epochs: the reports so far. state: as core.train gives it.
+function log.checkpoint(store, run_id, epochs, state)
+  local described = { step = state.step, best_epoch = state.best_epoch, best_loss = state.best_loss,
+                      epochs = epochs }
+  transaction(store, function()
+    core.store_drop_checkpoint(store, run_id)
+    core.store_insert(store, "checkpoint", { run = run_id, epoch = state.epoch,
+      state = core.json(described), numbers = state.numbers, sha256 = core.tensor_sha256(state.numbers) })
+  end)
+end
+
 function log.finish(store, run_id, status, message)
   core.store_settle(store)
   transaction(store, function()
+    if status == "ok" then core.store_drop_checkpoint(store, run_id) end
     core.store_update(store, "run", run_id, { status = status, finished_at = core.now(),
                                               error = message })
   end)

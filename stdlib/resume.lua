@@ -1,5 +1,6 @@
 -- `lunette run --resume RUN`: a run that was interrupted or failed is continued as a new run, from the
--- stored script. The model is trained again (training is deterministic); pieces of explanations that
+-- stored script. The model is trained again (training is deterministic), from its last checkpoint on where
+-- there is one; pieces of explanations that
 -- were finished are kept, with the same tensors; the rest is computed. The result has the bits of a run
 -- that nobody disturbed.
 --
@@ -23,6 +24,23 @@ function resume.model(context, bound)
   if row and row.sha256 ~= bound.made.sha256 then
     resume.nothing(context, "training gave another model")
   end
+end
+
+-- The state that the interrupted run's training had reached and the reports of its epochs, or nil.
+function resume.training(context)
+  local kept = context.resume
+  if not kept then return nil end
+  local row = core.store_rows(context.store,
+    "SELECT epoch, state, sha256, numbers FROM checkpoint WHERE run = :run", { run = kept.run })[1]
+  if not row then return nil end
+  local numbers = core.tensor("f32", { #row.numbers // 4 }, row.numbers)
+  if core.tensor_sha256(numbers) ~= row.sha256 then
+    resume.nothing(context, "the state of its training was changed in the store")
+    return nil
+  end
+  local state = core.json_parse(row.state)
+  state.epoch, state.numbers, kept.epochs = row.epoch, numbers, row.epoch
+  return state, state.epochs
 end
 
 -- Says why nothing is kept.
@@ -160,8 +178,10 @@ function resume.main(options)
   local id = M.execute(one, bound, context)
   if not options.quiet then
     report.run(store, id, one, 1, 1)
-    core.print(("\nresumed run %d: %d attributions were kept\n"):format(run.id,
-      context.resume and context.resume.attributions or 0))
+    local kept = context.resume or { attributions = 0 }
+    core.print(("\nresumed run %d: %s%d attributions were kept\n"):format(run.id,
+      kept.epochs and ("%d epoch%s of training and "):format(kept.epochs, kept.epochs == 1 and "" or "s")
+      or "", kept.attributions))
   end
   local held = true
   if #experiment.runs == 1 then

@@ -35,14 +35,15 @@ local function training_key(run)
   return "trained:" .. core.json(log.plain { run.data, run.model, run.train, run.seed, run.task or "" })
 end
 
--- Trains, telling `each` of every epoch; without it what training would refuse is raised.
-local function train_model(run, bound, pool, each)
+-- Trains, from the state `start` on where there is one, telling `each` of every epoch; without it what
+-- training would refuse is raised.
+local function train_model(run, bound, pool, each, start)
   local function set(rows)
     return rows and { x = core.model_encode(bound.model, bound.data.dataset, rows),
                       labels = core.dataset_labels(bound.data.dataset, rows),
                       weights = core.dataset_weights(bound.data.dataset, rows) }
   end
-  fail.within(run, "train", core.train, bound.model, { options = run.train, seed = run.seed, pool = pool, each = each,
+  fail.within(run, "train", core.train, bound.model, { options = run.train, seed = run.seed, pool = pool, each = each, start = start,
       train = set(bound.train_rows), validation = set(bound.validation_rows) })
 end
 
@@ -52,12 +53,14 @@ local function train(run, bound, context)
     bound.model = shared[key].model
     return shared[key].epochs
   end
-  local epochs = {}
+  local start, epochs = resume.training(context)
   local total = run.train.epochs
-  train_model(run, bound, context.pool, function(epoch)
+  epochs = epochs or {}
+  train_model(run, bound, context.pool, function(epoch, state)
     epochs[#epochs + 1] = epoch
+    if state then log.checkpoint(context.store, context.run_id, epochs, state) end
     core.progress(epoch.epoch, total, ("%s: training, loss %.4f"):format(run.experiment, epoch.loss))
-  end)
+  end, start)
   core.progress()
   shared[key] = { model = bound.model, epochs = epochs }
   return epochs

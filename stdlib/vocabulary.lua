@@ -51,6 +51,13 @@ local encode_fields = {
       .. "lacks the value; error: refuse" },
 }
 
+local augment_fields = {
+  { name = "shift", type = "int", default = "0", min = 0, max = 4096,
+    help = "up to so many pixels up or down and to either side, drawn; what moves in is 0" },
+  { name = "flip", type = "real", default = "0", min = 0, max = 1,
+    help = "share of the images that are mirrored left to right" },
+}
+
 local train_fields = {
   { name = "epochs", type = "int", required = true, min = 1,
     help = "passes over the training rows" },
@@ -71,6 +78,11 @@ local train_fields = {
   { name = "min_delta", type = "real", default = "0", min = 0,
     help = "by how much the loss must fall to count as better" },
   { name = "shuffle", type = "bool", default = "true", help = "whether the rows have a new order each epoch" },
+  { name = "augment", type = "fields", fields = augment_fields, otherwise = "images as they are",
+    help = "how each epoch moves and mirrors the training images: { shift = 2, flip = 0.5 }" },
+  { name = "checkpoint", type = "int", default = "0", min = 0,
+    help = "epochs from one state kept in the store to the next, from which `lunette run --resume` "
+      .. "goes on; 0: none is kept, it trains again" },
 }
 
 -- A part that the script brings has a name first, and then what it is made of.

@@ -48,7 +48,8 @@ static const ln_copy_rule rules[] = {
 #define RULES (sizeof rules / sizeof *rules)
 
 /* What is not: kept for this store, or handled apart. */
-static const char *const others[] = {"schema_version", "saved_query", "artifact", "file", NULL};
+static const char *const others[] = {"schema_version", "saved_query", "artifact",
+                                     "file",           "checkpoint",  NULL};
 
 const ln_copy_rule *ln_copy_rules(size_t *count)
 {

@@ -16,6 +16,7 @@ const ln_migration ln_migrations[] = {
     {2, "store/0002-artifact-path.sql", NULL},
     {3, NULL, "ALTER TABLE model ADD COLUMN meta TEXT"}, /* JSON: task, head */
     {4, "store/0004-run-files.sql", NULL},
+    {5, "store/0005-checkpoint.sql", NULL},
     {0, NULL, NULL},
 };
 

@@ -9,6 +9,7 @@
  * anew. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,6 +67,13 @@ ln_status ln_store_run_begin(ln_store *store, int64_t run, ln_error *err)
     }
     ln_free(path);
     return status;
+}
+
+ln_status ln_store_drop_checkpoint(ln_store *store, int64_t run, ln_error *err)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "DELETE FROM checkpoint WHERE run = %lld", (long long)run);
+    return ln_store_exec(store, sql, err);
 }
 
 /* Removes the file where nobody else holds a lock in it; closes fd. */

@@ -212,6 +212,9 @@ ln_status ln_store_choose_runs(ln_store *store, const ln_run_choice *choice, cha
  * `<store>-running`, taken by ln_store_run_begin and released by ln_store_close. Call it inside the
  * transaction that inserts the run, so that no other process sees the row without the lock. */
 ln_status ln_store_run_begin(ln_store *store, int64_t run, ln_error *err);
+
+/* The run's checkpoint goes: another takes its place, or the run is finished. */
+ln_status ln_store_drop_checkpoint(ln_store *store, int64_t run, ln_error *err);
 ln_status ln_store_mark_dead(ln_store *store, int64_t *marked, ln_error *err);
 
 /* What people add, also to finished runs: a tag (replaced where the run has one of that name) and a

@@ -34,6 +34,8 @@ static void gather(const coupled_job *job, int64_t chunk, ln_gathered *gathered,
     ln_gather(job->trainer->model, job->trainer->execs[chunk], batch->set, batch->rows, first,
               left < LN_MICROCHUNK ? left : LN_MICROCHUNK,
               job->trainer->recipe->options->class_weights, gathered, rows);
+    ln_augment_rows(job->trainer, batch, first, rows->rows,
+                    ln_exec_input(job->trainer->execs[chunk], 0));
 }
 
 static void begin_chunk(const coupled_job *job, int64_t chunk)

@@ -96,6 +96,7 @@ static ln_status run_microchunk(batch_job *job, int64_t chunk, int worker, ln_er
     ln_gather(trainer->model, exec, batch->set, batch->rows, first,
               left < LN_MICROCHUNK ? left : LN_MICROCHUNK, options->class_weights, &gathered,
               &rows);
+    ln_augment_rows(trainer, batch, first, rows.rows, ln_exec_input(exec, 0));
     ln_status status = ln_exec_forward(exec, rows.rows, err);
     if (status != LN_OK)
         return status;

@@ -50,6 +50,11 @@ static ln_status check_options(const ln_model *model, const ln_recipe *recipe, b
     ln_status status = options->loss->check(recipe->loss_params, model->output_count, err);
     if (status == LN_OK && options->optimizer->check)
         status = options->optimizer->check(recipe->optimizer_params, err);
+    if (status == LN_OK) {
+        status = ln_augment_check(&options->augment, model, err);
+        if (status != LN_OK)
+            ln_error_field(err, "augment");
+    }
     return status;
 }
 
@@ -105,9 +110,7 @@ static ln_status check_set(const ln_model *model, const ln_train_options *option
     return LN_OK;
 }
 
-/* ---------------------------------------------------------------- epochs */
-
-typedef struct training {
+typedef struct ln_training {
     ln_trainer trainer;
     ln_measure measure;
     const ln_train_options *options;
@@ -120,6 +123,59 @@ typedef struct training {
     double best_loss; /* theirs */
     int64_t best_epoch;
 } training;
+
+/* ---------------------------------------------------------------- states */
+
+static int64_t state_count(const training *loop)
+{
+    const ln_trainer *trainer = &loop->trainer;
+    const int64_t parameters = trainer->weight_count + trainer->kept_numbers;
+    const int slots = trainer->recipe->options->optimizer->state_slots;
+    return parameters * (loop->best ? 2 : 1) + slots * trainer->weight_count;
+}
+
+ln_status ln_train_snapshot(const ln_epoch *epoch, ln_train_state *out, ln_error *err)
+{
+    const training *loop = epoch->training;
+    const ln_trainer *trainer = &loop->trainer;
+    const int64_t parameters = trainer->weight_count + trainer->kept_numbers;
+    const int64_t state = trainer->weight_count * loop->options->optimizer->state_slots;
+    const ln_shape shape = {.rank = 1, .dims = {state_count(loop)}};
+    *out = (ln_train_state){epoch->epoch, trainer->step, loop->best_loss, loop->best_epoch, NULL};
+    ln_status status = ln_tensor_new(LN_F32, &shape, &out->numbers, err);
+    if (status != LN_OK)
+        return status;
+    float *numbers = ln_f32(out->numbers);
+    ln_trainer_copy_weights(trainer, numbers);
+    memcpy(numbers + parameters, trainer->state, (size_t)state * sizeof *numbers);
+    if (loop->best)
+        memcpy(numbers + parameters + state, loop->best, (size_t)parameters * sizeof *numbers);
+    return LN_OK;
+}
+
+/* The opposite: the loop stands where `start` was taken. */
+static ln_status go_on_from(training *loop, const ln_train_state *start, ln_error *err)
+{
+    ln_trainer *trainer = &loop->trainer;
+    const int64_t parameters = trainer->weight_count + trainer->kept_numbers;
+    const int64_t state = trainer->weight_count * loop->options->optimizer->state_slots;
+    const ln_shape *shape = &start->numbers->shape;
+    if (start->numbers->dtype != LN_F32 || ln_shape_count(shape) != state_count(loop))
+        return ln_fail(err, LN_EINVALID,
+                       "the state to go on from has %lld numbers, and this training has %lld",
+                       (long long)ln_shape_count(shape), (long long)state_count(loop));
+    const float *numbers = ln_f32(start->numbers);
+    ln_trainer_set_weights(trainer, numbers);
+    memcpy(trainer->state, numbers + parameters, (size_t)state * sizeof *numbers);
+    if (loop->best)
+        memcpy(loop->best, numbers + parameters + state, (size_t)parameters * sizeof *numbers);
+    trainer->step = start->step;
+    loop->best_loss = start->best_loss;
+    loop->best_epoch = start->best_epoch;
+    return ln_plan_refresh(trainer->plan, err);
+}
+
+/* ---------------------------------------------------------------- epochs */
 
 static ln_status diverged(const char *what, double value, int64_t epoch, double lr, ln_error *err)
 {
@@ -160,8 +216,10 @@ static ln_status run_epoch(training *loop, int64_t epoch, double lr, double *los
     put_in_order(loop, epoch);
     for (int64_t first = 0; first < loop->rows; first += loop->batch) {
         const int64_t left = loop->rows - first;
-        ln_batch batch = {loop->train, loop->order + first, left < loop->batch ? left : loop->batch,
-                          0};
+        ln_batch batch = {.set = loop->train,
+                          .rows = loop->order + first,
+                          .count = left < loop->batch ? left : loop->batch,
+                          .epoch = epoch};
         double batch_loss = 0;
         for (int64_t i = 0; i < batch.count; i++)
             batch.denominator += ln_weight_of(loop->train, options->class_weights, batch.rows[i]);
@@ -203,8 +261,11 @@ static ln_status run_loop(training *loop, const ln_recipe *recipe, ln_epoch_fn e
 {
     const ln_train_options *options = loop->options;
     const double base = options->optimizer->lr(recipe->optimizer_params);
-    for (int64_t epoch = 0; epoch < options->epochs; epoch++) {
-        ln_epoch report = {.epoch = epoch + 1, .lr = base};
+    for (int64_t epoch = options->start ? options->start->epoch : 0; epoch < options->epochs;
+         epoch++) {
+        if (loop->best && loop->best_epoch > 0 && epoch - loop->best_epoch >= options->patience)
+            break;
+        ln_epoch report = {.epoch = epoch + 1, .lr = base, .training = loop};
         if (options->schedule)
             report.lr =
                 options->schedule->lr(recipe->schedule_params, base, epoch, options->epochs);
@@ -218,8 +279,6 @@ static ln_status run_loop(training *loop, const ln_recipe *recipe, ln_epoch_fn e
         status = ln_check_interrupt(err); /* also what the listener asks for */
         if (status != LN_OK)
             return status;
-        if (loop->best && report.epoch - loop->best_epoch >= options->patience)
-            break;
     }
     if (loop->best)
         ln_trainer_set_weights(&loop->trainer, loop->best);
@@ -246,7 +305,7 @@ static ln_status make_loop(training *loop, ln_model *model, const ln_recipe *rec
         if (!(loop->best = ln_alloc(bytes)))
             return ln_fail_memory(err, bytes);
     }
-    return LN_OK;
+    return loop->options->start ? go_on_from(loop, loop->options->start, err) : LN_OK;
 }
 
 static ln_recipe resolve(const ln_train_options *options)

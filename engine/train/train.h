@@ -62,6 +62,24 @@ const ln_loss *ln_loss_find(const char *word); /* NULL: there is none; so the ot
 const ln_optimizer *ln_optimizer_find(const char *word);
 const ln_schedule *ln_schedule_find(const char *word);
 
+/* What happens to images before each step (augment.c). */
+typedef struct ln_augment {
+    int64_t shift; /* >= 0: moved by up to so many pixels each way */
+    double flip;   /* 0 to 1: share of the rows that are mirrored left to right */
+} ln_augment;
+
+/* Where training stands after an epoch: with it, the same data and options, training goes on to the
+ * same bits (train.c). Random draws are counted from seed, epoch, step and row, so none are kept. */
+typedef struct ln_train_state {
+    int64_t epoch;      /* epochs that are done */
+    int64_t step;       /* optimizer steps made */
+    double best_loss;   /* early stopping: the lowest validation loss, INFINITY: none yet */
+    int64_t best_epoch; /* and its epoch, from 1; 0: none yet */
+    ln_tensor
+        *numbers; /* f32 (n): parameters and running statistics, the optimizer's state and, with
+                           early stopping, the best parameters */
+} ln_train_state;
+
 typedef struct ln_train_options {
     int64_t epochs, batch; /* >= 1; the last batch of an epoch may be smaller */
     const ln_loss *loss;
@@ -75,15 +93,18 @@ typedef struct ln_train_options {
                                         0: off. The best epoch's weights are kept */
     double min_delta;             /* what counts as better: lower by more than this */
     bool shuffle;
+    ln_augment augment; /* all 0: none */
     uint64_t seed;
+    const ln_train_state *start; /* to go on from; NULL: the beginning */
 } ln_train_options;
 
 typedef struct ln_epoch {
-    int64_t epoch;          /* from 1 */
-    double loss;            /* mean over the epoch, each batch before its step */
-    double validation_loss; /* after the epoch; NaN where there is no validation set */
-    double lr;              /* of its steps */
-    bool best;              /* early stopping: the lowest validation loss so far */
+    int64_t epoch;                      /* from 1 */
+    double loss;                        /* mean over the epoch, each batch before its step */
+    double validation_loss;             /* after the epoch; NaN where there is no validation set */
+    double lr;                          /* of its steps */
+    bool best;                          /* early stopping: the lowest validation loss so far */
+    const struct ln_training *training; /* for ln_train_snapshot */
 } ln_epoch;
 /* Called on the caller's thread after each epoch. */
 typedef void (*ln_epoch_fn)(void *context, const ln_epoch *epoch);
@@ -105,6 +126,9 @@ ln_status ln_train_check(ln_model *model, const ln_train_options *options,
 ln_status ln_train(ln_model *model, const ln_train_options *options, const ln_train_set *train,
                    const ln_train_set *validation, ln_pool *pool, ln_epoch_fn each, void *context,
                    ln_error *err);
+
+/* In the call of an ln_epoch_fn: the state after this epoch. Caller releases its numbers. */
+ln_status ln_train_snapshot(const ln_epoch *epoch, ln_train_state *out, ln_error *err);
 
 /* Class weights "balanced", as scikit-learn has them: rows / (classes * rows of the class).
  * `weights` gets `classes` numbers. LN_EINVALID names the class that has no row. */

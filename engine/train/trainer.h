@@ -58,6 +58,7 @@ typedef struct ln_batch {
     const ln_train_set *set;
     const int64_t *rows;
     int64_t count;
+    int64_t epoch;      /* from 0 */
     double denominator; /* sum of weights */
 } ln_batch;
 
@@ -75,6 +76,13 @@ ln_status ln_coupled_step(ln_trainer *trainer, const ln_batch *batch, double lr,
                           ln_error *err);
 /* The optimizer's step for a block, whose gradient stands in `sums`. */
 void ln_trainer_step_block(ln_trainer *trainer, const ln_block *block, double lr);
+/* Whether it changes anything; whether the model's rows can be augmented (else LN_EINVALID). */
+bool ln_augments(const ln_augment *augment);
+ln_status ln_augment_check(const ln_augment *augment, const ln_model *model, ln_error *err);
+/* Writes rows [first, first + count) of the batch to x (count, width), moved and mirrored; where
+ * nothing is to be changed x stays as it is. */
+void ln_augment_rows(const ln_trainer *trainer, const ln_batch *batch, int64_t first, int64_t count,
+                     float *x);
 /* weight_count + kept_numbers: with the running statistics. */
 void ln_trainer_copy_weights(const ln_trainer *trainer, float *out);
 void ln_trainer_set_weights(ln_trainer *trainer, const float *weights);

@@ -377,10 +377,10 @@ int main(void)
         TEST(errors_mark_the_place),
         TEST(endless_statements_are_stopped),
         TEST(origins_are_known),
-        TEST(interrupts_stop_a_statement),
         TEST(attached_files_are_read_and_never_written),
         TEST(queries_are_kept_by_name),
         TEST(what_there_is_is_described),
+        TEST(interrupts_stop_a_statement),
     };
     return cmocka_run_group_tests_name("store_query", tests, NULL, NULL);
 }
