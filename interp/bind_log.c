@@ -1,5 +1,5 @@
 /* The parts of a run that have many rows, written in one call each: columns and samples of a data set,
- * which part each sample has in the run, predictions, the attributions of a piece. */
+ * which part each sample has in the run, predictions, curves. */
 #include <math.h>
 #include <string.h>
 
@@ -178,146 +178,6 @@ static int store_predictions(lua_State *L)
     return 0;
 }
 
-/* One array of doubles a field of the summaries, on Lua's side. */
-static double *column(lua_State *L, const ln_piece *piece, size_t offset)
-{
-    const int64_t count = piece->explained.count;
-    double *out = lua_newuserdatauv(L, (size_t)count * sizeof *out + 1, 0);
-    for (int64_t i = 0; i < count; i++) {
-        memcpy(&out[i], (const char *)&piece->summary[i] + offset, sizeof out[i]);
-    }
-    return out;
-}
-
-/* Fills the reasons of attributions that are not defined, from field `reasons` (texts by place from 1,
- * which the table keeps), and their statuses; the arrays are left on the stack. */
-static void read_reasons(lua_State *L, int64_t count, ln_attribution_rows *rows)
-{
-    lua_getfield(L, 2, "reasons");
-    if (!lua_istable(L, -1)) {
-        return;
-    }
-    const int list = lua_gettop(L);
-    const char **reason = lua_newuserdatauv(L, (size_t)count * sizeof *reason + 1, 0);
-    const char **status = lua_newuserdatauv(L, (size_t)count * sizeof *status + 1, 0);
-    for (int64_t i = 0; i < count; i++) {
-        lua_rawgeti(L, list, i + 1);
-        reason[i] = lua_tostring(L, -1);
-        status[i] = reason[i] ? "undefined" : "ok";
-        lua_pop(L, 1);
-    }
-    rows->reason = reason;
-    rows->status = status;
-}
-
-/* Fills what one judge says from the table on top of the stack, which keeps its texts; the arrays are
- * left on the stack below it. */
-static void read_verdict(lua_State *L, int64_t run, int64_t count, ln_verdict_rows *out)
-{
-    const int table = lua_gettop(L);
-    double *values = lua_newuserdatauv(L, (size_t)count * sizeof *values + 1, 0);
-    const char **reasons = lua_newuserdatauv(L, (size_t)count * sizeof *reasons + 1, 0);
-    lua_getfield(L, table, "values");
-    lua_getfield(L, table, "reasons");
-    for (int64_t i = 0; i < count; i++) {
-        lua_rawgeti(L, -2, i + 1);
-        values[i] = lua_tonumber(L, -1);
-        lua_rawgeti(L, -2, i + 1);
-        reasons[i] = lua_tostring(L, -1);
-        lua_pop(L, 2);
-    }
-    lua_pop(L, 2);
-    *out = (ln_verdict_rows){
-        .run = run,
-        .name = ln_text_field(L, table, "name"),
-        .label = ln_text_field(L, table, "label"),
-        .params = ln_text_field(L, table, "params"),
-        .higher_is_better = (int)ln_integer_field(L, table, "higher_is_better", -1),
-        .values = values,
-        .reasons = reasons,
-    };
-}
-
-/* Field `verdicts` of the table at 2: what each judge says; NULL for none. Left on the stack. */
-static ln_verdict_rows *read_verdicts(lua_State *L, int64_t count, int *verdict_count)
-{
-    lua_getfield(L, 2, "verdicts");
-    const int list = lua_gettop(L);
-    *verdict_count = (int)lua_rawlen(L, list);
-    luaL_checkstack(L, 3 * *verdict_count + 8, NULL);
-    ln_verdict_rows *verdicts =
-        lua_newuserdatauv(L, (size_t)*verdict_count * sizeof *verdicts + 1, 0);
-    const int64_t run = ln_integer_field(L, 2, "run", 0);
-    for (int i = 0; i < *verdict_count; i++) {
-        lua_rawgeti(L, list, i + 1);
-        read_verdict(L, run, count, &verdicts[i]);
-    }
-    return verdicts;
-}
-
-/* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, layer,
- * groups, reasons, verdicts, evaluations, elapsed_ns }, piece) */
-static int store_submit_piece(lua_State *L)
-{
-    ln_store *store = ln_check_store(L, 1);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    ln_piece *piece = ln_check_piece(L, 3);
-    const int64_t count = piece->explained.count;
-    const ln_tensor *samples = ln_tensor_field(L, 2, "samples");
-    const ln_tensor *targets = ln_tensor_field(L, 2, "targets");
-    luaL_argcheck(L, samples && targets, 2, "samples and targets are needed");
-    int64_t *nan_count = lua_newuserdatauv(L, (size_t)count * sizeof *nan_count + 1, 0);
-    const char **status = lua_newuserdatauv(L, (size_t)count * sizeof *status + 1, 0);
-    const char **reason = lua_newuserdatauv(L, (size_t)count * sizeof *reason + 1, 0);
-    luaL_checkstack(L, (int)count + 8, NULL); /* the reasons' texts stay there */
-    for (int64_t i = 0; i < count; i++) {
-        ln_summary *summary = &piece->summary[i];
-        nan_count[i] = summary->nan_count;
-        status[i] = summary->nan_count ? "undefined" : NULL;
-        reason[i] = summary->nan_count
-                        ? lua_pushfstring(L, "%d of %d values are not numbers",
-                                          (int)summary->nan_count, (int)piece->explained.width)
-                        : NULL;
-        if (summary->nan_count == piece->explained.width) {
-            summary->min = summary->max = summary->l1 = NAN; /* of no number: NULL */
-        }
-    }
-    ln_attribution_rows rows = {
-        .explanation = ln_integer_field(L, 2, "explanation", 0),
-        .count = count,
-        .first_seq = ln_integer_field(L, 2, "first_seq", 0),
-        .sample = ln_i64(samples),
-        .target = ln_i64(targets),
-        .kind = ln_text_field(L, 2, "kind"),
-        .space = ln_text_field(L, 2, "space"),
-        .layer = ln_text_field(L, 2, "layer"),
-        .values = piece->values,
-        .errors = piece->errors,
-        .groups = ln_integer_field(L, 2, "groups", -1),
-        .output = piece->explained.output,
-        .baseline_output = piece->explained.baseline_output,
-        .absorbed = piece->explained.absorbed,
-        .total = column(L, piece, offsetof(ln_summary, total)),
-        .residual = column(L, piece, offsetof(ln_summary, residual)),
-        .min = column(L, piece, offsetof(ln_summary, min)),
-        .max = column(L, piece, offsetof(ln_summary, max)),
-        .l1 = column(L, piece, offsetof(ln_summary, l1)),
-        .nan_count = nan_count,
-        .status = status,
-        .reason = reason,
-        .evaluations = ln_integer_field(L, 2, "evaluations", 0),
-        .elapsed_ns = ln_integer_field(L, 2, "elapsed_ns", 0),
-    };
-    read_reasons(L, count, &rows);
-    int verdict_count;
-    const ln_verdict_rows *verdicts = read_verdicts(L, count, &verdict_count);
-    ln_error err = {0};
-    if (ln_store_submit_piece(store, &rows, verdicts, verdict_count, &err)) {
-        return ln_raise(L, &err);
-    }
-    return 0;
-}
-
 /* store_tensor_bytes(bytes) -> bytes that a tensor of so many takes in the store */
 static int store_tensor_bytes(lua_State *L)
 {
@@ -349,15 +209,10 @@ static int store_put_curve(lua_State *L)
 void ln_bind_log(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"store_features", store_features},
-        {"store_new_samples", store_new_samples},
-        {"store_samples", store_samples},
-        {"store_run_samples", store_run_samples},
-        {"store_predictions", store_predictions},
-        {"store_put_curve", store_put_curve},
-        {"store_tensor_bytes", store_tensor_bytes},
-        {"store_submit_piece", store_submit_piece},
-        {NULL, NULL},
+        {"store_features", store_features},         {"store_new_samples", store_new_samples},
+        {"store_samples", store_samples},           {"store_run_samples", store_run_samples},
+        {"store_predictions", store_predictions},   {"store_put_curve", store_put_curve},
+        {"store_tensor_bytes", store_tensor_bytes}, {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -12,6 +12,7 @@
 #include "model/model.h"
 #include "model/restore.h"
 #include "model/weights.h"
+#include "model_inputs.h"
 #include "onnx/onnx.h"
 
 /* Where external data are, each place once, a line each. */
@@ -27,40 +28,27 @@ static void note_external(void *context, const char *location)
     ln_text_format(lines, "%s\n", location);
 }
 
-/* Field `shape` of the table: the shape of a row of the first input, for axes that the file leaves open. */
-static void read_row_shape(lua_State *L, int table, ln_onnx_binding *out)
-{
-    *out = (ln_onnx_binding){.name = NULL};
-    if (lua_getfield(L, table, "shape") == LUA_TTABLE) {
-        out->shape = (ln_shape){.rank = 1, .dims = {-1}};
-        for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, -1) && i < LN_MAX_RANK; i++) {
-            lua_rawgeti(L, -1, i);
-            out->shape.dims[out->shape.rank++] = lua_tointeger(L, -1);
-            lua_pop(L, 1);
-        }
-    }
-    lua_pop(L, 1);
-}
-
-/* model_onnx(path, { head, task, shape }) -> model, { path, sha256, producer, opset, external }: places of
+/* model_onnx(path, { head, task, shape, shapes }) -> model, { path, sha256, producer, opset, external }: places of
  * external data, a line each */
 static int model_onnx(lua_State *L)
 {
-    ln_onnx_binding binding;
     const char *path = luaL_checkstring(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
     const int task = ln_choice_field(L, 2, "task", "classification|regression");
     lua_getfield(L, 2, "head");
     const char *head = lua_tostring(L, -1);
-    read_row_shape(L, 2, &binding);
+    int bound;
+    const ln_onnx_binding *bindings = ln_row_shapes(L, 2, &bound);
     ln_error err = {0};
     ln_onnx_info info = {0};
     ln_model **slot = ln_new_model(L);
     const int model = lua_gettop(L);
     ln_graph *graph = NULL;
     ln_text external = {0};
-    const ln_onnx_options options = {
-        .bindings = &binding, .binding_count = 1, .external = note_external, .context = &external};
+    const ln_onnx_options options = {.bindings = bindings,
+                                     .binding_count = bound,
+                                     .external = note_external,
+                                     .context = &external};
     ln_status status = ln_onnx_read(path, &options, &graph, &info, &err);
     if (status == LN_OK && external.failed) {
         status = ln_fail_memory(&err, external.length);
@@ -153,11 +141,7 @@ static int model_info(lua_State *L)
     ln_sha256_hex(model->sha256, hex);
     lua_pushstring(L, hex);
     lua_setfield(L, info, "sha256");
-    lua_createtable(L, model->input_count, 0);
-    for (int i = 0; i < model->input_count; i++) {
-        lua_pushstring(L, model->graph->values[model->graph->inputs[i]].name);
-        lua_rawseti(L, -2, i + 1);
-    }
+    ln_push_inputs(L, model);
     lua_setfield(L, info, "inputs");
     lua_pushboolean(L, model->callback.run != NULL);
     lua_setfield(L, info, "no_gradients");

@@ -261,6 +261,42 @@ static int tensor_spread(lua_State *L)
     return 1;
 }
 
+/* tensor_beside(list of f32 tensors (N, ...)) -> (N, sum of their numbers a row): side by side */
+static int tensor_beside(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    const int count = (int)lua_rawlen(L, 1);
+    ln_shape shape = {.rank = 2};
+    for (int i = 0; i < count; i++) {
+        lua_rawgeti(L, 1, i + 1);
+        const ln_tensor *one = ln_check_tensor(L, -1);
+        luaL_argcheck(L, one->dtype == LN_F32 && one->shape.rank > 0, 1, "rows of f32 expected");
+        luaL_argcheck(L, i == 0 || one->shape.dims[0] == shape.dims[0], 1, "as many rows each");
+        shape.dims[0] = one->shape.dims[0];
+        shape.dims[1] += ln_shape_row(&one->shape);
+        lua_pop(L, 1);
+    }
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_F32, &shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    int64_t first = 0;
+    for (int i = 0; i < count; i++) {
+        lua_rawgeti(L, 1, i + 1);
+        const ln_tensor *one = ln_check_tensor(L, -1);
+        const int64_t width = ln_shape_row(&one->shape);
+        for (int64_t row = 0; row < shape.dims[0]; row++) {
+            memcpy(ln_f32(*slot) + row * shape.dims[1] + first, ln_f32(one) + row * width,
+                   (size_t)width * sizeof(float));
+        }
+        first += width;
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
 /* tensor_take(tensor, rows): those rows, copied. */
 static int tensor_take(lua_State *L)
 {
@@ -352,6 +388,7 @@ void ln_bind_tensor(lua_State *L)
         {"tensor_reshape", tensor_reshape},
         {"tensor_rows", tensor_rows},
         {"tensor_spread", tensor_spread},
+        {"tensor_beside", tensor_beside},
         {"tensor_take", tensor_take},
         {"tensor_at", tensor_at},
         {"statistic", tensor_statistic},

@@ -302,6 +302,7 @@ int ln_core_open(lua_State *L)
     ln_bind_blackbox(L);
     ln_bind_store(L);
     ln_bind_log(L);
+    ln_bind_pieces(L);
     ln_bind_draw(L);
     ln_bind_export(L);
     ln_bind_again(L);

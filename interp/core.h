@@ -28,6 +28,7 @@ void ln_bind_blackbox(lua_State *L);
 void ln_bind_own(lua_State *L); /* bind_own.c: what a script's own parts are given */
 void ln_bind_store(lua_State *L);
 void ln_bind_log(lua_State *L);
+void ln_bind_pieces(lua_State *L);
 void ln_bind_draw(lua_State *L);
 void ln_bind_export(lua_State *L);
 void ln_bind_again(lua_State *L);  /* bind_again.c: reproduce and resume */

@@ -14,6 +14,7 @@ local arrays = require "arrays"
 local core = require "core"
 local datasets = require "datasets"
 local fail = require "fail"
+local inputs = require "inputs"
 local measure = require "measure"
 local models = require "models"
 local own = require "own"
@@ -31,23 +32,20 @@ local source_hash = ""
 
 local function bind_inputs(run, bound, shared)
   local node = run.inputs
-  if node and node.word == "inputs" then -- by the model's input names: so far models have one
-    node = node.options[bound.info.inputs[1]]
-    for name in pairs(run.inputs.options) do
-      if name ~= bound.info.inputs[1] then
-        fail.at(run.inputs, name, ("the model has no input '%s'"):format(name),
-          "its input: " .. bound.info.inputs[1])
-      end
-    end
-  end
-  if node and node.category == "array" then
+  local info = bound.info
+  if node and node.word == "inputs" and info then
+    bound.x, bound.input_file = inputs.rows(node, info, shared)
+    bound.row_ids = core.range(core.tensor_info(bound.x).shape[1])
+    bound.shape = #info.inputs == 1 and info.inputs[1].shape or nil
+  elseif node and node.category == "array" then
+    if info then inputs.check_single(info, node, nil) end
     local array = arrays.read(node, shared)
     bound.x = arrays.rows(array, node, "path", bound.info and bound.info.width)
     bound.row_ids = core.range(array.info.shape[1])
     bound.shape = { table.unpack(array.info.shape, 2) }
     bound.input_file = array
   elseif bound.data then
-    bound.shape = bound.data.shape
+    bound.shape = not bound.data.by_name and bound.data.shape or nil
     bound.row_ids = node and datasets.rows(bound.data, node, run) or bound.test_rows
     if bound.model then
       bound.x = within(bound.data.node, nil, core.model_encode, bound.model, bound.data.dataset,
@@ -228,7 +226,8 @@ function bind.content(run, shared)
     bind_scores(run, bound, shared)
     return bound
   end
-  local data = datasets.bind(run.data, run, shared)
+  local known, read = models.inputs(run, shared)
+  local data = datasets.bind(run.data, run, shared, known)
   bound.data = data
   if data then arrays.note(data.info, "data") end
   if data then
@@ -250,7 +249,9 @@ function bind.content(run, shared)
     return bound
   end
   bound.model, bound.info, bound.model_file = models.bind(run, data, bound.train_rows,
-    { shared = shared, source_hash = source_hash })
+    { shared = shared, source_hash = source_hash, read = read })
+  bound.explained = inputs.explained(bound.info)
+  if data and not data.by_name then inputs.check_single(bound.info, data.node, "inputs") end
   if bound.model_file then arrays.note(bound.model_file, "model") end
   if data and bound.train_rows then
     bound.train_x = within(data.node, nil, core.model_encode, bound.model, data.dataset,

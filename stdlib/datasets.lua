@@ -5,9 +5,11 @@
 --   dataset   a view of the rows, divided as the run asks     info   what core.dataset_info says
 --   columns   whether rows are those of a table                node   the word
 --   shape     of one row, where rows are arrays or columns are pixels, else nil
+--   by_name   whether the inputs are arrays by the names of the model's inputs (`model`: what it says of itself)
 local arrays = require "arrays"
 local core = require "core"
 local fail = require "fail"
+local inputs = require "inputs"
 
 local datasets = {}
 
@@ -69,14 +71,23 @@ local function read_images(node, _, shared)
 end
 
 -- Inputs and labels that are files of arrays.
-local function read_arrays(node, run, shared)
+local function read_arrays(node, run, shared, model)
   local options = node.options
   local function part(fields, name)
     if not fields then return nil end
-    local inputs = arrays.read(fields.inputs, shared, node, name .. "inputs", "raw")
+    local named, given = fields.inputs.word == "inputs", nil
+    if named and not model then
+      fail.at(fields.inputs, nil, "inputs by name are those of a model of several inputs, and there is none")
+    elseif named then
+      local tensor, file = inputs.rows(fields.inputs, model, shared)
+      given = { tensor = tensor, sha256 = file.sha256, path = file.path }
+    else
+      given = arrays.read(fields.inputs, shared, node, name .. "inputs", "raw")
+    end
     local labels = arrays.read(fields.labels, shared, node, name .. "labels", "raw")
-    return { inputs = inputs.tensor, labels = labels.tensor, scale = fields.inputs.options.scale,
-             sha256 = inputs.sha256 .. " " .. labels.sha256, path = inputs.path }
+    return { inputs = given.tensor, labels = labels.tensor,
+             scale = not named and fields.inputs.options.scale or nil,
+             sha256 = given.sha256 .. " " .. labels.sha256, path = given.path }
   end
   local train, test = part(options, ""), part(options.test, "test.")
   local read = { shape = options.shape, classes = options.classes, task = run.task }
@@ -94,13 +105,14 @@ end
 
 local readers = { csv = read_csv, images = read_images, arrays = read_arrays }
 
-function datasets.bind(node, run, shared)
+function datasets.bind(node, run, shared, model)
   if not node then return nil end
-  local file = readers[node.word](node, run, shared)
+  local file = readers[node.word](node, run, shared, model)
   return arrays.once(shared, "data:" .. key_of { node.word, plain(node.options), run.task or "" }, function()
     local view = within(node, "split", core.dataset_split, file.dataset, node.options.split or {})
     if node.word == "csv" then check_shape(node, view) end
     return { dataset = view, info = file.info, node = node, columns = node.word == "csv",
+             by_name = node.word == "arrays" and node.options.inputs.word == "inputs",
              shape = file.info.shape or node.options.shape } -- of a row that is an array
   end)
 end

@@ -12,8 +12,8 @@ local EXPLANATIONS = "SELECT id, label, explainer, params FROM explanation WHERE
 
 local ATTRIBUTIONS = [[
 SELECT a.id, s.idx AS row, a.target, a.space, a.output, a.baseline_output, a.total, a.residual, a.status,
-a.reason, a.tensor, a.tensor_row FROM attribution a LEFT JOIN sample s ON s.id = a.sample
-WHERE a.explanation = :explanation ORDER BY a.seq]]
+a.reason, a.input, a.tensor, a.tensor_row FROM attribution a LEFT JOIN sample s ON s.id = a.sample
+WHERE a.explanation = :explanation ORDER BY a.seq, a.id]]
 
 local NAMES = "SELECT name FROM element WHERE attribution = :id ORDER BY idx"
 
@@ -79,7 +79,8 @@ local function explanation_lines(store, run, one)
   for i, row in ipairs(core.store_rows(store, ATTRIBUTIONS, { explanation = one.id })) do
     if not asked then names, asked = names_of(store, row.id), true end
     lines[i] = line(FIELDS, row, { run = run.run, experiment = run.experiment, label = one.label,
-      explainer = one.explainer, values = named(values_at(row.tensor, row.tensor_row), names) })
+      explainer = one.explainer, input = row.input, -- where the model has several
+      values = named(values_at(row.tensor, row.tensor_row), names) })
   end
   return lines
 end

@@ -160,8 +160,9 @@ local function dataset_row(store, bound)
   end
   local file = bound.input_file or bound.score_file
   return core.store_intern(store, "dataset", "sha256", {
-    sha256 = file.sha256, name = file.path:match("[^/]+$"), path = arrays.original(file.path),
-    rows = file.info.shape[1], meta = core.json { shape = file.info.shape, dtype = file.info.dtype } })
+    sha256 = file.sha256, name = file.name or file.path:match("[^/]+$"), path = arrays.original(file.path),
+    rows = file.info.shape[1], meta = core.json { shape = file.info.shape, dtype = file.info.dtype,
+      inputs = file.inputs } })
 end
 
 function log.data(store, run_id, bound)
@@ -275,7 +276,7 @@ function log.explanation(store, run_id, seq, entry)
   local node = entry.node
   local params = params_json(node)
   return transaction(store, function()
-    if entry.groups then
+    if entry.groups and not entry.parts then
       local groups = entry.groups
       if entry.space == "group" and entry.shape then groups = core.tensor_reshape(groups, entry.shape) end
       entry.groups_tensor = core.store_put_tensor(store, groups)
@@ -295,7 +296,7 @@ function log.piece(store, run_id, explanation, entry, first, items, result, verd
     run = run_id, explanation = explanation, first_seq = first, samples = items.samples,
     targets = items.targets, kind = entry.node.flags.no_target and "activation" or "feature",
     space = entry.space, layer = entry.layer and entry.layer.name, reasons = items.reasons,
-    groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts,
+    groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts, parts = entry.parts,
     evaluations = cost.evaluations, elapsed_ns = cost.elapsed_ns }, result)
 end
 

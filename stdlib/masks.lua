@@ -47,6 +47,9 @@ end
 function masks.bind(node, bound, read)
   local value = node.options.mask
   if value == nil then return nil end
+  if bound.explained then
+    fail.at(node, "mask", ("masks are of one input, and the model has %d"):format(#bound.info.inputs))
+  end
   local given
   if value.word then
     given = from_array(node, bound, read(value, node))

@@ -2,6 +2,7 @@
 local arrays = require "arrays"
 local core = require "core"
 local fail = require "fail"
+local inputs = require "inputs"
 local own = require "own"
 local saved = require "saved"
 
@@ -40,27 +41,43 @@ local function with_external(file)
   return file
 end
 
--- The shape of the rows that the model is to take, which axes that its file leaves open get their sizes from.
+-- Where a run has its inputs by name: the table of them, else nil.
+local function by_name(run)
+  if run.inputs and run.inputs.word == "inputs" then return run.inputs end
+  local given = run.data and run.data.options.inputs
+  return given and given.word == "inputs" and given or nil
+end
+
+-- The shape of the rows that the model is to take, or the shapes by input, which axes that its file leaves
+-- open get their sizes from.
 local function row_shape(run, data, shared)
-  local inputs = run.inputs
-  if inputs and inputs.category == "array" then
-    return { table.unpack(arrays.read(inputs, shared).info.shape, 2) }
+  local given = by_name(run)
+  if given then return nil, inputs.shapes(given, shared) end
+  if run.inputs and run.inputs.category == "array" then
+    return { table.unpack(arrays.read(run.inputs, shared).info.shape, 2) }
   end
   return data and data.shape
 end
 
 local function from_onnx(run, data, shared)
-  local node, shape = run.model, nil
+  local node, shape, shapes = run.model, nil, nil
   local function read(task, call)
-    return call(core.model_onnx, node.options.path, { head = node.options.head, task = task, shape = shape })
+    return call(core.model_onnx, node.options.path, { head = node.options.head, task = task, shape = shape, shapes = shapes })
   end
   local function checked(...) return within(node, "path", ...) end
+  local OPEN = "has no fixed size"
   local task = run.task or "regression"
   local ok, model, file = read(task, pcall)
   if not ok then
     if fail.interrupted(model) then error(model, 0) end
-    if fail.text(model):find("has no fixed size", 1, true) then shape = row_shape(run, data, shared) end
-    model, file = read(task, checked)
+    if fail.text(model):find(OPEN, 1, true) then
+      shape, shapes = row_shape(run, data, shared)
+      ok, model, file = read(task, pcall)
+    end
+    if not ok and fail.text(model):find(OPEN, 1, true) then
+      model.hint = "its size is that of the input's rows, which a script gives by name: inputs = { x = npy ..., ... }"
+    end
+    if not ok then within(node, "path", error, model, 0) end
   end
   if not run.task and task_of(model) ~= task then model, file = read(task_of(model), checked) end
   return model, with_external(file)
@@ -87,7 +104,10 @@ end
 local function make(run, data, train_rows, context)
   local word = run.model.word
   if word == "saved" then return saved.model(run, data, context.shared) end
-  if word == "onnx" then return from_onnx(run, data, context.shared) end
+  if word == "onnx" then
+    if context.read then return table.unpack(context.read) end
+    return from_onnx(run, data, context.shared)
+  end
   if data and data.columns and not train_rows then
     fail.at(data.node, "split.train", "the training split is empty, and a network's encoding is fitted on it")
   end
@@ -130,17 +150,28 @@ local function check_outputs(node, info, data)
   end
 end
 
--- context: { shared =, source_hash = }. The model, what it says of itself, and its file.
+-- Of data whose inputs are given by name: what the model says of its inputs, whose order its rows have; and
+-- what models.bind need not read again. nil for other data.
+function models.inputs(run, shared)
+  local given = run.data and by_name(run)
+  if not given then return nil end
+  local word = run.model and run.model.word
+  if word == "saved" then return core.model_info(saved.found(run, shared).model) end
+  if word ~= "onnx" then
+    fail.at(given, nil, "inputs by name are those of a model of several inputs, and this model has one",
+      'inputs = npy "x.npy"')
+  end
+  local read = { from_onnx(run, nil, shared) }
+  return core.model_info(read[1]), read
+end
+
+-- context: { shared =, source_hash =, read = }. The model, what it says of itself, and its file.
 function models.bind(run, data, train_rows, context)
   local node = run.model
   if not node then return nil end
   local model, file = make(run, data, train_rows, context)
   local info = models.info(model)
   if data and data.shape then info.columns = nil end -- pixels: an array
-  if #info.inputs > 1 then
-    fail.at(node, nil, ("the model has %d inputs (%s); models with one input are supported"):format(
-      #info.inputs, table.concat(info.inputs, ", ")))
-  end
   if data then check_outputs(node, info, data) end
   return model, info, file
 end

@@ -217,8 +217,8 @@ local function attribution_of(list, entry, about, width)
   local sums = {}
   for column = 1, entry.width do sums[column] = 0.0 end
   for i = 1, count do
-    local column = about.column_of[i]
-    sums[column] = sums[column] + rawget(list, i)
+    local column = (about.column_of or about.unit_of)[i] -- 0: of an input that is not explained
+    if column > 0 then sums[column] = sums[column] + rawget(list, i) end
   end
   return sums
 end

@@ -77,7 +77,8 @@ end
 -- ----------------------------------------------------------------------------------------- export
 
 local EXPORTED = [[SELECT id, label, (SELECT layer FROM attribution a WHERE a.explanation = e.id AND
-a.space = 'layer') AS layer FROM explanation e WHERE run = :run ORDER BY seq]]
+a.space = 'layer') AS layer, EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = e.id AND
+a.input IS NOT NULL) AS several FROM explanation e WHERE run = :run ORDER BY seq]]
 
 local function plain(text) return (text:gsub("[^%w_.-]", "_")) end
 
@@ -144,7 +145,7 @@ function pictures.export(options)
         core.err(("lunette: %s: layer '%s' has no rows of shape (H, W) or (C, H, W) to draw\n"):format(
           one.label, one.layer))
       end
-    elseif values then
+    elseif values or one.several == 1 then
       local path = ("%s/%s.png"):format(options.output, plain(one.label))
       local canvas <close> = require "plot/importance_bar" { store = store, run = run, only = one.id,
         shared = {}, options = { top = 30 }, title = ("%s: %s"):format(experiment, one.label) }

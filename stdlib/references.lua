@@ -3,6 +3,7 @@ local arrays = require "arrays"
 local core = require "core"
 local datasets = require "datasets"
 local fail = require "fail"
+local inputs = require "inputs"
 local masks = require "masks"
 local own = require "own"
 
@@ -24,8 +25,14 @@ local function bind_baseline(node, bound, shared)
     end
     return core.statistic(bound.train_x, value)
   end
-  local array = arrays.read(value, shared, node, "baseline")
-  local tensor = arrays.rows(array, node, "baseline", width)
+  local array, tensor
+  if value.word == "inputs" then
+    tensor, array = inputs.rows(value, bound.info, shared, "spread")
+  else
+    inputs.check_single(bound.info, node, "baseline")
+    array = arrays.read(value, shared, node, "baseline")
+    tensor = arrays.rows(array, node, "baseline", width)
+  end
   local rows = core.tensor_info(tensor).shape[1]
   if rows ~= 1 and rows ~= bound.count then
     fail.at(node, "baseline", ("expected 1 row, or one for each of the %d inputs, found %d in %s")
@@ -45,7 +52,10 @@ local function bind_background(node, run, bound, shared)
   local spread = node.flags.of_training and not node.options.baseline and bound.train_rows
     and #(bound.shape or {}) <= 1
   if value == nil and node.flags.takes_baseline and not spread then return nil end
-  if value and value.category == "array" then
+  if value and value.word == "inputs" then
+    return (inputs.rows(value, bound.info, shared, "spread"))
+  elseif value and value.category == "array" then
+    inputs.check_single(bound.info, node, "background")
     local array = arrays.read(value, shared, node, "background")
     return arrays.rows(array, node, "background", bound.info.width)
   elseif value then
@@ -72,7 +82,12 @@ end
 -- and what to call the space. Columns are the groups of a table unless space = "input".
 local function bind_groups(node, bound, shared, space)
   local value = node.options.groups
-  local info = bound.info
+  local info, explained = bound.info, bound.explained
+  if value ~= nil and explained then
+    fail.at(node, "groups", ("groups are of one input, and the model has %d: %s"):format(#info.inputs,
+      inputs.text(info)), "leave groups out: every number is replaced alone")
+  end
+  if value == nil and explained then return explained.live, explained.width, space end
   if value == nil then
     if space == "column" and info.columns then
       return info.column_of, #info.columns, "column"
@@ -140,6 +155,10 @@ end
 
 -- Attributions from a file: a number a column of a table, or a number an input.
 local function bind_precomputed(node, bound, shared, entry)
+  if bound.explained then
+    fail.at(node, "values", "attributions from files are of one input, and the model has "
+      .. #bound.info.inputs)
+  end
   local array = arrays.read(node.options.values, shared, node, "values")
   local shape, info = array.info.shape, bound.info
   local width = arrays.product(shape, 2)
@@ -201,9 +220,12 @@ function references.explain(run, bound, shared)
     elseif space == "column" then
       entry.sum_over = bound.info.column_of
       entry.width = #bound.info.columns
+    elseif bound.explained then
+      entry.sum_over, entry.width = bound.explained.live, bound.explained.width
     else
       entry.width = bound.info.width
     end
+    if bound.explained and not flags.at_layer then entry.parts = bound.explained.parts end
     list[i] = entry
   end
   bound.explain = list

@@ -65,11 +65,12 @@ end
 
 -- The ordinary top columns: mean absolute attribution of each explanation, greatest first.
 local IMPORTANCE = [[
-SELECT name, idx, mean_abs, mean FROM feature_importance WHERE run = :run AND explanation = :explanation
-ORDER BY mean_abs DESC, idx LIMIT :top]]
+SELECT input, name, idx, mean_abs, mean FROM feature_importance WHERE run = :run AND explanation = :explanation
+ORDER BY mean_abs DESC, input, idx LIMIT :top]]
 
 local EXPLANATIONS = [[
 SELECT e.id, e.label, e.status, e.evaluations, count(a.id) AS n, count(DISTINCT a.sample) AS samples,
+count(DISTINCT a.input) AS inputs,
 sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual, sum(a.space = 'layer') AS layers
 FROM explanation e LEFT JOIN attribution a ON a.explanation = e.id
 WHERE e.run = :run GROUP BY e.id ORDER BY e.seq]]
@@ -79,6 +80,7 @@ local function explanations(store, run)
   if #list == 0 then return end
   local rows, top = { { "explanation", "rows", "evaluations", "greatest |residual|" } }, {}
   for e, explanation in ipairs(list) do
+    explanation.n = explanation.n // math.max(1, explanation.inputs) -- all inputs of a model together
     local count = number(explanation.n)
     if explanation.samples > 0 and explanation.n > explanation.samples then -- several targets a row
       count = ("%d x %s"):format(explanation.samples, number(explanation.n // explanation.samples))
@@ -102,8 +104,8 @@ local function explanations(store, run)
     for e in ipairs(list) do
       local row = top[e][rank]
       any = any or row ~= nil
-      cells[e + 1] = row and ("%s %s"):format(row.name or "[" .. row.idx .. "]", number(row.mean_abs))
-        or ""
+      cells[e + 1] = row and ("%s %s"):format(row.name or ("%s[%d]"):format(row.input or "", row.idx),
+        number(row.mean_abs)) or ""
     end
     if any then ranks[#ranks + 1] = cells end
   end

@@ -268,20 +268,34 @@ end
 
 -- ------------------------------------------------------------------------- what stands for data
 
+-- { name = npy ..., name = npy ... }: an array for each of a model's inputs; nil where raw is no such table.
+-- `numbers`: a number stands for an array of it.
+local function named(raw, at, context, numbers)
+  if not words.is_table(raw) or #raw.list > 0 or next(raw.named) == nil then return nil end
+  local node = { word = "inputs", category = "array", path = at.path, script = at.script,
+                 line = place.line(at), options = {}, flags = {} }
+  for _, name in ipairs(sorted_names(raw.named)) do
+    local value, here = raw.named[name], place.child(at, name)
+    if numbers and type(value) == "number" then
+      node.options[name] = types.real(value, {}, here)
+    else
+      node.options[name] = resolve.word(value, { choices = "array" }, here, context)
+    end
+  end
+  return node
+end
+
 function resolve.inputs(raw, _, at, context)
   if words.is_word(raw, "rows") or words.is_word(raw, "array") then
     return resolve.node(raw, at, context)
   end
-  if words.is_table(raw) and #raw.list == 0 and next(raw.named) ~= nil then
-    local node = { word = "inputs", category = "array", path = at.path, script = at.script,
-                   line = place.line(at), options = {}, flags = {} }
-    for _, name in ipairs(sorted_names(raw.named)) do
-      node.options[name] = resolve.word(raw.named[name], { choices = "array" },
-        place.child(at, name), context)
-    end
-    return node
-  end
-  resolve.misplaced(raw, { "rows", "array" }, at)
+  return named(raw, at, context) or resolve.misplaced(raw, { "rows", "array" }, at)
+end
+
+-- An array, or one for each input of a model of several.
+function resolve.rows_of_inputs(raw, _, at, context)
+  if words.is_word(raw, "array") then return resolve.node(raw, at, context) end
+  return named(raw, at, context) or resolve.misplaced(raw, { "array" }, at)
 end
 
 function resolve.target(raw, _, at, context)
@@ -311,6 +325,8 @@ local statistics = { "zero", "mean", "median", "min", "max" }
 function resolve.baseline(raw, _, at, context)
   if type(raw) == "number" and raw == raw and math.abs(raw) < math.huge then return raw end
   if words.is_word(raw, "array") then return resolve.node(raw, at, context) end
+  local by_name = named(raw, at, context, "numbers")
+  if by_name then return by_name end
   for _, name in ipairs(statistics) do
     if raw == name then
       if name ~= "zero" and not context.has_data then
@@ -332,7 +348,7 @@ function resolve.background(raw, _, at, context)
   if words.is_word(raw, "rows") or words.is_word(raw, "array") then
     return resolve.node(raw, at, context)
   end
-  resolve.misplaced(raw, { "rows", "array" }, at)
+  return named(raw, at, context) or resolve.misplaced(raw, { "rows", "array" }, at)
 end
 
 function resolve.groups(raw, _, at, context)

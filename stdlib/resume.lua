@@ -55,11 +55,12 @@ local EXPLANATION = [[
 SELECT id, coalesce(evaluations, 0) AS evaluations, coalesce(elapsed_ns, 0) AS elapsed_ns
 FROM explanation WHERE run = :run AND label = :label AND params_sha256 = :params]]
 
--- The row at which each piece starts, and its attribution.
+-- The row at which each piece starts, and its attribution: the first, where the model has several inputs and a
+-- row an attribution to each.
 local PIECES = [[
 SELECT a.seq, a.id, (SELECT count(*) FROM attribution b WHERE b.id BETWEEN a.id AND a.id + :rows - 1
 AND b.explanation = :explanation) AS rows FROM attribution a
-WHERE a.explanation = :explanation AND a.tensor_row = 0]]
+WHERE a.explanation = :explanation AND a.tensor_row = 0 ORDER BY a.id DESC]]
 
 local VERDICTS = [[
 SELECT m.label, m.value FROM metric m WHERE m.attribution BETWEEN :first AND :last ORDER BY m.id]]
@@ -86,17 +87,18 @@ function resume.explanation(context, entry, explanation)
   local starts
   old.rows = 0 -- attributions that were kept
   function old.piece(bound, first, rows)
+    local stored = rows * (entry.parts and #entry.parts or 1)
     if not starts then
       starts = {}
-      for _, row in ipairs(core.store_rows(store, PIECES, { explanation = old.id, rows = rows })) do
+      for _, row in ipairs(core.store_rows(store, PIECES, { explanation = old.id, rows = stored })) do
         starts[row.seq] = row
       end
     end
     local found = starts[first]
-    if not found or found.rows < rows then return false end
+    if not found or found.rows < stored then return false end
     core.store_begin(store)
     local ok, first_id = pcall(core.store_keep_piece, store, { from = old.id, first_id = found.id,
-      count = rows, run = context.run_id, to = explanation })
+      count = stored, run = context.run_id, to = explanation })
     if not ok then
       core.store_rollback(store)
       error(first_id, 0)

@@ -233,6 +233,17 @@ local function execute_scores(run, bound, context)
     measure.model(run, { scores = bound.scores, labels = bound.labels }, nil, context))
 end
 
+-- Inputs of whole numbers beside real ones are no part of any explanation: said once a run.
+local function tell_held(bound, context)
+  local held = bound.explained and bound.explained.held or {}
+  if #held == 0 then return end
+  local text = ("%s %s whole numbers, which are given and not explained: attributions are to the other inputs")
+    :format(#held == 1 and ("the model's input '%s'"):format(held[1])
+      or "the model's inputs '" .. table.concat(held, "', '") .. "'", #held == 1 and "takes" or "take")
+  log.event(context.store, context.run_id, "info", text)
+  if not context.options.quiet then core.err("lunette: ", text, "\n") end
+end
+
 local function execute_model(run, bound, context)
   local store, run_id, pool = context.store, context.run_id, context.pool
   if run.train then
@@ -270,6 +281,7 @@ local function execute_model(run, bound, context)
     end
   end
   if #run.explain > 0 then
+    tell_held(bound, context)
     local targets = bound.target(raw)
     for seq, entry in ipairs(bound.explain) do explain(run, bound, entry, seq, targets, context) end
   end

@@ -95,9 +95,12 @@ local function from_file(node, row, what)
     fail.at(node, "run", ("%s is an ONNX file, which the store does not hold, and %s is gone"):format(
       what, row.file), nil, 4)
   end
-  local shape = parsed(row.graph).inputs[1].shape
+  local shapes = {}
+  for _, input in ipairs(parsed(row.graph).inputs) do
+    shapes[input.name] = { table.unpack(input.shape, 2) }
+  end
   local model, file = fail.within(node, "run", core.model_onnx, row.file,
-    { head = given(meta.head), task = meta.task, shape = { table.unpack(shape, 2) } })
+    { head = given(meta.head), task = meta.task, shapes = shapes })
   if core.model_info(model).sha256 ~= row.sha256 then
     fail.at(node, "run", ("%s is an ONNX file, and %s is no longer what it was"):format(what, row.file),
       nil, 4)
@@ -181,12 +184,17 @@ local function check_data(node, run, data, found)
   end
 end
 
--- The model of saved { run = ... }, and its file where it has one. Read once, for all runs of a script.
-function saved.model(run, data, shared)
+-- What the store has of the model that saved { run = ... } names. Read once, for all runs of a script.
+function saved.found(run, shared)
   local node = run.model
-  local found = arrays.once(shared, "saved:" .. node.options.run, function()
+  return arrays.once(shared, "saved:" .. node.options.run, function()
     return read(node, shared.db, shared.pinned and shared.pinned[node.options.run])
   end)
+end
+
+-- The model of saved { run = ... }, and its file where it has one.
+function saved.model(run, data, shared)
+  local node, found = run.model, saved.found(run, shared)
   node.options.uuid, node.options.head = found.uuid, given(found.meta.head) -- for the store
   arrays.note(found) -- the model's hash stands for it in the run's identity
   check_data(node, run, data, found)

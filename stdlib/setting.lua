@@ -16,7 +16,8 @@ end
 
 -- ------------------------------------------------------------------------------------- values
 
-local takes_words = { word = true, words = true, inputs = true, target = true, background = true }
+local takes_words = { word = true, words = true, inputs = true, target = true,
+  background = true, rows_of_inputs = true }
 
 local function evaluate(option, text)
   local environment = setmetatable(words.proxies(), { __index = function(_, name)

@@ -196,10 +196,11 @@ local function attribution_sql()
     columns[#columns + 1] = ("a.%s AS %s_a, b.%s AS %s_b"):format(field, field, field, field)
     same[#same + 1] = ("a.%s IS b.%s"):format(field, field)
   end
-  return ([[SELECT a.id, b.id AS there, s.idx AS row, a.seq, %s
+  return ([[SELECT a.id, b.id AS there, s.idx AS row, a.seq, a.input AS to_input, %s
 FROM attribution a LEFT JOIN sample s ON s.id = a.sample
 LEFT JOIN attribution b ON b.explanation = :new AND b.sample IS a.sample AND b.seq = a.seq
-WHERE a.explanation = :old AND NOT (b.id IS NOT NULL AND %s) ORDER BY a.seq]]):format(
+AND b.input IS a.input
+WHERE a.explanation = :old AND NOT (b.id IS NOT NULL AND %s) ORDER BY a.seq, a.id]]):format(
     table.concat(columns, ", "), table.concat(same, " AND "))
 end
 
@@ -220,6 +221,7 @@ local function attribution(store, found, one, label, row)
   local where = row.row and ("%s, row %d"):format(label, row.row)
     or ("%s, attribution %d"):format(label, row.seq)
   if row.target_a then where = ("%s, target %d"):format(where, row.target_a) end
+  if row.to_input then where = ("%s, input '%s'"):format(where, row.to_input) end
   if not row.there then return broken(found, one, where .. ": is not there any more") end
   for _, field in ipairs { "groups", "error" } do
     if not tensors(store, found, one, where .. ", " .. field, { tensor = row[field .. "_a"] },
@@ -269,7 +271,7 @@ WITH pair(a, b, row, explanation) AS (
   SELECT m.id, (SELECT k.id FROM metric k WHERE k.attribution = b.id AND k.label = m.label), s.idx, e.label
   FROM explanation e JOIN explanation f ON f.run = :new AND f.label = e.label
   JOIN attribution a ON a.explanation = e.id
-  JOIN attribution b ON b.explanation = f.id AND b.sample IS a.sample AND b.seq = a.seq
+  JOIN attribution b ON b.explanation = f.id AND b.sample IS a.sample AND b.seq = a.seq AND b.input IS a.input
   JOIN metric m ON m.attribution = a.id LEFT JOIN sample s ON s.id = a.sample
   WHERE e.run = :old)
 SELECT m.label, p.row, p.explanation, k.id AS there, m.value AS value_a, k.value AS value_b,

@@ -33,7 +33,7 @@ for _, field in ipairs(split_fields) do
 end
 
 local test_fields = {
-  { name = "inputs", type = "word", choices = "array", required = true,
+  { name = "inputs", type = "rows_of_inputs", required = true,
     help = "an array file of rows of the same shape" },
   { name = "labels", type = "word", choices = "array", required = true,
     help = "an array file with one label a row" },
@@ -217,8 +217,8 @@ local list = {
   {
     name = "arrays", category = "data", summary = "rows to train on from files of arrays: inputs and labels",
     params = {
-      { name = "inputs", type = "word", choices = "array", required = true,
-        help = "an array file, rows first" },
+      { name = "inputs", type = "rows_of_inputs", required = true,
+        help = "an array file, rows first; of a model of several inputs one for each, by its name" },
       { name = "labels", type = "word", choices = "array", required = true,
         help = "an array file with one label a row: classes from 0, or numbers" },
       { name = "test", type = "fields", fields = test_fields, otherwise = "drawn by split",

@@ -37,16 +37,18 @@ typedef struct ln_item {
 } ln_item;
 
 typedef struct ln_request {
-    ln_model *model;                  /* borrowed for the job's life */
-    ln_link link;                     /* scale on which the model is explained */
-    const ln_tensor *x;               /* (N, width) f32, encoded */
-    const int64_t *row_ids;           /* (N) numbers in the data set, for draws */
-    const ln_item *items;             /* item_count of them */
-    int64_t item_count;               /* entries of items */
-    const ln_tensor *baseline;        /* (1, width) or (N, width) f32, or NULL */
-    const ln_tensor *background;      /* (K, width) f32, or NULL */
+    ln_model *model;             /* borrowed for the job's life */
+    ln_link link;                /* scale on which the model is explained */
+    const ln_tensor *x;          /* (N, width) f32, encoded */
+    const int64_t *row_ids;      /* (N) numbers in the data set, for draws */
+    const ln_item *items;        /* item_count of them */
+    int64_t item_count;          /* entries of items */
+    const ln_tensor *baseline;   /* (1, width) or (N, width) f32, or NULL */
+    bool baseline_holds;         /* its rows have the held numbers of x already (ln_model_hold) */
+    const ln_tensor *background; /* (K, width) f32, or NULL */
     const int64_t *background_labels; /* LN_OF_TRAINING: (K) classes of these rows, or NULL */
-    const int32_t *groups; /* width entries 0 .. group_count - 1, or NULL: every input alone;
+    const int32_t *groups; /* width entries 0 .. group_count - 1, -1: held (ln_model_hold) and not
+                                    explained, or NULL: every input alone;
                                     read by LN_TAKES_GROUPS only */
     int64_t group_count;   /* width when groups is NULL */
     ln_shape input_shape;  /* of one row as the user gave it, `width` numbers in all; rank 0:
@@ -153,7 +155,8 @@ ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *
 void ln_job_free(ln_job *job);
 void ln_explanation_free(ln_explanation *explanation);
 
-/* Sums the `width` values of each item over columns: column_of has `width` entries below `columns`.
+/* Sums the `width` values of each item over columns: column_of has `width` entries below `columns`, -1
+ * for values that are left out.
  * For one-number-a-column results (space "column"). In place of explanation->values. A column of
  * several inputs has no standard error (theirs are not independent): NaN. */
 ln_status ln_explanation_by_column(ln_explanation *explanation, const int32_t *column_of,

@@ -36,6 +36,7 @@ typedef struct buffers {
     ln_target *targets; /* (rows_per_pass) */
     double *mean;       /* (width) of the present item */
     double *spread;     /* (width) its sum of squared distances from the mean */
+    float *y;           /* (rows_per_pass, outputs) of the background, where the row holds inputs */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
@@ -50,6 +51,11 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.targets = ln_carve(&carver, rows, sizeof *made.targets);
     made.mean = ln_carve(&carver, width, sizeof *made.mean);
     made.spread = ln_carve(&carver, width, sizeof *made.spread);
+    /* The link "loss" has an output a class, also where the model has one output for two classes. */
+    const ln_model *model = job->request->model;
+    const int64_t outputs =
+        model->class_count > model->output_count ? model->class_count : model->output_count;
+    made.y = ln_carve(&carver, model->holds ? rows * outputs : 1, sizeof *made.y);
     if (bytes)
         *bytes = carver.used;
     return made;
@@ -67,7 +73,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     return LN_OK;
 }
 
-/* shared: the mean of every output over the background. */
+/* shared: the mean of every output over the background, where all rows share it. */
 static ln_status start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_error *err)
 {
     const ln_tensor *background = job->request->background;
@@ -77,11 +83,12 @@ static ln_status start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_
     ln_status status = LN_OK;
     if (!mean || !out)
         status = ln_fail_memory(err, (size_t)(rows * outputs) * sizeof *out);
-    if (!status)
+    const bool shared = !job->request->model->holds; /* else each row has its own: mean_of_row */
+    if (!status && shared)
         status = ln_runner_forward(runner, ln_f32(background), rows, out, err);
-    for (int64_t i = 0; i < rows * outputs && !status; i++)
+    for (int64_t i = 0; i < rows * outputs && !status && shared; i++)
         mean[i % outputs] += (double)out[i] / (double)rows;
-    *evaluations += rows;
+    *evaluations += shared ? rows : 0;
     ln_free(out);
     return status;
 }
@@ -106,6 +113,7 @@ static void draw(const ln_job *job, ln_rng *rng, const float *x, float *change, 
         change[i] = (float)(noisy - (double)b[i]);
         point[i] = (float)((double)b[i] + u * (noisy - (double)b[i]));
     }
+    ln_model_hold(job->request->model, x, point);
 }
 
 /* Draw number `number` of the item, into its mean and spread (Welford). */
@@ -120,10 +128,36 @@ static void add(const buffers *at, int64_t row, int64_t number, int64_t width)
     }
 }
 
-static void finish(const ln_job *job, ln_job_chunk *chunk, int64_t entry, const buffers *at,
-                   double output)
+/* The mean output over the background, the row's own numbers in the inputs that are held. */
+static ln_status mean_of_row(const ln_job *job, ln_job_chunk *chunk, const buffers *at,
+                             int64_t item, double *mean, ln_error *err)
 {
-    const gradient_shap_params *params = job->request->params;
+    const ln_request *request = job->request;
+    const int64_t width = job->width, outputs = ln_function_outputs(job->function);
+    const int64_t rows = request->background->shape.dims[0];
+    const float *x = ln_f32(request->x) + request->items[item].row * width;
+    *mean = 0;
+    for (int64_t first = 0, count; first < rows; first += count) {
+        count = rows - first < job->rows_per_pass ? rows - first : job->rows_per_pass;
+        memcpy(at->x, ln_f32(request->background) + first * width,
+               (size_t)(count * width) * sizeof *x);
+        for (int64_t r = 0; r < count; r++)
+            ln_model_hold(request->model, x, at->x + r * width);
+        ln_status status = ln_runner_forward(chunk->runner, at->x, count, at->y, err);
+        if (status)
+            return status;
+        for (int64_t r = 0; r < count; r++)
+            *mean += (double)at->y[r * outputs + job->targets[item].index] / (double)rows;
+        chunk->evaluations += count;
+    }
+    return LN_OK;
+}
+
+static ln_status finish(const ln_job *job, ln_job_chunk *chunk, int64_t entry, const buffers *at,
+                        double output, ln_error *err)
+{
+    const ln_request *request = job->request;
+    const gradient_shap_params *params = request->params;
     const ln_target *target = &job->targets[chunk->first + entry];
     const double *background = job->shared, n = (double)params->samples;
     for (int64_t i = 0; i < job->width; i++) {
@@ -132,7 +166,12 @@ static void finish(const ln_job *job, ln_job_chunk *chunk, int64_t entry, const 
             params->samples > 1 ? (float)sqrt(at->spread[i] / (n - 1) / n) : NAN;
     }
     chunk->out->output[entry] = output;
-    chunk->out->baseline_output[entry] = target->offset + target->scale * background[target->index];
+    double mean = background[target->index];
+    ln_status status = request->model->holds
+                           ? mean_of_row(job, chunk, at, chunk->first + entry, &mean, err)
+                           : LN_OK;
+    chunk->out->baseline_output[entry] = target->offset + target->scale * mean;
+    return status;
 }
 
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
@@ -161,11 +200,13 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
         if (status)
             return status;
         chunk->evaluations += 2 * count;
-        for (int64_t r = 0; r < count; r++)
+        for (int64_t r = 0; r < count && !status; r++)
             if ((done + r) % each < params->samples)
                 add(&at, r, (done + r) % each, width);
             else
-                finish(job, chunk, (done + r) / each, &at, at.value[r]);
+                status = finish(job, chunk, (done + r) / each, &at, at.value[r], err);
+        if (status)
+            return status;
     }
     return LN_OK;
 }

@@ -25,7 +25,7 @@ typedef struct job_state {
     int worker_count;    /* entries of workers */
     job_worker *workers; /* one a thread of the pool */
     ln_target *targets;  /* job.targets */
-    float *zeros;        /* job.baseline where the request has none */
+    ln_tensor *baseline; /* job.baseline */
     int64_t started;     /* evaluations of `start` that no ln_job_run has reported yet */
 } job_state;
 
@@ -137,15 +137,16 @@ static ln_status resolve_baseline(job_state *state, ln_error *err)
 {
     const ln_request *request = state->job.request;
     ln_job *job = &state->job;
-    if (request->baseline) {
-        job->baseline = ln_f32(request->baseline);
-        job->baseline_stride = request->baseline->shape.dims[0] > 1 ? request->model->width : 0;
-        return LN_OK;
-    }
-    state->zeros = ln_calloc((size_t)request->model->width, sizeof *state->zeros);
-    if (!state->zeros)
-        return ln_fail_memory(err, (size_t)request->model->width * sizeof *state->zeros);
-    job->baseline = state->zeros;
+    ln_status status = LN_OK;
+    if (request->baseline_holds)
+        state->baseline = ln_tensor_retain((ln_tensor *)request->baseline);
+    else
+        status = ln_model_references(request->model, request->x, (ln_tensor *)request->baseline,
+                                     &state->baseline, err);
+    if (status)
+        return status;
+    job->baseline = ln_f32(state->baseline);
+    job->baseline_stride = state->baseline->shape.dims[0] > 1 ? request->model->width : 0;
     return LN_OK;
 }
 
@@ -307,7 +308,7 @@ void ln_job_free(ln_job *job)
     if (job->shared && job->explainer->release)
         job->explainer->release(job);
     ln_free(state->targets);
-    ln_free(state->zeros);
+    ln_tensor_release(state->baseline);
     ln_free(state);
 }
 

@@ -73,6 +73,11 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const ln_request *request = job->request;
     const occlusion_params *params = request->params;
+    if (request->model->input_count > 1)
+        return ln_fail(err, LN_EUNSUPPORTED,
+                       "occlusion slides a window over one array, and the model has %d inputs: "
+                       "feature_ablation replaces their numbers one by one",
+                       request->model->input_count);
     if (request->input_shape.rank == 0)
         return ln_fail(err, LN_EUNSUPPORTED,
                        "occlusion slides a window over arrays, and the columns of a table have no "

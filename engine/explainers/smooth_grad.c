@@ -60,7 +60,8 @@ static ln_status make_copies(const ln_job *job, copies *own, int64_t rows, ln_er
 {
     const ln_request *request = job->request;
     const ln_shape shape = ln_shape_of(2, (const int64_t[]){rows, request->model->width});
-    const bool own_baselines = request->baseline && request->baseline->shape.dims[0] > 1;
+    const bool own_baselines =
+        request->model->holds || (request->baseline && request->baseline->shape.dims[0] > 1);
     ln_status status = ln_tensor_new(LN_F32, &shape, &own->x, err);
     if (!status && own_baselines)
         status = ln_tensor_new(LN_F32, &shape, &own->baseline, err);
@@ -81,6 +82,7 @@ static ln_status make_copies(const ln_job *job, copies *own, int64_t rows, ln_er
     if (own_baselines) {
         memset(own->baseline->data, 0, own->baseline->bytes);
         own->request.baseline = own->baseline;
+        own->request.baseline_holds = true;
     }
     status = ln_job_new(request->of, &own->request, job->pool, &own->job, err);
     if (status && err && err->field[0]) {
@@ -153,26 +155,43 @@ static double range_of(const float *x, int64_t width)
     return high - low;
 }
 
+/* The baseline of a copy: the row's. */
+static void fill_baseline(const ln_job *job, int64_t row, float *to)
+{
+    const ln_request *request = job->request;
+    const int64_t width = request->model->width;
+    const ln_tensor *given = request->baseline;
+    if (given)
+        memcpy(to, ln_f32(given) + (given->shape.dims[0] > 1 ? row * width : 0),
+               (size_t)width * sizeof *to);
+    ln_model_hold(request->model, ln_f32(request->x) + row * width, to);
+}
+
 /* The copies of one item of the request, from copy `first` of the job inside on. */
 static void fill(const ln_job *job, const ln_item *item, int64_t first)
 {
     const smooth_grad_params *params = job->request->params;
     const ln_request *request = job->request;
     const copies *own = job->shared;
-    const int64_t width = request->model->width;
+    const ln_model *model = request->model;
+    const int64_t width = model->width;
     const float *x = ln_f32(request->x) + item->row * width;
-    const double reach = request->range ? 0 : range_of(x, width);
     ln_rng rng = ln_rng_make(request->seed, "smooth_grad", request->stream,
                              (uint64_t)request->row_ids[item->row]);
     for (int64_t k = 0; k < params->samples; k++) {
         float *to = ln_f32(own->x) + (first + k) * width;
-        for (int64_t i = 0; i < width; i++) {
-            const double range = request->range ? (double)ln_f32(request->range)[i] : reach;
-            to[i] = (float)((double)x[i] + params->stdev * range * ln_rng_normal(&rng));
+        for (int part = 0; part < model->input_count;
+             part++) { /* each input has a range of its own */
+            const int64_t from = model->input_offset[part], end = model->input_offset[part + 1];
+            const double reach = request->range ? 0 : range_of(x + from, end - from);
+            for (int64_t i = from; i < end; i++) {
+                const double range = request->range ? (double)ln_f32(request->range)[i] : reach;
+                to[i] = (float)((double)x[i] + params->stdev * range * ln_rng_normal(&rng));
+            }
         }
+        ln_model_hold(model, x, to);
         if (own->baseline)
-            memcpy(ln_f32(own->baseline) + (first + k) * width,
-                   ln_f32(request->baseline) + item->row * width, (size_t)width * sizeof *x);
+            fill_baseline(job, item->row, ln_f32(own->baseline) + (first + k) * width);
         own->items[first + k] = (ln_item){.row = first + k, .target = item->target};
         own->row_ids[first + k] = request->row_ids[item->row] * params->samples + k;
     }

@@ -16,6 +16,8 @@ static void sum_columns(const float *from, const int32_t *column_of, int64_t wid
     for (int64_t c = 0; c < columns; c++)
         sums[c] = errors ? INFINITY : 0; /* INFINITY: no input yet */
     for (int64_t i = 0; i < width; i++) {
+        if (column_of[i] < 0)
+            continue;
         double *sum = &sums[column_of[i]];
         if (!errors)
             *sum += (double)from[i];
@@ -31,7 +33,7 @@ ln_status ln_explanation_by_column(ln_explanation *explanation, const int32_t *c
 {
     int64_t width = explanation->width, count = explanation->count;
     for (int64_t i = 0; i < width; i++)
-        if (column_of[i] < 0 || column_of[i] >= columns)
+        if (column_of[i] < -1 || column_of[i] >= columns)
             return ln_fail(err, LN_EINVALID,
                            "input %" PRId64
                            " belongs to column %d: there are columns 0 to %" PRId64,

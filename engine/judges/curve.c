@@ -35,9 +35,9 @@ typedef struct curve_task {
     int64_t step;        /* units replaced at a time */
     int64_t points;      /* of the curve: rows an item */
     int64_t outputs;     /* numbers a row of the function */
-    const float *fill;   /* baseline */
+    const float *fill;   /* its numbers */
     int64_t fill_stride; /* 0: one row for all, else width */
-    float *zeros;        /* fill where no baseline is given */
+    ln_tensor *baseline; /* what replaces a unit */
     ln_target *targets;  /* one an item */
     ln_groups units;     /* the inputs of each unit */
     ln_passes passes;    /* rows a pass, items a chunk */
@@ -75,15 +75,13 @@ static ln_status check(const ln_judged *judged, ln_error *err)
 static ln_status make_fill(curve_task *task, ln_error *err)
 {
     const ln_judged *judged = task->judged;
-    int64_t width = judged->model->width;
-    if (judged->baseline) {
-        task->fill = ln_f32(judged->baseline);
-        task->fill_stride = judged->baseline->shape.dims[0] > 1 ? width : 0;
-        return LN_OK;
-    }
-    task->zeros = ln_calloc((size_t)width, sizeof *task->zeros);
-    task->fill = task->zeros;
-    return task->zeros ? LN_OK : ln_fail_memory(err, (size_t)width * sizeof *task->zeros);
+    ln_status status = ln_model_references(judged->model, judged->x, (ln_tensor *)judged->baseline,
+                                           &task->baseline, err);
+    if (status)
+        return status;
+    task->fill = ln_f32(task->baseline);
+    task->fill_stride = task->baseline->shape.dims[0] > 1 ? judged->model->width : 0;
+    return LN_OK;
 }
 
 static ln_status make_targets(curve_task *task, ln_link link, ln_error *err)
@@ -167,7 +165,7 @@ static void tear_down(curve_task *task)
     ln_function_free(task->function);
     ln_groups_free(&task->units);
     ln_free(task->targets);
-    ln_free(task->zeros);
+    ln_tensor_release(task->baseline);
 }
 
 static bool any_nan(const float *values, int64_t count)

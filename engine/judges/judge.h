@@ -21,8 +21,9 @@ typedef struct ln_judged {
     int64_t item_count;       /* entries of items */
     const float *attribution; /* (item_count, units) */
     int64_t units;            /* values an item: columns, groups or inputs */
-    const int32_t *unit_of;   /* width entries: the unit of each encoded input, or NULL: itself */
-    const double *output;     /* item_count, as the explanation stored them */
+    const int32_t
+        *unit_of; /* width entries: the unit of each encoded input (-1: none), or NULL: itself */
+    const double *output;          /* item_count, as the explanation stored them */
     const double *baseline_output; /* item_count, NaN where the method has none */
     const ln_tensor *baseline;     /* (1, width) or (N, width): the fill; NULL: zero */
     const uint8_t *mask;           /* not 0: the unit is inside; or NULL */

@@ -15,6 +15,8 @@ static int64_t mask_row(const double *given, const int32_t *element_of, int64_t 
     memset(to, UNSEEN, (size_t)units);
     for (int64_t i = 0; i < width; i++) {
         uint8_t side = given[element_of ? element_of[i] : i] != 0 ? INSIDE : OUTSIDE;
+        if (unit_of && unit_of[i] < 0)
+            continue;
         uint8_t *unit = &to[unit_of ? unit_of[i] : i];
         if (*unit != UNSEEN && *unit != side)
             return unit - to;

@@ -1,7 +1,11 @@
 /* A model around a graph: how wide a row is, which output is meant, and what its classes are.
  *
  * Rows are laid out input after input, each flattened, in the graph's order of its inputs: of a graph
- * with inputs (N, 2) and (N, 3, 4), numbers 0 and 1 of a row are the first's, 2 to 13 the second's. */
+ * with inputs (N, 2) and (N, 3, 4), numbers 0 and 1 of a row are the first's, 2 to 13 the second's.
+ *
+ * Whole numbers have no neighbours to move to: token 17 is not between 16 and 18. So where a model has inputs
+ * of real numbers too, explanations are of those, and the others are held at the row's own values. A model of
+ * whole numbers alone holds none: methods that need no gradient replace them. */
 #include "model/model.h"
 
 #include <string.h>
@@ -31,12 +35,55 @@ static ln_status count_row(const ln_value *value, const char *role, int64_t *out
     return LN_OK;
 }
 
+/* Which inputs are held. */
+static void find_held(ln_model *model)
+{
+    const ln_graph *graph = model->graph;
+    bool real = false;
+    for (int i = 0; i < graph->input_count; i++)
+        real = real || graph->values[graph->inputs[i]].dtype == LN_F32;
+    for (int i = 0; i < graph->input_count && real; i++) {
+        model->held[i] = graph->values[graph->inputs[i]].dtype != LN_F32;
+        model->holds = model->holds || model->held[i];
+    }
+}
+
+void ln_model_hold(const ln_model *model, const float *x, float *row)
+{
+    for (int i = 0; i < model->input_count && model->holds; i++) {
+        const int64_t at = model->input_offset[i], width = model->input_offset[i + 1] - at;
+        if (model->held[i])
+            memcpy(row + at, x + at, (size_t)width * sizeof *row);
+    }
+}
+
+ln_status ln_model_references(const ln_model *model, const ln_tensor *x, ln_tensor *references,
+                              ln_tensor **out, ln_error *err)
+{
+    const int64_t rows = x->shape.dims[0], width = model->width;
+    if (references && !model->holds) {
+        *out = ln_tensor_retain(references);
+        return LN_OK;
+    }
+    const ln_shape shape = {2, {model->holds ? rows : 1, width}};
+    ln_status status = ln_tensor_new(LN_F32, &shape, out, err); /* zeros */
+    for (int64_t r = 0; r < shape.dims[0] && !status; r++) {
+        float *to = ln_f32(*out) + r * width;
+        if (references)
+            memcpy(to, ln_f32(references) + (references->shape.dims[0] > 1 ? r * width : 0),
+                   (size_t)width * sizeof *to);
+        ln_model_hold(model, ln_f32(x) + r * width, to);
+    }
+    return status;
+}
+
 static ln_status find_inputs(ln_model *model, ln_error *err)
 {
     const ln_graph *graph = model->graph;
     model->input_count = graph->input_count;
     model->input_offset = ln_calloc((size_t)graph->input_count + 1, sizeof *model->input_offset);
-    if (!model->input_offset)
+    model->held = ln_calloc((size_t)graph->input_count + 1, sizeof *model->held);
+    if (!model->input_offset || !model->held)
         return ln_fail_memory(err, ((size_t)graph->input_count + 1) * sizeof(int64_t));
     if (graph->input_count == 0)
         return ln_fail(err, LN_EINVALID, "the model has no input");
@@ -49,6 +96,7 @@ static ln_status find_inputs(ln_model *model, ln_error *err)
         model->width += count;
         model->input_offset[i + 1] = model->width;
     }
+    find_held(model);
     return LN_OK;
 }
 
@@ -164,6 +212,7 @@ void ln_model_release(ln_model *model)
     ln_encoding_free(model->encoding);
     ln_free(model->format);
     ln_free(model->input_offset);
+    ln_free(model->held);
     ln_free(model->callback_identity);
     if (model->callback.release)
         model->callback.release(model->callback.context);

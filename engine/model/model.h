@@ -37,6 +37,8 @@ struct ln_model {
     int64_t width; /* encoded numbers a row, all inputs together */
     int input_count;
     int64_t *input_offset;           /* input_count + 1 entries: where each input starts in a row */
+    bool *held;                      /* input_count entries: see ln_model_hold */
+    bool holds;                      /* whether some input is held */
     int output_value;                /* value id that is the model's output (N, ...) */
     int64_t output_count;            /* numbers a row at the output */
     int64_t class_count;             /* outputs, 2 for a one-output classifier, 0 for regression */
@@ -50,6 +52,14 @@ ln_status ln_model_new(const char *format, ln_graph *graph, const char *output,
 ln_model *ln_model_retain(ln_model *model);
 void ln_model_release(ln_model *model);
 ln_status ln_model_rehash(ln_model *model, ln_error *err); /* after training */
+
+/* Inputs of whole numbers (token ids, indices) beside inputs of real ones are held: what explains or judges
+ * moves only the others. This gives `row`, made to stand in x's place, x's own numbers there. */
+void ln_model_hold(const ln_model *model, const float *x, float *row);
+/* References of rows of x (N, width): the tensor itself, or where the model holds inputs, one row a row of x
+ * with that row's numbers there. references: (1, width) or (N, width), NULL for zeros. Caller releases. */
+ln_status ln_model_references(const ln_model *model, const ln_tensor *x, ln_tensor *references,
+                              ln_tensor **out, ln_error *err);
 
 /* A target on a link: the number explained is offset + scale * output[index]. For a one-output
  * classifier class 1 is the output and class 0 its negative (1 - p where that is a probability: on

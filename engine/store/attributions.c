@@ -168,6 +168,8 @@ ln_status ln_store_put_piece(ln_store *store, const ln_attribution_rows *rows,
     if (status != LN_OK)
         return status;
     status = ln_store_put_attributions(store, rows, &p.first_id, err);
+    for (const ln_attribution_rows *next = rows->next; next && status == LN_OK; next = next->next)
+        status = ln_store_put_attributions(store, next, NULL, err);
     for (int i = 0; i < verdict_count && status == LN_OK; i++) {
         p.verdicts = &verdicts[i];
         status = ln_store_put_bulk(store, &verdict_bulk, bind_verdict, bind_verdict_row, &p,

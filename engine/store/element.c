@@ -44,6 +44,7 @@ typedef struct cursor {
     ln_attribution row;       /* the attribution */
     ln_slice values, errors;  /* its numbers */
     ln_slice input;           /* the sample's input */
+    int64_t input_start;      /* where in it the attribution's own input starts */
     ln_names *names;          /* with LN_WANT_NAME, or NULL */
     ln_names *columns;        /* of the data set, with LN_WANT_RAW */
     ln_names *inputs;         /* of the model, with LN_WANT_RAW or LN_WANT_INPUT */
@@ -159,6 +160,8 @@ static int load_sample(cursor *c)
         code = ln_reader_inputs(reader, model, &c->inputs);
     if (code == SQLITE_OK && c->wanted & LN_WANT_INPUT)
         code = ln_reader_input(reader, c->row.run, c->row.sample, &c->input);
+    if (code == SQLITE_OK && c->wanted & LN_WANT_INPUT)
+        code = ln_reader_input_start(reader, c->row.id, model, &c->input_start);
     if (code == SQLITE_OK && c->wanted & LN_WANT_RAW)
         code = ln_reader_features(reader, c->row.dataset, &c->columns);
     if (code == SQLITE_OK && c->wanted & LN_WANT_RAW)
@@ -365,7 +368,7 @@ static void give_raw(const cursor *c, sqlite3_context *context)
 
 static void give_input(const cursor *c, sqlite3_context *context)
 {
-    int64_t input = c->row.space == LN_SPACE_INPUT ? c->idx : -1;
+    int64_t input = c->row.space == LN_SPACE_INPUT ? c->input_start + c->idx : -1;
     if (c->row.space == LN_SPACE_COLUMN && c->inputs) {
         int64_t matches = 0;
         for (int64_t i = 0; i < c->inputs->count; i++)

@@ -4,6 +4,7 @@
  *   idx, name   as in `element`           mean_abs  mean of |a|
  *   n           numbers that are not NaN  mean      mean of a
  *   std         sqrt(mean of (a - mean)^2): of all, as NumPy's default, not of a sample
+ *   input       the model's input that it belongs to, where there are several; idx counts within it
  *
  * Sums are float64 in the order of the attributions' ids; std by Welford's update, which does not
  * lose digits where the mean is large. One C loop over the tensors: some 100 million numbers a
@@ -20,6 +21,7 @@ enum {
     COLUMN_MEAN,
     COLUMN_STD,
     COLUMN_N,
+    COLUMN_INPUT,
     COLUMN_ARGUMENT
 };
 
@@ -36,13 +38,23 @@ typedef struct moments {
     double mean, m2; /* Welford: running mean, sum of squared differences from it */
 } moments;
 
+/* What belongs to one of the model's inputs. */
+typedef struct section {
+    char *input;         /* its name, or NULL: the model has one */
+    int64_t count;       /* columns */
+    moments *at;         /* count entries */
+    ln_attribution last; /* some attribution to it */
+    ln_names *names;     /* or NULL */
+} section;
+
 /* An open walk. */
 typedef struct cursor {
     sqlite3_vtab_cursor base; /* SQLite's part */
     int64_t explanation;      /* the argument */
-    int64_t idx, count;       /* the row it stands on, of how many */
-    moments *at;              /* count entries */
-    ln_names *names;          /* or NULL */
+    section *sections;        /* section_count of them, in the order of their first attributions */
+    int section_count;        /* how many */
+    int in;                   /* the section it stands in */
+    int64_t idx;              /* its row there */
 } cursor;
 
 static int importance_connect(sqlite3 *db, void *context, int argc, const char *const *argv,
@@ -50,7 +62,7 @@ static int importance_connect(sqlite3 *db, void *context, int argc, const char *
 {
     (void)argc, (void)argv, (void)message;
     int code = sqlite3_declare_vtab(db, "CREATE TABLE x(idx INTEGER, name TEXT, mean_abs REAL, "
-                                        "mean REAL, std REAL, n INTEGER, "
+                                        "mean REAL, std REAL, n INTEGER, input TEXT, "
                                         "explanation INTEGER HIDDEN)");
     if (code != SQLITE_OK)
         return code;
@@ -105,11 +117,15 @@ static int importance_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
 
 static void clear(cursor *c)
 {
-    sqlite3_free(c->at);
-    c->at = NULL;
-    ln_names_release(c->names);
-    c->names = NULL;
-    c->idx = c->count = 0;
+    for (int i = 0; i < c->section_count; i++) {
+        sqlite3_free(c->sections[i].input);
+        sqlite3_free(c->sections[i].at);
+        ln_names_release(c->sections[i].names);
+    }
+    sqlite3_free(c->sections);
+    c->sections = NULL;
+    c->section_count = c->in = 0;
+    c->idx = 0;
 }
 
 static int importance_close(sqlite3_vtab_cursor *base)
@@ -119,7 +135,28 @@ static int importance_close(sqlite3_vtab_cursor *base)
     return SQLITE_OK;
 }
 
-static bool add(cursor *c, const ln_slice *slice)
+/* The section of an input (NULL: the model has one), made where it is new; NULL: no memory. */
+static section *section_of(cursor *c, const char *input)
+{
+    for (int i = 0; i < c->section_count; i++) {
+        const char *have = c->sections[i].input;
+        if (have && input ? strcmp(have, input) == 0 : !have && !input)
+            return &c->sections[i];
+    }
+    section *more =
+        sqlite3_realloc64(c->sections, ((sqlite3_uint64)c->section_count + 1) * sizeof *more);
+    if (!more)
+        return NULL;
+    c->sections = more;
+    more += c->section_count;
+    *more = (section){.input = input ? sqlite3_mprintf("%s", input) : NULL};
+    if (input && !more->input)
+        return NULL;
+    c->section_count++;
+    return more;
+}
+
+static bool add(section *c, const ln_slice *slice)
 {
     if (slice->count > c->count) {
         moments *at = sqlite3_realloc64(c->at, (sqlite3_uint64)slice->count * sizeof *at);
@@ -144,6 +181,15 @@ static bool add(cursor *c, const ln_slice *slice)
     return true;
 }
 
+/* On to the first section that has a row left. */
+static void skip_empty(cursor *c)
+{
+    for (; c->in < c->section_count && c->idx >= c->sections[c->in].count; c->in++)
+        c->idx = 0;
+}
+
+enum { INPUT_TEXT = 9 }; /* after LN_ATTRIBUTION_COLUMNS */
+
 static int importance_filter(sqlite3_vtab_cursor *base, int number, const char *text, int argc,
                              sqlite3_value **argv)
 {
@@ -159,49 +205,58 @@ static int importance_filter(sqlite3_vtab_cursor *base, int number, const char *
     if (code != SQLITE_OK)
         return code;
     code = sqlite3_prepare_v2(hub->db,
-                              "SELECT " LN_ATTRIBUTION_COLUMNS LN_ATTRIBUTION_FROM
+                              "SELECT " LN_ATTRIBUTION_COLUMNS ", a.input" LN_ATTRIBUTION_FROM
                               "WHERE a.explanation = ?1 AND a.kind = 'feature' ORDER BY a.id",
                               -1, &rows, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_bind_value(rows, 1, argv[0]);
-    bool any = false;
     while (code == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW) {
+        section *in = section_of(c, (const char *)sqlite3_column_text(rows, INPUT_TEXT));
+        ln_slice slice = {0};
         ln_attribution_fill(rows, &row);
-        ln_slice slice;
         code = ln_reader_slice(reader, row.tensor, row.tensor_row, &slice);
-        if (code == SQLITE_OK && !add(c, &slice))
+        if (code == SQLITE_OK && (!in || !add(in, &slice)))
             code = SQLITE_NOMEM;
+        if (in)
+            in->last = row;
         ln_slice_release(&slice);
-        any = true;
     }
     int last = sqlite3_finalize(rows);
     code = code != SQLITE_OK ? code : last;
-    if (code == SQLITE_OK && any)
-        code = ln_reader_names(reader, &row, c->count, &c->names);
+    for (int i = 0; i < c->section_count && code == SQLITE_OK; i++) {
+        section *in = &c->sections[i];
+        code = ln_reader_names(reader, &in->last, in->count, &in->names);
+    }
+    skip_empty(c);
     return ln_element_fail(base->pVtab, reader, code);
 }
 
 static int importance_next(sqlite3_vtab_cursor *base)
 {
-    ((cursor *)base)->idx++;
+    cursor *c = (cursor *)base;
+    c->idx++;
+    skip_empty(c);
     return SQLITE_OK;
 }
 
 static int importance_eof(sqlite3_vtab_cursor *base)
 {
     const cursor *c = (const cursor *)base;
-    return c->idx >= c->count;
+    return c->in >= c->section_count;
 }
 
 static int importance_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
     const cursor *c = (const cursor *)base;
-    const moments *m = &c->at[c->idx];
+    const section *in = &c->sections[c->in];
+    const moments *m = &in->at[c->idx];
     double n = (double)m->n;
     if (column == COLUMN_IDX)
         sqlite3_result_int64(context, c->idx);
-    else if (column == COLUMN_NAME && c->names && c->names->at[c->idx])
-        sqlite3_result_text(context, c->names->at[c->idx], -1, SQLITE_TRANSIENT);
+    else if (column == COLUMN_NAME && in->names && in->names->at[c->idx])
+        sqlite3_result_text(context, in->names->at[c->idx], -1, SQLITE_TRANSIENT);
+    else if (column == COLUMN_INPUT && in->input)
+        sqlite3_result_text(context, in->input, -1, SQLITE_TRANSIENT);
     else if (column == COLUMN_N)
         sqlite3_result_int64(context, m->n);
     else if (column == COLUMN_ARGUMENT)
@@ -217,7 +272,8 @@ static int importance_column(sqlite3_vtab_cursor *base, sqlite3_context *context
 
 static int importance_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 {
-    *rowid = ((cursor *)base)->idx;
+    const cursor *c = (const cursor *)base;
+    *rowid = ((int64_t)c->in << 40) + c->idx;
     return SQLITE_OK;
 }
 

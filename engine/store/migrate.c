@@ -17,6 +17,7 @@ const ln_migration ln_migrations[] = {
     {3, NULL, "ALTER TABLE model ADD COLUMN meta TEXT"}, /* JSON: task, head */
     {4, "store/0004-run-files.sql", NULL},
     {5, "store/0005-checkpoint.sql", NULL},
+    {6, NULL, ""}, /* feature_importance by input */
     {0, NULL, NULL},
 };
 

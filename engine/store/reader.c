@@ -5,6 +5,7 @@
  * count of changes are looked at before each use, which costs nanoseconds. */
 #include "store/reader.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/block.h"
@@ -29,6 +30,11 @@ static const char *const sql_texts[LN_SQL_COUNT] = {
     [LN_SQL_ATTRIBUTION] = "SELECT " LN_ATTRIBUTION_COLUMNS LN_ATTRIBUTION_FROM "WHERE a.id = ?1",
     [LN_SQL_TENSOR] = "SELECT dtype, shape, data FROM main.tensor WHERE id = ?1",
     [LN_SQL_INPUT] = "SELECT input, input_row FROM main.run_sample WHERE run = ?1 AND sample = ?2",
+    [LN_SQL_INPUT_START] =
+        "SELECT json_extract(j.value, '$.name') IS a.input, json_extract(j.value, '$.shape') "
+        "FROM main.attribution a JOIN main.model m, "
+        "json_each(CASE WHEN json_valid(m.graph) THEN m.graph END, '$.inputs') j "
+        "WHERE a.id = ?1 AND m.id = ?2 AND a.input IS NOT NULL ORDER BY j.key",
     [LN_SQL_SCOPE] = "SELECT (SELECT min(model) FROM main.run_model WHERE run = ?1), "
                      "(SELECT s.dataset FROM main.run_sample r JOIN main.sample s "
                      "ON s.id = r.sample WHERE r.run = ?1 LIMIT 1)",
@@ -282,6 +288,33 @@ int ln_reader_input(ln_reader *reader, int64_t run, int64_t sample, ln_slice *ou
     }
     code = sqlite3_reset(statement);
     return code != SQLITE_OK ? code : ln_reader_slice(reader, tensor, row, out);
+}
+
+/* Numbers a row of a shape as JSON: [null,3,4] has 12. */
+static int64_t numbers_of(const char *shape)
+{
+    int64_t numbers = 1;
+    const char *at = strchr(shape, ',');
+    for (; at && numbers >= 0; at = strchr(at + 1, ','))
+        if (__builtin_mul_overflow(numbers, strtoll(at + 1, NULL, 10), &numbers))
+            return 0;
+    return numbers < 0 ? 0 : numbers;
+}
+
+int ln_reader_input_start(ln_reader *reader, int64_t attribution, int64_t model, int64_t *out)
+{
+    sqlite3_stmt *statement;
+    int code = ln_reader_statement(reader, LN_SQL_INPUT_START, &statement);
+    *out = 0;
+    if (code != SQLITE_OK)
+        return code;
+    sqlite3_bind_int64(statement, 1, attribution);
+    sqlite3_bind_int64(statement, 2, model);
+    while (sqlite3_step(statement) == SQLITE_ROW && !sqlite3_column_int(statement, 0)) {
+        const char *shape = (const char *)sqlite3_column_text(statement, 1);
+        *out += shape ? numbers_of(shape) : 0;
+    }
+    return sqlite3_reset(statement);
 }
 
 int ln_reader_scope(ln_reader *reader, int64_t run, int64_t *model, int64_t *dataset)

@@ -83,6 +83,8 @@ int ln_reader_block(ln_reader *reader, int64_t tensor, ln_block **out);
 int ln_reader_slice(ln_reader *reader, int64_t tensor, int64_t row, ln_slice *out);
 /* The input tensor's row of a sample in a run; empty where it is not kept. */
 int ln_reader_input(ln_reader *reader, int64_t run, int64_t sample, ln_slice *out);
+/* Where the numbers of an attribution's own input start in that row: 0 but in models of several inputs. */
+int ln_reader_input_start(ln_reader *reader, int64_t attribution, int64_t model, int64_t *out);
 /* The model and data set of a run, -1 where it has none. */
 int ln_reader_scope(ln_reader *reader, int64_t run, int64_t *model, int64_t *dataset);
 /* The raw values of a sample in its columns' order: count values, NULL where not kept. Caller frees
@@ -102,6 +104,7 @@ typedef enum ln_reader_sql {
     LN_SQL_ATTRIBUTION,
     LN_SQL_TENSOR,
     LN_SQL_INPUT,
+    LN_SQL_INPUT_START,
     LN_SQL_SCOPE,
     LN_SQL_RAW,
     LN_SQL_FEATURES,

@@ -80,9 +80,11 @@ typedef struct ln_attribution_rows {
     const double *output, *baseline_output, *absorbed; /* NaN: NULL; array pointer may be NULL */
     const double *total, *residual, *min, *max, *l1;   /* count entries each */
     const int64_t *nan_count;
-    const char *const *status;       /* NULL: "ok" for all */
-    const char *const *reason;       /* NULL: none */
-    const char *input;               /* the model's input they belong to, where there are several */
+    const char *const *status; /* NULL: "ok" for all */
+    const char *const *reason; /* NULL: none */
+    const char *input;         /* the model's input they belong to, where there are several */
+    const struct ln_attribution_rows
+        *next;                       /* the same samples' attributions to the next input, or NULL */
     int64_t evaluations, elapsed_ns; /* of the explanation so far: its row has them with the piece,
                                         where it is submitted */
 } ln_attribution_rows;
@@ -98,7 +100,8 @@ typedef struct ln_verdict_rows {
     const double *values;              /* one an attribution; NaN: not defined */
     const char *const *reasons;        /* why not; NULL: none */
 } ln_verdict_rows;
-/* Attributions and verdicts in one transaction. */
+/* Attributions and verdicts in one transaction; those to other inputs (`next`) follow, and have the same
+ * seq. Verdicts are of all of them together and stand at the first ones. */
 ln_status ln_store_put_piece(ln_store *store, const ln_attribution_rows *rows,
                              const ln_verdict_rows *verdicts, int verdict_count, ln_error *err);
 

@@ -50,10 +50,11 @@ JOIN experiment x ON x.id = r.experiment
 LEFT JOIN sample s ON s.id = a.sample
 LEFT JOIN prediction p ON p.run = e.run AND p.sample = a.sample;
 
--- How much each column (input, group, pixel) counts in an explanation, over its samples.
+-- How much each column (input, group, pixel) counts in an explanation, over its samples. `input` is the
+-- model's input that it belongs to, where there are several.
 CREATE VIEW feature_importance AS
 SELECT e.run, e.id AS explanation, e.label, e.explainer,
-       i.idx, i.name, i.mean_abs, i.mean, i.std, i.n
+       i.input, i.idx, i.name, i.mean_abs, i.mean, i.std, i.n
 FROM explanation e
 JOIN explanation_importance(e.id) i;
 

@@ -61,8 +61,10 @@ static ln_status write_row(void *context, ln_error *err)
 static void release(void *context)
 {
     written *w = context;
-    ln_tensor_release((ln_tensor *)w->rows.values);
-    ln_tensor_release((ln_tensor *)w->rows.errors);
+    for (const ln_attribution_rows *rows = &w->rows; rows; rows = rows->next) {
+        ln_tensor_release((ln_tensor *)rows->values);
+        ln_tensor_release((ln_tensor *)rows->errors);
+    }
     ln_arena_free(&w->arena);
     ln_free(w);
 }
@@ -95,9 +97,8 @@ static const char *const *copy_texts(written *w, const char *const *texts, int64
     return list;
 }
 
-static void copy_rows(written *w, const ln_attribution_rows *from)
+static void copy_rows(written *w, const ln_attribution_rows *from, ln_attribution_rows *rows)
 {
-    ln_attribution_rows *rows = &w->rows;
     const size_t count = (size_t)from->count;
     *rows = *from;
     rows->values = ln_tensor_retain((ln_tensor *)from->values);
@@ -118,6 +119,10 @@ static void copy_rows(written *w, const ln_attribution_rows *from)
     rows->space = copy_text(w, from->space);
     rows->layer = copy_text(w, from->layer);
     rows->input = copy_text(w, from->input);
+    ln_attribution_rows *next = from->next ? copy(w, from->next, sizeof *next) : NULL;
+    if (next)
+        copy_rows(w, from->next, next);
+    rows->next = next;
 }
 
 static void copy_verdicts(written *w, const ln_verdict_rows *from, int count)
@@ -221,7 +226,7 @@ ln_status ln_store_submit_piece(ln_store *store, const ln_attribution_rows *rows
     written *w = new_written(err);
     if (!w)
         return LN_ENOMEM;
-    copy_rows(w, rows);
+    copy_rows(w, rows, &w->rows);
     if (verdict_count > 0)
         copy_verdicts(w, verdicts, verdict_count);
     return submit(store, write_piece, w, err);

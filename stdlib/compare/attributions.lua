@@ -11,20 +11,20 @@ LEFT JOIN attribution a ON a.explanation = e.id AND a.status = 'ok'
 LEFT JOIN attribution first ON first.id = (SELECT min(id) FROM attribution b WHERE b.explanation = e.id AND
 b.status = 'ok') WHERE e.run = :run GROUP BY e.id ORDER BY e.seq]]
 
--- Pairs of attributions of one sample and target; :k is how many features the overlap looks at.
+-- Pairs of attributions of one sample, target and input; :k is how many features the overlap looks at.
 local PAIRS = [[
-WITH side AS (SELECT a.explanation, a.id, a.target, a.seq, a.tensor, a.tensor_row, s.idx,
+WITH side AS (SELECT a.explanation, a.id, a.target, a.input, a.seq, a.tensor, a.tensor_row, s.idx,
   coalesce(d.meta ->> 'file_sha256', d.sha256) AS file
   FROM attribution a LEFT JOIN sample s ON s.id = a.sample LEFT JOIN dataset d ON d.id = s.dataset
   WHERE a.explanation IN (:left, :right) AND a.status = 'ok')
-SELECT x.idx, x.target, x.id AS left, y.id AS right,
+SELECT x.idx, x.target, x.input, x.id AS left, y.id AS right,
 attribution_values(x.id) = attribution_values(y.id) AS same,
 tensor_cosine(attribution_values(x.id), attribution_values(y.id)) AS cosine,
 tensor_spearman(attribution_values(x.id), attribution_values(y.id)) AS spearman,
 tensor_topk_iou(attribution_values(x.id), attribution_values(y.id), :k) AS overlap,
 tensor_maxdiff(attribution_values(x.id), attribution_values(y.id)) AS greatest
 FROM side x JOIN side y ON x.explanation = :left AND y.explanation = :right
-AND x.idx IS y.idx AND x.target IS y.target AND x.file IS y.file
+AND x.idx IS y.idx AND x.target IS y.target AND x.input IS y.input AND x.file IS y.file
 ORDER BY cosine IS NULL, cosine, greatest DESC, x.seq]]
 
 local TOP = 5
@@ -77,7 +77,7 @@ local function compare_one(store, runs, r, a, b, context, summary, worst)
   for _, row in ipairs(rows) do
     if row.same ~= 1 and shown < context.limit then
       shown = shown + 1
-      worst.rows[#worst.rows + 1] = { a.label, runs[r].name, row.idx, row.target, row.cosine, row.spearman,
+      worst.rows[#worst.rows + 1] = { row.input and a.label .. "." .. row.input or a.label, runs[r].name, row.idx, row.target, row.cosine, row.spearman,
         row.overlap, row.greatest }
     end
   end

@@ -43,7 +43,7 @@ local kinds = {
   layer = "a layer's number or name", table = "table", fields = "table", branches = "lists of layers",
   pattern = "word or label", target = "predicted, label, all, top(k), class or list",
   run = "number or text", any = "values",
-  inputs = "rows, an array file or a table of them", task = "classification or regression",
+  inputs = "rows, an array file or a table of them", rows_of_inputs = "an array file or a table of them", task = "classification or regression",
   class_weights = '"balanced" or a table', experiment_name = "text", own_name = "name",
   ["function"] = "function",
 }

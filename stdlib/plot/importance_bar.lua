@@ -9,10 +9,12 @@ local BLUE = figure.colours[1]
 local EXPLANATIONS = [[SELECT id, label, explainer FROM explanation WHERE run = :run
 AND NOT EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = explanation.id AND a.space = 'layer')
 ORDER BY seq]] -- those of a layer have no features
-local IMPORTANCE = [[SELECT idx, name, mean_abs, std, n FROM explanation_importance(:explanation)
-ORDER BY mean_abs DESC, idx LIMIT :top]]
+local IMPORTANCE = [[SELECT input, idx, name, mean_abs, std, n FROM explanation_importance(:explanation)
+ORDER BY mean_abs DESC, rowid LIMIT :top]]
 
-local function name_of(row) return row.name or ("input %d"):format(row.idx) end
+local function name_of(row)
+  return row.name or ("%s %d"):format(row.input or "input", row.idx)
+end
 
 local function panel(canvas, x, y, wide, label, rows, top)
   figure.text(canvas, x, y, label,

@@ -159,8 +159,12 @@ static void groups_list_their_inputs(void **state)
     ln_groups_free(&groups);
     assert_fails(ln_groups_make(of, 5, 4, &groups, &err), LN_EINVALID,
                  "input 3 is in group 4: expected 0 to 3");
-    assert_fails(ln_groups_make((int32_t[]){0, -1}, 2, 2, &groups, &err), LN_EINVALID,
-                 "input 1 is in group -1");
+    assert_ok(ln_groups_make((int32_t[]){1, -1, 0, -1, 1}, 5, 2, &groups, &err)); /* -1: in none */
+    assert_memory_equal(groups.start, ((const int64_t[]){0, 1, 3}), sizeof(int64_t[3]));
+    assert_memory_equal(groups.member, ((const int64_t[]){2, 0, 4}), sizeof(int64_t[3]));
+    ln_groups_free(&groups);
+    assert_fails(ln_groups_make((int32_t[]){0, -2}, 2, 2, &groups, &err), LN_EINVALID,
+                 "input 1 is in group -2");
     assert_fails(ln_groups_make(NULL, 3, 2, &groups, &err), LN_EINVALID, "2 groups for 3 inputs");
 }
 

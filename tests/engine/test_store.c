@@ -59,7 +59,7 @@ static const char *const contract[][2] = {
     {"schema_version", "version applied_at"},
     {"element", "attribution idx i0 i1 i2 i3 name raw input value error"},
     {"attribution_view", "run experiment label explainer idx"},
-    {"feature_importance", "run explanation label explainer idx name mean_abs mean std"},
+    {"feature_importance", "run explanation label explainer input idx name mean_abs mean std"},
     {"run_summary", "id uuid experiment status metrics"},
     {"leaderboard", "experiment metric place value"},
 };

@@ -18,7 +18,8 @@ typedef struct made {
     int64_t sample[ROWS], target[ROWS], nan_count[ROWS];
     double output[ROWS], total[ROWS], values[2][ROWS];
     const char *status[ROWS], *reason[ROWS], *why[ROWS];
-    char text[64], label[16];
+    char text[64], label[16], input[16];
+    ln_attribution_rows other; /* of every third: to another input */
 } made;
 
 static ln_status make_piece(made *m, int64_t run, int64_t explanation, int number,
@@ -69,10 +70,23 @@ static ln_status make_piece(made *m, int64_t run, int64_t explanation, int numbe
     return LN_OK;
 }
 
+/* Two inputs: the attributions to the second are others. */
+static void add_other(made *m, int number)
+{
+    m->other = m->rows;
+    m->other.values = tensor_random(TEST_SHAPE(ROWS, 3), (uint64_t)number);
+    m->other.input = m->input;
+    m->rows.next = &m->other;
+    m->rows.input = "first";
+    snprintf(m->input, sizeof m->input, "second");
+}
+
 /* Overwrites what a submitted piece pointed to: it must have been copied. */
 static void spoil(made *m)
 {
     ln_tensor_release((ln_tensor *)m->rows.values);
+    if (m->rows.next)
+        ln_tensor_release((ln_tensor *)m->other.values);
     memset(m, 0x55, sizeof *m);
 }
 
@@ -82,7 +96,7 @@ static char *content(ln_store *store)
     static const char *const sql[] = {
         "SELECT id, explanation, sample, target, seq, tensor, tensor_row, output, total, "
         "nan_count, "
-        "status, reason FROM attribution WHERE explanation = 4",
+        "status, reason, input FROM attribution WHERE explanation = 4",
         "SELECT id, name, label, params, scope, explanation, attribution, sample, value, "
         "higher_is_better, status, reason FROM metric WHERE id % 9 = 0 OR scope = 'explanation'",
         "SELECT id, hex(sha256), hex(substr(data, 1, 40)) FROM tensor",
@@ -108,6 +122,8 @@ static void what_is_submitted_is_what_would_be_put(void **state)
         fixture_open(&f, submitted ? "submitted.db" : "put.db");
         for (int i = 0; i < PIECES; i++) {
             assert_ok(make_piece(&m, f.run, f.explanation[3], i, f.samples, &err));
+            if (i % 3 == 1)
+                add_other(&m, i);
             assert_ok(submitted ? ln_store_submit_piece(f.store, &m.rows, m.verdicts, 2, &err)
                                 : ln_store_put_piece(f.store, &m.rows, m.verdicts, 2, &err));
             spoil(&m);
@@ -126,6 +142,19 @@ static void what_is_submitted_is_what_would_be_put(void **state)
         assert_rows(f.store, "SELECT evaluations FROM explanation WHERE id = 4", "12");
         assert_int_equal(ln_store_written(f.store), submitted ? PIECES * ROWS : 0);
         found[submitted] = content(f.store);
+        assert_rows(f.store,
+                    "SELECT input, count(*) FROM attribution WHERE explanation = 4 GROUP BY 1",
+                    "-|139\nfirst|65\nsecond|65");
+        assert_rows(
+            f.store,
+            "SELECT a.seq - b.seq, a.id - b.id, count(*) FROM attribution a JOIN attribution b "
+            "ON a.explanation = 4 AND b.explanation = 4 AND a.seq = b.seq AND a.input = 'second' "
+            "AND b.input = 'first' GROUP BY 1, 2",
+            "0|5|65");
+        assert_rows(f.store,
+                    "SELECT count(*) FROM metric m JOIN attribution a ON a.id = m.attribution "
+                    "WHERE a.input = 'second'",
+                    "0");
         verify_all(f.store);
         fixture_close(&f);
     }

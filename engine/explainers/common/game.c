@@ -59,7 +59,7 @@ ln_status ln_game_start(const ln_job *job, ln_game *game, ln_runner *runner, int
                         ln_error *err)
 {
     int64_t outputs = ln_function_outputs(job->function), count = game->reference_count;
-    if (!job->request->background && job->baseline_stride > 0)
+    if (job->request->model->holds || (!job->request->background && job->baseline_stride > 0))
         return LN_OK;
     game->none = ln_calloc((size_t)outputs, sizeof *game->none);
     float *out = ln_calloc((size_t)(count * outputs), sizeof *out);
@@ -78,24 +78,50 @@ ln_status ln_game_start(const ln_job *job, ln_game *game, ln_runner *runner, int
     return status;
 }
 
+/* v(none) of one row, whose references are its own. */
+static ln_status none_of_row(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                             const ln_game_buffers *at, int64_t row, const ln_target *target,
+                             double *none, ln_error *err)
+{
+    const ln_model *model = job->request->model;
+    const int64_t width = model->width, outputs = ln_function_outputs(job->function);
+    const float *x = ln_f32(job->request->x) + row * width;
+    *none = 0;
+    for (int64_t first = 0, pass; first < game->reference_count; first += pass) {
+        pass = game->reference_count - first;
+        if (pass > job->rows_per_pass)
+            pass = job->rows_per_pass;
+        for (int64_t r = 0; r < pass; r++) {
+            memcpy(at->x + r * width, reference(job, row, first + r), (size_t)width * sizeof *x);
+            ln_model_hold(model, x, at->x + r * width);
+        }
+        ln_status status = ln_runner_forward(chunk->runner, at->x, pass, at->out, err);
+        if (status)
+            return status;
+        for (int64_t r = 0; r < pass; r++)
+            *none += explained(target, at->out + r * outputs);
+        chunk->evaluations += pass;
+    }
+    *none /= (double)game->reference_count;
+    return LN_OK;
+}
+
 ln_status ln_game_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
                        const ln_game_buffers *at, int64_t entry, ln_error *err)
 {
     const ln_request *request = job->request;
-    int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
-    int64_t row = request->items[chunk->first + entry].row, count = game->none ? 1 : 2;
+    int64_t width = request->model->width, row = request->items[chunk->first + entry].row;
     const ln_target *target = &job->targets[chunk->first + entry];
+    double *none = &chunk->out->baseline_output[entry];
     memcpy(at->x, ln_f32(request->x) + row * width, (size_t)width * sizeof *at->x);
-    if (!game->none)
-        memcpy(at->x + width, reference(job, row, 0), (size_t)width * sizeof *at->x);
-    ln_status status = ln_runner_forward(chunk->runner, at->x, count, at->out, err);
+    ln_status status = ln_runner_forward(chunk->runner, at->x, 1, at->out, err);
     if (status)
         return status;
+    chunk->evaluations++;
     chunk->out->output[entry] = explained(target, at->out);
-    chunk->out->baseline_output[entry] =
-        game->none ? target->offset + target->scale * game->none[target->index]
-                   : explained(target, at->out + outputs);
-    chunk->evaluations += count;
+    if (!game->none)
+        return none_of_row(job, game, chunk, at, row, target, none, err);
+    *none = target->offset + target->scale * game->none[target->index];
     return LN_OK;
 }
 
@@ -111,10 +137,11 @@ static void flip(const ln_game *game, const uint64_t *before, const uint64_t *ma
 }
 
 /* The row of coalition `mask` from nothing. */
-static void make(const ln_game *game, const uint64_t *mask, const float *x, const float *other,
-                 int64_t width, float *to)
+static void make(const ln_model *model, const ln_game *game, const uint64_t *mask, const float *x,
+                 const float *other, float *to)
 {
-    memcpy(to, other, (size_t)width * sizeof *to);
+    memcpy(to, other, (size_t)model->width * sizeof *to);
+    ln_model_hold(model, x, to);
     for (int64_t w = 0; w < game->words; w++)
         for (uint64_t left = mask[w]; left; left &= left - 1)
             ln_groups_fill(&game->groups, w * 64 + __builtin_ctzll(left), x, to);
@@ -137,7 +164,7 @@ ln_status ln_game_values(const ln_job *job, const ln_game *game, ln_job_chunk *c
             const uint64_t *mask = masks + (done + i) % count * game->words;
             float *to = at->x + i * width;
             if (i == 0 || (done + i) % count == 0) {
-                make(game, mask, x, other, width, to);
+                make(request->model, game, mask, x, other, to);
                 continue;
             }
             memcpy(to, to - width, (size_t)width * sizeof *to);

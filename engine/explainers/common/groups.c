@@ -5,19 +5,30 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
+/* The group of input i; -1: none. */
+static int64_t group_at(const int32_t *group_of, int64_t i)
+{
+    return group_of ? group_of[i] : i;
+}
+
 /* A counting sort: start[g + 1] first counts group g, then becomes where the group ends. */
 static void sort_members(const int32_t *group_of, int64_t width, ln_groups *out)
 {
+    int64_t members = 0;
     for (int64_t i = 0; i < width; i++)
-        out->start[(group_of ? group_of[i] : i) + 1]++;
+        if (group_at(group_of, i) >= 0) {
+            out->start[group_at(group_of, i) + 1]++;
+            members++;
+        }
     for (int64_t g = 0; g < out->count; g++)
         out->start[g + 1] += out->start[g];
     for (int64_t i = width - 1; i >= 0; i--)
-        out->member[--out->start[(group_of ? group_of[i] : i) + 1]] = i;
+        if (group_at(group_of, i) >= 0)
+            out->member[--out->start[group_at(group_of, i) + 1]] = i;
     /* Filling from the back moved each end to its group's start: move them back by one place. */
     for (int64_t g = 0; g < out->count; g++)
         out->start[g] = out->start[g + 1];
-    out->start[out->count] = width;
+    out->start[out->count] = members;
 }
 
 ln_status ln_groups_make(const int32_t *group_of, int64_t width, int64_t count, ln_groups *out,
@@ -30,7 +41,7 @@ ln_status ln_groups_make(const int32_t *group_of, int64_t width, int64_t count, 
                        " inputs: expected at least one, and a group for every input",
                        count, width);
     for (int64_t i = 0; group_of && i < width; i++)
-        if (group_of[i] < 0 || group_of[i] >= count)
+        if (group_of[i] < -1 || group_of[i] >= count)
             return ln_fail(err, LN_EINVALID,
                            "input %" PRId64 " is in group %d: expected 0 to %" PRId64, i,
                            group_of[i], count - 1);

@@ -10,8 +10,8 @@ typedef struct ln_groups {
     int64_t *member; /* the inputs, ascending within a group */
 } ln_groups;
 
-/* `group_of` has `width` entries, 0 .. count - 1 (NULL: every input alone, count = width).
- * LN_EINVALID where one is outside. Caller frees with ln_groups_free, also after an error. */
+/* `group_of` has `width` entries, 0 .. count - 1, or -1: in no group (NULL: every input alone, count =
+ * width). LN_EINVALID where one is outside. Caller frees with ln_groups_free, also after an error. */
 ln_status ln_groups_make(const int32_t *group_of, int64_t width, int64_t count, ln_groups *out,
                          ln_error *err);
 void ln_groups_free(ln_groups *groups);

@@ -77,7 +77,8 @@ static ln_status list_columns(const ln_job *job, ln_neighbourhood *near, ln_erro
                 add_column(near, request, NULL, column->first + i);
     }
     for (int64_t i = 0; !encoding && i < near->width; i++)
-        add_column(near, request, NULL, i);
+        if (group_of(request, i) >= 0) /* else it is held */
+            add_column(near, request, NULL, i);
     for (int64_t c = 0; c < near->column_count; c++)
         near->start[near->columns[c].group + 1]++;
     for (int64_t g = 0; g < near->groups; g++)

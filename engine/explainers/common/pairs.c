@@ -50,6 +50,7 @@ void ln_pairs_set(const ln_job *job, const ln_pairs *at, int64_t pair, int64_t r
     const float *rows = ln_f32(job->request->x);
     memcpy(at->x + pair * width, rows + row * width, (size_t)width * sizeof *at->x);
     memcpy(at->x + (pair + count) * width, baseline, (size_t)width * sizeof *at->x);
+    ln_model_hold(job->request->model, rows + row * width, at->x + (pair + count) * width);
     at->targets[pair] = at->targets[pair + count] = *target;
 }
 

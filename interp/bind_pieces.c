@@ -1,0 +1,254 @@
+/* A finished piece of an explanation on its way to the store: its attributions, a row of `attribution` each
+ * (where the model has several inputs one an input), and what the judges say of each. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "cells.h"
+
+/* Fills the reasons of attributions that are not defined, from field `reasons` (texts by place from 1,
+ * which the table keeps), and their statuses; the arrays are left on the stack. */
+static void read_reasons(lua_State *L, int64_t count, ln_attribution_rows *rows)
+{
+    lua_getfield(L, 2, "reasons");
+    if (!lua_istable(L, -1)) {
+        return;
+    }
+    const int list = lua_gettop(L);
+    const char **reason = lua_newuserdatauv(L, (size_t)count * sizeof *reason + 1, 0);
+    const char **status = lua_newuserdatauv(L, (size_t)count * sizeof *status + 1, 0);
+    for (int64_t i = 0; i < count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        reason[i] = lua_tostring(L, -1);
+        status[i] = reason[i] ? "undefined" : "ok";
+        lua_pop(L, 1);
+    }
+    rows->reason = reason;
+    rows->status = status;
+}
+
+/* Fills what one judge says from the table on top of the stack, which keeps its texts; the arrays are
+ * left on the stack below it. */
+static void read_verdict(lua_State *L, int64_t run, int64_t count, ln_verdict_rows *out)
+{
+    const int table = lua_gettop(L);
+    double *values = lua_newuserdatauv(L, (size_t)count * sizeof *values + 1, 0);
+    const char **reasons = lua_newuserdatauv(L, (size_t)count * sizeof *reasons + 1, 0);
+    lua_getfield(L, table, "values");
+    lua_getfield(L, table, "reasons");
+    for (int64_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -2, i + 1);
+        values[i] = lua_tonumber(L, -1);
+        lua_rawgeti(L, -2, i + 1);
+        reasons[i] = lua_tostring(L, -1);
+        lua_pop(L, 2);
+    }
+    lua_pop(L, 2);
+    *out = (ln_verdict_rows){
+        .run = run,
+        .name = ln_text_field(L, table, "name"),
+        .label = ln_text_field(L, table, "label"),
+        .params = ln_text_field(L, table, "params"),
+        .higher_is_better = (int)ln_integer_field(L, table, "higher_is_better", -1),
+        .values = values,
+        .reasons = reasons,
+    };
+}
+
+/* Field `verdicts` of the table at 2: what each judge says; NULL for none. Left on the stack. */
+static ln_verdict_rows *read_verdicts(lua_State *L, int64_t count, int *verdict_count)
+{
+    lua_getfield(L, 2, "verdicts");
+    const int list = lua_gettop(L);
+    *verdict_count = (int)lua_rawlen(L, list);
+    luaL_checkstack(L, 3 * *verdict_count + 8, NULL);
+    ln_verdict_rows *verdicts =
+        lua_newuserdatauv(L, (size_t)*verdict_count * sizeof *verdicts + 1, 0);
+    const int64_t run = ln_integer_field(L, 2, "run", 0);
+    for (int i = 0; i < *verdict_count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        read_verdict(L, run, count, &verdicts[i]);
+    }
+    return verdicts;
+}
+
+/* What is stored of a piece for one input of the model, columns [first, first + width) of its values; with
+ * one input all of them. */
+typedef struct part {
+    const char *input; /* its name, or NULL */
+    int64_t first, width;
+    ln_shape shape; /* (count, *shape of the input) */
+} part;
+
+/* Those columns of a tensor (count, all), as one of the part's shape; left on the stack. */
+static ln_tensor *cut(lua_State *L, const ln_tensor *whole, int64_t all, const part *of)
+{
+    ln_error err = {0};
+    if (whole == NULL) {
+        return NULL;
+    }
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_F32, &of->shape, slot, &err)) {
+        ln_raise(L, &err);
+    }
+    for (int64_t i = 0; i < of->shape.dims[0]; i++) {
+        memcpy(ln_f32(*slot) + i * of->width, ln_f32(whole) + i * all + of->first,
+               (size_t)of->width * sizeof(float));
+    }
+    return *slot;
+}
+
+/* Entry `at` (from 1) of the list of parts: { name, first, width, shape }. */
+static part read_part(lua_State *L, int list, int at, int64_t count)
+{
+    part read = {.shape = {.rank = 1, .dims = {count}}};
+    lua_rawgeti(L, list, at);
+    const int table = lua_gettop(L);
+    read.input = ln_text_field(L, table, "name");
+    read.first = ln_integer_field(L, table, "first", 0);
+    read.width = ln_integer_field(L, table, "width", 0);
+    lua_getfield(L, table, "shape");
+    for (lua_Unsigned axis = 1; axis <= lua_rawlen(L, -1) && axis < LN_MAX_RANK; axis++) {
+        lua_rawgeti(L, -1, (lua_Integer)axis);
+        read.shape.dims[read.shape.rank++] = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return read;
+}
+
+/* Arrays of one number an attribution, on Lua's side. */
+typedef struct columns {
+    double *total, *residual, *min, *max, *l1;
+    int64_t *nan_count;
+    const char **status, **reason;
+} columns;
+
+static columns new_columns(lua_State *L, int64_t count)
+{
+    double *numbers = lua_newuserdatauv(L, (size_t)(5 * count) * sizeof *numbers + 1, 0);
+    const char **texts = lua_newuserdatauv(L, (size_t)(2 * count) * sizeof *texts + 1, 0);
+    return (columns){
+        .total = numbers,
+        .residual = numbers + count,
+        .min = numbers + 2 * count,
+        .max = numbers + 3 * count,
+        .l1 = numbers + 4 * count,
+        .nan_count = lua_newuserdatauv(L, (size_t)count * sizeof(int64_t) + 1, 0),
+        .status = texts,
+        .reason = texts + count,
+    };
+}
+
+/* The residual is that of all inputs together: the output's difference is shared out among them. */
+static columns summarise(lua_State *L, const ln_piece *piece, const part *of)
+{
+    const int64_t count = piece->explained.count, all = piece->explained.width;
+    const columns made = new_columns(L, count);
+    luaL_checkstack(L, (int)count + 8, NULL); /* the reasons' texts stay there */
+    for (int64_t i = 0; i < count; i++) {
+        ln_summary summary = piece->summary[i];
+        made.residual[i] = summary.residual;
+        if (of->width < all) {
+            summary = ln_summarise(piece->explained.values + i * all + of->first, of->width, 0, 0);
+        }
+        made.nan_count[i] = summary.nan_count;
+        made.status[i] = summary.nan_count ? "undefined" : NULL;
+        made.reason[i] = summary.nan_count ? lua_pushfstring(L, "%d of %d values are not numbers",
+                                                             (int)summary.nan_count, (int)of->width)
+                                           : NULL;
+        const bool none = summary.nan_count == of->width; /* of no number: NULL */
+        made.total[i] = summary.total;
+        made.min[i] = none ? NAN : summary.min;
+        made.max[i] = none ? NAN : summary.max;
+        made.l1[i] = none ? NAN : summary.l1;
+    }
+    return made;
+}
+
+/* The rows of one part; `whole`: what all parts share. */
+static ln_attribution_rows rows_of(lua_State *L, const ln_piece *piece, const part *of,
+                                   const ln_attribution_rows *whole)
+{
+    ln_attribution_rows rows = *whole;
+    const int64_t all = piece->explained.width;
+    const columns sums = summarise(L, piece, of);
+    rows.input = of->input;
+    rows.values = of->input ? cut(L, piece->values, all, of) : piece->values;
+    rows.errors = of->input ? cut(L, piece->errors, all, of) : piece->errors;
+    rows.total = sums.total;
+    rows.residual = sums.residual;
+    rows.min = sums.min;
+    rows.max = sums.max;
+    rows.l1 = sums.l1;
+    rows.nan_count = sums.nan_count;
+    rows.status = sums.status;
+    rows.reason = sums.reason;
+    read_reasons(L, piece->explained.count, &rows);
+    return rows;
+}
+
+/* One set of rows a part, each pointing to the next; they live on Lua's side. Field `parts` of the table at
+ * 2 is the list of them, nil where the model has one input. */
+static ln_attribution_rows *all_rows(lua_State *L, const ln_piece *piece,
+                                     const ln_attribution_rows *whole)
+{
+    lua_getfield(L, 2, "parts");
+    const int list = lua_gettop(L);
+    const int count = lua_istable(L, list) ? (int)lua_rawlen(L, list) : 0;
+    ln_attribution_rows *rows = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *rows, 0);
+    luaL_checkstack(L, 16 * (count + 1), NULL);
+    if (count == 0) {
+        const part one = {.width = piece->explained.width};
+        rows[0] = rows_of(L, piece, &one, whole);
+    }
+    for (int i = 0; i < count; i++) {
+        const part one = read_part(L, list, i + 1, piece->explained.count);
+        rows[i] = rows_of(L, piece, &one, whole);
+        rows[i].next = i + 1 < count ? &rows[i + 1] : NULL;
+    }
+    return rows;
+}
+
+/* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, layer,
+ * groups, reasons, parts, verdicts, evaluations, elapsed_ns }, piece) */
+static int store_submit_piece(lua_State *L)
+{
+    ln_store *store = ln_check_store(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    ln_piece *piece = ln_check_piece(L, 3);
+    const ln_tensor *samples = ln_tensor_field(L, 2, "samples");
+    const ln_tensor *targets = ln_tensor_field(L, 2, "targets");
+    luaL_argcheck(L, samples && targets, 2, "samples and targets are needed");
+    const ln_attribution_rows whole = {
+        .explanation = ln_integer_field(L, 2, "explanation", 0),
+        .count = piece->explained.count,
+        .first_seq = ln_integer_field(L, 2, "first_seq", 0),
+        .sample = ln_i64(samples),
+        .target = ln_i64(targets),
+        .kind = ln_text_field(L, 2, "kind"),
+        .space = ln_text_field(L, 2, "space"),
+        .layer = ln_text_field(L, 2, "layer"),
+        .groups = ln_integer_field(L, 2, "groups", -1),
+        .output = piece->explained.output,
+        .baseline_output = piece->explained.baseline_output,
+        .absorbed = piece->explained.absorbed,
+        .evaluations = ln_integer_field(L, 2, "evaluations", 0),
+        .elapsed_ns = ln_integer_field(L, 2, "elapsed_ns", 0),
+    };
+    const ln_attribution_rows *rows = all_rows(L, piece, &whole);
+    int verdict_count;
+    const ln_verdict_rows *verdicts = read_verdicts(L, whole.count, &verdict_count);
+    ln_error err = {0};
+    if (ln_store_submit_piece(store, rows, verdicts, verdict_count, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 0;
+}
+
+void ln_bind_pieces(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"store_submit_piece", store_submit_piece}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}
