@@ -39,28 +39,46 @@ static ln_cell label_cell(const ln_tensor *labels, int64_t row)
                                    : ln_integer_cell("label", ((const int32_t *)labels->data)[row]);
 }
 
+/* The rows of a data set that are samples from now on. */
+typedef struct new_samples {
+    const ln_tensor *labels; /* or NULL */
+    const ln_dataset *data;  /* a table, or NULL */
+    char *raw;               /* the last row's values as JSON, owned */
+} new_samples;
+
+static ln_status fill_sample(void *context, int64_t row, ln_cell *cells, ln_error *err)
+{
+    new_samples *all = context;
+    ln_free(all->raw);
+    all->raw = NULL;
+    const ln_status status =
+        all->data ? ln_dataset_row_json(all->data, row, &all->raw, err) : LN_OK;
+    cells[0] = ln_integer_cell("idx", row);
+    cells[1] = label_cell(all->labels, row);
+    cells[2] = ln_text_cell("raw", all->raw);
+    return status;
+}
+
 /* store_new_samples(store, data set's id, count, labels or nil, data or nil): one sample a row, with
  * its original values where there is a table. */
 static int store_new_samples(lua_State *L)
 {
     ln_store *store = ln_check_store(L, 1);
-    const int64_t dataset = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
-    const ln_tensor *labels = ln_opt_tensor(L, 4);
-    const ln_dataset *data = lua_isnoneornil(L, 5) ? NULL : ln_check_dataset(L, 5);
+    const ln_cell dataset = ln_integer_cell("dataset", luaL_checkinteger(L, 2));
+    static const char *const columns[] = {"idx", "label", "raw"};
+    new_samples all = {.labels = ln_opt_tensor(L, 4),
+                       .data = lua_isnoneornil(L, 5) ? NULL : ln_check_dataset(L, 5)};
+    const ln_many_rows many = {.table = "sample",
+                               .common = &dataset,
+                               .common_count = 1,
+                               .columns = columns,
+                               .column_count = 3,
+                               .count = luaL_checkinteger(L, 3),
+                               .context = &all,
+                               .fill = fill_sample};
     ln_error err = {0};
-    ln_status status = LN_OK;
-    for (int64_t row = 0; row < count && status == LN_OK; row++) {
-        char *raw = NULL;
-        if (data != NULL) {
-            status = ln_dataset_row_json(data, row, &raw, &err);
-        }
-        const ln_cell cells[] = {ln_integer_cell("dataset", dataset), ln_integer_cell("idx", row),
-                                 label_cell(labels, row), ln_text_cell("raw", raw)};
-        if (status == LN_OK) {
-            status = ln_store_insert(store, "sample", cells, 4, NULL, &err);
-        }
-        ln_free(raw);
-    }
+    const ln_status status = ln_store_insert_many(store, &many, &err);
+    ln_free(all.raw);
     return status ? ln_raise(L, &err) : 0;
 }
 
@@ -90,21 +108,44 @@ static int store_samples(lua_State *L)
     return status ? ln_raise(L, &err) : 1;
 }
 
+/* Which part each sample has in a run. */
+typedef struct run_samples {
+    const ln_tensor *samples; /* ids */
+    const ln_dataset *data;   /* a table, or NULL */
+    const int64_t *place;     /* of each row among the inputs; -1: it is none */
+    int64_t input;            /* the id of their tensor; -1: there is none */
+} run_samples;
+
+static ln_status fill_run_sample(void *context, int64_t row, ln_cell *cells, ln_error *err)
+{
+    (void)err;
+    static const char *const splits[] = {"train", "test", "validation"};
+    const run_samples *all = context;
+    const ln_dataset *data = all->data;
+    const int split = data && data->split ? data->split[row] : LN_SPLIT_NONE;
+    const bool is_input = all->input >= 0 && all->place[row] >= 0;
+    const ln_cell none = {.type = LN_CELL_NULL};
+    cells[0] = ln_integer_cell("sample", ln_i64(all->samples)[row]);
+    cells[1] = ln_text_cell("split", split < 0 ? NULL : splits[split]);
+    cells[2] = data && data->fold_of ? ln_integer_cell("fold", data->fold_of[row]) : none;
+    cells[3] = data && data->weights ? ln_real_cell("weight", data->weights[row]) : none;
+    cells[4] = is_input ? ln_integer_cell("input", all->input) : none;
+    cells[5] = is_input ? ln_integer_cell("input_row", all->place[row]) : none;
+    return LN_OK;
+}
+
 /* store_run_samples(store, run, { samples, data, row_ids, input }): which part each sample has in
  * the run; the rows of row_ids are the inputs, row i of tensor `input`. */
 static int store_run_samples(lua_State *L)
 {
     ln_store *store = ln_check_store(L, 1);
-    const int64_t run = luaL_checkinteger(L, 2);
+    const ln_cell run = ln_integer_cell("run", luaL_checkinteger(L, 2));
     luaL_checktype(L, 3, LUA_TTABLE);
     const ln_tensor *samples = ln_tensor_field(L, 3, "samples");
     const ln_tensor *row_ids = ln_tensor_field(L, 3, "row_ids");
     luaL_argcheck(L, samples && row_ids, 3, "samples and row_ids are needed");
     lua_getfield(L, 3, "data");
-    const ln_dataset *data = lua_isnil(L, -1) ? NULL : ln_check_dataset(L, -1);
-    const int64_t input = ln_integer_field(L, 3, "input", -1);
     const int64_t rows = samples->shape.dims[0];
-    static const char *const splits[] = {"train", "test", "validation"};
     int64_t *place = lua_newuserdatauv(L, (size_t)rows * sizeof *place + 1, 0);
     for (int64_t row = 0; row < rows; row++) {
         place[row] = -1;
@@ -112,28 +153,49 @@ static int store_run_samples(lua_State *L)
     for (int64_t i = 0; i < row_ids->shape.dims[0]; i++) {
         place[ln_i64(row_ids)[i]] = i;
     }
+    static const char *const columns[] = {"sample", "split", "fold",
+                                          "weight", "input", "input_row"};
+    run_samples all = {.samples = samples,
+                       .data = lua_isnil(L, -2) ? NULL : ln_check_dataset(L, -2),
+                       .place = place,
+                       .input = ln_integer_field(L, 3, "input", -1)};
+    const ln_many_rows many = {.table = "run_sample",
+                               .common = &run,
+                               .common_count = 1,
+                               .columns = columns,
+                               .column_count = 6,
+                               .count = rows,
+                               .context = &all,
+                               .fill = fill_run_sample};
     ln_error err = {0};
-    for (int64_t row = 0; row < rows; row++) {
-        const int split = data && data->split ? data->split[row] : LN_SPLIT_NONE;
-        ln_cell cells[7] = {ln_integer_cell("run", run),
-                            ln_integer_cell("sample", ln_i64(samples)[row]),
-                            ln_text_cell("split", split < 0 ? NULL : splits[split])};
-        int count = 3;
-        if (data && data->fold_of) {
-            cells[count++] = ln_integer_cell("fold", data->fold_of[row]);
-        }
-        if (data && data->weights) {
-            cells[count++] = ln_real_cell("weight", data->weights[row]);
-        }
-        if (input >= 0 && place[row] >= 0) {
-            cells[count++] = ln_integer_cell("input", input);
-            cells[count++] = ln_integer_cell("input_row", place[row]);
-        }
-        if (ln_store_insert(store, "run_sample", cells, count, NULL, &err)) {
-            return ln_raise(L, &err);
-        }
-    }
-    return 0;
+    return ln_store_insert_many(store, &many, &err) ? ln_raise(L, &err) : 0;
+}
+
+/* What the model says of rows. */
+typedef struct predictions {
+    const ln_tensor *samples, *rows; /* ids of the samples; the rows among them */
+    const ln_tensor *scores;         /* (N, columns) f64 */
+    const ln_tensor *labels;         /* or NULL */
+    int64_t columns;                 /* of the scores */
+    bool regression;                 /* numbers, no classes */
+    bool output;                     /* there is a tensor of all outputs */
+} predictions;
+
+static ln_status fill_prediction(void *context, int64_t i, ln_cell *cells, ln_error *err)
+{
+    (void)err;
+    const predictions *all = context;
+    const double *score = ln_f64(all->scores) + i * all->columns;
+    const ln_metric_input row = {.n = 1, .class_count = all->columns, .scores = score};
+    const int32_t class = all->regression ? 0 : ln_metric_predicted(&row, 0);
+    const ln_cell none = {.type = LN_CELL_NULL};
+    cells[0] = ln_integer_cell("sample", ln_i64(all->samples)[ln_i64(all->rows)[i]]);
+    cells[1] = label_cell(all->labels, i);
+    cells[2] =
+        ln_real_cell("score", score[class]); /* not a number: NULL, and no class is made up */
+    cells[3] = all->regression || isnan(score[class]) ? none : ln_integer_cell("class", class);
+    cells[4] = all->output ? ln_integer_cell("output_row", i) : none;
+    return LN_OK;
 }
 
 /* store_predictions(store, run, { samples, rows, scores, labels, output, regression }): scores
@@ -143,39 +205,32 @@ static int store_predictions(lua_State *L)
     ln_store *store = ln_check_store(L, 1);
     const int64_t run = luaL_checkinteger(L, 2);
     luaL_checktype(L, 3, LUA_TTABLE);
-    const ln_tensor *samples = ln_tensor_field(L, 3, "samples");
-    const ln_tensor *rows = ln_tensor_field(L, 3, "rows");
-    const ln_tensor *scores = ln_tensor_field(L, 3, "scores");
-    const ln_tensor *labels = ln_tensor_field(L, 3, "labels");
-    luaL_argcheck(L, samples && rows && scores, 3, "samples, rows and scores are needed");
     const int64_t output = ln_integer_field(L, 3, "output", -1);
     lua_getfield(L, 3, "regression");
-    const bool regression = lua_toboolean(L, -1);
-    const int64_t n = rows->shape.dims[0];
-    const int64_t columns = n ? ln_shape_count(&scores->shape) / n : 1;
+    predictions all = {.samples = ln_tensor_field(L, 3, "samples"),
+                       .rows = ln_tensor_field(L, 3, "rows"),
+                       .scores = ln_tensor_field(L, 3, "scores"),
+                       .labels = ln_tensor_field(L, 3, "labels"),
+                       .regression = lua_toboolean(L, -1),
+                       .output = output >= 0};
+    luaL_argcheck(L, all.samples && all.rows && all.scores, 3,
+                  "samples, rows and scores are needed");
+    const int64_t n = all.rows->shape.dims[0];
+    all.columns = n ? ln_shape_count(&all.scores->shape) / n : 1;
+    static const char *const columns[] = {"sample", "label", "score", "class", "output_row"};
+    const ln_cell common[] = {ln_integer_cell("run", run),
+                              output >= 0 ? ln_integer_cell("output", output)
+                                          : (ln_cell){.column = "output", .type = LN_CELL_NULL}};
+    const ln_many_rows many = {.table = "prediction",
+                               .common = common,
+                               .common_count = 2,
+                               .columns = columns,
+                               .column_count = 5,
+                               .count = n,
+                               .context = &all,
+                               .fill = fill_prediction};
     ln_error err = {0};
-    for (int64_t i = 0; i < n; i++) {
-        const double *score = ln_f64(scores) + i * columns;
-        const ln_metric_input row = {.n = 1, .class_count = columns, .scores = score};
-        const int32_t class = regression ? 0 : ln_metric_predicted(&row, 0);
-        ln_cell cells[7] = {
-            ln_integer_cell("run", run),
-            ln_integer_cell("sample", ln_i64(samples)[ln_i64(rows)[i]]), label_cell(labels, i),
-            ln_real_cell("score", score[class]), /* not a number: NULL, and no class is made up */
-        };
-        int count = 4;
-        if (!regression && !isnan(score[class])) {
-            cells[count++] = ln_integer_cell("class", class);
-        }
-        if (output >= 0) {
-            cells[count++] = ln_integer_cell("output", output);
-            cells[count++] = ln_integer_cell("output_row", i);
-        }
-        if (ln_store_insert(store, "prediction", cells, count, NULL, &err)) {
-            return ln_raise(L, &err);
-        }
-    }
-    return 0;
+    return ln_store_insert_many(store, &many, &err) ? ln_raise(L, &err) : 0;
 }
 
 /* store_tensor_bytes(bytes) -> bytes that a tensor of so many takes in the store */

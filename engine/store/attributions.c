@@ -8,9 +8,9 @@
 static const ln_bulk attribution_bulk = {
     LN_PUT_ATTRIBUTION, "attribution",
     "explanation, kind, space, layer, tensor, groups, error, input, "
-    "id, sample, target, seq, tensor_row, output, baseline_output, total, residual, absorbed, min, "
+    "sample, target, seq, tensor_row, output, baseline_output, total, residual, absorbed, min, "
     "max, l1, nan_count, status, reason",
-    8, 16};
+    8, 15};
 static const ln_bulk verdict_bulk = {LN_PUT_VERDICT, "metric",
                                      "run, name, label, params, scope, explanation, "
                                      "higher_is_better, attribution, sample, value, status, reason",
@@ -60,23 +60,22 @@ static void bind_attribution_row(sqlite3_stmt *statement, int place, const void 
 {
     const piece *p = context;
     const ln_attribution_rows *rows = p->rows;
-    sqlite3_bind_int64(statement, place, p->first_id + i);
-    bind_id(statement, place + 1, rows->sample[i]);
-    bind_id(statement, place + 2, rows->target[i]);
-    sqlite3_bind_int64(statement, place + 3, rows->first_seq + i);
-    sqlite3_bind_int64(statement, place + 4, i);
-    bind_real(statement, place + 5, rows->output, i);
-    bind_real(statement, place + 6, rows->baseline_output, i);
-    bind_real(statement, place + 7, rows->total, i);
-    bind_real(statement, place + 8, rows->residual, i);
-    bind_real(statement, place + 9, rows->absorbed, i);
-    bind_real(statement, place + 10, rows->min, i);
-    bind_real(statement, place + 11, rows->max, i);
-    bind_real(statement, place + 12, rows->l1, i);
+    bind_id(statement, place, rows->sample[i]);
+    bind_id(statement, place + 1, rows->target[i]);
+    sqlite3_bind_int64(statement, place + 2, rows->first_seq + i);
+    sqlite3_bind_int64(statement, place + 3, i);
+    bind_real(statement, place + 4, rows->output, i);
+    bind_real(statement, place + 5, rows->baseline_output, i);
+    bind_real(statement, place + 6, rows->total, i);
+    bind_real(statement, place + 7, rows->residual, i);
+    bind_real(statement, place + 8, rows->absorbed, i);
+    bind_real(statement, place + 9, rows->min, i);
+    bind_real(statement, place + 10, rows->max, i);
+    bind_real(statement, place + 11, rows->l1, i);
     if (rows->nan_count)
-        sqlite3_bind_int64(statement, place + 13, rows->nan_count[i]);
-    bind_text(statement, place + 14, rows->status && rows->status[i] ? rows->status[i] : "ok");
-    bind_text(statement, place + 15, rows->reason ? rows->reason[i] : NULL);
+        sqlite3_bind_int64(statement, place + 12, rows->nan_count[i]);
+    bind_text(statement, place + 13, rows->status && rows->status[i] ? rows->status[i] : "ok");
+    bind_text(statement, place + 14, rows->reason ? rows->reason[i] : NULL);
 }
 
 ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *rows,
@@ -97,7 +96,8 @@ ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *
     status = ln_store_put_tensor(store, values, &p.tensor, err);
     if (status == LN_OK && errors)
         status = ln_store_put_tensor(store, errors, &p.errors, err);
-    if (status == LN_OK) /* the id that SQLite would pick; nobody else writes meanwhile */
+    if (status ==
+        LN_OK) /* what SQLite will pick, and count on from; nobody else writes meanwhile */
         status = ln_store_number(store, "SELECT max(id) + 1 FROM main.attribution", 0, 1,
                                  &p.first_id, err);
     if (status == LN_OK)

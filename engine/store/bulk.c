@@ -6,28 +6,34 @@
 
 #define TOGETHER 16 /* rows of one statement */
 
-/* The statement of `rows` rows, prepared once. */
+/* A statement of `rows` rows: values that are common have the first places, those of row r come then. */
+static ln_status prepare(ln_store *store, const char *table, const char *columns, int common,
+                         int own, int rows, sqlite3_stmt **out, ln_error *err)
+{
+    ln_text sql = {0};
+    ln_text_format(&sql, "INSERT OR FAIL INTO main.%s (%s) VALUES ", table, columns);
+    for (int row = 0; row < rows; row++) {
+        for (int i = 0; i < common + own; i++)
+            ln_text_format(&sql, "%s?%d",
+                           i     ? ", "
+                           : row ? ", ("
+                                 : "(",
+                           1 + i + (i < common ? 0 : row * own));
+        ln_text_add(&sql, ")");
+    }
+    ln_status status =
+        sql.failed ? ln_fail_memory(err, 0) : ln_store_prepare(store, sql.data, out, err);
+    ln_text_free(&sql);
+    return status;
+}
+
 static ln_status bulk_statement(ln_store *store, const ln_bulk *into, int rows, sqlite3_stmt **out,
                                 ln_error *err)
 {
     sqlite3_stmt **kept = &store->put[into->place + (rows == 1)];
-    ln_status status = LN_OK;
-    ln_text sql = {0};
-    if (!*kept) {
-        ln_text_format(&sql, "INSERT OR FAIL INTO main.%s (%s) VALUES ", into->table,
-                       into->columns);
-        for (int row = 0; row < rows; row++) {
-            for (int i = 0; i < into->common + into->own; i++)
-                ln_text_format(&sql, "%s?%d",
-                               i     ? ", "
-                               : row ? ", ("
-                                     : "(",
-                               1 + i + (i < into->common ? 0 : row * into->own));
-            ln_text_add(&sql, ")");
-        }
-        status = sql.failed ? ln_fail_memory(err, 0) : ln_store_prepare(store, sql.data, kept, err);
-        ln_text_free(&sql);
-    }
+    ln_status status = *kept ? LN_OK
+                             : prepare(store, into->table, into->columns, into->common, into->own,
+                                       rows, kept, err);
     *out = *kept;
     return status;
 }
@@ -54,5 +60,78 @@ ln_status ln_store_put_bulk(ln_store *store, const ln_bulk *into, ln_bind_common
         } while (status == LN_OK && count - i >= rows);
         sqlite3_clear_bindings(statement);
     }
+    return status;
+}
+
+/* --- rows of any table ------------------------------------------------------------------------ */
+
+/* Binds cells from a place on. Texts are copied: the next row may stand where this one did. */
+static ln_status bind_cells(ln_store *store, sqlite3_stmt *statement, int place,
+                            const ln_cell *cells, int count, ln_error *err)
+{
+    int code = SQLITE_OK;
+    for (int i = 0; i < count && code == SQLITE_OK; i++)
+        code = ln_store_bind_cell(statement, place + i, &cells[i], SQLITE_TRANSIENT);
+    return code == SQLITE_OK ? LN_OK : ln_store_error(store, code, err);
+}
+
+/* Inserts rows [first, first + rows). `cells` has the names of the columns, the common ones first. */
+static ln_status insert_some(ln_store *store, const ln_many_rows *many, sqlite3_stmt *statement,
+                             ln_cell *cells, int64_t first, int rows, ln_error *err)
+{
+    ln_cell *own = cells + many->common_count;
+    ln_status status = LN_OK;
+    bool row;
+    for (int r = 0; r < rows && status == LN_OK; r++) {
+        status = many->fill(many->context, first + r, own, err);
+        if (status == LN_OK)
+            status = bind_cells(store, statement, 1 + many->common_count + r * many->column_count,
+                                own, many->column_count, err);
+    }
+    if (status == LN_OK)
+        status = ln_store_step(store, statement, &row, err);
+    sqlite3_reset(statement);
+    return status;
+}
+
+static ln_status insert_all(ln_store *store, const ln_many_rows *many, const char *columns,
+                            ln_cell *cells, ln_error *err)
+{
+    ln_status status = LN_OK;
+    for (int64_t i = 0; i < many->count && status == LN_OK;) {
+        const int rows = many->count - i >= TOGETHER ? TOGETHER : 1;
+        sqlite3_stmt *statement = NULL;
+        status = prepare(store, many->table, columns, many->common_count, many->column_count, rows,
+                         &statement, err);
+        if (status == LN_OK)
+            status = bind_cells(store, statement, 1, cells, many->common_count, err);
+        for (; status == LN_OK && many->count - i >= rows; i += rows)
+            status = insert_some(store, many, statement, cells, i, rows, err);
+        sqlite3_finalize(statement);
+    }
+    return status;
+}
+
+ln_status ln_store_insert_many(ln_store *store, const ln_many_rows *many, ln_error *err)
+{
+    ln_cell cells[LN_MANY_COLUMNS] = {{0}};
+    const int common = many->common_count, count = common + many->column_count;
+    if (count > LN_MANY_COLUMNS)
+        return ln_fail(err, LN_ESTORE, "rows of '%s' have %d columns, of at most %d", many->table,
+                       count, LN_MANY_COLUMNS);
+    ln_text columns = {0};
+    for (int i = 0; i < count; i++) {
+        if (i < common)
+            cells[i] = many->common[i];
+        else
+            cells[i].column = many->columns[i - common];
+        ln_text_format(&columns, i ? ", \"%s\"" : "\"%s\"", cells[i].column);
+    }
+    bool own;
+    ln_status status = columns.failed ? ln_fail_memory(err, 0)
+                                      : ln_store_check_names(store, many->table, cells, count, err);
+    if (status == LN_OK && (status = ln_store_enter(store, &own, err)) == LN_OK)
+        status = ln_store_leave(store, own, insert_all(store, many, columns.data, cells, err), err);
+    ln_text_free(&columns);
     return status;
 }

@@ -60,6 +60,9 @@ ln_status ln_store_error(ln_store *store, int code, ln_error *err);
 /* The same for a connection that is not a store yet. */
 ln_status ln_sqlite_error(sqlite3 *db, const char *path, int code, ln_error *err);
 
+/* Whether main has the table, and it the columns that the cells name. */
+ln_status ln_store_check_names(const ln_store *store, const char *table, const ln_cell *cells,
+                               int count, ln_error *err);
 /* Statements without results; several at once. */
 ln_status ln_store_exec(ln_store *store, const char *sql, ln_error *err);
 /* Binds one cell. `lifetime`: SQLITE_STATIC where the cell outlives the step, else SQLITE_TRANSIENT. */

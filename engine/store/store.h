@@ -51,6 +51,22 @@ void ln_store_rollback(ln_store *store);
  * Statements are prepared once and kept. */
 ln_status ln_store_insert(ln_store *store, const char *table, const ln_cell *cells, int count,
                           int64_t *id, ln_error *err);
+/* Rows of one table, thousands at once: several go into a statement. */
+#define LN_MANY_COLUMNS 16
+typedef struct ln_many_rows {
+    const char *table;          /* its name, checked as by insert, like those of columns */
+    const ln_cell *common;      /* what is the same in all rows */
+    int common_count;           /* how many columns that is */
+    const char *const *columns; /* names of those that a row has of its own */
+    int column_count;           /* how many; with the common ones at most LN_MANY_COLUMNS */
+    int64_t count;              /* rows */
+    void *context;              /* of fill */
+    /* Fills row i's own cells, all but their names, in the order of `columns`. What they point to is
+     * read before the next call. Rows are asked for in order, each once. */
+    ln_status (*fill)(void *context, int64_t i, ln_cell *cells, ln_error *err);
+} ln_many_rows;
+/* All or none: in the caller's transaction, which has to end with a failure, or in one of its own. */
+ln_status ln_store_insert_many(ln_store *store, const ln_many_rows *many, ln_error *err);
 /* As insert, but where the unique key `key_column` already has this value, its id is returned and
  * nothing is written (source, environment, dataset, model by sha256; experiment by name). *added
  * (may be NULL) tells which. */

@@ -85,8 +85,8 @@ static bool is_name(const char *name)
     return length > 0 && name[length] == '\0';
 }
 
-static ln_status check_names(const ln_store *store, const char *table, const ln_cell *cells,
-                             int count, ln_error *err)
+ln_status ln_store_check_names(const ln_store *store, const char *table, const ln_cell *cells,
+                               int count, ln_error *err)
 {
     if (!is_name(table) || strncmp(table, "sqlite_", 7) == 0 ||
         sqlite3_table_column_metadata(store->db, "main", table, NULL, NULL, NULL, NULL, NULL,
@@ -143,7 +143,7 @@ static ln_status statement_for(ln_store *store, const char *kind, const char *ta
     *out = find_kept(store, hash, kind, table, cells, count);
     if (*out)
         return LN_OK;
-    ln_status status = check_names(store, table, cells, count, err);
+    ln_status status = ln_store_check_names(store, table, cells, count, err);
     if (status != LN_OK)
         return status;
     ln_text key = {0}, sql = {0};
