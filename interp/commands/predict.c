@@ -1,6 +1,9 @@
 /* lunette predict MODEL.onnx X.npy -o Y.npy: a model's outputs for an array of inputs, without a script
  * and without a store. Rows of a model's inputs stand side by side in the engine (model/model.h), so
- * that is how they are laid out here. */
+ * that is how they are laid out here.
+ *
+ * A model that does not compute each row on its own (it normalises over the batch, attends between rows) is read as
+ * a whole: then the engine's one row is a whole batch, the file's own where that has a size. */
 #include <stdio.h>
 #include <string.h>
 
@@ -37,36 +40,62 @@ static ln_status input_of(const ln_model *model, const char *operand, int next, 
     return LN_EINVALID;
 }
 
+/* The array as rows of the engine: its own, or batches of as many as the model takes at once. */
+static ln_status split_rows(const ln_value *value, bool whole, const ln_shape *shape,
+                            const char *path, int64_t *rows, ln_error *err)
+{
+    ln_shape one = value->shape;
+    char text[64], other[64];
+    if (!whole) {
+        *rows = shape->rank < 1 ? 0 : shape->dims[0];
+        if (shape->rank >= 1 && ln_shape_row(shape) == ln_shape_row(&one))
+            return LN_OK;
+        return ln_fail(err, LN_EINVALID, "%s has shape %s, and the model's input '%s' is %s", path,
+                       ln_shape_text(shape, text, sizeof text), value->name,
+                       ln_shape_text(&one, other, sizeof other));
+    }
+    one = ln_shape_of(one.rank - 1, one.dims + 1);
+    bool fits = shape->rank == one.rank && (one.rank == 0 || shape->dims[0] % one.dims[0] == 0);
+    for (int i = 1; i < one.rank && fits; i++)
+        fits = shape->dims[i] == one.dims[i];
+    *rows = one.rank > 0 && fits ? shape->dims[0] / one.dims[0] : 1;
+    return fits ? LN_OK
+                : ln_fail(err, LN_EINVALID,
+                          "%s has shape %s, and the model takes '%s' in batches of shape %s, whose "
+                          "rows it mixes",
+                          path, ln_shape_text(shape, text, sizeof text), value->name,
+                          ln_shape_text(&one, other, sizeof other));
+}
+
 /* Copies an array into the columns of its input; the first one makes *x and says how many rows. */
-static ln_status place_rows(const ln_model *model, int input, const char *path, ln_tensor **x,
-                            ln_error *err)
+static ln_status place_rows(const ln_model *model, bool whole, int input, const char *path,
+                            ln_tensor **x, ln_error *err)
 {
     const ln_value *value = &model->graph->values[model->graph->inputs[input]];
     const int64_t at = model->input_offset[input], width = model->input_offset[input + 1] - at;
-    ln_tensor *read = NULL, *rows = NULL;
-    char text[64], other[64];
+    ln_tensor *read = NULL, *given = NULL;
+    int64_t rows = 0;
     ln_status status = ln_npy_read(path, &read, NULL, err);
     if (!status)
-        status = ln_tensor_convert(read, LN_F32, &rows, err);
-    if (!status && (rows->shape.rank < 1 || ln_shape_row(&rows->shape) != width))
-        status = ln_fail(err, LN_EINVALID, "%s has shape %s, and the model's input '%s' is %s",
-                         path, ln_shape_text(&rows->shape, text, sizeof text), value->name,
-                         ln_shape_text(&value->shape, other, sizeof other));
+        status = ln_tensor_convert(read, LN_F32, &given, err);
+    if (!status)
+        status = split_rows(value, whole, &given->shape, path, &rows, err);
     if (!status && !*x)
-        status = ln_tensor_new(LN_F32, &(ln_shape){2, {rows->shape.dims[0], model->width}}, x, err);
-    if (!status && (*x)->shape.dims[0] != rows->shape.dims[0])
-        status = ln_fail(err, LN_EINVALID, "%s has %lld rows, the inputs before it have %lld", path,
-                         (long long)rows->shape.dims[0], (long long)(*x)->shape.dims[0]);
-    for (int64_t r = 0; !status && r < rows->shape.dims[0]; r++)
-        memcpy(ln_f32(*x) + r * model->width + at, ln_f32(rows) + r * width,
+        status = ln_tensor_new(LN_F32, &(ln_shape){2, {rows, model->width}}, x, err);
+    if (!status && (*x)->shape.dims[0] != rows)
+        status =
+            ln_fail(err, LN_EINVALID, "%s has %lld %s, the inputs before it have %lld", path,
+                    (long long)rows, whole ? "batches" : "rows", (long long)(*x)->shape.dims[0]);
+    for (int64_t r = 0; !status && r < rows; r++)
+        memcpy(ln_f32(*x) + r * model->width + at, ln_f32(given) + r * width,
                (size_t)width * sizeof(float));
-    ln_tensor_release(rows);
+    ln_tensor_release(given);
     ln_tensor_release(read);
     return status;
 }
 
-static ln_status read_inputs(const ln_model *model, const ln_texts *operands, ln_tensor **x,
-                             ln_error *err)
+static ln_status read_inputs(const ln_model *model, bool whole, const ln_texts *operands,
+                             ln_tensor **x, ln_error *err)
 {
     bool *given = ln_calloc((size_t)model->input_count, sizeof *given);
     ln_status status = given ? LN_OK : ln_fail_memory(err, (size_t)model->input_count);
@@ -82,7 +111,7 @@ static ln_status read_inputs(const ln_model *model, const ln_texts *operands, ln
         if (status)
             break;
         given[input] = true;
-        status = place_rows(model, input, path, x, err);
+        status = place_rows(model, whole, input, path, x, err);
     }
     for (int i = 0; i < model->input_count && !status; i++)
         if (!given[i]) {
@@ -94,50 +123,52 @@ static ln_status read_inputs(const ln_model *model, const ln_texts *operands, ln
     return status;
 }
 
-/* Rows of outputs in the shape that the model gives them. */
-static ln_status write_outputs(const ln_model *model, ln_tensor *y, const char *path, ln_error *err)
+/* The shape of all outputs: (rows, ...), or the batches one after the other. */
+static ln_shape outputs_shape(const ln_model *model, bool whole, int64_t rows)
 {
     ln_shape shape = model->graph->values[model->output_value].shape;
-    ln_tensor *shaped;
-    shape.dims[0] = y->shape.dims[0];
-    ln_status status = ln_tensor_reshape(y, &shape, &shaped, err);
-    if (!status)
-        status = ln_npy_write(path, shaped, err);
-    ln_tensor_release(status ? NULL : shaped);
-    return status;
+    shape.dims[0] = rows;
+    if (!whole || shape.rank < 2)
+        return shape;
+    shape = ln_shape_of(shape.rank - 1, shape.dims + 1);
+    shape.dims[0] *= rows;
+    return shape;
 }
 
-static ln_status predict(ln_model *model, const ln_options *options, ln_error *err)
+static ln_status predict(ln_model *model, bool whole, const ln_options *options, ln_error *err)
 {
-    ln_tensor *x = NULL, *y = NULL;
+    ln_tensor *x = NULL, *y = NULL, *shaped = NULL;
     ln_pool *pool = NULL;
+    ln_shape shape = {0};
     char text[64];
-    ln_status status = read_inputs(model, &options->operands, &x, err);
+    ln_status status = read_inputs(model, whole, &options->operands, &x, err);
     if (!status)
         status = ln_pool_new(options->threads, &pool, err);
     if (!status)
         status = ln_model_forward(model, LN_LINK_RAW, x, pool, &y, err);
-    if (!status)
-        status = write_outputs(model, y, options->output, err);
-    if (!status && !options->quiet) {
-        ln_shape shape = model->graph->values[model->output_value].shape;
-        shape.dims[0] = y->shape.dims[0];
-        printf("%s  %s\n", options->output, ln_shape_text(&shape, text, sizeof text));
+    if (!status) {
+        shape = outputs_shape(model, whole, y->shape.dims[0]);
+        status = ln_tensor_reshape(y, &shape, &shaped, err);
     }
+    if (!status)
+        status = ln_npy_write(options->output, shaped, err);
+    if (!status && !options->quiet)
+        printf("%s  %s\n", options->output, ln_shape_text(&shape, text, sizeof text));
     ln_tensor_release(x);
     ln_tensor_release(y);
+    ln_tensor_release(shaped);
     ln_pool_free(pool);
     return status;
 }
 
 /* The arrays' shapes give open axes of the model their sizes. Names and files are looked at again once
  * the model is there; what cannot be read is said then. */
-static ln_status read_model(const ln_options *options, ln_graph **graph, ln_error *err)
+static ln_status read_graph(const ln_options *options, bool whole, ln_graph **graph, ln_error *err)
 {
     const int count = options->operands.count - 1;
     ln_onnx_binding *bindings = ln_calloc((size_t)count, sizeof *bindings);
     char **names = ln_calloc((size_t)count, sizeof *names);
-    const ln_onnx_options with = {.bindings = bindings, .binding_count = count};
+    const ln_onnx_options with = {.bindings = bindings, .binding_count = count, .whole = whole};
     ln_status status =
         bindings && names ? LN_OK : ln_fail_memory(err, (size_t)count * sizeof *bindings);
     for (int i = 0; i < count && !status; i++) {
@@ -159,18 +190,41 @@ static ln_status read_model(const ln_options *options, ln_graph **graph, ln_erro
     return status;
 }
 
-static int run(const ln_options *options, ln_error *err)
+static ln_status read_model(const ln_options *options, bool whole, ln_model **model, ln_error *err)
 {
     ln_graph *graph = NULL;
+    ln_status status = read_graph(options, whole, &graph, err);
+    if (!status)
+        status = ln_model_new("onnx", graph, options->head, NULL, LN_TASK_REGRESSION, model, err);
+    ln_graph_release(graph);
+    return status;
+}
+
+/* What the rows of a batch have to do with each other is said, and they are computed together. */
+static void tell_whole(const ln_error *why)
+{
+    const char *reason = strstr(why->message, "cannot be imported: ");
+    fprintf(stderr, "lunette: the rows of a batch are computed together: %s\n",
+            reason ? reason + strlen("cannot be imported: ") : why->message);
+}
+
+static int run(const ln_options *options, ln_error *err)
+{
     ln_model *model = NULL;
+    ln_error why = {0};
     if (!options->output || !options->output[0])
         return ln_usage(options, err, "'lunette predict' needs -o Y.npy, where the outputs go");
-    ln_status status = read_model(options, &graph, err);
+    ln_status status = read_model(options, false, &model, &why);
+    const bool whole =
+        status == LN_EUNSUPPORTED && read_model(options, true, &model, NULL) == LN_OK;
+    if (whole && !options->quiet)
+        tell_whole(&why);
+    if (whole)
+        status = LN_OK;
+    else if (status)
+        *err = why;
     if (!status)
-        status = ln_model_new("onnx", graph, options->head, NULL, LN_TASK_REGRESSION, &model, err);
-    ln_graph_release(graph);
-    if (!status)
-        status = predict(model, options, err);
+        status = predict(model, whole, options, err);
     ln_model_release(model);
     return (int)status;
 }
@@ -195,6 +249,8 @@ const ln_command ln_command_predict = {
         "several inputs takes them in the order of `lunette show MODEL.onnx`, or by name:\n"
         "  lunette predict model.onnx ids=ids.npy mask=mask.npy -o y.npy\n"
         "The outputs are the model's own, whatever ends it: --head names the one that is written\n"
-        "where there are several. Nothing is stored.",
+        "where there are several. A model that mixes the rows of a batch is given whole batches, "
+        "as\n"
+        "large as its file says, else all rows at once. Nothing is stored.",
     .run = run,
 };
