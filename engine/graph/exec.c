@@ -2,6 +2,7 @@
  * (backward, parameters) whose pointers are set once. The loops below allocate nothing. */
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -9,8 +10,10 @@
 
 /* The passes of one node. */
 typedef struct node_passes {
-    ln_pass pass;       /* forward and backward */
-    ln_pass parameters; /* backward_parameters: gradients of trainable constants only */
+    ln_pass pass;           /* forward and backward */
+    ln_pass parameters;     /* backward_parameters: gradients of trainable constants only */
+    int64_t nanoseconds[2]; /* with a profile: spent in the node, each way */
+    int64_t rows[2];        /* the same: rows passed */
 } node_passes;
 
 struct ln_exec {
@@ -101,10 +104,21 @@ ln_status ln_exec_new(const ln_plan *plan, ln_exec **out, ln_error *err)
     return LN_OK;
 }
 
+/* What was measured, to the plan's profile. */
+static void report(const ln_exec *exec)
+{
+    const ln_plan *plan = exec->plan;
+    for (int i = 0; i < plan->graph->node_count && plan->profile && exec->nodes; i++)
+        for (int way = 0; way < LN_PROFILE_WAYS; way++)
+            ln_profile_add(plan->profile, &plan->nodes[i].step, way, exec->nodes[i].rows[way],
+                           exec->nodes[i].nanoseconds[way]);
+}
+
 void ln_exec_free(ln_exec *exec)
 {
     if (!exec)
         return;
+    report(exec);
     ln_free_aligned(exec->arena);
     ln_free(exec->nodes);
     ln_free(exec->pointers);
@@ -129,6 +143,23 @@ static void set_pass(const ln_exec *exec, ln_pass *pass)
     pass->seed = exec->seed;
     pass->number = exec->number;
     pass->first_row = exec->first_row;
+}
+
+static int64_t now(const ln_exec *exec)
+{
+    struct timespec time = {0};
+    if (exec->plan->profile)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void note_time(ln_exec *exec, int index, int way, int64_t start)
+{
+    node_passes *node = &exec->nodes[index];
+    if (!exec->plan->profile)
+        return;
+    node->nanoseconds[way] += now(exec) - start;
+    node->rows[way] += exec->rows;
 }
 
 static ln_status name_node(const ln_node *node, ln_status status, ln_error *err)
@@ -165,8 +196,10 @@ ln_status ln_exec_forward_part(ln_exec *exec, int from, int *stop, ln_error *err
             continue;
         set_pass(exec, &exec->nodes[i].pass);
         const bool collects = plan->nodes[i].statistics_at != LN_NOWHERE && i != from;
+        const int64_t start = now(exec);
         ln_status status =
             collects ? node->layer->collect(pass, err) : node->layer->forward(pass, err);
+        note_time(exec, i, LN_PROFILE_FORWARD, start);
         if (status)
             return name_node(node, status, err);
         *stop = i;
@@ -233,8 +266,11 @@ ln_status ln_exec_backward_part(ln_exec *exec, int from, int *stop, ln_error *er
         const ln_node *node = &graph->nodes[i];
         const bool collects =
             planned->statistics_at != LN_NOWHERE && i != from && (planned->train || planned->back);
+        const int64_t start = now(exec);
         ln_status status = collects ? node->layer->collect_backward(&exec->nodes[i].pass, err)
                                     : backward_node(exec, i, err);
+        if (planned->train || planned->back)
+            note_time(exec, i, LN_PROFILE_BACKWARD, start);
         if (status)
             return name_node(node, status, err);
         *stop = i;

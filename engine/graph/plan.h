@@ -9,6 +9,7 @@
 #define LN_PLAN_H
 
 #include "graph/graph.h"
+#include "graph/profile.h"
 #include "graph/rule.h"
 
 typedef struct ln_plan_options {
@@ -20,6 +21,7 @@ typedef struct ln_plan_options {
     int gradient_count;            /* 0: no backward, unless in training */
     const ln_composite *composite; /* rules, borrowed, or NULL */
     bool training;                 /* dropout active; gradients of trainable constants wanted */
+    ln_profile *profile;           /* gets the times of executions; borrowed, or NULL */
 } ln_plan_options;
 
 typedef struct ln_exec ln_exec;

@@ -23,7 +23,8 @@ typedef struct ln_planned {
 } ln_planned;
 
 struct ln_plan {
-    ln_graph *graph; /* retained */
+    ln_graph *graph;     /* retained */
+    ln_profile *profile; /* borrowed, or NULL */
     int64_t rows;
     bool backward; /* ln_exec_backward may be called */
     bool training;

@@ -12,6 +12,7 @@ typedef enum ln_simplify {
     LN_SIMPLIFY_BATCH_NORM = 4, /* batch norm goes into the convolution or dense layer before it */
     LN_SIMPLIFY_PAD = 8,        /* pad goes into the convolution or pooling after it */
     LN_SIMPLIFY_ALL = 15,
+    LN_SIMPLIFY_UNCHECKED = 16, /* without the check below, which costs some passes over rows */
 } ln_simplify;
 
 /* `keep`: ids of values that have to stay. The result shares constants with the graph and computes the

@@ -7,7 +7,8 @@
  * A transposed convolution is the same table with forward and backward_data changed round. Every
  * window has three axes; those that a layer has not are 1 long. Images, weights (O, I / groups,
  * kernel) and results are plain row-major buffers here; an entry that computes in blocked layouts
- * reorders in its scratch.
+ * reorders in its scratch. With `last` the channels of x and y are their last axis instead, (spatial,
+ * channels), which oneDNN computes without reordering anything.
  *
  * The promise of kernels.h holds: an image's bits depend on the image, the weights and the shapes
  * alone. Nothing here starts a thread; scratch memory is the caller's. */
@@ -24,6 +25,7 @@ typedef struct ln_convolution {
     int64_t kernel[LN_SPATIAL], stride[LN_SPATIAL], dilation[LN_SPATIAL];
     int64_t before[LN_SPATIAL]; /* zeros before the first element; those after it follow from out */
     int64_t images;             /* most in one call of backward_weights */
+    bool last; /* channels of x and y are the last axis; no backward_weights then */
 } ln_convolution;
 
 /* What a packed convolution will be asked for, or-ed. */
@@ -38,6 +40,7 @@ typedef struct ln_convolved {
     unsigned uses;
     unsigned direct; /* of these, what the entry computes itself; the plain one does the rest */
     size_t scratch_bytes; /* that any of its uses needs, 64-aligned */
+    const char *names[2]; /* what computes forward and backward_data; constants, or NULL */
 } ln_convolved;
 
 typedef struct ln_convolutions {

@@ -5,6 +5,9 @@
  * Forward and backward_data run one image at a time: an image's bits cannot depend on the others.
  * backward_weights takes all images of a plan's pass at once; a pass of fewer goes the plain way.
  *
+ * Images whose channels are last are what oneDNN's primitives read as they are; the plain entry gets
+ * them turned, in scratch. The gradient of such images of few channels is last.h's `thin`.
+ *
  * Where oneDNN has only a reference implementation for a shape (a thousand times slower) or its
  * matrix product over gathered windows (no faster than ours), the plain entry computes that part; so
  * it does with weights other than those that were packed. Which part is whose depends on the shape
@@ -15,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "kernels/last.h"
 
 typedef struct onednn_convolved {
     ln_convolved head;
@@ -22,6 +26,10 @@ typedef struct onednn_convolved {
     const float *weight; /* what was packed, borrowed */
     dnnl_engine_t engine;
     float *no_bias; /* zeros */
+    ln_thin
+        thin; /* the gradient of few channels that are last; `lanes` is 0 where it is another's */
+    float *thin_weight; /* its weights, 64-aligned */
+    bool copied;        /* it reads a copy of dy whose places fill their lanes */
     ln_onednn_operation operations[LN_OPERATIONS];
 } onednn_convolved;
 
@@ -36,6 +44,7 @@ static void onednn_release(ln_convolved *packed)
         dnnl_engine_destroy(own->engine);
     ln_convolved_release(own->plain);
     ln_free(own->no_bias);
+    ln_free_aligned(own->thin_weight);
     ln_free(own);
 }
 
@@ -163,6 +172,113 @@ static ln_status run_weights(const onednn_convolved *own, const float *x, const 
     return LN_OK;
 }
 
+/* The plain entry for images whose channels are last: turned on their way in and out, one at a time. */
+static ln_status run_plain(const onednn_convolved *own, int which, int64_t images,
+                           const float *from, const float *weight, const float *bias, float *to,
+                           void *scratch, ln_error *err)
+{
+    const ln_convolution *shape = &own->head.shape;
+    const ln_convolutions *plain = own->plain->kernels;
+    if (!shape->last)
+        return which == LN_FORWARD
+                   ? plain->forward(own->plain, images, from, weight, bias, to, scratch, err)
+                   : plain->backward_data(own->plain, images, from, weight, to, scratch, err);
+    const int64_t x = ln_convolution_in_row(shape), y = ln_convolution_out_row(shape);
+    const int64_t places = x / shape->in_channels, out_places = y / shape->out_channels;
+    void *behind = (char *)scratch + own->plain->scratch_bytes;
+    float *turned_x = behind, *turned_y = turned_x + x;
+    ln_status status = LN_OK;
+    for (int64_t i = 0; i < images && !status; i++) {
+        if (which == LN_FORWARD) {
+            ln_last_turn(places, shape->in_channels, from + i * x, turned_x);
+            status = plain->forward(own->plain, 1, turned_x, weight, bias, turned_y, scratch, err);
+            ln_last_turn(shape->out_channels, out_places, turned_y, to + i * y);
+        } else {
+            ln_last_turn(out_places, shape->out_channels, from + i * y, turned_y);
+            status = plain->backward_data(own->plain, 1, turned_y, weight, turned_x, scratch, err);
+            ln_last_turn(shape->in_channels, places, turned_x, to + i * x);
+        }
+    }
+    return status;
+}
+
+/* ---------------------------------------------------------------- few channels */
+
+/* The axes in use are the last two of three. */
+static void decide_thin(onednn_convolved *own)
+{
+    const ln_convolution *s = &own->head.shape;
+    ln_thin *thin = &own->thin;
+    if (!s->last || !(own->head.uses & LN_CONVOLVE_BACKWARD_DATA) || s->groups != 1 ||
+        s->in_channels > LN_THIN_CHANNELS || s->in[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 ||
+        s->before[0] != 0 || s->dilation[1] != 1 || s->dilation[2] != 1)
+        return;
+    thin->channels = s->in_channels;
+    thin->lanes = (s->out_channels + LN_THIN_LANES - 1) / LN_THIN_LANES * LN_THIN_LANES;
+    for (int i = 0; i < 2; i++) {
+        thin->in[i] = s->in[i + 1];
+        thin->out[i] = s->out[i + 1];
+        thin->kernel[i] = s->kernel[i + 1];
+        thin->stride[i] = s->stride[i + 1];
+        thin->before[i] = s->before[i + 1];
+    }
+    /* Where places are copied anyway, so that they fill their lanes, zeros stand around the lines. */
+    if (thin->lanes > s->out_channels) {
+        own->copied = true;
+        thin->left = thin->kernel[1] - 1;
+        thin->right = thin->kernel[1] - 1 + LN_THIN_PLACES;
+    }
+}
+
+static int64_t thin_floats(const ln_thin *thin)
+{
+    return thin->lanes * thin->out[0] * (thin->left + thin->out[1] + thin->right);
+}
+
+static ln_status pack_thin(onednn_convolved *own, const float *weight, ln_error *err)
+{
+    ln_thin *thin = &own->thin;
+    const int64_t taps = thin->kernel[0] * thin->kernel[1], channels = thin->channels;
+    const size_t bytes = (size_t)(taps * channels * thin->lanes) * sizeof *own->thin_weight;
+    if (!own->thin_weight)
+        own->thin_weight = ln_alloc_aligned(bytes);
+    if (!own->thin_weight)
+        return ln_fail_memory(err, bytes);
+    memset(own->thin_weight, 0, bytes);
+    for (int64_t o = 0; o < own->head.shape.out_channels; o++)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t tap = 0; tap < taps; tap++) {
+                const int64_t block = tap * thin->lanes / LN_THIN_LANES + o / LN_THIN_LANES;
+                own->thin_weight[(block * channels + c) * LN_THIN_LANES + o % LN_THIN_LANES] =
+                    weight[(o * channels + c) * taps + tap];
+            }
+    thin->weight = own->thin_weight;
+    return LN_OK;
+}
+
+static void run_thin(const onednn_convolved *own, int64_t images, const float *dy, float *dx,
+                     float *padded)
+{
+    const ln_thin *thin = &own->thin;
+    const int64_t channels = own->head.shape.out_channels, lanes = thin->lanes;
+    const int64_t in = ln_convolution_in_row(&own->head.shape);
+    const ln_last_kernels *kernels = ln_last_kernels_choose();
+    if (own->copied)
+        memset(padded, 0, (size_t)thin_floats(thin) * sizeof *padded);
+    for (int64_t i = 0; i < images; i++, dx += in) {
+        float *to = padded;
+        const float *from = own->copied ? padded : dy;
+        for (int64_t row = 0; row < thin->out[0] && own->copied; row++) {
+            to += thin->left * lanes;
+            for (int64_t p = 0; p < thin->out[1]; p++, to += lanes, dy += channels)
+                memcpy(to, dy, (size_t)channels * sizeof *dy);
+            to += thin->right * lanes;
+        }
+        kernels->thin(thin, from, dx);
+        dy += own->copied ? 0 : thin->out[0] * thin->out[1] * channels;
+    }
+}
+
 /* ---------------------------------------------------------------- the entry */
 
 /* Copies the weights into an operation's layout. */
@@ -197,7 +313,8 @@ static dnnl_status_t fill(const onednn_convolved *own, ln_onednn_operation *op, 
 /* The gradient of images of few channels: oneDNN's vectors then run half empty (see convolution.c). */
 static bool ours_is_faster(const ln_convolution *shape, int which)
 {
-    return which == LN_BACKWARD_DATA && shape->groups == 1 && shape->in_channels <= 4;
+    return which == LN_BACKWARD_DATA && shape->groups == 1 &&
+           shape->in_channels <= LN_THIN_CHANNELS;
 }
 
 static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
@@ -214,12 +331,21 @@ static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
     ln_status status = ln_convolutions_plain.pack(shape, own->head.uses, weight, &own->plain, err);
     if (!status)
         own->head.scratch_bytes = own->plain->scratch_bytes;
+    if (!status && shape->last) {
+        decide_thin(own);
+        own->head.names[1] = own->thin.lanes ? "thin" : own->head.names[1];
+        const int64_t places = thin_floats(&own->thin);
+        const int64_t turned = ln_convolution_in_row(shape) + ln_convolution_out_row(shape);
+        own->head.scratch_bytes += (size_t)(turned > places ? turned : places) * sizeof(float);
+    }
     for (int i = 0; i < LN_OPERATIONS && !status; i++) {
         if (!(own->head.uses & uses[i]) || ours_is_faster(shape, i))
             continue;
         status = ln_onednn_operation_make(&own->operations[i], i, shape, own->engine,
                                           &own->head.scratch_bytes, err);
         own->head.direct |= own->operations[i].run ? uses[i] : 0;
+        if (i < LN_BACKWARD_WEIGHTS && own->operations[i].run)
+            own->head.names[i] = own->operations[i].name;
     }
     return status;
 }
@@ -232,7 +358,7 @@ static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const f
         own = ln_calloc(1, sizeof *own);
         if (!own)
             return ln_fail_memory(err, sizeof *own);
-        own->head = (ln_convolved){&ln_convolutions_onednn, *shape, uses, 0, 0};
+        own->head = (ln_convolved){&ln_convolutions_onednn, *shape, uses, 0, 0, {"plain", "plain"}};
         ln_status status = make(own, weight, err);
         if (status) {
             onednn_release(&own->head);
@@ -244,10 +370,14 @@ static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const f
         if (own->operations[i].run)
             status = fill(own, &own->operations[i], weight);
     own->weight = weight;
-    if (status != dnnl_success) {
+    ln_status packed_thin = LN_OK;
+    if (own->thin.lanes && weight && status == dnnl_success)
+        packed_thin = pack_thin(own, weight, err);
+    if (status != dnnl_success || packed_thin) {
         if (!*packed)
             onednn_release(&own->head);
-        return ln_onednn_failed(status, "pack the weights of a convolution", err);
+        return packed_thin ? packed_thin
+                           : ln_onednn_failed(status, "pack the weights of a convolution", err);
     }
     *packed = &own->head;
     return LN_OK;
@@ -259,7 +389,7 @@ static ln_status onednn_forward(const ln_convolved *packed, int64_t images, cons
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
     if (!own->operations[LN_FORWARD].run || weight != own->weight)
-        return own->plain->kernels->forward(own->plain, images, x, weight, bias, y, scratch, err);
+        return run_plain(own, LN_FORWARD, images, x, weight, bias, y, scratch, err);
     return run_images(own, LN_FORWARD, images, x, bias, y, scratch, err);
 }
 
@@ -267,8 +397,12 @@ static ln_status onednn_backward_data(const ln_convolved *packed, int64_t images
                                       const float *weight, float *dx, void *scratch, ln_error *err)
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
+    if (own->thin.lanes && weight == own->weight) {
+        run_thin(own, images, dy, dx, scratch);
+        return LN_OK;
+    }
     if (!own->operations[LN_BACKWARD_DATA].run || weight != own->weight)
-        return own->plain->kernels->backward_data(own->plain, images, dy, weight, dx, scratch, err);
+        return run_plain(own, LN_BACKWARD_DATA, images, dy, weight, NULL, dx, scratch, err);
     return run_images(own, LN_BACKWARD_DATA, images, dy, NULL, dx, scratch, err);
 }
 

@@ -20,6 +20,7 @@ typedef struct ln_onednn_operation {
     size_t place[LN_SCRATCH + 1]; /* of each argument in the scratch memory, where it is turned */
     size_t result;                /* backward_weights: the plain result's place there */
     void *weight;                 /* LN_SECOND, packed, 64-aligned */
+    const char *name;             /* oneDNN's of the implementation, a constant */
 } ln_onednn_operation;
 
 /* Makes one of the operations above for a shape; op->run stays NULL where oneDNN has no direct

@@ -40,15 +40,20 @@ static dnnl_format_tag_t plain_tag(int rank)
     return tags[rank - 1];
 }
 
-/* A value's layouts: plain, and whatever the primitive likes. */
-static dnnl_status_t describe(int rank, const dnnl_dims_t dims, dnnl_memory_desc_t *plain,
-                              dnnl_memory_desc_t *any)
+static dnnl_format_tag_t last_tag(int rank)
 {
-    dnnl_status_t status =
-        dnnl_memory_desc_init_by_tag(plain, rank, dims, dnnl_f32, plain_tag(rank));
-    return status == dnnl_success
-               ? dnnl_memory_desc_init_by_tag(any, rank, dims, dnnl_f32, dnnl_format_tag_any)
-               : status;
+    return rank == 5 ? dnnl_acdeb : dnnl_acdb;
+}
+
+/* A value's layouts: the caller's, and whatever the primitive likes; the same with channels last. */
+static dnnl_status_t describe(int rank, const dnnl_dims_t dims, bool last,
+                              dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any)
+{
+    const dnnl_format_tag_t own = last ? last_tag(rank) : plain_tag(rank);
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(plain, rank, dims, dnnl_f32, own);
+    return status == dnnl_success ? dnnl_memory_desc_init_by_tag(any, rank, dims, dnnl_f32,
+                                                                 last ? own : dnnl_format_tag_any)
+                                  : status;
 }
 
 typedef struct convolution_layouts {
@@ -76,11 +81,11 @@ static dnnl_status_t describe_all(const ln_convolution *s, int64_t images, convo
         out->before[i] = s->before[first + i];
         out->after[i] = after > 0 ? after : 0;
     }
-    dnnl_status_t status = describe(2 + axes, x, &out->plain_x, &out->any_x);
+    dnnl_status_t status = describe(2 + axes, x, s->last, &out->plain_x, &out->any_x);
     if (status == dnnl_success)
-        status = describe(2 + axes, y, &out->plain_y, &out->any_y);
+        status = describe(2 + axes, y, s->last, &out->plain_y, &out->any_y);
     if (status == dnnl_success)
-        status = describe(2 + axes + grouped, w, &out->plain_w, &out->any_w);
+        status = describe(2 + axes + grouped, w, false, &out->plain_w, &out->any_w);
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&out->bias, 1, bias, dnnl_f32, dnnl_a);
     return status;
@@ -225,6 +230,7 @@ ln_status ln_onednn_operation_make(ln_onednn_operation *op, int which, const ln_
     if (status == dnnl_success)
         status = describe_operation(engine, which, &layouts, &description);
     if (status == dnnl_success && description && is_direct(description)) {
+        dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &op->name);
         name_arguments(op, which, &layouts);
         ask_layouts(op, which, description, scratch);
         for (int i = 0; i <= LN_RESULT && status == dnnl_success; i++)

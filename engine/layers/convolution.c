@@ -21,6 +21,7 @@
 
 #include "base/alloc.h"
 #include "kernels/convolution.h"
+#include "layers/last.h"
 #include "layers/weight.h"
 
 /* What prepare makes. */
@@ -166,7 +167,8 @@ static ln_status convolution_of(const ln_step *step, ln_convolution *out, ln_err
     *out = (ln_convolution){.groups = groups_of(own),
                             .in_channels = transposed ? to : from,
                             .out_channels = transposed ? from : to,
-                            .images = ln_window_images(in, axes, step->rows)};
+                            .images = ln_window_images(in, axes, step->rows),
+                            .last = step->node->layer == &ln_layer_conv2d_last};
     memcpy(out->in, window.in, sizeof out->in);
     memcpy(out->out, window.out, sizeof out->out);
     memcpy(out->kernel, window.kernel, sizeof out->kernel);
@@ -184,6 +186,12 @@ void ln_convolution_release(ln_step *step)
     ln_convolved_release(own->packed);
     ln_free(own);
     step->prepared = NULL;
+}
+
+const struct ln_convolved *ln_convolution_packed(const ln_step *step)
+{
+    const convolution_prepared *own = step->prepared;
+    return own->packed;
 }
 
 ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_error *err)
@@ -208,9 +216,14 @@ ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_
     if (step->training || (step->gradient && own->own_weight))
         uses |= LN_CONVOLVE_BACKWARD_WEIGHTS;
     status = ln_convolution_pack(&shape, uses, constant[1], &own->packed, err);
-    if (!status)
-        step->scratch_bytes = own->packed->scratch_bytes;
-    return status;
+    if (status)
+        return status;
+    step->scratch_bytes = own->packed->scratch_bytes;
+    step->operations = 2.0 * (double)own->images * (double)ln_convolution_out_row(&shape) *
+                       (double)(ln_convolution_weights(&shape) / shape.out_channels);
+    step->kernels[0] = own->packed->names[own->transposed];
+    step->kernels[1] = own->packed->names[!own->transposed];
+    return LN_OK;
 }
 
 /* ---------------------------------------------------------------- passes */

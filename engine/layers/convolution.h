@@ -14,6 +14,9 @@ ln_status ln_convolution_forward(const ln_pass *pass, ln_error *err);
 ln_status ln_convolution_backward(const ln_pass *pass, ln_error *err);
 ln_status ln_convolution_parameters(const ln_pass *pass, ln_error *err);
 
+/* What prepare packed, for layers that call the kernels themselves. */
+const struct ln_convolved *ln_convolution_packed(const ln_step *step);
+
 /* Whether the layer is a conv_transpose (its name says it). */
 bool ln_convolution_transposed(const ln_layer *layer);
 

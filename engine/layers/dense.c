@@ -145,6 +145,9 @@ static ln_status dense_prepare(ln_step *step, const void *const *constant, ln_er
     }
     own->weight = constant[1];
     const ln_kernels *kernels = ln_kernels_choose(product.inputs, product.outputs);
+    step->operations = 2.0 * (double)product.inputs * (double)product.outputs *
+                       (double)(product.rows / step->rows);
+    step->kernels[0] = kernels->name;
     ln_status status =
         kernels->pack(&product, own->weight, input_step, output_step, &own->forward, err);
     if (status)
@@ -153,6 +156,7 @@ static ln_status dense_prepare(ln_step *step, const void *const *constant, ln_er
         most(own->forward->scratch_bytes, ln_kernels_multiply_once_scratch(product.inputs));
     if (step->gradient) {
         kernels = ln_kernels_choose(back.inputs, back.outputs);
+        step->kernels[1] = kernels->name;
         status = kernels->pack(&back, own->weight, output_step, input_step, &own->backward, err);
         if (status)
             return status;

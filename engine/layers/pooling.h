@@ -2,6 +2,7 @@
 #ifndef LN_LAYERS_POOLING_H
 #define LN_LAYERS_POOLING_H
 
+#include "kernels/last.h"
 #include "layers/window.h"
 
 /* The second output of a max_pool, where a file's node has it: the place of each maximum in the row's
@@ -16,5 +17,9 @@ ln_status ln_pool_prepare(ln_step *step, const void *const *constant, ln_error *
 void ln_pool_release(ln_step *step);
 ln_status ln_pool_forward(const ln_pass *pass, ln_error *err);
 ln_status ln_pool_backward(const ln_pass *pass, ln_error *err);
+
+/* The windows that prepare made, for images whose channels are last; `spans` (as many as the places of
+ * both axes) are filled and pointed to. */
+ln_last_pool ln_pool_windows(const ln_step *step, ln_last_span *spans);
 
 #endif

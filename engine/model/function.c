@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "graph/fuse.h"
 #include "graph/simplify.h"
 #include "model/head.h"
 #include "model/model.h"
@@ -75,21 +76,43 @@ static ln_status list_gradients(ln_function *function, ln_error *err)
     return LN_OK;
 }
 
-/* A composite may want the graph simpler: its own copy, in which the output has another id. */
-static ln_status simplify(ln_function *function, unsigned passes, ln_error *err)
+/* The function's graph gives way to one made of it, in which output and layer have other ids. */
+static void take_graph(ln_function *function, ln_graph *made)
 {
-    assert(function->layer < 0); /* its id would be another */
-    ln_graph *simple;
-    const char *name = function->graph->values[function->output].name;
+    const ln_value *values = function->graph->values;
+    function->output = ln_graph_find_value(made, values[function->output].name);
+    assert(function->output >= 0);
+    if (function->layer >= 0) {
+        function->layer = ln_graph_find_value(made, values[function->layer].name);
+        assert(function->layer >= 0);
+    }
+    ln_graph_release(function->graph);
+    function->graph = made;
+}
+
+/* A composite may want the graph simpler; without one it is simplified as far as that goes, and made
+ * of what runs fastest. */
+static ln_status simplify(ln_function *function, const ln_composite *composite, ln_error *err)
+{
+    const unsigned passes =
+        composite ? composite->simplify : LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED;
+    const int count = function->layer >= 0 ? 2 : 1;
+    ln_graph *made;
+    if (passes == 0 || function->model->callback.run)
+        return LN_OK;
     ln_status status =
-        ln_graph_simplify(function->graph, passes, &function->output, 1, &simple, err);
+        ln_graph_simplify(function->graph, passes, (const int[]){function->output, function->layer},
+                          count, &made, err);
     if (status)
         return status;
-    function->output = ln_graph_find_value(simple, name);
-    assert(function->output >= 0);
-    ln_graph_release(function->graph);
-    function->graph = simple;
-    return LN_OK;
+    take_graph(function, made);
+    if (composite)
+        return LN_OK;
+    status = ln_graph_fuse(function->graph, (const int[]){function->output, function->layer}, count,
+                           &made, err);
+    if (!status)
+        take_graph(function, made);
+    return status;
 }
 
 static ln_status make_plan(const ln_function *function, int64_t rows, const ln_composite *composite,
@@ -102,7 +125,8 @@ static ln_status make_plan(const ln_function *function, int64_t rows, const ln_c
                                      .value_count = function->layer >= 0 && !no_output ? 2 : 1,
                                      .gradients = function->gradients,
                                      .gradient_count = function->gradient_count,
-                                     .composite = composite};
+                                     .composite = composite,
+                                     .profile = function->model->profile};
     return ln_plan_new(function->graph, &options, out, err);
 }
 
@@ -121,8 +145,8 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     function->layer = options->layer ? *options->layer : -1;
     ln_status status =
         ln_link_apply(model, options->link, &function->graph, &function->output, err);
-    if (!status && options->composite && options->composite->simplify)
-        status = simplify(function, options->composite->simplify, err);
+    if (!status)
+        status = simplify(function, options->composite, err);
     if (!status) {
         function->outputs = ln_shape_row(&function->graph->values[function->output].shape);
         status = list_gradients(function, err);

@@ -8,7 +8,8 @@
  *
  *     forward COUNT | gradient COUNT    passes over the batch: wall and processor seconds of the fastest
  *     save KIND FILE.npy                what the last such pass found
- *     memory                            peak and present resident KiB */
+ *     memory                            peak and present resident KiB
+ *     profile KIND COUNT                passes that are timed node by node, printed and an empty line */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,43 @@ static void say_memory(void)
     printf("%ld %ld\n", peak, now);
 }
 
+static void profile(bench *b, int kind, long count)
+{
+    ln_error err = {0};
+    ln_profile *lines;
+    double whole = 0;
+    bench own = *b; /* with functions of its own */
+    memset(own.functions, 0, sizeof own.functions);
+    stop_on(ln_profile_new(&lines, &err), &err);
+    b->model->profile = lines;
+    for (long i = -1; i < count; i++) {
+        if (i <= 0)
+            begin(&own, kind);
+        stop_on(ln_parallel(b->pool, (b->rows + b->chunk - 1) / b->chunk, run_chunk, &own, NULL,
+                            NULL, &err),
+                &err);
+    }
+    for (int i = 0; i < b->threads; i++)
+        ln_runner_free(own.runners[kind][i]);
+    b->model->profile = NULL;
+    ln_profile_sort(lines);
+    for (int i = 0; i < lines->count; i++)
+        whole += (double)(lines->lines[i].nanoseconds[0] + lines->lines[i].nanoseconds[1]);
+    for (int i = 0; i < lines->count; i++) {
+        const ln_profile_line *line = &lines->lines[i];
+        printf("%5.1f%%", (double)(line->nanoseconds[0] + line->nanoseconds[1]) / whole * 100);
+        for (int way = 0; way < 2; way++)
+            printf(" %9.1f us %6.1f %-24s",
+                   (double)line->nanoseconds[way] * 1e-3 / (double)(count + 1),
+                   line->operations[way] / ((double)line->nanoseconds[way] + 1e-9),
+                   line->kernels[way] ? line->kernels[way] : "");
+        printf(" %s %s\n", line->operator_name, line->node);
+    }
+    printf("\n");
+    ln_profile_free(lines);
+    ln_function_free(own.functions[kind]);
+}
+
 int main(int count, char **arguments)
 {
     bench b = {0};
@@ -146,6 +184,8 @@ int main(int count, char **arguments)
     while (scanf("%63s", order) == 1) {
         if (strcmp(order, "memory") == 0)
             say_memory();
+        else if (strcmp(order, "profile") == 0 && scanf("%63s %ld", kind, &passes) == 2)
+            profile(&b, strcmp(kind, "gradient") == 0 ? GRADIENT : FORWARD, passes);
         else if (strcmp(order, "save") == 0 && scanf("%63s %4095s", kind, name) == 2) {
             stop_on(ln_npy_write(name, b.out[strcmp(kind, "gradient") == 0], &err), &err);
             printf("saved\n");

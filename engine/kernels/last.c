@@ -1,0 +1,43 @@
+#include "kernels/last.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parallel.h"
+
+const ln_last_kernels *ln_last_kernels_choose(void)
+{
+#ifdef __x86_64__
+    const char *isa = ln_cpu_isa();
+    if (strcmp(isa, "avx512") == 0)
+        return &ln_last_avx512;
+    if (strcmp(isa, "avx2") == 0)
+        return &ln_last_avx2;
+#endif
+    return &ln_last_baseline;
+}
+
+bool ln_last_is_fast(void)
+{
+    const char *isa = ln_cpu_isa(), *wanted = getenv("LUNETTE_KERNELS");
+    return (strcmp(isa, "avx512") == 0 || strcmp(isa, "avx2") == 0) &&
+           !(wanted && strcmp(wanted, "plain") == 0);
+}
+
+/* In squares that stay in the first cache. */
+void ln_last_turn(int64_t rows, int64_t columns, const float *from, float *to)
+{
+    enum { SIDE = 16 };
+    if (rows == 1 || columns == 1) {
+        memcpy(to, from, (size_t)(rows * columns) * sizeof *to);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r += SIDE)
+        for (int64_t c = 0; c < columns; c += SIDE) {
+            const int64_t last_r = r + SIDE < rows ? r + SIDE : rows;
+            const int64_t last_c = c + SIDE < columns ? c + SIDE : columns;
+            for (int64_t i = c; i < last_c; i++)
+                for (int64_t j = r; j < last_r; j++)
+                    to[i * rows + j] = from[j * columns + i];
+        }
+}

@@ -1,0 +1,74 @@
+/* Small kernels on images whose channels lie together, (height, width, channels): what stands around
+ * the convolutions of such images (convolution.h, `last`). One copy an instruction set, chosen by
+ * ln_last_kernels; all have the same loops, and an image's bits depend on the image alone. */
+#ifndef LN_KERNELS_LAST_H
+#define LN_KERNELS_LAST_H
+
+#include "lunette.h"
+
+/* What follows a convolution at once: y = f(y + add). */
+typedef enum ln_finish_kind {
+    LN_FINISH_NOTHING, /* y */
+    LN_FINISH_RELU,    /* y <= 0 becomes 0 */
+    LN_FINISH_CLAMP    /* y is kept between low and high; there the slope is 0 */
+} ln_finish_kind;
+
+typedef struct ln_finish {
+    ln_finish_kind kind;
+    float low, high; /* of LN_FINISH_CLAMP */
+} ln_finish;
+
+/* The window at one place of an axis: elements first, first + dilation ... inside the image. */
+typedef struct ln_last_span {
+    int32_t first, count;
+    int32_t divisor; /* elements of a mean along this axis */
+} ln_last_span;
+
+typedef struct ln_last_pool {
+    int64_t channels, in[2], out[2], dilation[2];
+    const ln_last_span *spans[2]; /* one a place of the axis */
+    double divisor;               /* of every mean; 0: as the spans say */
+} ln_last_pool;
+
+/* The gradient of a convolution's images, for few channels. A line of dy has `left` places of zeros
+ * before its own and `right` behind them (both may be 0: the kernel then looks where a line ends). A
+ * place has `lanes` numbers: the output channels, rounded up to LN_THIN_LANES with zeros. */
+typedef struct ln_thin {
+    int64_t channels, lanes, left, right;                   /* channels: 1 to LN_THIN_CHANNELS */
+    int64_t in[2], out[2], kernel[2], stride[2], before[2]; /* kernel: LN_THIN_TAPS at most */
+    const float *weight; /* (kernel, lanes / LN_THIN_LANES, channels, LN_THIN_LANES) */
+} ln_thin;
+#define LN_THIN_LANES 16
+#define LN_THIN_CHANNELS 4
+#define LN_THIN_TAPS 256
+#define LN_THIN_PLACES 16 /* that are computed together, at most */
+
+typedef struct ln_last_kernels {
+    void (*finish)(const ln_finish *finish, int64_t count, const float *add, float *y);
+    /* dz = dy where f did not cut, else 0; y is f's. */
+    void (*keep)(const ln_finish *finish, int64_t count, const float *y, const float *dy,
+                 float *dz);
+    void (*add)(int64_t count, const float *from, float *to); /* to += from */
+    /* One image. */
+    void (*max_forward)(const ln_last_pool *pool, const float *x, float *y);
+    void (*max_backward)(const ln_last_pool *pool, const float *x, const float *dy, float *dx);
+    void (*mean_forward)(const ln_last_pool *pool, const float *x, float *y);
+    void (*mean_backward)(const ln_last_pool *pool, const float *dy, float *dx);
+    void (*thin)(const ln_thin *thin, const float *dy, float *dx);
+} ln_last_kernels;
+
+extern const ln_last_kernels ln_last_baseline;
+#ifdef __x86_64__
+extern const ln_last_kernels ln_last_avx2, ln_last_avx512;
+#endif
+
+/* This machine's. */
+const ln_last_kernels *ln_last_kernels_choose(void);
+/* Whether networks should be turned to such images here: where oneDNN has direct convolutions for
+ * them and LUNETTE_KERNELS does not ask for the plain ones. */
+bool ln_last_is_fast(void);
+
+/* to (columns, rows) = from (rows, columns) transposed: between channels first and last. */
+void ln_last_turn(int64_t rows, int64_t columns, const float *from, float *to);
+
+#endif

@@ -1,0 +1,318 @@
+/* The bodies of last.h's kernels, compiled once an instruction set. The including file defines
+ *
+ *     LANES         floats in a register; LN_THIN_LANES is a multiple
+ *     THIN_LIST(X)  X(channels, places): how many places of a line a register block of `thin` spans
+ *
+ * the type `vector`, NAME, the table's name, and the functions
+ *
+ *     fused(a, b, c)        a b + c
+ *     total(a)              the sum of the lanes, always in the same order
+ *     load_part(p, count)   `count` numbers, in the other lanes 0; count <= LANES
+ *     store_part(p, a, count)
+ *     wins(a, b)            a lane_mask: a is greater than b, or no number
+ *     same(a, b)            the same: equal
+ *     choose(mask, a, b)    a where the mask is set, else b
+ *
+ * Loops that use none of them run over neighbouring numbers, and the compiler makes vectors of them. */
+
+#define BLOCK 64 /* channels of a pooling that are looked at together */
+
+static void finish(const ln_finish *finish, int64_t count, const float *add, float *y)
+{
+    const float low = finish->low, high = finish->high;
+    if (finish->kind == LN_FINISH_RELU && add)
+        for (int64_t i = 0; i < count; i++) {
+            const float x = y[i] + add[i];
+            y[i] = x <= 0 ? 0 : x;
+        }
+    else if (finish->kind == LN_FINISH_RELU)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = y[i] <= 0 ? 0 : y[i];
+    else if (finish->kind == LN_FINISH_CLAMP)
+        for (int64_t i = 0; i < count; i++) {
+            const float x = add ? y[i] + add[i] : y[i];
+            const float raised = x <= low ? low : x;
+            y[i] = raised > high ? high : raised;
+        }
+    else if (add)
+        for (int64_t i = 0; i < count; i++)
+            y[i] += add[i];
+}
+
+static void keep(const ln_finish *finish, int64_t count, const float *y, const float *dy, float *dz)
+{
+    const float low = finish->low, high = finish->high;
+    if (finish->kind == LN_FINISH_RELU)
+        for (int64_t i = 0; i < count; i++) {
+            const float slope = dy[i]; /* read always, so that the loop has no branch */
+            dz[i] = y[i] <= 0 ? 0 : slope;
+        }
+    else
+        for (int64_t i = 0; i < count; i++) {
+            const float slope = dy[i];
+            dz[i] = (y[i] > low) & (y[i] < high) ? slope : 0;
+        }
+}
+
+static void add(int64_t count, const float *from, float *to)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+/* ---------------------------------------------------------------- poolings */
+
+/* Where the taps of one place are: rows x columns of them, in elements of the image. */
+typedef struct place {
+    int64_t first, down, across;
+    int32_t rows, columns;
+    double divisor;
+} place;
+
+static place place_at(const ln_last_pool *pool, int64_t row, int64_t column)
+{
+    const ln_last_span *r = &pool->spans[0][row], *c = &pool->spans[1][column];
+    const int64_t line = pool->in[1] * pool->channels;
+    return (place){.first = r->first * line + c->first * pool->channels,
+                   .down = pool->dilation[0] * line,
+                   .across = pool->dilation[1] * pool->channels,
+                   .rows = r->count,
+                   .columns = c->count,
+                   .divisor = pool->divisor != 0 ? pool->divisor
+                                                 : (double)r->divisor * (double)c->divisor};
+}
+
+static int64_t block_at(const ln_last_pool *pool, int64_t first)
+{
+    return pool->channels - first < BLOCK ? pool->channels - first : BLOCK;
+}
+
+/* `count` channels of one place: the greatest and the number of its tap, the first of equals; a NaN
+ * wins. */
+static inline vector find_max(const place *at, const float *x, int64_t count, vector *tap)
+{
+    vector best = load_part(x, count), number = {0};
+    *tap = number;
+    for (int32_t i = 0; i < at->rows; i++)
+        for (int32_t j = 0; j < at->columns; j++, number += 1) {
+            const vector here = load_part(x + i * at->down + j * at->across, count);
+            const lane_mask better = wins(here, best);
+            best = choose(better, here, best);
+            *tap = choose(better, number, *tap);
+        }
+    return best;
+}
+
+static void max_forward(const ln_last_pool *pool, const float *x, float *y)
+{
+    for (int64_t row = 0; row < pool->out[0]; row++)
+        for (int64_t column = 0; column < pool->out[1]; column++, y += pool->channels) {
+            const place at = place_at(pool, row, column);
+            for (int64_t c = 0; c < pool->channels; c += LANES) {
+                const int64_t left = pool->channels - c, count = left < LANES ? left : LANES;
+                vector tap;
+                store_part(y + c, find_max(&at, x + at.first + c, count, &tap), count);
+            }
+        }
+}
+
+static void max_backward(const ln_last_pool *pool, const float *x, const float *dy, float *dx)
+{
+    memset(dx, 0, (size_t)(pool->in[0] * pool->in[1] * pool->channels) * sizeof *dx);
+    for (int64_t row = 0; row < pool->out[0]; row++)
+        for (int64_t column = 0; column < pool->out[1]; column++, dy += pool->channels) {
+            const place at = place_at(pool, row, column);
+            for (int64_t c = 0; c < pool->channels; c += LANES) {
+                const int64_t left = pool->channels - c, count = left < LANES ? left : LANES;
+                const vector slope = load_part(dy + c, count);
+                vector tap, number = {0};
+                find_max(&at, x + at.first + c, count, &tap);
+                for (int32_t i = 0; i < at.rows; i++)
+                    for (int32_t j = 0; j < at.columns; j++, number += 1) {
+                        float *to = dx + at.first + c + i * at.down + j * at.across;
+                        const vector own = choose(same(tap, number), slope, (vector){0});
+                        store_part(to, load_part(to, count) + own, count);
+                    }
+            }
+        }
+}
+
+static void mean_forward(const ln_last_pool *pool, const float *x, float *y)
+{
+    double sum[BLOCK];
+    for (int64_t row = 0; row < pool->out[0]; row++)
+        for (int64_t column = 0; column < pool->out[1]; column++, y += pool->channels) {
+            const place at = place_at(pool, row, column);
+            for (int64_t first = 0; first < pool->channels; first += BLOCK) {
+                const int64_t channels = block_at(pool, first);
+                memset(sum, 0, sizeof sum);
+                for (int32_t i = 0; i < at.rows; i++)
+                    for (int32_t j = 0; j < at.columns; j++) {
+                        const float *here = x + at.first + first + i * at.down + j * at.across;
+                        for (int64_t c = 0; c < channels; c++)
+                            sum[c] += (double)here[c];
+                    }
+                for (int64_t c = 0; c < channels; c++)
+                    y[first + c] = (float)(sum[c] / at.divisor);
+            }
+        }
+}
+
+static void mean_backward(const ln_last_pool *pool, const float *dy, float *dx)
+{
+    float part[BLOCK];
+    memset(dx, 0, (size_t)(pool->in[0] * pool->in[1] * pool->channels) * sizeof *dx);
+    for (int64_t row = 0; row < pool->out[0]; row++)
+        for (int64_t column = 0; column < pool->out[1]; column++, dy += pool->channels) {
+            const place at = place_at(pool, row, column);
+            for (int64_t first = 0; first < pool->channels; first += BLOCK) {
+                const int64_t channels = block_at(pool, first);
+                for (int64_t c = 0; c < channels; c++)
+                    part[c] = (float)((double)dy[first + c] / at.divisor);
+                for (int32_t i = 0; i < at.rows; i++)
+                    for (int32_t j = 0; j < at.columns; j++) {
+                        float *to = dx + at.first + first + i * at.down + j * at.across;
+                        for (int64_t c = 0; c < channels; c++)
+                            to[c] += part[c];
+                    }
+            }
+        }
+}
+
+/* ---------------------------------------------------------------- few channels */
+
+/* A tap of the kernel that some line of dx reads: at place q + `ox` of a line of dy. */
+typedef struct thin_tap {
+    const float *line;   /* of dy, its place 0 */
+    const float *weight; /* (lanes / LN_THIN_LANES, channels, LN_THIN_LANES) */
+    int64_t ox;
+} thin_tap;
+
+/* dx at `places` places from `first` on, `taps` taps each: sums over taps and output channels, a lane
+ * each, and over the lanes at the end. `inside`: every place has every tap. */
+static inline __attribute__((always_inline)) void thin_block(const ln_thin *t, const thin_tap *taps,
+                                                             int count, const int64_t lanes,
+                                                             const int channels, const int places,
+                                                             const bool inside, int64_t first,
+                                                             float *dx)
+{
+    enum { MOST = 16 };
+    static const float zeros[LN_THIN_LANES] __attribute__((aligned(64)));
+    vector sum[LN_THIN_CHANNELS][MOST];
+#pragma GCC unroll 16
+    for (int c = 0; c < channels; c++)
+#pragma GCC unroll 16
+        for (int p = 0; p < places; p++)
+            sum[c][p] = (vector){0};
+    for (int k = 0; k < count; k++) {
+        const int64_t ox = taps[k].ox + first;
+        for (int64_t lane = 0; lane < lanes; lane += LANES) {
+            const float *from = taps[k].weight + lane / LN_THIN_LANES * channels * LN_THIN_LANES +
+                                lane % LN_THIN_LANES;
+            const float *line = taps[k].line + ox * lanes + lane;
+            vector w[LN_THIN_CHANNELS];
+#pragma GCC unroll 16
+            for (int c = 0; c < channels; c++)
+                w[c] = *(const vector *)(from + c * LN_THIN_LANES);
+#pragma GCC unroll 16
+            for (int p = 0; p < places; p++) {
+                const bool there = inside || (ox + p >= -t->left && ox + p < t->out[1]);
+                const vector d = *(const vector *)(there ? line + p * lanes : zeros);
+#pragma GCC unroll 16
+                for (int c = 0; c < channels; c++)
+                    sum[c][p] = fused(d, w[c], sum[c][p]);
+            }
+        }
+    }
+    const int64_t left = (t->in[1] - 1 - first * t->stride[1]) / t->stride[1] + 1;
+#pragma GCC unroll 16
+    for (int p = 0; p < places; p++)
+#pragma GCC unroll 16
+        for (int c = 0; c < channels; c++)
+            if (p < left)
+                dx[p * t->stride[1] * channels + c] = total(sum[c][p]);
+}
+
+/* The taps of the places (row, phase + stride q) of dx, which read the same ones. */
+static int thin_taps(const ln_thin *t, const float *dy, int64_t row, int64_t phase, thin_tap *taps)
+{
+    const int64_t panel = t->lanes * t->channels,
+                  line = (t->left + t->out[1] + t->right) * t->lanes;
+    int count = 0;
+    for (int64_t ky = (row + t->before[0]) % t->stride[0]; ky < t->kernel[0]; ky += t->stride[0]) {
+        const int64_t oy = (row + t->before[0] - ky) / t->stride[0];
+        if (row + t->before[0] < ky || oy >= t->out[0])
+            continue;
+        for (int64_t kx = (phase + t->before[1]) % t->stride[1]; kx < t->kernel[1];
+             kx += t->stride[1])
+            taps[count++] = (thin_tap){.line = dy + oy * line + t->left * t->lanes,
+                                       .weight = t->weight + (ky * t->kernel[1] + kx) * panel,
+                                       .ox = (phase + t->before[1] - kx) / t->stride[1]};
+    }
+    return count;
+}
+
+/* The places (row, phase + stride q) of a line of dx. */
+static inline __attribute__((always_inline)) void thin_line(const ln_thin *t, const thin_tap *taps,
+                                                            int count, const int64_t lanes,
+                                                            const int channels, const int places,
+                                                            int64_t phase, float *dx)
+{
+    int64_t least = 0, most = 0;
+    for (int k = 0; k < count; k++) {
+        least = k == 0 || taps[k].ox < least ? taps[k].ox : least;
+        most = k == 0 || taps[k].ox > most ? taps[k].ox : most;
+    }
+    ln_thin shifted = *t; /* so that a line begins at its place `phase` */
+    shifted.in[1] -= phase;
+    for (int64_t q = 0; q * t->stride[1] < shifted.in[1]; q += places) {
+        float *to = dx + (phase + q * t->stride[1]) * channels;
+        if (least + q >= -t->left && most + q + places <= t->out[1] + t->right)
+            thin_block(&shifted, taps, count, lanes, channels, places, true, q, to);
+        else
+            thin_block(&shifted, taps, count, lanes, channels, places, false, q, to);
+    }
+}
+
+static void thin(const ln_thin *t, const float *dy, float *dx)
+{
+    thin_tap taps[LN_THIN_TAPS];
+    for (int64_t row = 0; row < t->in[0]; row++, dx += t->in[1] * t->channels)
+        for (int64_t phase = 0; phase < t->stride[1] && phase < t->in[1]; phase++) {
+            const int count = thin_taps(t, dy, row, phase, taps);
+            /* Lanes that are constants make addresses that are. */
+            switch (t->channels * 4 + (t->lanes == 16   ? 0
+                                       : t->lanes == 32 ? 1
+                                       : t->lanes == 64 ? 2
+                                                        : 3)) {
+#define X(channels, places)                                                                        \
+    case (channels)*4:                                                                             \
+        thin_line(t, taps, count, 16, channels, places, phase, dx);                                \
+        break;                                                                                     \
+    case (channels)*4 + 1:                                                                         \
+        thin_line(t, taps, count, 32, channels, places, phase, dx);                                \
+        break;                                                                                     \
+    case (channels)*4 + 2:                                                                         \
+        thin_line(t, taps, count, 64, channels, places, phase, dx);                                \
+        break;                                                                                     \
+    case (channels)*4 + 3:                                                                         \
+        thin_line(t, taps, count, t->lanes, channels, places, phase, dx);                          \
+        break;
+                THIN_LIST(X)
+#undef X
+            default:
+                break;
+            }
+        }
+}
+
+const ln_last_kernels NAME = {
+    .finish = finish,
+    .keep = keep,
+    .add = add,
+    .max_forward = max_forward,
+    .max_backward = max_backward,
+    .mean_forward = mean_forward,
+    .mean_backward = mean_backward,
+    .thin = thin,
+};

@@ -1,0 +1,125 @@
+/* conv2d_last: a convolution of images whose channels are last, with what follows it:
+ *
+ *     z = conv(x) + bias + add        y = f(z), f nothing, relu or two bounds
+ *     dz = dy where f did not cut     dx = the transpose of conv, applied to dz     dadd = dz
+ *
+ * x (N, H, W, C), weight (O, C / groups, kernel), y and add (N, OH, OW, O). Whether f cut is seen from y
+ * alone, so that z is kept nowhere. Images go through convolution and f in groups that stay in the
+ * second cache. Everything of shapes and weights is conv2d's, on shapes with the channels first. */
+#include <string.h>
+
+#include "kernels/convolution.h"
+#include "layers/convolution.h"
+#include "layers/last.h"
+#include "layers/weight.h"
+
+enum { ADD = 3, INPUTS = 4, GROUP_FLOATS = 1 << 16 };
+
+static ln_status infer(const struct ln_graph *graph, const struct ln_node *node, const ln_shape *in,
+                       ln_shape *out, ln_error *err)
+{
+    ln_shape shapes[INPUTS] = {{0}};
+    memcpy(shapes, in, (size_t)node->input_count * sizeof *shapes);
+    shapes[0] = ln_shape_first(in[0]);
+    ln_status status = ln_convolution_infer(graph, node, shapes, out, err);
+    if (!status)
+        out[0] = ln_shape_last(out[0]);
+    return status;
+}
+
+static ln_status prepare(ln_step *step, const void *const *constant, ln_error *err)
+{
+    ln_shape in[INPUTS] = {{0}}, out = ln_shape_first(step->out_shape[0]);
+    memcpy(in, step->in_shape, (size_t)step->node->input_count * sizeof *in);
+    in[0] = ln_shape_first(in[0]);
+    ln_step first = *step;
+    first.in_shape = in;
+    first.out_shape = &out;
+    ln_status status = ln_convolution_prepare(&first, constant, err);
+    step->prepared = first.prepared;
+    step->operations = first.operations;
+    memcpy(step->kernels, first.kernels, sizeof step->kernels);
+    const ln_conv2d_last_attributes *own = step->node->attributes;
+    const bool cuts = own->finish.kind != LN_FINISH_NOTHING;
+    /* dz of a group stands before the kernels' scratch. */
+    step->scratch_bytes = first.scratch_bytes;
+    if (!status && step->gradient && cuts) {
+        const int64_t row = ln_shape_row(&out);
+        step->scratch_bytes +=
+            (size_t)((row > GROUP_FLOATS ? row : GROUP_FLOATS) + 16) * sizeof(float);
+    }
+    return status;
+}
+
+static int64_t group_of(int64_t row, int64_t left)
+{
+    const int64_t group = row < GROUP_FLOATS ? GROUP_FLOATS / row : 1;
+    return group < left ? group : left;
+}
+
+static ln_status forward(const ln_pass *pass, ln_error *err)
+{
+    const ln_conv2d_last_attributes *own = pass->step->node->attributes;
+    const ln_convolved *packed = ln_convolution_packed(pass->step);
+    const ln_last_kernels *kernels = ln_last_kernels_choose();
+    const int64_t in = ln_convolution_in_row(&packed->shape);
+    const int64_t out = ln_convolution_out_row(&packed->shape);
+    const float *x = pass->in[0], *bias = ln_weight_given(pass->step->node, 2) ? pass->in[2] : NULL;
+    const float *add = ln_weight_given(pass->step->node, ADD) ? pass->in[ADD] : NULL;
+    float *y = pass->out[0];
+    ln_status status = LN_OK;
+    for (int64_t first = 0, count; first < pass->rows && !status; first += count) {
+        count = group_of(out, pass->rows - first);
+        status = packed->kernels->forward(packed, count, x + first * in, pass->in[1], bias,
+                                          y + first * out, pass->scratch, err);
+        kernels->finish(&own->finish, count * out, add ? add + first * out : NULL, y + first * out);
+    }
+    return status;
+}
+
+static ln_status backward(const ln_pass *pass, ln_error *err)
+{
+    const ln_conv2d_last_attributes *own = pass->step->node->attributes;
+    const ln_convolved *packed = ln_convolution_packed(pass->step);
+    const ln_last_kernels *kernels = ln_last_kernels_choose();
+    const bool cuts = own->finish.kind != LN_FINISH_NOTHING;
+    const int64_t in = ln_convolution_in_row(&packed->shape);
+    const int64_t out = ln_convolution_out_row(&packed->shape);
+    const float *y = pass->out[0], *dy = pass->out_grad[0];
+    float *dx = pass->in_grad[0];
+    float *dadd = ln_weight_given(pass->step->node, ADD) ? pass->in_grad[ADD] : NULL;
+    const int64_t room = (out > GROUP_FLOATS ? out : GROUP_FLOATS) + 15;
+    float *own_dz = pass->scratch;
+    void *scratch = cuts ? own_dz + room / 16 * 16 : pass->scratch;
+    ln_status status = LN_OK;
+    for (int64_t first = 0, count; first < pass->rows && !status; first += count) {
+        const float *dz = dy + first * out;
+        count = group_of(out, pass->rows - first);
+        if (cuts) {
+            float *kept = dadd ? dadd + first * out : own_dz;
+            kernels->keep(&own->finish, count * out, y + first * out, dz, kept);
+            dz = kept;
+        } else if (dadd) {
+            memcpy(dadd + first * out, dz, (size_t)(count * out) * sizeof *dz);
+        }
+        if (dx)
+            status = packed->kernels->backward_data(packed, count, dz, pass->in[1], dx + first * in,
+                                                    scratch, err);
+    }
+    return status;
+}
+
+const ln_layer ln_layer_conv2d_last = {
+    .word = {.name = "conv2d", /* its digit counts the axes */
+             .summary = "a convolution and what follows it, channels last",
+             .source = "",
+             .params_size = sizeof(ln_conv2d_last_attributes)},
+    .flags = LN_LAYER_INTERNAL,
+    .min_inputs = 2,
+    .max_inputs = INPUTS,
+    .infer = infer,
+    .prepare = prepare,
+    .release = ln_convolution_release,
+    .forward = forward,
+    .backward = backward,
+};
