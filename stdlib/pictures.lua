@@ -26,7 +26,7 @@ local names = {
   heat_map_grid = "heat maps", importance_bar = "importance of columns", roc_chart = "ROC curve",
   pr_chart = "precision and recall", ks_chart = "Kolmogorov\u{2013}Smirnov", lift_chart = "lift",
   gain_chart = "cumulative gain", calibration_chart = "calibration",
-  confusion_chart = "confusion matrix",
+  confusion_chart = "confusion matrix", kernels = "kernels", activations = "activation maps",
 }
 
 -- The folder of a run's pictures: beside the store, so that both may be moved together.

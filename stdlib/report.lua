@@ -3,6 +3,7 @@
 local core = require "core"
 local aligned = require "aligned"
 local pictures = require "pictures"
+local scores = require "plot/scores"
 
 local report = {}
 
@@ -25,18 +26,37 @@ LEFT JOIN run_model rm ON rm.run = r.id LEFT JOIN model m ON m.id = rm.model
 LEFT JOIN run_sample s ON s.run = r.id LEFT JOIN sample sa ON sa.id = s.sample
 LEFT JOIN dataset d ON d.id = sa.dataset WHERE r.id = :run LIMIT 1]]
 
--- A matrix as rows of numbers: "187 23 / 41 49".
+-- A matrix as a list of lines of texts.
 local function matrix(store, tensor)
   local values = core.store_get_tensor(store, tensor)
   local shape, lines = core.tensor_info(values).shape, {}
   for row = 0, shape[1] - 1 do
-    local cells = {}
+    lines[row + 1] = {}
     for column = 0, shape[2] - 1 do
-      cells[column + 1] = ("%.6g"):format(core.tensor_at(values, row * shape[2] + column))
+      lines[row + 1][column + 1] = ("%.6g"):format(core.tensor_at(values, row * shape[2] + column))
     end
-    lines[row + 1] = table.concat(cells, " ")
   end
-  return table.concat(lines, " / ")
+  return lines
+end
+
+-- Up to SMALL classes stand in the line of the metric, "187 23 / 41 49"; more are a table of their own.
+local SMALL = 3
+
+local function matrix_note(lines)
+  if #lines > SMALL then return ("%d x %d, below"):format(#lines, #lines[1]) end
+  local texts = {}
+  for i, line in ipairs(lines) do texts[i] = table.concat(line, " ") end
+  return table.concat(texts, " / ") .. " (a line a true class)"
+end
+
+local function matrix_section(label, lines, names)
+  local rows, right = { { "" } }, { true }
+  for i, line in ipairs(lines) do
+    rows[1][i + 1] = names[i]
+    rows[i + 1] = { names[i], table.unpack(line) }
+    right[i + 1] = true
+  end
+  section(label .. " (a line a true class, a column a predicted one)", rows, right)
 end
 
 local METRICS = [[
@@ -45,10 +65,14 @@ SELECT label, value, lower, upper, split, n, status, reason, tensor, slice, para
 WHERE run = :run AND scope = 'model' AND split IS NOT 'train' ORDER BY id]]
 
 local function metrics(store, run)
-  local rows, where = {}, nil
+  local rows, where, large = {}, nil, {}
   for _, row in ipairs(core.store_rows(store, METRICS, { run = run })) do
     local note = row.lower and ("[%s, %s]"):format(number(row.lower), number(row.upper))
-    if row.tensor then note = matrix(store, row.tensor) .. " (a line a true class)" end
+    if row.tensor then
+      local lines = matrix(store, row.tensor)
+      note = matrix_note(lines)
+      if #lines > SMALL and not row.slice then large[#large + 1] = { row.label, lines } end
+    end
     local drawn = row.points > 0
     if drawn then note = ("%d points in the table curve"):format(row.points) end
     local rule = row.params and core.json_parse(row.params)
@@ -61,6 +85,9 @@ local function metrics(store, run)
     where = where or (row.split or "all") .. " rows" .. (row.n and ", n = " .. row.n or "")
   end
   section(("metrics (%s)"):format(where or ""), rows, { false, true, false })
+  for _, one in ipairs(large) do
+    matrix_section(one[1], one[2], scores.class_names({ store = store, run = run }, #one[2]))
+  end
 end
 
 -- The ordinary top columns: mean absolute attribution of each explanation, greatest first.

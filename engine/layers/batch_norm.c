@@ -218,6 +218,53 @@ static void batch_moments(const ln_pass *pass, int64_t c, double *mean, double *
     *scale = 1 / sqrt((variance > 0 ? variance : 0) + attributes->eps);
 }
 
+/* Sums are kept in LANES parts, added up at the end: a chain of additions would wait for each. The
+ * order is fixed, whatever vectors the machine has. */
+enum { LANES = 8 };
+
+static double add_up(const double *lanes)
+{
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+/* Adds the sum of x and that of its squares. */
+static void add_moments(const float *x, int64_t count, double *sum, double *square)
+{
+    double sums[LANES] = {0}, squares[LANES] = {0};
+    int64_t p = 0;
+    for (; p + LANES <= count; p += LANES)
+        for (int i = 0; i < LANES; i++) {
+            sums[i] += (double)x[p + i];
+            squares[i] += (double)x[p + i] * (double)x[p + i];
+        }
+    for (int i = 0; p + i < count; i++) {
+        sums[i] += (double)x[p + i];
+        squares[i] += (double)x[p + i] * (double)x[p + i];
+    }
+    *sum += add_up(sums);
+    *square += add_up(squares);
+}
+
+/* The sum of dy, and that of dy (x - mean). */
+static void find_products(const float *x, const float *dy, int64_t count, double mean, double *sum,
+                          double *product)
+{
+    double sums[LANES] = {0}, products[LANES] = {0};
+    int64_t p = 0;
+    for (; p + LANES <= count; p += LANES)
+        for (int i = 0; i < LANES; i++) {
+            sums[i] += (double)dy[p + i];
+            products[i] += (double)dy[p + i] * ((double)x[p + i] - mean);
+        }
+    for (int i = 0; p + i < count; i++) {
+        sums[i] += (double)dy[p + i];
+        products[i] += (double)dy[p + i] * ((double)x[p + i] - mean);
+    }
+    *sum = add_up(sums);
+    *product = add_up(products);
+}
+
 /* statistics: numbers of a channel, then the sum of each channel, then the sum of squares. */
 static ln_status batch_norm_collect(const ln_pass *pass, ln_error *err)
 {
@@ -229,10 +276,7 @@ static ln_status batch_norm_collect(const ln_pass *pass, ln_error *err)
     pass->statistics[0] = (double)(pass->rows * own->outer * own->inner);
     for (int64_t i = 0; i < pass->rows * own->outer; i++)
         for (int64_t c = 0; c < own->channels; c++, x += own->inner)
-            for (int64_t p = 0; p < own->inner; p++) {
-                sums[c] += (double)x[p];
-                squares[c] += (double)x[p] * (double)x[p];
-            }
+            add_moments(x, own->inner, &sums[c], &squares[c]);
     return LN_OK;
 }
 
@@ -246,12 +290,11 @@ static ln_status batch_norm_collect_backward(const ln_pass *pass, ln_error *err)
     memset(sums, 0, (size_t)pass->step->statistics * sizeof *sums);
     for (int64_t i = 0; i < pass->rows * own->outer; i++)
         for (int64_t c = 0; c < own->channels; c++, x += own->inner, dy += own->inner) {
-            double mean, scale;
+            double mean, scale, sum, product;
             batch_moments(pass, c, &mean, &scale);
-            for (int64_t p = 0; p < own->inner; p++) {
-                sums[c] += (double)dy[p];
-                products[c] += (double)dy[p] * ((double)x[p] - mean) * scale;
-            }
+            find_products(x, dy, own->inner, mean, &sum, &product);
+            sums[c] += sum;
+            products[c] += product * scale;
         }
     return LN_OK;
 }
@@ -311,10 +354,8 @@ static void train_channel(const ln_pass *pass, int64_t c, const float *x, const 
     const double level = pass->back_statistics[c] / count;
     const double slope = pass->back_statistics[own->channels + c] / count;
     const double factor = scale * (weight ? (double)weight[c] : 1);
-    for (int64_t p = 0; p < own->inner; p++) {
-        const double normal = ((double)x[p] - mean) * scale;
-        dx[p] = (float)(factor * ((double)dy[p] - level - normal * slope));
-    }
+    for (int64_t p = 0; p < own->inner; p++)
+        dx[p] = (float)(factor * ((double)dy[p] - level - ((double)x[p] - mean) * scale * slope));
 }
 
 static ln_status batch_norm_backward(const ln_pass *pass, ln_error *err)
@@ -350,14 +391,11 @@ static ln_status batch_norm_backward_parameters(const ln_pass *pass, ln_error *e
     (void)err;
     for (int64_t i = 0; i < pass->rows * own->outer; i++)
         for (int64_t c = 0; c < own->channels; c++, x += own->inner, dy += own->inner) {
-            double mean, scale, sum = 0, product = 0;
+            double mean, scale, sum, product;
             batch_moments(pass, c, &mean, &scale);
-            for (int64_t p = 0; p < own->inner; p++) {
-                sum += (double)dy[p];
-                product += (double)dy[p] * ((double)x[p] - mean) * scale;
-            }
+            find_products(x, dy, own->inner, mean, &sum, &product);
             if (dw)
-                dw[c] += (float)product;
+                dw[c] += (float)(product * scale);
             if (db)
                 db[c] += (float)sum;
         }

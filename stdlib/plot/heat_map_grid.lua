@@ -135,7 +135,8 @@ function grid.draw(canvas, x, y, width, height, map, style)
     { stroke = "#b3b3b3", width = 0.75 })
 end
 
-local function bar(canvas, x, y, kind, text)
+-- The colours of a kind of map from top to bottom, with `text` below.
+function grid.bar(canvas, x, y, kind, text)
   core.draw_colours(canvas, { x = x, y = y, width = 12, height = BAR, map = kind })
   core.draw_rectangle(canvas, x, y, 12, BAR, { stroke = "#b3b3b3", width = 0.75 })
   local marks = kind == "signed" and { "+max", "0", "\u{2212}max" } or { "max", "", "0" }
@@ -231,7 +232,7 @@ end
 
 -- The samples to draw: those that the caller names by their rows, else the first ones, or in turn one of
 -- each true class, sorted.
-local function choice(samples, context)
+function grid.choice(samples, context)
   local options, chosen, round, first = context.options, {}, {}, {}
   for _, row in ipairs(context.rows or {}) do chosen[#chosen + 1] = grid.sample(samples, row) end
   if context.rows then return chosen end
@@ -258,7 +259,7 @@ function grid.chart(context)
   if not samples or #samples == 0 then
     return figure.message(context.title, "There are no inputs of shape (H, W) or (C, H, W) to draw.")
   end
-  local chosen = choice(samples, context)
+  local chosen = grid.choice(samples, context)
   local columns, nan = columns_of(context, chosen)
   if #columns == 0 then
     return figure.message(context.title, "The run has no explanations that are pictures.")
@@ -289,7 +290,7 @@ function grid.chart(context)
   for i, row in ipairs(rows) do
     draw_row(canvas, HEAD + (i - 1) * line, cell, height, row, columns, context, low, high)
   end
-  for i, kind in ipairs(both) do bar(canvas, legend, HEAD + (i - 1) * (BAR + 50), kind, kind) end
+  for i, kind in ipairs(both) do grid.bar(canvas, legend, HEAD + (i - 1) * (BAR + 50), kind, kind) end
   if nan then
     local y = HEAD + #both * (BAR + 50)
     core.draw_rectangle(canvas, legend, y, 12, 12, { fill = "#9e9e9e" })

@@ -37,4 +37,21 @@ return {
     { name = "bins", type = "int", default = "10", min = 2, max = 50, help = "of equal width" },
   }),
   picture("confusion_chart", "counts of true against predicted classes", {}),
+  picture("kernels", "kernels of a convolution, from the trained weights", {
+    { name = "layer", type = "layer", otherwise = "the first conv2d",
+      help = "the convolution: its number, from 0, or its name" },
+    { name = "most", type = "int", default = "32", min = 1, max = 200,
+      help = "how many channels are drawn, of those made and of those read" },
+  }),
+  picture("activations", "a layer's maps for some samples: a row a sample, a column a channel", {
+    { name = "of", type = "string", otherwise = "the first explanation that has maps of a layer",
+      help = "the label of an explanation of a layer: layer_activation, layer_gradient_x_activation ..." },
+    { name = "samples", type = "int", default = "6", min = 1, max = 100,
+      help = "how many of the explained samples, from the first" },
+    { name = "by_class", type = "bool", default = "false",
+      help = "one sample of each true class after the other" },
+    { name = "most", type = "int", default = "12", min = 1, max = 100, help = "how many channels, from the first" },
+    { name = "scale", type = "choice", choices = "shared|map", default = '"shared"',
+      help = "the darkest colour is the greatest |value| of all maps drawn, or each map's own" },
+  }),
 }

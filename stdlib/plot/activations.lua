@@ -1,0 +1,85 @@
+-- What a layer makes of some samples: a row a sample, a column a channel of the layer, the inputs in the
+-- first column. Drawn from an explanation of the layer that the run has: layer_activation, or how much each
+-- unit speaks for the target (layer_gradient_x_activation, layer_conductance ...).
+local core = require "core"
+local figure = require "plot/figure"
+local grid = require "plot/heat_map_grid"
+
+local EXPLANATIONS = [[
+SELECT e.id, e.label, min(a.layer) AS layer FROM explanation e JOIN attribution a ON a.explanation = e.id
+WHERE e.run = :run AND a.space = 'layer' AND (:label = '' OR e.label = :label) GROUP BY e.id ORDER BY e.seq]]
+
+local LEFT, HEAD, GAP, CELL, RIGHT = 156, 104, 8, 64, 96
+
+-- The first explanation whose rows are maps (C, H, W): { label, layer, maps, channels, of = { [row] = map } }.
+local function find(context)
+  local list = core.store_rows(context.store, EXPLANATIONS,
+    { run = context.run, label = context.options.of or "" })
+  for _, one in ipairs(list) do
+    local maps = grid.maps(context.store, one.id)
+    local shape = maps and #maps.list > 0 and core.tensor_info(maps.list[1].values).shape
+    if shape and #shape == 3 and not maps.several then
+      one.maps, one.channels, one.high, one.wide = maps, shape[1], shape[2], shape[3]
+      return one
+    end
+  end
+  if context.options.of and #list == 0 then
+    return nil, ("The run has no explanation of a layer that is called %s."):format(context.options.of)
+  end
+  return nil, "The run has no explanation that is a layer's maps: add layer_activation { layer = ... } to explain."
+end
+
+local function channel(one, map, c)
+  return core.tensor_reshape(core.tensor_rows(map.values, c, 1), { one.high, one.wide })
+end
+
+-- The maps of the rows drawn: { [i][c] = plane }, the greatest |value| and whether any is negative.
+local function planes_of(one, chosen, count)
+  local planes, most, low = {}, 0, 0
+  for i, sample in ipairs(chosen) do
+    local map = (one.maps[sample.idx] or {})[1]
+    planes[i] = {}
+    for c = 1, map and count or 0 do
+      local plane = channel(one, map, c - 1)
+      local least, _, greatest = core.heat_range(plane, true)
+      planes[i][c] = { values = plane, most = greatest }
+      most, low = math.max(most, greatest), math.min(low, least)
+    end
+  end
+  return planes, most, low < 0 and "signed" or "absolute"
+end
+
+return function(context)
+  local one, why = find(context)
+  if not one then return figure.message(context.title, why) end
+  local samples, low, high = grid.samples(context.store, context.run)
+  if not samples or #samples == 0 then
+    return figure.message(context.title, "There are no inputs of shape (H, W) or (C, H, W) to draw.")
+  end
+  local options = context.options
+  local chosen, count = grid.choice(samples, context), math.min(one.channels, options.most)
+  local planes, most, kind = planes_of(one, chosen, count)
+  local right = LEFT + (count + 1) * (CELL + GAP) + 16
+  local width = right + RIGHT
+  local canvas = figure.new(width, math.max(HEAD + #chosen * (CELL + GAP) + 20, HEAD + 150))
+  figure.title(canvas, context.title, ("%s of layer %s: %s of %d channels, %d x %d each"):format(one.label, one.layer,
+    count < one.channels and "the first " .. count or "all", one.channels, one.high, one.wide), 24, width - 48)
+  local head = { size = 10.5, bold = true, x = 0.5, y = 1, colour = figure.ink }
+  figure.text(canvas, LEFT + CELL / 2, HEAD - 6, "input", head)
+  for c = 1, count do
+    figure.text(canvas, LEFT + c * (CELL + GAP) + CELL / 2, HEAD - 6, tostring(c - 1), head)
+  end
+  for i, sample in ipairs(chosen) do
+    local y = HEAD + (i - 1) * (CELL + GAP)
+    figure.text(canvas, LEFT - 14, y + CELL / 2, table.concat(grid.caption(sample), "\n"),
+      { size = 10, x = 1, y = 0.5, colour = figure.ink, most = LEFT - 30 })
+    grid.draw(canvas, LEFT, y, CELL, CELL, sample.image, { image = true, low = low, high = high })
+    for c, plane in ipairs(planes[i]) do
+      grid.draw(canvas, LEFT + c * (CELL + GAP), y, CELL, CELL, plane.values,
+        { limit = options.scale == "shared" and most or plane.most, map = kind })
+    end
+  end
+  grid.bar(canvas, right, HEAD, kind, options.scale == "shared" and ("max %s"):format(figure.number(most))
+    or "each its own")
+  return canvas
+end
