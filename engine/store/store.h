@@ -133,9 +133,9 @@ ln_status ln_store_put_curve(ln_store *store, const ln_curve_rows *curve, ln_err
 
 /* --- written while the run goes on ---------------------------------------------------------------
  * What is submitted is copied (tensors are retained) and written by a thread of the store, in this
- * order, each in one transaction; 256 MB of it wait at most, or an eighth of the memory limit. A
- * failure is told, in its own words, by the next call that submits, begins or settles; what waited
- * behind it is not written. Other calls of the store are for the owner's thread as before. */
+ * order, each in one transaction; an eighth of the memory limit, or of the machine's memory, waits at
+ * most, and no more than 1 GB. A failure is told, in its own words, by the next call that submits,
+ * begins or settles; what waited behind it is not written. Other calls of the store are for the owner's thread as before. */
 ln_status ln_store_submit_piece(ln_store *store, const ln_attribution_rows *rows,
                                 const ln_verdict_rows *verdicts, int verdict_count, ln_error *err);
 /* ln_store_update, or ln_store_insert where id is 0. */

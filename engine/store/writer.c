@@ -9,13 +9,13 @@
  * sample and the tensor of every row. That the explanation is there is seen once a piece, when its
  * cost is written; the tensor was stored a moment ago, and the samples by the owner. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/background.h"
 #include "store/internal.h"
 
-#define MOST_WAITING                                                                               \
-    ((size_t)256 << 20) /* bytes of tasks that wait; at most an eighth of --memory */
+#define MOST_WAITING ((size_t)1 << 30) /* bytes of tasks that wait, where memory is plenty */
 
 /* A piece, or a row, and all that it points to. */
 typedef struct written {
@@ -175,15 +175,25 @@ static ln_status open_connection(const ln_store *owner, ln_store **out, ln_error
     return status;
 }
 
+/* How many bytes of tasks may wait: an eighth of --memory or, without it, of the machine's memory. An
+ * explainer of images is faster than a disk that takes each number twice, into the log and from there
+ * into the store; what it makes meanwhile has to lie somewhere if it is not to wait. */
+static size_t most_waiting(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t limit = ln_memory_limit_get();
+    if (limit == 0 && pages > 0 && page > 0)
+        limit = (size_t)pages * (size_t)page;
+    return limit && limit / 8 < MOST_WAITING ? limit / 8 : MOST_WAITING;
+}
+
 static ln_status start(ln_store *store, ln_error *err)
 {
-    size_t limit = ln_memory_limit_get() / 8;
     if (store->background)
         return LN_OK;
     ln_status status = open_connection(store, &store->writer, err);
     if (status == LN_OK)
-        status = ln_background_new(limit && limit < MOST_WAITING ? limit : MOST_WAITING,
-                                   &store->background, err);
+        status = ln_background_new(most_waiting(), &store->background, err);
     if (status != LN_OK)
         ln_store_writer_close(store);
     return status;
