@@ -98,6 +98,7 @@ typedef struct ln_job {
     int64_t baseline_stride;  /* 0: one row for all, else its width: row by row */
     int64_t items_per_chunk;  /* fixed by the explainer's prepare from the task alone */
     int64_t rows_per_pass;    /* rows the function was planned for */
+    const int *behind;        /* set by prepare: the function's rows are numbers of this value */
     void *shared;             /* the explainer's own, read-only while running */
     ln_pool *
         pool; /* for the job inside one that LN_WRAPS, whose own chunks run on the caller's thread */

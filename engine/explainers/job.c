@@ -197,6 +197,7 @@ static ln_status make_functions(ln_job *job, ln_error *err)
         .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
         .layer = job->looks ? &request->layer : NULL,
         .composite = job->composite,
+        .behind = job->behind,
     };
     ln_status status = ln_function_new(request->model, &options, &job->function, err);
     for (int k = 0; k < job->beside_count && !status; k++) {

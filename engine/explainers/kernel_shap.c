@@ -13,7 +13,6 @@
  * sampling and elimination: Covert and Lee 2021; leverage: Musco and Witter 2025. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -51,7 +50,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     ln_carver carver = {.base = scratch};
     const kernel_shap *shared = job->shared;
     int64_t players = job->width, words = shared->game.words, capacity = shared->capacity;
-    buffers made = {.game = ln_game_carve(job, &carver)};
+    buffers made = {.game = ln_game_carve(job, &shared->game, &carver)};
     ln_coalitions *chosen = &made.coalitions;
     chosen->words = words;
     chosen->capacity = capacity;
@@ -96,8 +95,7 @@ static ln_status fail_samples(ln_error *err, int64_t samples, int64_t players)
                 "%" PRId64 " coalitions cannot tell %" PRId64
                 " features apart: expected at least 2M = %" PRId64,
                 samples, players, 2 * players);
-    if (err)
-        snprintf(err->field, sizeof err->field, "samples");
+    ln_error_field(err, "samples");
     return LN_EINVALID;
 }
 
@@ -171,8 +169,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, in
                 "the coalitions drawn for row %" PRId64
                 " do not tell its features apart: raise samples",
                 row);
-        if (err)
-            snprintf(err->field, sizeof err->field, "samples");
+        ln_error_field(err, "samples");
         return LN_EINVALID;
     }
     for (int64_t i = 0; i < varying; i++) {
@@ -206,30 +203,9 @@ static const ln_param params[] = {
      .fallback = "\"paired\"",
      .choices = LN_SAMPLING_CHOICES,
      .help = "how they are laid out over the sizes: as the kernel weighs them, or evenly"},
-    {.name = "groups",
-     .type = LN_PARAM_GROUPS,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "inputs that are one player; default: every input alone, a table's by column"},
-    {.name = "background",
-     .type = LN_PARAM_BACKGROUND,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "rows whose values replace the features left out, averaged over; in place of a "
-             "baseline"},
-    {.name = "baseline",
-     .type = LN_PARAM_BASELINE,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "what replaces them, in encoded space: one for all rows or one a row; default: 0 "
-             "where there is no background"},
-    {.name = "tolerance",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(kernel_shap_params, tolerance),
-     .fallback = "1e-4",
-     .min = 0,
-     .max = HUGE_VAL,
-     .help = "relative residual that verify lets pass"},
+    LN_GAME_GROUPS,
+    LN_GAME_REFERENCES,
+    LN_GAME_TOLERANCE(kernel_shap_params),
     LN_PARAM_END,
 };
 
@@ -249,7 +225,7 @@ const ln_explainer ln_explainer_kernel_shap = {
         },
     .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE | LN_RANDOM |
              LN_HAS_ERRORS,
-    .version = 1,
+    .version = 2,
     .tolerance = 1e-4,
     .cost = "samples forward passes a row (times the rows of the background)",
     .prepare = prepare,

@@ -15,7 +15,6 @@
  * open there, as their package has it. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -97,8 +96,7 @@ static void release(ln_job *job)
 
 static ln_status fail_field(ln_error *err, const char *field)
 {
-    if (err)
-        snprintf(err->field, sizeof err->field, "%s", field);
+    ln_error_field(err, field);
     return LN_EINVALID;
 }
 

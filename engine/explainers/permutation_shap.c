@@ -9,7 +9,6 @@
  * Permutation explainer of shap. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "base/error.h"
 #include "explainers/common/orders.h"
@@ -33,8 +32,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
                 "%" PRId64 " evaluations are less than one order of %" PRId64
                 " features takes: expected at least 2M + 1 = %" PRId64,
                 params->evaluations, job->width, 2 * job->width + 1);
-        if (err)
-            snprintf(err->field, sizeof err->field, "evaluations");
+        ln_error_field(err, "evaluations");
         return LN_EINVALID;
     }
     return ln_orders_prepare(job, true, scratch_bytes, err);
@@ -53,11 +51,7 @@ static const ln_param params[] = {
      .min = 1,
      .max = 1e9,
      .help = "coalitions a row: 2M + 1 an order of M features, walked forwards and backwards"},
-    {.name = "groups",
-     .type = LN_PARAM_GROUPS,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "inputs that are one player; default: every input alone, a table's by column"},
+    LN_GAME_GROUPS,
     {.name = "background",
      .type = LN_PARAM_BACKGROUND,
      .offset = LN_NO_OFFSET,
@@ -65,13 +59,7 @@ static const ln_param params[] = {
      .help =
          "rows whose values replace the features left out, averaged over; default: 100 training "
          "rows, drawn"},
-    {.name = "tolerance",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(permutation_shap_params, tolerance),
-     .fallback = "1e-4",
-     .min = 0,
-     .max = HUGE_VAL,
-     .help = "relative residual that verify lets pass"},
+    LN_GAME_TOLERANCE(permutation_shap_params),
     LN_PARAM_END,
 };
 
@@ -87,7 +75,7 @@ const ln_explainer ln_explainer_permutation_shap = {
             .params_size = sizeof(permutation_shap_params),
         },
     .flags = LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE | LN_RANDOM | LN_HAS_ERRORS,
-    .version = 1,
+    .version = 2,
     .tolerance = 1e-4,
     .cost = "evaluations times the rows of the background forward passes a row, or less",
     .prepare = prepare,

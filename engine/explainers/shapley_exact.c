@@ -11,7 +11,6 @@
  * f_t(x) - v(none) by rounding alone. Source: Shapley 1953; for models Strumbelj and Kononenko 2010. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -35,7 +34,7 @@ typedef struct buffers {
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
     ln_carver carver = {.base = scratch};
-    buffers made = {.game = ln_game_carve(job, &carver)};
+    buffers made = {.game = ln_game_carve(job, job->shared, &carver)};
     made.masks = ln_carve(&carver, BLOCK, sizeof *made.masks);
     made.block = ln_carve(&carver, BLOCK, sizeof *made.block);
     made.value = ln_carve(&carver, (int64_t)1 << job->width, sizeof *made.value);
@@ -58,8 +57,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
                 ": expected at most %d; put features together in groups, or "
                 "take kernel_shap",
                 job->width, MOST_GROUPS);
-        if (err)
-            snprintf(err->field, sizeof err->field, "groups");
+        ln_error_field(err, "groups");
         return LN_EINVALID;
     }
     ln_game *game = ln_calloc(1, sizeof *game);
@@ -137,25 +135,8 @@ static const ln_param params[] = {
      .fallback = "nil",
      .help = "inputs that are one player; default: every input alone, a table's by column; at most "
              "20"},
-    {.name = "background",
-     .type = LN_PARAM_BACKGROUND,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "rows whose values replace the features left out, averaged over; in place of a "
-             "baseline"},
-    {.name = "baseline",
-     .type = LN_PARAM_BASELINE,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "what replaces them, in encoded space: one for all rows or one a row; default: 0 "
-             "where there is no background"},
-    {.name = "tolerance",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(shapley_exact_params, tolerance),
-     .fallback = "1e-4",
-     .min = 0,
-     .max = HUGE_VAL,
-     .help = "relative residual that verify lets pass"},
+    LN_GAME_REFERENCES,
+    LN_GAME_TOLERANCE(shapley_exact_params),
     LN_PARAM_END,
 };
 
@@ -171,7 +152,7 @@ const ln_explainer ln_explainer_shapley_exact = {
             .params_size = sizeof(shapley_exact_params),
         },
     .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE,
-    .version = 1,
+    .version = 2,
     .tolerance = 1e-4,
     .cost = "2^features forward passes a row (times the rows of the background)",
     .prepare = prepare,

@@ -8,7 +8,6 @@
  * Gomez and Tejada 2009; antithetic: Mitchell et al. 2022. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "base/error.h"
 #include "explainers/common/orders.h"
@@ -27,8 +26,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
                 "antithetic orders come in pairs, and there are %" PRId64
                 ": expected an even number",
                 params->permutations);
-        if (err)
-            snprintf(err->field, sizeof err->field, "permutations");
+        ln_error_field(err, "permutations");
         return LN_EINVALID;
     }
     return ln_orders_prepare(job, params->antithetic, scratch_bytes, err);
@@ -59,30 +57,9 @@ static const ln_param params[] = {
      .offset = offsetof(shapley_sampling_params, antithetic),
      .fallback = "false",
      .help = "every second order is the one before it, backwards"},
-    {.name = "groups",
-     .type = LN_PARAM_GROUPS,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "inputs that are one player; default: every input alone, a table's by column"},
-    {.name = "background",
-     .type = LN_PARAM_BACKGROUND,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "rows whose values replace the features left out, averaged over; in place of a "
-             "baseline"},
-    {.name = "baseline",
-     .type = LN_PARAM_BASELINE,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "what replaces them, in encoded space: one for all rows or one a row; default: 0 "
-             "where there is no background"},
-    {.name = "tolerance",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(shapley_sampling_params, tolerance),
-     .fallback = "1e-4",
-     .min = 0,
-     .max = HUGE_VAL,
-     .help = "relative residual that verify lets pass"},
+    LN_GAME_GROUPS,
+    LN_GAME_REFERENCES,
+    LN_GAME_TOLERANCE(shapley_sampling_params),
     LN_PARAM_END,
 };
 
@@ -100,7 +77,7 @@ const ln_explainer ln_explainer_shapley_sampling = {
         },
     .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE | LN_RANDOM |
              LN_HAS_ERRORS,
-    .version = 1,
+    .version = 2,
     .tolerance = 1e-4,
     .cost = "permutations times features - 1 forward passes a row (times the rows of the "
             "background)",

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "graph/behind.h"
 #include "graph/fuse.h"
 #include "graph/simplify.h"
 #include "model/head.h"
@@ -27,6 +28,8 @@ struct ln_function {
     bool gradient;
     bool relevance; /* backward starts from the explained output, not from 1 */
     int layer;      /* the value looked at, or -1 */
+    bool behind;    /* rows are numbers of an inner value, the graph's only input */
+    int64_t width;  /* numbers a row that comes in */
     int *gradients; /* inputs whose gradients are asked for, or the layer */
     int gradient_count;
 };
@@ -115,6 +118,22 @@ static ln_status simplify(ln_function *function, const ln_composite *composite, 
     return status;
 }
 
+/* The part of the graph behind a value, where rows are that value's numbers. */
+static ln_status take_behind(ln_function *function, int value, ln_error *err)
+{
+    ln_graph *behind;
+    ln_status status =
+        ln_graph_behind(function->graph, value, function->output, &behind, &function->output, err);
+    if (status)
+        return status;
+    assert(behind); /* the value is of ln_model_first_dense */
+    ln_graph_release(function->graph);
+    function->graph = behind;
+    function->behind = true;
+    function->width = ln_shape_row(&behind->values[behind->inputs[0]].shape);
+    return LN_OK;
+}
+
 static ln_status make_plan(const ln_function *function, int64_t rows, const ln_composite *composite,
                            ln_plan **out, ln_error *err)
 {
@@ -142,9 +161,12 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     function->gradient = options->gradient;
     function->relevance = options->composite && options->composite->relevance;
     function->rows = options->rows;
+    function->width = model->width;
     function->layer = options->layer ? *options->layer : -1;
     ln_status status =
         ln_link_apply(model, options->link, &function->graph, &function->output, err);
+    if (!status && options->behind)
+        status = take_behind(function, *options->behind, err);
     if (!status)
         status = simplify(function, options->composite, err);
     if (!status) {
@@ -263,6 +285,12 @@ static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, l
 {
     const ln_model *model = runner->function->model;
     *exec = rows == 1 && runner->single ? runner->single : runner->exec;
+    if (runner->function->behind) {
+        float *to = ln_exec_input(*exec, 0);
+        if (to != x)
+            memcpy(to, x, (size_t)(rows * runner->function->width) * sizeof *to);
+        return ln_exec_forward(*exec, rows, err);
+    }
     if (model->callback.run) {
         ln_status status =
             model->callback.run(model->callback.context, x, rows, ln_exec_input(*exec, 0), err);
@@ -290,6 +318,12 @@ static int64_t pass_rows(const ln_runner *runner, int64_t left)
     return left < runner->function->rows ? left : runner->function->rows;
 }
 
+float *ln_runner_place(ln_runner *runner, int64_t rows)
+{
+    assert(runner->function->behind && rows <= runner->function->rows);
+    return ln_exec_input(rows == 1 && runner->single ? runner->single : runner->exec, 0);
+}
+
 ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
                             ln_error *err)
 {
@@ -297,8 +331,7 @@ ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, flo
     for (int64_t first = 0, count; first < rows; first += count) {
         ln_exec *exec;
         count = pass_rows(runner, rows - first);
-        ln_status status =
-            pass_forward(runner, x + first * function->model->width, count, &exec, err);
+        ln_status status = pass_forward(runner, x + first * function->width, count, &exec, err);
         if (status)
             return status;
         memcpy(out + first * function->outputs, ln_exec_value(exec, function->output),

@@ -88,7 +88,22 @@ typedef struct ln_function_options {
     const ln_composite *composite; /* rules for the backward pass, or NULL */
     const int *layer; /* the value that ln_runner_layer looks at (ln_model_layer), or NULL; with it
                          there are no gradients of inputs, and without `gradient` no outputs */
+    const int
+        *behind; /* rows are numbers of this value (ln_model_first_dense) in place of inputs; for
+                          ln_runner_forward only. NULL: they are inputs */
 } ln_function_options;
+
+/* A dense layer that all of a model's input goes through before anything else looks at it. */
+typedef struct ln_first_dense {
+    const float
+        *weight; /* of the model: (outputs, inputs), or (inputs, outputs); NULL: no such layer */
+    const float *bias;       /* (outputs), or NULL */
+    bool in_out;             /* the weight is stored (inputs, outputs) */
+    int64_t inputs, outputs; /* numbers a row */
+    int value;               /* its results, in the model's graph */
+} ln_first_dense;
+ln_status ln_model_first_dense(const ln_model *model, ln_link link, ln_first_dense *out,
+                               ln_error *err);
 
 /* What `layer =` of a script means in the model: a value with float32 rows (ln_graph_find_layer). */
 ln_status ln_model_layer(const ln_model *model, const char *name_or_number, int *value,
@@ -106,6 +121,9 @@ void ln_runner_free(ln_runner *runner);
 /* x (rows, width) -> out (rows, outputs). */
 ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
                             ln_error *err);
+/* Of a function behind a value: where the next pass of so many rows is read from. What is put there need
+ * not be copied: ln_runner_forward takes this place as x. */
+float *ln_runner_place(ln_runner *runner, int64_t rows);
 /* x (rows, width), one target a row -> the explained numbers (rows; may be NULL) and their
  * gradient (rows, width), by the rules of the function's composite. */
 ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target *targets,

@@ -264,6 +264,86 @@ static void forward_bits_depend_on_the_row_alone(void **state)
 
 /* Functions planned for 1, 3, 8 and 64 rows, called with every number of rows, more than planned
  * too, and again after other rows: numbers and gradients of each row keep their bits. */
+/* Behind the first dense layer, given that layer's own numbers: the bits of the whole model. */
+static void a_function_behind_a_layer_goes_on_from_there(void **state)
+{
+    (void)state;
+    ln_error err;
+    for (size_t n = 0; n < sizeof bit_nets / sizeof bit_nets[0]; n++) {
+        ln_model *model = mlp_model(&bit_nets[n]);
+        ln_tensor *x = tensor_random(TEST_SHAPE(11, model->width), n), *whole;
+        for (int link = LN_LINK_RAW; link <= LN_LINK_LOSS; link++) {
+            ln_first_dense dense;
+            ln_function *front, *behind;
+            ln_runner *first, *second;
+            assert_ok(ln_model_first_dense(model, (ln_link)link, &dense, &err));
+            if (!dense.weight)
+                continue; /* checked below for one that is sure to have it */
+            assert_ok(ln_model_forward(model, (ln_link)link, x, NULL, &whole, &err));
+            const ln_function_options options[] = {
+                {.link = (ln_link)link, .rows = 4, .layer = &dense.value},
+                {.link = (ln_link)link, .rows = 4, .behind = &dense.value}};
+            assert_ok(ln_function_new(model, &options[0], &front, &err));
+            assert_ok(ln_function_new(model, &options[1], &behind, &err));
+            assert_ok(ln_runner_new(front, &first, &err));
+            assert_ok(ln_runner_new(behind, &second, &err));
+            float *h = ln_calloc((size_t)(11 * dense.outputs), sizeof *h);
+            float *y = ln_calloc(whole->bytes, 1);
+            assert_int_equal(dense.inputs, model->width);
+            assert_ok(ln_runner_layer(first, ln_f32(x), NULL, 11, NULL, h, NULL, &err));
+            assert_ok(ln_runner_forward(second, h, 11, y, &err));
+            assert_same_bits(y, ln_f32(whole), whole->bytes);
+            float *place = ln_runner_place(second, 3);
+            memcpy(place, h, (size_t)(3 * dense.outputs) * sizeof *h);
+            memset(y, 0, whole->bytes);
+            assert_ok(ln_runner_forward(second, place, 3, y, &err));
+            assert_same_bits(y, ln_f32(whole), whole->bytes / 11 * 3);
+            ln_free(h);
+            ln_free(y);
+            ln_runner_free(first);
+            ln_runner_free(second);
+            ln_function_free(front);
+            ln_function_free(behind);
+            ln_tensor_release(whole);
+        }
+        ln_tensor_release(x);
+        ln_model_release(model);
+    }
+}
+
+/* Only where everything goes through that layer, and something comes after it. */
+static void where_a_first_dense_layer_is(void **state)
+{
+    (void)state;
+    ln_error err;
+    static const struct {
+        const char *before; /* a layer before the first dense one, or NULL */
+        int dense;
+        bool found;
+    } cases[] = {{NULL, 2, true},
+                 {NULL, 1, false},
+                 {"dropout", 2, true},
+                 {"tanh", 2, false},
+                 {"relu", 2, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ln_declaration declaration;
+        ln_first_dense dense;
+        const ln_shape shape = TEST_SHAPE(5);
+        assert_ok(ln_declare_begin(&shape, 3, &declaration, &err));
+        if (cases[i].before)
+            declare_word(&declaration, cases[i].before);
+        for (int k = 0; k < cases[i].dense; k++)
+            declare_dense(&declaration, 4);
+        ln_model *model = model_of(&declaration, LN_TASK_CLASSIFICATION);
+        assert_ok(ln_model_first_dense(model, LN_LINK_RAW, &dense, &err));
+        assert_int_equal(dense.weight != NULL, cases[i].found);
+        /* A softmax behind the only dense layer is enough to come after it. */
+        assert_ok(ln_model_first_dense(model, LN_LINK_PROBABILITY, &dense, &err));
+        assert_int_equal(dense.weight != NULL, cases[i].found || (!cases[i].before));
+        ln_model_release(model);
+    }
+}
+
 static void gradient_bits_depend_on_the_row_alone(void **state)
 {
     (void)state;
@@ -369,6 +449,8 @@ int main(void)
         cmocka_unit_test(rows_that_do_not_fit),
         cmocka_unit_test(identity_is_weights_encoding_output_and_task),
         cmocka_unit_test(forward_bits_depend_on_the_row_alone),
+        cmocka_unit_test(a_function_behind_a_layer_goes_on_from_there),
+        cmocka_unit_test(where_a_first_dense_layer_is),
         cmocka_unit_test(gradient_bits_depend_on_the_row_alone),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };

@@ -148,6 +148,17 @@ static ln_status split_by_entropy(const double *values, const int64_t *labels, i
 
 /* ---------------------------------------------------------------- bins */
 
+/* Where a bin's normal distribution is cut off; `within` stays 0 where it has no width. */
+static void cut(ln_bins *out, int b)
+{
+    double width = out->high[b] - out->low[b], deviation = out->deviation[b];
+    if (!(width > 0 && deviation > 1e-9 * width))
+        return;
+    out->below[b] = erfc((out->mean[b] - out->low[b]) / deviation * M_SQRT1_2) / 2;
+    out->within[b] =
+        1 - erfc((out->high[b] - out->mean[b]) / deviation * M_SQRT1_2) / 2 - out->below[b];
+}
+
 /* Mean, deviation and ends of each bin, from the sorted values. */
 static void describe(const double *values, int64_t count, ln_bins *out)
 {
@@ -164,6 +175,7 @@ static void describe(const double *values, int64_t count, ln_bins *out)
         out->deviation[b] = end > first ? sqrt(squares / (double)(end - first)) : 0;
         out->low[b] = b > 0 ? out->bound[b - 1] : values[0];
         out->high[b] = b < out->count - 1 ? out->bound[b] : values[count - 1];
+        cut(out, b);
         first = end;
     }
 }
@@ -195,17 +207,67 @@ int ln_bins_find(const ln_bins *bins, double value)
     return bin;
 }
 
-/* By rejection: the mean lies within the bin and the deviation is at most half its width, so a draw is
- * refused two times in three at most. */
+/* The quantile function of the standard normal distribution, to some 16 digits: algorithm AS 241 (Wichura
+ * 1988), three quotients of polynomials. */
+static double quotient(const double *above, const double *under, double r)
+{
+    double a = above[7], b = under[7];
+    for (int i = 6; i >= 0; i--) {
+        a = a * r + above[i];
+        b = b * r + under[i];
+    }
+    return a / b;
+}
+
+static double normal_quantile(double p)
+{
+    static const double middle[2][8] = {
+        {3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
+         1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,
+         3.3430575583588128105e4, 2.5090809287301226727e3},
+        {1, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3,
+         2.1213794301586595867e4, 3.9307895800092710610e4, 2.8729085735721942674e4,
+         5.2264952788528545610e3}};
+    static const double tail[2][8] = {
+        {1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0,
+         3.64784832476320460504e0, 1.27045825245236838258e0, 2.41780725177450611770e-1,
+         2.27238449892691845833e-2, 7.74545014278341407640e-4},
+        {1, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1,
+         1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
+         1.05075007164441684324e-9}};
+    static const double far[2][8] = {
+        {6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0,
+         2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3,
+         2.71155556874348757815e-5, 2.01033439929228813265e-7},
+        {1, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
+         7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
+         2.04426310338993978564e-15}};
+    double q = p - 0.5;
+    if (fabs(q) <= 0.425)
+        return q * quotient(middle[0], middle[1], 0.180625 - q * q);
+    double r = sqrt(-log(q < 0 ? p : 1 - p));
+    double value = r <= 5 ? quotient(tail[0], tail[1], r - 1.6) : quotient(far[0], far[1], r - 5);
+    return q < 0 ? -value : value;
+}
+
+/* Halfway between two of the numbers that ln_rng_uniform gives, so neither 0 nor 1. */
+static double uniform(ln_rng *rng)
+{
+    return ln_rng_uniform(rng) + 0x1p-54;
+}
+
+double ln_bins_normal(ln_rng *rng)
+{
+    return normal_quantile(uniform(rng));
+}
+
 double ln_bins_draw(const ln_bins *bins, int bin, ln_rng *rng)
 {
-    double mean = bins->mean[bin], deviation = bins->deviation[bin];
-    if (!(bins->high[bin] > bins->low[bin]) ||
-        !(deviation > 1e-9 * (bins->high[bin] - bins->low[bin])))
-        return mean;
-    for (;;) {
-        double value = mean + deviation * ln_rng_normal(rng);
-        if (value >= bins->low[bin] && value <= bins->high[bin])
-            return value;
-    }
+    if (!(bins->within[bin] > 0))
+        return bins->mean[bin];
+    double share = bins->below[bin] + bins->within[bin] * uniform(rng);
+    double value = bins->mean[bin] + bins->deviation[bin] * normal_quantile(share);
+    return value < bins->low[bin]    ? bins->low[bin]
+           : value > bins->high[bin] ? bins->high[bin]
+                                     : value;
 }

@@ -28,7 +28,8 @@ typedef struct ln_bins {
     int count;                      /* of bins; bounds are one fewer */
     double bound[LN_BINS_MOST - 1]; /* ascending */
     double mean[LN_BINS_MOST], deviation[LN_BINS_MOST];
-    double low[LN_BINS_MOST], high[LN_BINS_MOST]; /* of what is drawn */
+    double low[LN_BINS_MOST], high[LN_BINS_MOST];     /* of what is drawn */
+    double below[LN_BINS_MOST], within[LN_BINS_MOST]; /* shares of the normal distribution there */
 } ln_bins;
 
 /* `values`: `count` of them, at least one; sorted in place. `labels`: class of each as it was given, for
@@ -37,6 +38,8 @@ ln_status ln_bins_make(double *values, int64_t *labels, int64_t count, int64_t c
                        ln_discretize how, ln_bins *out, ln_error *err);
 
 int ln_bins_find(const ln_bins *bins, double value);
+/* A number of the standard normal distribution, from one uniform number. */
+double ln_bins_normal(ln_rng *rng);
 /* A number in a bin. */
 double ln_bins_draw(const ln_bins *bins, int bin, ln_rng *rng);
 

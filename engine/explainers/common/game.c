@@ -28,24 +28,29 @@ ln_status ln_game_make(ln_job *job, int64_t coalitions, ln_game *game, ln_error 
         rows = LN_CHUNK_ROWS;
     job->rows_per_pass = rows > 2 ? rows : 2;
     job->items_per_chunk = 1;
-    return LN_OK;
+    status = ln_factored_make(request->model, request->link, &game->groups, coalitions,
+                              &game->factored, err);
+    job->behind = game->factored.on ? &game->factored.value : NULL;
+    return status;
 }
 
 void ln_game_free(ln_game *game)
 {
     ln_groups_free(&game->groups);
+    ln_factored_free(&game->factored);
     ln_free(game->none);
     game->none = NULL;
 }
 
-ln_game_buffers ln_game_carve(const ln_job *job, ln_carver *carver)
+ln_game_buffers ln_game_carve(const ln_job *job, const ln_game *game, ln_carver *carver)
 {
     const ln_model *model = job->request->model;
     /* The link "loss" has an output a class, also where the model has one output for two classes. */
     int64_t outputs =
         model->class_count > model->output_count ? model->class_count : model->output_count;
-    ln_game_buffers made = {0};
-    made.x = ln_carve(carver, job->rows_per_pass * model->width, sizeof *made.x);
+    ln_game_buffers made = {.factored = ln_factored_carve(&game->factored, carver)};
+    if (!game->factored.on)
+        made.x = ln_carve(carver, job->rows_per_pass * model->width, sizeof *made.x);
     made.out = ln_carve(carver, job->rows_per_pass * outputs, sizeof *made.out);
     return made;
 }
@@ -55,17 +60,61 @@ static double explained(const ln_target *target, const float *out)
     return target->offset + target->scale * (double)out[target->index];
 }
 
+/* h(none) of references [first, first + count). */
+static void mix_none(const ln_job *job, const ln_game *game, const ln_factored_buffers *at,
+                     int64_t first, int64_t count, float *h)
+{
+    for (int64_t r = 0; r < count; r++) {
+        ln_factored_other(&game->factored, at, reference(job, 0, first + r));
+        ln_factored_mix(&game->factored, at, 1, 1, h + r * game->factored.hidden);
+    }
+}
+
+/* The outputs at all references, mixed behind the first dense layer as coalitions are. */
+static ln_status forward_none(const ln_job *job, const ln_game *game, ln_runner *runner, float *out,
+                              ln_error *err)
+{
+    ln_carver carver = {0};
+    ln_factored_carve(&game->factored, &carver);
+    size_t bytes = carver.used;
+    carver = (ln_carver){.base = ln_alloc_aligned(bytes)};
+    if (!carver.base)
+        return ln_fail_memory(err, bytes);
+    ln_factored_buffers at = ln_factored_carve(&game->factored, &carver);
+    ln_factored_row(&game->factored, &at, reference(job, 0, 0)); /* of which nothing is taken */
+    ln_factored_ends(&game->factored, &at);
+    ln_status status = LN_OK;
+    for (int64_t done = 0, count; done < game->reference_count && !status; done += count) {
+        count = game->reference_count - done;
+        if (count > job->rows_per_pass)
+            count = job->rows_per_pass;
+        float *h = ln_runner_place(runner, count);
+        mix_none(job, game, &at, done, count, h);
+        status = ln_runner_forward(runner, h, count,
+                                   out + done * ln_function_outputs(job->function), err);
+    }
+    ln_free_aligned(carver.base);
+    return status;
+}
+
 ln_status ln_game_start(const ln_job *job, ln_game *game, ln_runner *runner, int64_t *evaluations,
                         ln_error *err)
 {
     int64_t outputs = ln_function_outputs(job->function), count = game->reference_count;
     if (job->request->model->holds || (!job->request->background && job->baseline_stride > 0))
         return LN_OK;
+    if (game->factored.on && count == 1) {
+        ln_status kept = ln_factored_keep(&game->factored, reference(job, 0, 0), err);
+        if (kept)
+            return kept;
+    }
     game->none = ln_calloc((size_t)outputs, sizeof *game->none);
     float *out = ln_calloc((size_t)(count * outputs), sizeof *out);
     ln_status status = LN_OK;
     if (!game->none || !out)
         status = ln_fail_memory(err, (size_t)(count * outputs) * sizeof *out);
+    else if (game->factored.on)
+        status = forward_none(job, game, runner, out, err);
     else
         status = ln_runner_forward(runner, reference(job, 0, 0), count, out, err);
     for (int64_t o = 0; o < outputs && !status; o++) {
@@ -106,23 +155,56 @@ static ln_status none_of_row(const ln_job *job, const ln_game *game, ln_job_chun
     return LN_OK;
 }
 
-ln_status ln_game_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
-                       const ln_game_buffers *at, int64_t entry, ln_error *err)
+/* v(all), and v(none) of the row's own reference where it has one, mixed as coalitions are. */
+static ln_status mix_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                          const ln_game_buffers *at, int64_t row, const ln_target *target,
+                          double *all, double *none, ln_error *err)
 {
-    const ln_request *request = job->request;
-    int64_t width = request->model->width, row = request->items[chunk->first + entry].row;
-    const ln_target *target = &job->targets[chunk->first + entry];
-    double *none = &chunk->out->baseline_output[entry];
-    memcpy(at->x, ln_f32(request->x) + row * width, (size_t)width * sizeof *at->x);
+    const ln_factored *factored = &game->factored;
+    int64_t count = game->none ? 1 : 2;
+    ln_factored_row(factored, &at->factored,
+                    ln_f32(job->request->x) + row * job->request->model->width);
+    ln_factored_ends(factored, &at->factored);
+    float *h = ln_runner_place(chunk->runner, count);
+    memcpy(h, at->factored.start, (size_t)factored->hidden * sizeof *h);
+    if (count > 1) {
+        ln_factored_other(factored, &at->factored, reference(job, row, 0));
+        ln_factored_mix(factored, &at->factored, 1, 1, h + factored->hidden);
+    }
+    ln_status status = ln_runner_forward(chunk->runner, h, count, at->out, err);
+    if (status)
+        return status;
+    *all = explained(target, at->out);
+    if (count > 1)
+        *none = explained(target, at->out + ln_function_outputs(job->function));
+    chunk->evaluations += count;
+    return LN_OK;
+}
+
+static ln_status forward_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                              const ln_game_buffers *at, int64_t row, const ln_target *target,
+                              double *all, double *none, ln_error *err)
+{
+    int64_t width = job->request->model->width;
+    memcpy(at->x, ln_f32(job->request->x) + row * width, (size_t)width * sizeof *at->x);
     ln_status status = ln_runner_forward(chunk->runner, at->x, 1, at->out, err);
     if (status)
         return status;
     chunk->evaluations++;
-    chunk->out->output[entry] = explained(target, at->out);
-    if (!game->none)
-        return none_of_row(job, game, chunk, at, row, target, none, err);
-    *none = target->offset + target->scale * game->none[target->index];
-    return LN_OK;
+    *all = explained(target, at->out);
+    return game->none ? LN_OK : none_of_row(job, game, chunk, at, row, target, none, err);
+}
+
+ln_status ln_game_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                       const ln_game_buffers *at, int64_t entry, ln_error *err)
+{
+    int64_t row = job->request->items[chunk->first + entry].row;
+    const ln_target *target = &job->targets[chunk->first + entry];
+    double *all = &chunk->out->output[entry], *none = &chunk->out->baseline_output[entry];
+    if (game->none)
+        *none = target->offset + target->scale * game->none[target->index];
+    return game->factored.on ? mix_ends(job, game, chunk, at, row, target, all, none, err)
+                             : forward_ends(job, game, chunk, at, row, target, all, none, err);
 }
 
 /* to = the row of coalition `mask`, made from `to` as it was for coalition `before`. */
@@ -147,42 +229,83 @@ static void make(const ln_model *model, const ln_game *game, const uint64_t *mas
             ln_groups_fill(&game->groups, w * 64 + __builtin_ctzll(left), x, to);
 }
 
+/* Coalitions of one reference that stand side by side in a pass. */
+typedef struct stretch {
+    const float *x, *other;
+    const uint64_t *masks; /* of the first of them */
+    int64_t first, count;  /* among those prepared */
+    bool begins;           /* the first pass that has this reference */
+} stretch;
+
+/* Their rows as the function reads them; each is made from the one before, or mixed from what is prepared. */
+static void fill(const ln_job *job, const ln_game *game, const ln_game_buffers *at,
+                 const stretch *part, int64_t width, float *to)
+{
+    if (game->factored.on) {
+        if (part->begins)
+            ln_factored_other(&game->factored, &at->factored, part->other);
+        ln_factored_mix(&game->factored, &at->factored, part->first, part->count, to);
+        return;
+    }
+    make(job->request->model, game, part->masks, part->x, part->other, to);
+    for (int64_t c = 1; c < part->count; c++) {
+        const uint64_t *mask = part->masks + c * game->words;
+        to += width;
+        memcpy(to, to - width, (size_t)width * sizeof *to);
+        flip(game, mask - game->words, mask, part->x, part->other, to);
+    }
+}
+
+/* One block of coalitions: sums over the references into values. */
+static ln_status add_block(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                           const ln_game_buffers *at, int64_t entry, const uint64_t *masks,
+                           int64_t count, double *values, ln_error *err)
+{
+    const ln_request *request = job->request;
+    const ln_target *target = &job->targets[chunk->first + entry];
+    int64_t row = request->items[chunk->first + entry].row, rows = count * game->reference_count;
+    int64_t width = game->factored.on ? game->factored.hidden : request->model->width;
+    int64_t outputs = ln_function_outputs(job->function);
+    stretch part = {.x = ln_f32(request->x) + row * request->model->width};
+    if (game->factored.on)
+        ln_factored_masks(&game->factored, &at->factored, masks, game->words, count);
+    for (int64_t done = 0, pass; done < rows; done += pass) {
+        pass = rows - done < job->rows_per_pass ? rows - done : job->rows_per_pass;
+        float *x = game->factored.on ? ln_runner_place(chunk->runner, pass) : at->x;
+        for (int64_t i = 0; i < pass; i += part.count) {
+            part.first = (done + i) % count;
+            part.other = reference(job, row, (done + i) / count);
+            part.masks = masks + part.first * game->words;
+            part.count = count - part.first < pass - i ? count - part.first : pass - i;
+            part.begins = part.first == 0;
+            fill(job, game, at, &part, width, x + i * width);
+        }
+        ln_status status = ln_check_interrupt(err); /* an item can take minutes */
+        if (!status)
+            status = ln_runner_forward(chunk->runner, x, pass, at->out, err);
+        if (status)
+            return status;
+        for (int64_t i = 0, c = done % count; i < pass; i++, c = c + 1 < count ? c + 1 : 0)
+            values[c] += explained(target, at->out + i * outputs);
+        chunk->evaluations += pass;
+    }
+    return LN_OK;
+}
+
 ln_status ln_game_values(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
                          const ln_game_buffers *at, int64_t entry, const uint64_t *masks,
                          int64_t count, double *values, ln_error *err)
 {
-    const ln_request *request = job->request;
-    int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
-    int64_t row = request->items[chunk->first + entry].row, rows = count * game->reference_count;
-    const float *x = ln_f32(request->x) + row * width;
-    const ln_target *target = &job->targets[chunk->first + entry];
+    ln_status status = LN_OK;
     memset(values, 0, (size_t)count * sizeof *values);
-    for (int64_t done = 0; done < rows;) {
-        int64_t pass = rows - done < job->rows_per_pass ? rows - done : job->rows_per_pass;
-        for (int64_t i = 0; i < pass; i++) {
-            const float *other = reference(job, row, (done + i) / count);
-            const uint64_t *mask = masks + (done + i) % count * game->words;
-            float *to = at->x + i * width;
-            if (i == 0 || (done + i) % count == 0) {
-                make(request->model, game, mask, x, other, to);
-                continue;
-            }
-            memcpy(to, to - width, (size_t)width * sizeof *to);
-            flip(game, mask - game->words, mask, x, other, to);
-        }
-        ln_status status = ln_check_interrupt(err); /* an item can take minutes */
-        if (!status)
-            status = ln_runner_forward(chunk->runner, at->x, pass, at->out, err);
-        if (status)
-            return status;
-        for (int64_t i = 0; i < pass; i++)
-            values[(done + i) % count] += explained(target, at->out + i * outputs);
-        chunk->evaluations += pass;
-        done += pass;
+    for (int64_t done = 0, block; done < count && !status; done += block) {
+        block = count - done < LN_FACTORED_BLOCK ? count - done : LN_FACTORED_BLOCK;
+        status = add_block(job, game, chunk, at, entry, masks + done * game->words, block,
+                           values + done, err);
     }
     for (int64_t c = 0; c < count; c++)
         values[c] /= (double)game->reference_count;
-    return LN_OK;
+    return status;
 }
 
 bool ln_game_varies(const ln_job *job, const ln_game *game, int64_t row, int64_t player)

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -13,8 +12,7 @@
 
 static ln_status fail_discretize(ln_error *err)
 {
-    if (err)
-        snprintf(err->field, sizeof err->field, "discretize");
+    ln_error_field(err, "discretize");
     return LN_EINVALID;
 }
 
@@ -242,7 +240,7 @@ static bool draw_column(const ln_neighbourhood *near, int64_t c, int64_t r, cons
         return memcmp(from, x + column->first, bytes) == 0;
     bool missing = misses(column, row);
     if (!near->binned) {
-        double value = column->bins.mean[0] + column->bins.deviation[0] * ln_rng_normal(rng);
+        double value = column->bins.mean[0] + column->bins.deviation[0] * ln_bins_normal(rng);
         if (!missing)
             row[column->number] = (float)value;
         return false;

@@ -32,7 +32,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     const ln_orders *shared = job->shared;
     int64_t players = job->width;
     int64_t coalitions = shared->block * coalitions_of(shared, players);
-    buffers made = {.game = ln_game_carve(job, &carver)};
+    buffers made = {.game = ln_game_carve(job, &shared->game, &carver)};
     made.masks = ln_carve(&carver, coalitions * shared->game.words, sizeof *made.masks);
     made.value = ln_carve(&carver, coalitions, sizeof *made.value);
     made.order = ln_carve(&carver, shared->block * players, sizeof *made.order);
