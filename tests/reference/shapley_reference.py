@@ -69,7 +69,7 @@ def exact(f, x, base):
                      for i, s in enumerate(without)])
 
 
-def kernel_errors(n, seeds=40):
+def kernel_errors(n, seeds=300):
     rng = np.random.default_rng(100 + n)
     hidden, out = rng.normal(0, 1 / np.sqrt(n), (9, n)), rng.normal(0, 1, 9)
     bias, last = rng.normal(0, 0.3, 9), rng.normal(0, 0.3, 1)
