@@ -3,6 +3,7 @@ local arrays = require "arrays"
 local core = require "core"
 local datasets = require "datasets"
 local fail = require "fail"
+local groups = require "groups"
 local inputs = require "inputs"
 local masks = require "masks"
 local own = require "own"
@@ -78,7 +79,7 @@ local function bind_background(node, run, bound, shared)
   return within(data.node, nil, core.model_encode, bound.model, data.dataset, rows), labels
 end
 
--- groups: array of integers, or lists of column names -> group of each encoded input, their number,
+-- groups: array of integers, a grid, or lists of column names -> group of each encoded input, their number,
 -- and what to call the space. Columns are the groups of a table unless space = "input".
 local function bind_groups(node, bound, shared, space)
   local value = node.options.groups
@@ -94,6 +95,10 @@ local function bind_groups(node, bound, shared, space)
     end
     return nil, info.width, space
   end
+  if value.word == "grid" then
+    local ids, count = groups.grid(value, node, bound.shape)
+    return ids, count, "group"
+  end
   if value.category == "array" then
     local array = arrays.read(value, shared, node, "groups")
     local n = arrays.product(array.info.shape)
@@ -106,9 +111,8 @@ local function bind_groups(node, bound, shared, space)
       fail.at(node, "groups", ("expected whole numbers, found %s in %s"):format(array.info.dtype,
         array.path))
     end
-    local groups, count = core.group_ids(within(node, "groups", core.tensor_convert, array.tensor,
-      "i64"))
-    return groups, count, "group"
+    local ids, count = core.group_ids(within(node, "groups", core.tensor_convert, array.tensor, "i64"))
+    return ids, count, "group"
   end
   if not info.columns then
     fail.at(node, "groups", "lists of column names need a table (data = csv)",

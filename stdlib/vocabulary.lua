@@ -275,6 +275,15 @@ local list = {
     example = 'inputs = rows { split = "test", take = 100 }',
   },
   {
+    name = "grid", category = "groups", summary = "groups of inputs by the cells of a grid laid over an array",
+    params = {
+      { name = "cells", type = "ints", rest = true, required = true, min = 1,
+        help = "how many along each of the last axes, rows before columns; one number: along all but the "
+          .. "channels. Axes without a number, and channels, are whole" },
+    },
+    example = "explain = { kernel_shap { groups = grid { 4, 4 } } }",
+  },
+  {
     name = "precomputed", category = "explainer", version = 1,
     summary = "attributions made elsewhere, stored, judged and compared like our own",
     params = {

@@ -389,6 +389,7 @@ words.places = {
   weights = { "a file of weights", "network { weights = ... }" },
   target = { "a target", "target" }, task = { "a task", "task" },
   expectation = { "an expectation", "expect" }, picture = { "a picture", "pictures" },
+  groups = { "a way to group inputs", "groups" },
   ["choice of runs"] = { "a choice of runs", "better { ... } in expect" },
   experiment = { "an experiment", "what the script returns" },
   sweep = { "a sweep", "the place of an option's value" },

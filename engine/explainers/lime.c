@@ -107,9 +107,9 @@ static ln_status choose_way(const ln_job *job, lime *shared, ln_error *err)
     int axes = request->input_shape.rank;
     shared->masks = request->baseline || (axes > 1 && !request->background);
     if (shared->masks && axes > 1 && !request->groups) {
-        ln_fail(
-            err, LN_EINVALID,
-            "lime covers groups of pixels, and every pixel would be a feature: expected groups");
+        ln_fail(err, LN_EINVALID,
+                "lime covers groups of pixels, and every pixel would be a feature: expected "
+                "groups, as grid { 4, 4 }");
         return fail_field(err, "groups");
     }
     if (!shared->masks && !request->background) {

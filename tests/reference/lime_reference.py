@@ -8,6 +8,7 @@
   lime.bins-*   columns of numbers with classes, and the bounds of the package's discretizers
   lime.credit-* and lime.cancer-*  a network for german_credit.csv (every fourth row is a test row) and
                 one for scikit-learn's breast cancer data, and what the package says of 20 rows, once a seed
+  lime.digits-* the same of 20 pictures of scikit-learn's digits, in 16 segments of 2 x 2 pixels
 
 In a bin whose two ends are one number the package (0.2.0.1) puts 0 into its samples. lime.credit-zero-* are
 as it does that, in lime.credit-* (and nowhere else) the number is kept.
@@ -20,9 +21,10 @@ import numpy as np
 import torch
 from lime.discretize import BaseDiscretizer, DecileDiscretizer, EntropyDiscretizer, QuartileDiscretizer
 from lime.lime_base import LimeBase
+from lime.lime_image import LimeImageExplainer
 from lime.lime_tabular import LimeTabularExplainer
 from safetensors.numpy import save_file
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 
 from explainers_reference import FOLDER, save
 
@@ -80,9 +82,9 @@ def bins():
     save("lime.bins", bounds)
 
 
-def train(x, y, path):
+def train(x, y, path, classes=2):
     torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Linear(x.shape[1], 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
+    net = torch.nn.Sequential(torch.nn.Linear(x.shape[1], 16), torch.nn.ReLU(), torch.nn.Linear(16, classes))
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2, weight_decay=1e-3)
     x, y = torch.tensor(x, dtype=torch.float32), torch.tensor(y)
     for _ in range(120):
@@ -119,6 +121,24 @@ def cancer():
     training = training.astype(np.float64)
     explain("cancer", lambda seed: LimeTabularExplainer(training, random_state=seed),
             rows.astype(np.float64), predict)
+
+
+def digits():
+    data = load_digits()
+    x = (data.images / 16).astype(np.float32)
+    rows = x[:EXPLAINED]
+    predict = train(x[EXPLAINED:500].reshape(-1, 64), data.target[EXPLAINED:500], "lime.digits.safetensors", 10)
+    save("lime.digits-x", rows[:, None], np.float32)
+    segments = np.arange(8)[:, None] // 2 * 4 + np.arange(8) // 2
+    for seed in range(SEEDS):
+        explainer, result = LimeImageExplainer(random_state=seed), np.zeros((EXPLAINED, 16))
+        for i in range(EXPLAINED):
+            told = explainer.explain_instance(
+                rows[i].astype(float), lambda images: predict(images[..., 0].reshape(-1, 64)), labels=(1,),
+                top_labels=None, segmentation_fn=lambda image: segments)
+            for feature, value in told.local_exp[1]:
+                result[i, feature] = value
+        save("lime.digits-%d" % seed, result[:, segments][:, None], np.float32)
 
 
 def keep_points():
@@ -170,4 +190,5 @@ if __name__ == "__main__":
     fits()
     bins()
     cancer()
+    digits()
     credit()
