@@ -57,7 +57,7 @@ static ln_status pair_forward(const ln_pass *pass, const pair_function *function
     return LN_OK;
 }
 
-/* How far a shift goes at most: beyond, nothing is left. */
+/* How far a shift goes at most: beyond, nothing is left but the sign. */
 static int64_t shifted_left(int64_t a, int64_t b)
 {
     return b < 0 || b > 63 ? 0 : (int64_t)((uint64_t)a << b);
@@ -65,7 +65,8 @@ static int64_t shifted_left(int64_t a, int64_t b)
 
 static int64_t shifted_right(int64_t a, int64_t b)
 {
-    return b < 0 || b > 63 ? 0 : (int64_t)((uint64_t)a >> b);
+    const int64_t sign = a < 0 ? -1 : 0;
+    return b < 0 || b > 63 ? sign : (int64_t)((uint64_t)(a ^ sign) >> b) ^ sign;
 }
 
 /* word, summary, formula, source, verb of errors, a op b */
@@ -84,7 +85,7 @@ static int64_t shifted_right(int64_t a, int64_t b)
     X(bitwise_or, "the bits that one of both has", "y = a | b", "ONNX: BitwiseOr", a | b)          \
     X(bitwise_xor, "the bits that just one of both has", "y = a ^ b", "ONNX: BitwiseXor", a ^ b)   \
     X(shift_left, "moves bits up", "y = a 2^b", "ONNX: BitShift", shifted_left(a, b))              \
-    X(shift_right, "moves bits down", "y = a / 2^b", "ONNX: BitShift", shifted_right(a, b))
+    X(shift_right, "moves bits down", "y = floor(a / 2^b)", "ONNX: BitShift", shifted_right(a, b))
 
 static ln_status pair_infer(const struct ln_graph *graph, const struct ln_node *node,
                             const ln_shape *in, ln_shape *out, ln_error *err)

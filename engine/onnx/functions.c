@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "onnx/composites.h"
 #include "onnx/put.h"
 
 #define DEEPEST 8
@@ -321,6 +322,29 @@ static ln_status inline_call(inliner *in, const function *of, const ln_onnx_node
     return status ? status : inline_nodes(in, &of->nodes, &within, depth + 1, err);
 }
 
+/* The function that stands for an operator made of others (composites.h); *of stays NULL where it is none. What
+ * these become is in proportion to their nodes. */
+static ln_status find_composite(inliner *in, const ln_onnx_node *node, function *made,
+                                const function **of, ln_error *err)
+{
+    ln_text text = {0};
+    ln_status status = ln_onnx_composite(node, in->import->opset, &text, err);
+    uint8_t *copy = NULL;
+    if (!status && text.length > 0) {
+        in->most += GROWTH * text.length;
+        copy = ln_arena_alloc(&in->import->names, text.length);
+        if (!copy)
+            status = ln_fail_memory(err, text.length);
+    }
+    if (copy) {
+        memcpy(copy, text.data, text.length);
+        status = read_function(in->import, (ln_bytes){copy, text.length}, made, err);
+        *of = made;
+    }
+    ln_text_free(&text);
+    return status;
+}
+
 static ln_status inline_nodes(inliner *in, const ln_bytes_list *nodes, const call *within,
                               int depth, ln_error *err)
 {
@@ -338,9 +362,32 @@ static ln_status inline_nodes(inliner *in, const ln_bytes_list *nodes, const cal
         if (status)
             break;
         const function *of = find_function(in, &node);
-        status = of ? inline_call(in, of, &node, depth, err) : append(in, message, err);
+        function made;
+        if (!of)
+            status = find_composite(in, &node, &made, &of, err);
+        if (!status)
+            status = of ? inline_call(in, of, &node, depth, err) : append(in, message, err);
     }
     return status;
+}
+
+/* Whether some node is a composite: models without one, and without functions, stay as they are. */
+static bool has_composite(const ln_onnx_import *import)
+{
+    for (size_t i = 0; i < import->messages.nodes.count; i++) {
+        ln_wire wire = ln_wire_open(import->messages.nodes.at[i], import->origin);
+        ln_wire_field field;
+        ln_bytes domain = {0}, name = {0};
+        while (ln_wire_next(&wire, &field, NULL) == LN_OK && field.number != 0) {
+            if (field.number == 4 && field.type == LN_WIRE_BYTES)
+                name = field.bytes;
+            if (field.number == 7 && field.type == LN_WIRE_BYTES)
+                domain = field.bytes;
+        }
+        if (ln_onnx_is_composite(domain, name))
+            return true;
+    }
+    return false;
 }
 
 ln_status ln_onnx_inline_functions(ln_onnx_import *import, const ln_bytes_list *functions,
@@ -349,7 +396,9 @@ ln_status ln_onnx_inline_functions(ln_onnx_import *import, const ln_bytes_list *
     inliner in = {.import = import, .function_count = functions->count, .most = SMALLEST};
     const call graph = {.prefix = ""};
     ln_status status = LN_OK;
-    in.functions = ln_arena_calloc(&import->names, functions->count, sizeof *in.functions);
+    if (functions->count == 0 && !has_composite(import))
+        return LN_OK;
+    in.functions = ln_arena_calloc(&import->names, functions->count + 1, sizeof *in.functions);
     if (!in.functions)
         return ln_fail_memory(err, functions->count * sizeof *in.functions);
     for (size_t i = 0; i < functions->count && !status; i++) {

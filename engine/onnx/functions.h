@@ -1,4 +1,4 @@
-/* Inside the import: functions that a model defines itself. */
+/* Inside the import: functions that a model defines itself, and operators made of others (composites.h). */
 #ifndef LN_ONNX_FUNCTIONS_H
 #define LN_ONNX_FUNCTIONS_H
 

@@ -199,16 +199,15 @@ static ln_status check_model(ln_onnx_model *model, ln_error *err)
 static ln_status import_graph(ln_onnx_import *import, ln_bytes file, const ln_onnx_model *model,
                               ln_error *err)
 {
-    ln_bytes_list functions;
+    ln_bytes_list functions = {0};
     ln_status status =
         ln_onnx_decode_graph(model->graph, import->origin, &import->names, &import->messages, err);
     if (!status && import->messages.sparse.count > 0)
         status = ln_fail(err, LN_EUNSUPPORTED, "it holds sparse constants");
-    if (!status && model->function_count > 0) {
+    if (!status && model->function_count > 0)
         status = ln_onnx_list_functions(file, model, &import->names, &functions, err);
-        if (!status)
-            status = ln_onnx_inline_functions(import, &functions, err);
-    }
+    if (!status)
+        status = ln_onnx_inline_functions(import, &functions, err);
     if (!status)
         status = ln_onnx_symbols_make(import, err);
     if (!status)

@@ -36,10 +36,11 @@ typedef struct ln_onnx_operand {
 typedef struct ln_onnx_symbol {
     ln_bytes name;
     ln_bytes initializer; /* its TensorProto; data is NULL where it is none */
-    size_t node;          /* node that makes it; SIZE_MAX: an input or an initializer */
-    ln_tensor *constant;  /* of a constant, once it was needed; owned */
-    int value;            /* of a live value in the graph, once it is there, else -1 */
-    bool dropped;         /* made by, or from what is made by, an operator that is not supported */
+    int64_t type;        /* of an input's or a decoded initializer's elements in the file, else 0 */
+    size_t node;         /* node that makes it; SIZE_MAX: an input or an initializer */
+    ln_tensor *constant; /* of a constant, once it was needed; owned */
+    int value;           /* of a live value in the graph, once it is there, else -1 */
+    bool dropped;        /* made by, or from what is made by, an operator that is not supported */
 } ln_onnx_symbol;
 
 typedef struct ln_onnx_import {
@@ -98,6 +99,9 @@ ln_status ln_onnx_fresh_node(ln_onnx_import *import, const char *stem, const cha
 /* ---- node.c: inputs of the node in work */
 bool ln_onnx_has_input(const ln_onnx_import *import, size_t input);   /* given, not "" */
 bool ln_onnx_is_constant(const ln_onnx_import *import, size_t input); /* false in folding */
+/* The type of its elements in the file (LN_ONNX_INT8 ...), 0 where that is not known: whole numbers of fewer
+ * bits are kept in wider ones. */
+int64_t ln_onnx_input_type(const ln_onnx_import *import, size_t input);
 /* The input's name, for messages. */
 ln_short_text ln_onnx_input_text(const ln_onnx_import *import, size_t input);
 /* A live input. LN_EUNSUPPORTED where it is a constant beside live ones: see ln_onnx_align. */

@@ -218,6 +218,7 @@ ln_status ln_onnx_add_inputs(ln_onnx_import *import, ln_error *err)
         ln_onnx_symbol *symbol = ln_onnx_symbol_find(import, input.name);
         if (symbol->initializer.data)
             continue; /* a constant that old files list among the inputs */
+        symbol->type = input.type;
         const ln_onnx_binding *binding = binding_of(import, input.name, place++);
         if (binding && binding->constant)
             symbol->constant = ln_tensor_retain(binding->constant);

@@ -170,6 +170,7 @@ ln_status ln_onnx_symbol_constant(ln_onnx_import *import, ln_onnx_symbol *symbol
         return status;
     }
     count_conversion(import->info, source.type);
+    symbol->type = source.type;
     if (__builtin_add_overflow(import->foldable, 8 * source.external_bytes, &import->foldable))
         import->foldable = SIZE_MAX;
     return LN_OK;

@@ -51,6 +51,14 @@ ln_short_text ln_onnx_input_text(const ln_onnx_import *import, size_t input)
     return ln_bytes_text(import->node.inputs.at[input]);
 }
 
+int64_t ln_onnx_input_type(const ln_onnx_import *import, size_t input)
+{
+    const ln_onnx_symbol *symbol = ln_onnx_has_input(import, input)
+                                       ? ln_onnx_symbol_find(import, import->node.inputs.at[input])
+                                       : NULL;
+    return symbol ? symbol->type : 0;
+}
+
 bool ln_onnx_is_constant(const ln_onnx_import *import, size_t input)
 {
     const ln_onnx_symbol *symbol = symbol_of(import, input);

@@ -9,6 +9,7 @@ static const ln_onnx_operator operators[] = {
     {"Acos", 1, 1, "", ln_onnx_function, false},
     {"Acosh", 1, 1, "", ln_onnx_function, false},
     {"Add", 2, 2, "", ln_onnx_pair, false},
+    {"AffineGrid", 2, 2, "align_corners", ln_onnx_composite_form, false},
     {"And", 2, 2, "", ln_onnx_pair, false},
     {"ArgMax", 1, 1, "axis|keepdims|select_last_index", ln_onnx_argument, false},
     {"ArgMin", 1, 1, "axis|keepdims|select_last_index", ln_onnx_argument, false},
@@ -16,6 +17,10 @@ static const ln_onnx_operator operators[] = {
     {"Asinh", 1, 1, "", ln_onnx_function, false},
     {"Atan", 1, 1, "", ln_onnx_function, false},
     {"Atanh", 1, 1, "", ln_onnx_function, false},
+    {"Attention", 3, 7,
+     "is_causal|kv_num_heads|left_window_size|q_num_heads|qk_matmul_output_mode|right_window_size|"
+     "scale|softcap|softmax_precision",
+     ln_onnx_composite_form, false},
     {"AveragePool", 1, 1,
      "auto_pad|ceil_mode|count_include_pad|dilations|kernel_shape|pads|strides",
      ln_onnx_average_pool, false},
@@ -23,9 +28,10 @@ static const ln_onnx_operator operators[] = {
      ln_onnx_batch_normalization, false},
     {"BitShift", 2, 2, "direction", ln_onnx_bit_shift, false},
     {"BitwiseAnd", 2, 2, "", ln_onnx_pair, false},
-    {"BitwiseNot", 1, 1, "", ln_onnx_function, false},
+    {"BitwiseNot", 1, 1, "", ln_onnx_bitwise_not, false},
     {"BitwiseOr", 2, 2, "", ln_onnx_pair, false},
     {"BitwiseXor", 2, 2, "", ln_onnx_pair, false},
+    {"BlackmanWindow", 1, 1, "output_datatype|periodic", ln_onnx_composite_form, false},
     {"Cast", 1, 1, "to|saturate|round_mode", ln_onnx_cast, false},
     {"CastLike", 2, 2, "saturate|round_mode", ln_onnx_cast_like, false},
     {"Ceil", 1, 1, "", ln_onnx_function, false},
@@ -44,6 +50,7 @@ static const ln_onnx_operator operators[] = {
     {"Cos", 1, 1, "", ln_onnx_function, false},
     {"Cosh", 1, 1, "", ln_onnx_function, false},
     {"CumSum", 2, 2, "exclusive|reverse", ln_onnx_cumsum, false},
+    {"DFT", 1, 3, "axis|inverse|onesided", ln_onnx_composite_form, false},
     {"DepthToSpace", 1, 1, "blocksize|mode", ln_onnx_shuffle, false},
     {"DequantizeLinear", 2, 3, "axis|block_size|output_dtype", ln_onnx_dequantize, true},
     {"Div", 2, 2, "", ln_onnx_pair, false},
@@ -71,8 +78,11 @@ static const ln_onnx_operator operators[] = {
     {"GlobalMaxPool", 1, 1, "", ln_onnx_global_max_pool, false},
     {"Greater", 2, 2, "", ln_onnx_pair, false},
     {"GreaterOrEqual", 2, 2, "", ln_onnx_pair, false},
+    {"GridSample", 2, 2, "align_corners|mode|padding_mode", ln_onnx_composite_form, false},
     {"GroupNormalization", 3, 3, "epsilon|num_groups|stash_type", ln_onnx_group_normalization,
      false},
+    {"HammingWindow", 1, 1, "output_datatype|periodic", ln_onnx_composite_form, false},
+    {"HannWindow", 1, 1, "output_datatype|periodic", ln_onnx_composite_form, false},
     {"HardSigmoid", 1, 1, "alpha|beta", ln_onnx_hard_sigmoid, false},
     {"HardSwish", 1, 1, "", ln_onnx_function, false},
     {"Hardmax", 1, 1, "axis", ln_onnx_lines, false},
@@ -106,6 +116,7 @@ static const ln_onnx_operator operators[] = {
     {"Mod", 2, 2, "fmod", ln_onnx_mod, false},
     {"Mul", 2, 2, "", ln_onnx_pair, false},
     {"Neg", 1, 1, "", ln_onnx_function, false},
+    {"NegativeLogLikelihoodLoss", 2, 3, "ignore_index|reduction", ln_onnx_composite_form, false},
     {"NonZero", 1, 1, "", ln_onnx_non_zero, true},
     {"Not", 1, 1, "", ln_onnx_function, false},
     {"OneHot", 3, 3, "axis", ln_onnx_one_hot, false},
@@ -139,6 +150,8 @@ static const ln_onnx_operator operators[] = {
      "value|keep_aspect_ratio_policy|mode|nearest_mode",
      ln_onnx_resize, false},
     {"ReverseSequence", 2, 2, "batch_axis|time_axis", ln_onnx_reverse_sequence, false},
+    {"RotaryEmbedding", 3, 4, "interleaved|num_heads|rotary_embedding_dim", ln_onnx_composite_form,
+     false},
     {"Round", 1, 1, "", ln_onnx_function, false},
     {"Scatter", 3, 3, "axis", ln_onnx_elements, false},
     {"ScatterElements", 3, 3, "axis|reduction", ln_onnx_elements, false},
@@ -153,6 +166,7 @@ static const ln_onnx_operator operators[] = {
     {"Size", 1, 1, "", ln_onnx_size_node, true},
     {"Slice", 1, 5, "axes|ends|starts", ln_onnx_slice, false},
     {"Softmax", 1, 1, "axis", ln_onnx_lines, false},
+    {"SoftmaxCrossEntropyLoss", 2, 3, "ignore_index|reduction", ln_onnx_composite_form, false},
     {"Softplus", 1, 1, "", ln_onnx_softplus, false},
     {"Softsign", 1, 1, "", ln_onnx_function, false},
     {"SpaceToDepth", 1, 1, "blocksize", ln_onnx_shuffle, false},
@@ -161,6 +175,7 @@ static const ln_onnx_operator operators[] = {
     {"Squeeze", 1, 2, "axes", ln_onnx_squeeze, false},
     {"Sub", 2, 2, "", ln_onnx_pair, false},
     {"Sum", 1, -1, "", ln_onnx_several, false},
+    {"SwiGLU", 2, 2, "alpha", ln_onnx_composite_form, false},
     {"Swish", 1, 1, "alpha", ln_onnx_swish, false},
     {"Tan", 1, 1, "", ln_onnx_function, false},
     {"Tanh", 1, 1, "", ln_onnx_tanh, false},
@@ -180,6 +195,15 @@ static const ln_onnx_operator ml_operators[] = {
     {"Scaler", 1, 1, "offset|scale", ln_onnx_scaler, false},
 };
 
+/* Of our own, in the bodies of composites. */
+static const ln_onnx_operator own_operators[] = {
+    {"AffineBase", 1, 1, "align_corners", ln_onnx_affine_base, true},
+    {"GridSampleInput", 1, 1, "", ln_onnx_grid_sample_input, false},
+    {"MaskBias", 1, 1, "", ln_onnx_mask_bias, false},
+    {"SwapAxis", 2, 2, "", ln_onnx_swap_axis, false},
+    {"Turns", 2, 2, "sine", ln_onnx_turns, true},
+};
+
 static const ln_onnx_operator *find(const ln_onnx_operator *table, size_t count, ln_bytes name)
 {
     for (size_t i = 0; i < count; i++)
@@ -194,5 +218,7 @@ const ln_onnx_operator *ln_onnx_operator_find(ln_bytes domain, ln_bytes name)
         return find(operators, sizeof operators / sizeof *operators, name);
     if (ln_bytes_equal(domain, "ai.onnx.ml"))
         return find(ml_operators, sizeof ml_operators / sizeof *ml_operators, name);
+    if (ln_bytes_equal(domain, "lunette"))
+        return find(own_operators, sizeof own_operators / sizeof *own_operators, name);
     return NULL;
 }

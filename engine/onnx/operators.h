@@ -65,6 +65,7 @@ ln_status ln_onnx_transpose(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_unsqueeze(ln_onnx_import *import, ln_error *err);
 
 /* operators_elementwise.c */
+ln_status ln_onnx_bitwise_not(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_bit_shift(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_celu(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_clip(ln_onnx_import *import, ln_error *err);
@@ -102,6 +103,14 @@ ln_status ln_onnx_shuffle(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_slice(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_split(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_tile(ln_onnx_import *import, ln_error *err);
+
+/* of composites.c's operators and bodies */
+ln_status ln_onnx_composite_form(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_mask_bias(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_affine_base(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_swap_axis(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_grid_sample_input(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_turns(ln_onnx_import *import, ln_error *err);
 
 /* operators_products.c */
 ln_status ln_onnx_einsum(ln_onnx_import *import, ln_error *err);

@@ -22,15 +22,19 @@ static const char *find_word(const ln_onnx_import *import, const word_of *words,
 ln_status ln_onnx_function(ln_onnx_import *import, ln_error *err)
 {
     static const word_of words[] = {
-        {"Abs", "abs"},      {"Acos", "acos"},         {"Acosh", "acosh"},
-        {"Asin", "asin"},    {"Asinh", "asinh"},       {"Atan", "atan"},
-        {"Atanh", "atanh"},  {"BitwiseNot", "not"},    {"Ceil", "ceil"},
-        {"Cos", "cos"},      {"Cosh", "cosh"},         {"Erf", "erf"},
-        {"Exp", "exp"},      {"Floor", "floor"},       {"HardSwish", "hardswish"},
-        {"IsNaN", "is_nan"}, {"Log", "log"},           {"Mish", "mish"},
-        {"Neg", "neg"},      {"Not", "not"},           {"Reciprocal", "reciprocal"},
-        {"Round", "round"},  {"Sign", "sign"},         {"Sin", "sin"},
-        {"Sinh", "sinh"},    {"Softsign", "softsign"}, {"Sqrt", "sqrt"},
+        {"Abs", "abs"},           {"Acos", "acos"},
+        {"Acosh", "acosh"},       {"Asin", "asin"},
+        {"Asinh", "asinh"},       {"Atan", "atan"},
+        {"Atanh", "atanh"},       {"Ceil", "ceil"},
+        {"Cos", "cos"},           {"Cosh", "cosh"},
+        {"Erf", "erf"},           {"Exp", "exp"},
+        {"Floor", "floor"},       {"HardSwish", "hardswish"},
+        {"IsNaN", "is_nan"},      {"Log", "log"},
+        {"Mish", "mish"},         {"Neg", "neg"},
+        {"Not", "not"},           {"Reciprocal", "reciprocal"},
+        {"Round", "round"},       {"Sign", "sign"},
+        {"Sin", "sin"},           {"Sinh", "sinh"},
+        {"Softsign", "softsign"}, {"Sqrt", "sqrt"},
         {"Tan", "tan"},
     };
     return ln_onnx_unary(import, find_word(import, words, sizeof words / sizeof *words), NULL, err);
@@ -201,6 +205,50 @@ ln_status ln_onnx_pair(ln_onnx_import *import, ln_error *err)
                           (const int[]){terms[0].value, terms[1].value}, 2, terms[0].layout, err);
 }
 
+/* How many bits the file's numbers have where they are kept in more; negative: with a sign. */
+static int narrow_bits(const ln_onnx_import *import)
+{
+    switch (ln_onnx_input_type(import, 0)) {
+    case LN_ONNX_UINT8:
+        return 8;
+    case LN_ONNX_INT8:
+        return -8;
+    case LN_ONNX_UINT16:
+        return 16;
+    case LN_ONNX_INT16:
+        return -16;
+    case LN_ONNX_UINT32:
+        return 32;
+    default:
+        return 0;
+    }
+}
+
+/* The layer on bits; what the file's numbers have no bits for is cut off. */
+static ln_status finish_bits(ln_onnx_import *import, const char *word, const int *inputs, int count,
+                             const ln_onnx_operand *x, ln_error *err)
+{
+    const int bits = narrow_bits(import);
+    ln_onnx_operand y, up;
+    int constant;
+    if (bits == 0)
+        return ln_onnx_finish(import, word, NULL, inputs, count, x->layout, err);
+    ln_status status =
+        ln_onnx_between(import, word, NULL, inputs, count, x->layout, ".wide", &y, err);
+    if (!status) /* without a sign: those bits alone; with one: moved up to the top and back */
+        status = ln_onnx_number_like(import, &y, bits > 0 ? (double)((1LL << bits) - 1) : 32 + bits,
+                                     ".bits", &constant, err);
+    if (status || bits > 0)
+        return status ? status
+                      : ln_onnx_finish(import, "bitwise_and", NULL,
+                                       (const int[]){y.value, constant}, 2, y.layout, err);
+    status = ln_onnx_between(import, "shift_left", NULL, (const int[]){y.value, constant}, 2,
+                             y.layout, ".up", &up, err);
+    return status ? status
+                  : ln_onnx_finish(import, "shift_right", NULL, (const int[]){up.value, constant},
+                                   2, up.layout, err);
+}
+
 ln_status ln_onnx_bit_shift(ln_onnx_import *import, ln_error *err)
 {
     ln_onnx_operand terms[2];
@@ -212,8 +260,15 @@ ln_status ln_onnx_bit_shift(ln_onnx_import *import, ln_error *err)
         status = ln_onnx_align(import, 0, 2, false, terms, err);
     if (status)
         return status;
-    return ln_onnx_finish(import, right ? "shift_right" : "shift_left", NULL,
-                          (const int[]){terms[0].value, terms[1].value}, 2, terms[0].layout, err);
+    return finish_bits(import, right ? "shift_right" : "shift_left",
+                       (const int[]){terms[0].value, terms[1].value}, 2, &terms[0], err);
+}
+
+ln_status ln_onnx_bitwise_not(ln_onnx_import *import, ln_error *err)
+{
+    ln_onnx_operand x;
+    ln_status status = ln_onnx_live(import, 0, &x, err);
+    return status ? status : finish_bits(import, "not", &x.value, 1, &x, err);
 }
 
 ln_status ln_onnx_mod(ln_onnx_import *import, ln_error *err)

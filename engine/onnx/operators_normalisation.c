@@ -241,12 +241,12 @@ ln_status ln_onnx_mean_variance_normalization(ln_onnx_import *import, ln_error *
     return status ? status : ln_onnx_finish_transposed(import, &normal, back, err);
 }
 
-/* x / (sum of |x|^p along an axis)^(1/p), p 1 or 2. */
+/* x / (sum of |x|^p along an axis)^(1/p), p 1 or 2; 0 where all of them are 0. */
 ln_status ln_onnx_lp_normalization(ln_onnx_import *import, ln_error *err)
 {
-    ln_onnx_operand x, norm;
+    ln_onnx_operand x, norm, none;
     int64_t p;
-    int axis;
+    int axis, zero, one;
     ln_status status = ln_onnx_live(import, 0, &x, err);
     if (!status)
         status = ln_onnx_axis_attribute(import, "axis", -1, &x, &axis, err);
@@ -258,7 +258,17 @@ ln_status ln_onnx_lp_normalization(ln_onnx_import *import, ln_error *err)
         return status;
     const ln_reduce_attributes reduce = {
         .operation = p == 1 ? LN_REDUCE_l1 : LN_REDUCE_l2, .axes = {1, {axis}}, .keepdims = true};
-    status = ln_onnx_between(import, "reduce", &reduce, &x.value, 1, x.layout, ".norm", &norm, err);
+    status = ln_onnx_between(import, "reduce", &reduce, &x.value, 1, x.layout, ".sum", &norm, err);
+    if (!status)
+        status = ln_onnx_number_like(import, &norm, 0, ".zero", &zero, err);
+    if (!status)
+        status = ln_onnx_number_like(import, &norm, 1, ".one", &one, err);
+    if (!status)
+        status = ln_onnx_between(import, "equal", NULL, (const int[]){norm.value, zero}, 2,
+                                 norm.layout, ".none", &none, err);
+    if (!status)
+        status = ln_onnx_between(import, "where", NULL, (const int[]){none.value, one, norm.value},
+                                 3, norm.layout, ".norm", &norm, err);
     return status ? status
                   : ln_onnx_finish(import, "div", NULL, (const int[]){x.value, norm.value}, 2,
                                    x.layout, err);

@@ -162,6 +162,8 @@ static void truth_and_bits(void **state)
                FOUR(6, 15, -6, 3));
     check_pair("shift_left", LN_U8, FOUR(16, 4, 1, 255), FOUR(1, 2, 3, 1), LN_U8,
                FOUR(32, 16, 8, 254));
+    check_pair("shift_right", LN_I64, FOUR(-16, -1, -7, -9), FOUR(1, 2, 1, 64), LN_I64,
+               FOUR(-8, -1, -4, -1));
     check_pair("shift_right", LN_I64, FOUR(16, 4, 1, 9), FOUR(1, 2, 3, 64), LN_I64,
                FOUR(8, 1, 0, 0));
     check_types("not", NULL, 1, 1, &(typed){LN_BOOL, VECTOR(2), {0, 1}},
