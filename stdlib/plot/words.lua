@@ -28,6 +28,16 @@ return {
     { name = "top", type = "int", default = "15", min = 1, max = 200,
       help = "how many columns, the greatest first" },
   }),
+  picture("waterfall_chart", "how one sample's number comes about, from the baseline's: a panel an explanation", {
+    { name = "sample", type = "int", default = "0", min = 0,
+      help = "which of the explained samples, from 0 (of several targets a sample, which attribution)" },
+    { name = "top", type = "int", default = "10", min = 1, max = 100,
+      help = "features shown alone, the greatest; the others are one bar" },
+  }),
+  picture("beeswarm_chart", "every attribution of the greatest columns: a dot a sample, a panel an explanation", {
+    { name = "top", type = "int", default = "12", min = 1, max = 100,
+      help = "how many columns, the greatest first" },
+  }),
   picture("roc_chart", "true against false positive rate, of two classes", {}),
   picture("pr_chart", "precision against recall, of two classes", {}),
   picture("ks_chart", "shares of both classes below each score, and where they are furthest apart", {}),

@@ -2,6 +2,7 @@
 -- tests/engine/test_draw.c, the files in tests/spec.
 local t = ...
 local figure = require "plot/figure"
+local panels = require "plot/panels"
 local scores = require "plot/scores"
 
 local function texts(low, high, most)
@@ -54,4 +55,17 @@ t.test("equal scores are one step of a curve", function()
     { score = 0.2, positives = 2, negatives = 2 },
   })
   t.equal(scores.area { { x = 0, y = 0 }, { x = 0, y = 0.5 }, { x = 0.5, y = 1 }, { x = 1, y = 1 } }, 0.875)
+end)
+
+t.test("a waterfall's bars end with the greatest, and leave nothing out", function()
+  local rows = { { idx = 0, name = "a", raw = 2.5, value = -3 }, { idx = 1, name = "b", raw = "x", value = 2 },
+                 { idx = 2, value = 1 }, { idx = 3, value = -0.5 } }
+  local function texts(top)
+    local list = {}
+    for i, bar in ipairs(panels.bars(rows, top)) do list[i] = ("%s: %g"):format(bar.name, bar.value) end
+    return table.concat(list, ", ")
+  end
+  t.equal(texts(2), "2 others: 0.5, b = x: 2, a = 2.5: -3")
+  t.equal(texts(3), "input 3: -0.5, input 2: 1, b = x: 2, a = 2.5: -3")
+  t.equal(texts(9), texts(3))
 end)
