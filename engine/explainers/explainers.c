@@ -15,6 +15,7 @@
     X(deeplift)                                                                                    \
     X(deeplift_shap)                                                                               \
     X(feature_ablation)                                                                            \
+    X(feature_permutation)                                                                         \
     X(occlusion)                                                                                   \
     X(grad_cam)                                                                                    \
     X(grad_cam_pp)                                                                                 \

@@ -360,6 +360,8 @@ static const task tasks[] = {
     {"shapley_sampling", "permutations=2 antithetic=true", true, true},
     {"permutation_shap", "", false, false},
     {"kernel_shap", "samples=\"all\"", true, true},
+    {"feature_permutation", "", false, false},
+    {"feature_permutation", "samples=3", true, true},
     {"lime", "samples=150", false, false},
     {"lime", "samples=70 discretize=\"none\" features=2", false, false},
     {"lime", "samples=150", true, true},

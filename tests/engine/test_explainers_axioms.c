@@ -59,6 +59,7 @@ static void a_linear_model_is_explained_exactly(void **state)
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         check_one("integrated_gradients", methods[i], model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
     check_one("feature_ablation", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
+    check_one("feature_permutation", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
     check_one("occlusion", "window=1", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
     check_one("shapley_exact", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
     check_one("kernel_shap", "", model, LN_LINK_RAW, x, 1, base, wanted, 1e-6);
