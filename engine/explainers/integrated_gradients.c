@@ -8,18 +8,31 @@
  * false the factor x - b is left off; what remains is an average gradient, which promises no sum, so
  * that no baseline output is recorded and no residual exists.
  *
+ * method = "exact" needs a network that is linear piece by piece (relus, max pooling ...) and no steps: it
+ * sums over the pieces of the path (common/pieces.h), and the residual is rounding.
+ *
  * Cost: `steps` forward and backward passes a row, and one for the row itself; the baseline's output
  * takes one forward row for all, or one more pass a row where baselines differ (common/path.h). Source: Sundararajan, Taly, Yan 2017. */
 #include <math.h>
 
 #include "explainers/common/path.h"
+#include "explainers/common/pieces.h"
+
+#define METHODS LN_QUADRATURE_CHOICES "|exact"
+#define EXACT (LN_QUADRATURE_RIEMANN_TRAPEZOID + 1) /* its place among them */
 
 typedef struct integrated_gradients_params {
     int64_t steps;           /* nodes of the quadrature */
-    int method;              /* ln_quadrature */
+    int method;              /* ln_quadrature, or EXACT */
     bool multiply_by_inputs; /* times x - baseline */
     double tolerance;        /* of the residual, read by the driver */
 } integrated_gradients_params;
+
+static bool is_exact(const ln_job *job)
+{
+    const integrated_gradients_params *params = job->request->params;
+    return params->method == EXACT;
+}
 
 static void add(const ln_job *job, const ln_path_node *node, double *sum)
 {
@@ -47,6 +60,8 @@ static void finish(const ln_job *job, int64_t item, const double *sum, float *va
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const integrated_gradients_params *params = job->request->params;
+    if (is_exact(job))
+        return ln_pieces_prepare(job, scratch_bytes, err);
     const ln_path_options options = {.rule = (ln_quadrature)params->method,
                                      .nodes = params->steps,
                                      .baseline_output = params->multiply_by_inputs,
@@ -54,10 +69,25 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     return ln_path_prepare(job, &options, scratch_bytes, err);
 }
 
+static ln_status start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_error *err)
+{
+    return is_exact(job) ? LN_OK : ln_path_start(job, runner, evaluations, err);
+}
+
+static void release(ln_job *job)
+{
+    if (is_exact(job))
+        ln_pieces_release(job);
+    else
+        ln_path_release(job);
+}
+
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     static const ln_path_method method = {.add = add, .finish = finish};
-    return ln_path_run(job, chunk, &method, err);
+    const integrated_gradients_params *params = job->request->params;
+    return is_exact(job) ? ln_pieces_run(job, chunk, params->multiply_by_inputs, err)
+                         : ln_path_run(job, chunk, &method, err);
 }
 
 static const ln_param params[] = {
@@ -72,8 +102,9 @@ static const ln_param params[] = {
      .type = LN_PARAM_CHOICE,
      .offset = offsetof(integrated_gradients_params, method),
      .fallback = "\"gausslegendre\"",
-     .choices = LN_QUADRATURE_CHOICES,
-     .help = "where those points are and how they are weighted"},
+     .choices = METHODS,
+     .help = "where those points are and how they are weighted; exact: between the bends of a "
+             "network that is linear piece by piece, without steps"},
     {.name = "baseline",
      .type = LN_PARAM_BASELINE,
      .offset = LN_NO_OFFSET,
@@ -111,7 +142,7 @@ const ln_explainer ln_explainer_integrated_gradients = {
     .tolerance = 0.05,
     .cost = "steps + 1 forward and backward passes a row (one more where baselines differ by row)",
     .prepare = prepare,
-    .start = ln_path_start,
-    .release = ln_path_release,
+    .start = start,
+    .release = release,
     .run = run,
 };

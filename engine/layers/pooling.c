@@ -150,6 +150,14 @@ ln_status ln_adaptive_infer(const struct ln_graph *graph, const struct ln_node *
     return status;
 }
 
+ln_status ln_pool_sizes(const struct ln_node *node, const ln_shape *in, ln_window *out,
+                        bool *adaptive, ln_error *err)
+{
+    *adaptive = is_adaptive(node->layer);
+    return *adaptive ? adaptive_windows(node->attributes, node->layer, in, out, err)
+                     : sliding_windows(node->attributes, node->layer, in, out, err);
+}
+
 /* ---------------------------------------------------------------- preparing */
 
 void ln_pool_release(ln_step *step)

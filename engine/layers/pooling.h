@@ -22,4 +22,9 @@ ln_status ln_pool_backward(const ln_pass *pass, ln_error *err);
  * both axes) are filled and pointed to. */
 ln_last_pool ln_pool_windows(const ln_step *step, ln_last_span *spans);
 
+/* For methods that look at maxima: the windows of a node on an input of shape `in`. Of an adaptive pooling
+ * (*adaptive) only sizes; its window at place o reaches from floor(o in / out) to ceil((o + 1) in / out). */
+ln_status ln_pool_sizes(const struct ln_node *node, const ln_shape *in, ln_window *out,
+                        bool *adaptive, ln_error *err);
+
 #endif

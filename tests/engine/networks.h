@@ -24,6 +24,7 @@ static inline int add_layer(ln_graph *graph, const char *word, int from, int num
         ln_leaky_relu_attributes leaky;
         ln_elu_attributes elu;
         ln_axis_attributes axis;
+        ln_scalar_attributes scalar;
     } attributes = {0};
     if (strcmp(word, "leaky_relu") == 0)
         attributes.leaky.negative_slope = 0.01;
@@ -31,6 +32,12 @@ static inline int add_layer(ln_graph *graph, const char *word, int from, int num
         attributes.elu.alpha = 1;
     if (strcmp(word, "softmax") == 0)
         attributes.axis.axis = -1;
+    if (strcmp(word, "hardtanh") == 0 || strcmp(word, "clip") == 0)
+        attributes.scalar = (ln_scalar_attributes){.a = -0.75, .b = 0.5};
+    if (strcmp(word, "softshrink") == 0)
+        attributes.scalar.a = 0.25;
+    if (strcmp(word, "clipped_line") == 0)
+        attributes.scalar = (ln_scalar_attributes){.a = -0.5, .b = 0.25};
     char name[64], result[80];
     snprintf(name, sizeof name, "%s_%d", word, number);
     snprintf(result, sizeof result, "%s.out", name);
