@@ -24,10 +24,11 @@
 #define LN_TAKES_LAYER 256u  /* has a parameter `layer`, request->layer */
 #define LN_AT_LAYER 512u     /* its values are the layer's, not the inputs' */
 #define LN_NO_TARGET 1024u   /* explains no output: one item a row, whatever the targets are */
-#define LN_WRAPS 2048u       /* asks another explainer (request->of) of rows of its own making */
+#define LN_INSIDE 2048u      /* runs a job of its own, on the caller's thread (common/inside.h) */
 #define LN_HAS_FIT 4096u     /* fits a model of its own: says how well */
 #define LN_OF_TRAINING 8192u /* its default background is all training rows, with their classes */
 #define LN_OF_PROBABILITY 16384u /* explains probabilities where the script names no link */
+#define LN_WRAPS 32768u /* the job inside is of request->of, what the parameter `of` says */
 
 /* How a table column's encoded inputs become one value in space "column": summed. */
 

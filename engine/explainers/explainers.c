@@ -26,6 +26,7 @@
     X(layer_gradient_x_activation)                                                                 \
     X(internal_influence)                                                                          \
     X(layer_conductance)                                                                           \
+    X(layer_integrated_gradients)                                                                  \
     X(shapley_exact)                                                                               \
     X(kernel_shap)                                                                                 \
     X(shapley_sampling)                                                                            \

@@ -15,23 +15,14 @@
  * takes one forward row for all, or one more pass a row where baselines differ (common/path.h). Source: Sundararajan, Taly, Yan 2017. */
 #include <math.h>
 
+#include "explainers/common/integral.h"
 #include "explainers/common/path.h"
 #include "explainers/common/pieces.h"
 
-#define METHODS LN_QUADRATURE_CHOICES "|exact"
-#define EXACT (LN_QUADRATURE_RIEMANN_TRAPEZOID + 1) /* its place among them */
-
-typedef struct integrated_gradients_params {
-    int64_t steps;           /* nodes of the quadrature */
-    int method;              /* ln_quadrature, or EXACT */
-    bool multiply_by_inputs; /* times x - baseline */
-    double tolerance;        /* of the residual, read by the driver */
-} integrated_gradients_params;
-
 static bool is_exact(const ln_job *job)
 {
-    const integrated_gradients_params *params = job->request->params;
-    return params->method == EXACT;
+    const ln_integral_params *params = job->request->params;
+    return params->method == LN_INTEGRAL_EXACT;
 }
 
 static void add(const ln_job *job, const ln_path_node *node, double *sum)
@@ -46,7 +37,7 @@ static void add(const ln_job *job, const ln_path_node *node, double *sum)
 
 static void finish(const ln_job *job, int64_t item, const double *sum, float *values)
 {
-    const integrated_gradients_params *params = job->request->params;
+    const ln_integral_params *params = job->request->params;
     int64_t width = job->width, row = job->request->items[item].row;
     const float *x = ln_f32(job->request->x) + row * width, *base = ln_job_baseline(job, row);
     if (params->multiply_by_inputs)
@@ -59,7 +50,7 @@ static void finish(const ln_job *job, int64_t item, const double *sum, float *va
 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
-    const integrated_gradients_params *params = job->request->params;
+    const ln_integral_params *params = job->request->params;
     if (is_exact(job))
         return ln_pieces_prepare(job, scratch_bytes, err);
     const ln_path_options options = {.rule = (ln_quadrature)params->method,
@@ -85,45 +76,12 @@ static void release(ln_job *job)
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     static const ln_path_method method = {.add = add, .finish = finish};
-    const integrated_gradients_params *params = job->request->params;
+    const ln_integral_params *params = job->request->params;
     return is_exact(job) ? ln_pieces_run(job, chunk, params->multiply_by_inputs, err)
                          : ln_path_run(job, chunk, &method, err);
 }
 
-static const ln_param params[] = {
-    {.name = "steps",
-     .type = LN_PARAM_INT,
-     .offset = offsetof(integrated_gradients_params, steps),
-     .fallback = "50",
-     .min = 1,
-     .max = LN_QUADRATURE_STEPS_MAX,
-     .help = "points of the path at which the gradient is taken"},
-    {.name = "method",
-     .type = LN_PARAM_CHOICE,
-     .offset = offsetof(integrated_gradients_params, method),
-     .fallback = "\"gausslegendre\"",
-     .choices = METHODS,
-     .help = "where those points are and how they are weighted; exact: between the bends of a "
-             "network that is linear piece by piece, without steps"},
-    {.name = "baseline",
-     .type = LN_PARAM_BASELINE,
-     .offset = LN_NO_OFFSET,
-     .fallback = "0",
-     .help = "where the path starts, in encoded space: one for all rows or one a row"},
-    {.name = "multiply_by_inputs",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(integrated_gradients_params, multiply_by_inputs),
-     .fallback = "true",
-     .help = "multiply the mean gradient by x - baseline; without it there is no residual"},
-    {.name = "tolerance",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(integrated_gradients_params, tolerance),
-     .fallback = "0.05",
-     .min = 0,
-     .max = HUGE_VAL,
-     .help = "relative residual that verify lets pass"},
-    LN_PARAM_END,
-};
+static const ln_param params[] = {LN_INTEGRAL_PARAMS, LN_PARAM_END};
 
 const ln_explainer ln_explainer_integrated_gradients = {
     .word =
@@ -135,7 +93,7 @@ const ln_explainer ln_explainer_integrated_gradients = {
             .source = "Sundararajan, Taly and Yan 2017, Axiomatic Attribution for Deep Networks, "
                       "arXiv:1703.01365; quadratures as in Captum",
             .params = params,
-            .params_size = sizeof(integrated_gradients_params),
+            .params_size = sizeof(ln_integral_params),
         },
     .flags = LN_NEEDS_GRADIENT | LN_TAKES_BASELINE | LN_COMPLETE,
     .version = 1,

@@ -264,7 +264,7 @@ ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, l
         return ln_fail_memory(err, sizeof *state);
     bool grouped = (explainer->flags & LN_TAKES_GROUPS) && request->groups;
     pool = ln_model_pool(request->model, pool);
-    state->pool = explainer->flags & LN_WRAPS ? NULL : pool;
+    state->pool = explainer->flags & LN_INSIDE ? NULL : pool;
     state->job = (ln_job){
         .explainer = explainer,
         .request = request,

@@ -18,14 +18,11 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "explainers/common/inside.h"
 #include "explainers/common/passes.h"
-#include "explainers/explainer.h"
 
 #define MODES "mean|squared|variance"
 enum { MEAN, SQUARED, VARIANCE };
-
-#define MOST_COPIES 4096          /* rows of the job inside, where a row is small */
-#define COPIES_BYTES (32LL << 20) /* bytes of its rows otherwise */
 
 typedef struct smooth_grad_params {
     int64_t samples; /* copies a row */
@@ -33,58 +30,17 @@ typedef struct smooth_grad_params {
     int mode;
 } smooth_grad_params;
 
-/* The job inside and what it explains: `rows` copies. */
-typedef struct copies {
-    ln_request request;
-    ln_tensor *x;        /* (rows, width) */
-    ln_tensor *baseline; /* (rows, width) where rows have their own, else NULL */
-    ln_item *items;      /* (rows) */
-    int64_t *row_ids;    /* (rows) */
-    ln_job *job;
-} copies;
-
 /* ---------------------------------------------------------------- the job inside */
 
 static void release(ln_job *job)
 {
-    copies *own = job->shared;
-    ln_job_free(own->job);
-    ln_tensor_release(own->x);
-    ln_tensor_release(own->baseline);
-    ln_free(own->items);
-    ln_free(own->row_ids);
-    ln_free(own);
+    ln_inside_release(job->shared);
+    ln_free(job->shared);
 }
 
-static ln_status make_copies(const ln_job *job, copies *own, int64_t rows, ln_error *err)
+/* What is wrong with the other explainer's parameters is said of `of`. */
+static ln_status name_field(ln_status status, ln_error *err)
 {
-    const ln_request *request = job->request;
-    const ln_shape shape = ln_shape_of(2, (const int64_t[]){rows, request->model->width});
-    const bool own_baselines =
-        request->model->holds || (request->baseline && request->baseline->shape.dims[0] > 1);
-    ln_status status = ln_tensor_new(LN_F32, &shape, &own->x, err);
-    if (!status && own_baselines)
-        status = ln_tensor_new(LN_F32, &shape, &own->baseline, err);
-    if (status)
-        return status;
-    memset(own->x->data, 0, own->x->bytes);
-    own->items = ln_calloc((size_t)rows, sizeof *own->items);
-    own->row_ids = ln_calloc((size_t)rows, sizeof *own->row_ids);
-    if (!own->items || !own->row_ids)
-        return ln_fail_memory(err, (size_t)rows * sizeof *own->items);
-    own->request = *request;
-    own->request.params = request->of_params;
-    own->request.of = NULL;
-    own->request.x = own->x;
-    own->request.row_ids = own->row_ids;
-    own->request.items = own->items;
-    own->request.item_count = rows;
-    if (own_baselines) {
-        memset(own->baseline->data, 0, own->baseline->bytes);
-        own->request.baseline = own->baseline;
-        own->request.baseline_holds = true;
-    }
-    status = ln_job_new(request->of, &own->request, job->pool, &own->job, err);
     if (status && err && err->field[0]) {
         char field[sizeof err->field];
         snprintf(field, sizeof field, "of.%.*s", (int)sizeof field - 4, err->field);
@@ -122,19 +78,21 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const smooth_grad_params *params = job->request->params;
     const ln_request *request = job->request;
-    int64_t rows = COPIES_BYTES / (int64_t)sizeof(float) / request->model->width;
-    if (rows > MOST_COPIES)
-        rows = MOST_COPIES;
-    int64_t items = rows / params->samples;
-    items = items > request->item_count ? request->item_count : items;
-    job->items_per_chunk = items > 0 ? items : 1;
-    copies *own = job->shared = ln_calloc(1, sizeof *own);
+    const bool own_baselines =
+        request->model->holds || (request->baseline && request->baseline->shape.dims[0] > 1);
+    ln_inside *own = job->shared = ln_calloc(1, sizeof *own);
     if (!own)
         return ln_fail_memory(err, sizeof *own);
-    rows = job->items_per_chunk * params->samples;
-    ln_status status = make_copies(job, own, rows > 1 ? rows : 2, err); /* 2: a baseline a row */
+    ln_request asked = *request;
+    asked.params = request->of_params;
+    asked.of = NULL;
+    job->items_per_chunk =
+        ln_inside_items(request->model->width, params->samples, request->item_count);
+    ln_status status =
+        ln_inside_make(own, request->of, &asked, job->items_per_chunk * params->samples,
+                       own_baselines, job->pool, err);
     if (status)
-        return status;
+        return name_field(status, err);
     job->rows_per_pass = ln_passes_of(request->model, 1, job->items_per_chunk).rows;
     job->width = own->job->width;
     job->shape = own->job->shape;
@@ -172,7 +130,7 @@ static void fill(const ln_job *job, const ln_item *item, int64_t first)
 {
     const smooth_grad_params *params = job->request->params;
     const ln_request *request = job->request;
-    const copies *own = job->shared;
+    const ln_inside *own = job->shared;
     const ln_model *model = request->model;
     const int64_t width = model->width;
     const float *x = ln_f32(request->x) + item->row * width;
@@ -242,16 +200,14 @@ static void reduce(const ln_job *job, const float *from, const buffers *at, floa
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const smooth_grad_params *params = job->request->params;
-    const copies *own = job->shared;
+    const ln_inside *own = job->shared;
     const buffers at = carve(job, chunk->scratch, NULL);
     ln_explanation out = {0};
     for (int64_t i = 0; i < chunk->count; i++)
         fill(job, &job->request->items[chunk->first + i], i * params->samples);
-    ln_status status = ln_job_retarget(own->job, err);
+    ln_status status = ask_outputs(job, chunk, &at, err);
     if (!status)
-        status = ask_outputs(job, chunk, &at, err);
-    if (!status)
-        status = ln_job_run(own->job, 0, chunk->count * params->samples, &out, err);
+        status = ln_inside_run(own, chunk->count * params->samples, &out, err);
     chunk->evaluations += out.evaluations;
     for (int64_t i = 0; i < chunk->count && !status; i++)
         reduce(job, out.values + i * params->samples * job->width, &at,
@@ -307,7 +263,7 @@ const ln_explainer ln_explainer_smooth_grad = {
             .params = params,
             .params_size = sizeof(smooth_grad_params),
         },
-    .flags = LN_WRAPS | LN_RANDOM | LN_HAS_ERRORS,
+    .flags = LN_INSIDE | LN_WRAPS | LN_RANDOM | LN_HAS_ERRORS,
     .version = 1,
     .cost = "samples times that of the other explainer, and one forward pass a row",
     .prepare = prepare,

@@ -108,6 +108,9 @@ ln_status ln_model_first_dense(const ln_model *model, ln_link link, ln_first_den
 /* What `layer =` of a script means in the model: a value with float32 rows (ln_graph_find_layer). */
 ln_status ln_model_layer(const ln_model *model, const char *name_or_number, int *value,
                          ln_error *err);
+/* The model with one more input, the last: the numbers of value `value` (ln_model_layer), which all that
+ * read it read from there. It has no encoding; the caller releases. */
+ln_status ln_model_cut(const ln_model *model, int value, ln_model **out, ln_error *err);
 /* The graph with what the link adds (softmax, sigmoid, loss) or leaves off, planned. Errors say
  * why a link is not defined here. On LN_LINK_LOSS output c is the loss if c were the label. */
 ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,

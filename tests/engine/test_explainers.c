@@ -346,6 +346,8 @@ static const task tasks[] = {
     {"internal_influence", "steps=7", false, true},
     {"layer_conductance", "steps=20", false, false},
     {"layer_conductance", "steps=70", false, true},
+    {"layer_integrated_gradients", "", false, false},
+    {"layer_integrated_gradients", "steps=70", false, true},
     {"integrated_gradients", "", false, false},
     {"integrated_gradients", "steps=7 method=\"riemann_trapezoid\"", false, true},
     {"integrated_gradients", "steps=70", false, true},

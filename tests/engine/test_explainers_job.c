@@ -373,6 +373,8 @@ static void evaluations_are_counted(void **state)
         {"internal_influence", "steps=10", true, false, 9 * 22},
         {"layer_conductance", "steps=10", false, false, 9 * 24 + 1},
         {"layer_conductance", "steps=10", true, false, 9 * 26},
+        {"layer_integrated_gradients", "steps=10", false, false, 9 * 25 + 1},
+        {"layer_integrated_gradients", "steps=10", true, false, 9 * 26},
         {"integrated_gradients", "steps=10", false, false, 9 * 22 + 1},
         {"integrated_gradients", "steps=10", true, false, 9 * 24},
         {"integrated_gradients", "steps=100 multiply_by_inputs=false", true, false, 9 * 202},

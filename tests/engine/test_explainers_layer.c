@@ -55,6 +55,10 @@ static const stored_case stored[] = {
     {"layer_conductance", "layer_conductance", "steps=20", 1},
     {"layer_conductance-rows", "layer_conductance", "steps=70", ROWS},
     {"layer_conductance-left", "layer_conductance", "steps=7 method=\"riemann_left\"", 1},
+    {"layer_integrated_gradients", "layer_integrated_gradients", "steps=20", 1},
+    {"layer_integrated_gradients-rows", "layer_integrated_gradients", "steps=70", ROWS},
+    {"layer_integrated_gradients-left", "layer_integrated_gradients",
+     "steps=7 method=\"riemann_left\"", 1},
     {"grad_cam", "grad_cam", "", 0},
     {"grad_cam-relu", "grad_cam", "upsample=\"false\"", 0},
     {"grad_cam-small", "grad_cam", "relu=false upsample=\"false\"", 0},
@@ -222,6 +226,10 @@ static void sums_along_the_path_by_hand(void **state)
         /* Points 0, 1/4 .. 1; at 1/2 the relu is closed, so that only the last quarter counts. */
         {"layer_conductance", "steps=4 method=\"riemann_trapezoid\"", 0, 1.5F},
         {"layer_conductance", "steps=4 method=\"riemann_trapezoid\"", 1, 3},
+        /* From h = -1 to 1 the relu opens halfway; from relu(h) = 0 to 1 all is straight. */
+        {"layer_integrated_gradients", "method=\"exact\"", 0, 3},
+        {"layer_integrated_gradients", "method=\"exact\"", 1, 3},
+        {"layer_integrated_gradients", "method=\"exact\" multiply_by_inputs=false", 0, 1.5F},
     };
     static const float weights[] = {2, -1, 3, 0};
     ln_model *model =
@@ -303,6 +311,7 @@ static void at_the_input_they_are_the_methods_of_inputs(void **state)
         {"layer_gradient_x_activation", "", "input_x_gradient", ""},
         {"internal_influence", "steps=30", "integrated_gradients",
          "steps=30 multiply_by_inputs=false"},
+        {"layer_integrated_gradients", "steps=30", "integrated_gradients", "steps=30"},
     };
     ln_item items[ROWS];
     for (int i = 0; i < ROWS; i++)

@@ -21,7 +21,8 @@ import numpy as np
 import onnx
 import torch
 from captum.attr import (Deconvolution, GuidedBackprop, GuidedGradCam, InternalInfluence, LayerActivation,
-                         LayerConductance, LayerGradCam, LayerGradientXActivation)
+                         LayerConductance, LayerGradCam, LayerGradientXActivation,
+                         LayerIntegratedGradients)
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -153,7 +154,8 @@ def at_layer(net, layer, x, base, target):
         "layer_activation": LayerActivation(net, tap).attribute(x),
         "layer_gradient_x_activation": LayerGradientXActivation(net, tap).attribute(x, target),
     }
-    for word, explainer in (("internal_influence", influence), ("layer_conductance", conductance)):
+    for word, explainer in (("internal_influence", influence), ("layer_conductance", conductance),
+                            ("layer_integrated_gradients", LayerIntegratedGradients(net, tap))):
         made[word] = explainer.attribute(x, one, target=target, n_steps=20)
         made[word + "-rows"] = explainer.attribute(x, base, target=target, n_steps=70)
         made[word + "-left"] = explainer.attribute(x, one, target=target, n_steps=7,
