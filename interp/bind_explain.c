@@ -40,6 +40,18 @@ static const ln_explainer *of_field(lua_State *L, int table, void **params)
     return explainer;
 }
 
+/* The hidden unit in field `neuron` = { value, unit }, or NULL. */
+static const ln_neuron *neuron_field(lua_State *L, int table, ln_neuron *room)
+{
+    lua_getfield(L, table, "neuron");
+    const bool given = lua_istable(L, -1);
+    if (given)
+        *room = (ln_neuron){.value = (int)ln_integer_field(L, lua_gettop(L), "value", 0),
+                            .unit = ln_integer_field(L, lua_gettop(L), "unit", 0)};
+    lua_pop(L, 1);
+    return given ? room : NULL;
+}
+
 /* One item a target, `per_row` of them for each row of x. */
 static ln_item *new_items(lua_State *L, const ln_tensor *targets, int64_t per_row)
 {
@@ -121,6 +133,7 @@ static int job_new(lua_State *L)
         .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
         .input_shape = shape_field(L, 1),
         .layer = (int)ln_integer_field(L, 1, "layer", 0),
+        .neuron = neuron_field(L, 1, &bound->neuron),
         .of = of,
         .of_params = of_params,
         .range = ln_tensor_field(L, 1, "range"),

@@ -222,7 +222,8 @@ static int model_save_onnx(lua_State *L)
     return 0;
 }
 
-/* model_layer(model, name or number, nil: the last convolution) -> id, name of the value that it makes */
+/* model_layer(model, name or number, nil: the last convolution) -> id, name of the value that it makes, its
+ * shape without the rows */
 static int model_layer(lua_State *L)
 {
     const ln_model *model = ln_check_model(L, 1);
@@ -233,8 +234,14 @@ static int model_layer(lua_State *L)
         return ln_raise(L, &err);
     }
     lua_pushinteger(L, value);
-    lua_pushstring(L, model->graph->values[value].name);
-    return 2;
+    const ln_value *found = &model->graph->values[value];
+    lua_pushstring(L, found->name);
+    lua_createtable(L, found->shape.rank, 0);
+    for (int axis = 1; axis < found->shape.rank; axis++) {
+        lua_pushinteger(L, found->shape.dims[axis]);
+        lua_rawseti(L, -2, axis);
+    }
+    return 3;
 }
 
 /* model_encode(model, data, rows) -> (N, width) f32 */

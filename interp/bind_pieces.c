@@ -211,7 +211,7 @@ static ln_attribution_rows *all_rows(lua_State *L, const ln_piece *piece,
     return rows;
 }
 
-/* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, layer,
+/* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, layer, unit,
  * groups, reasons, parts, verdicts, evaluations, elapsed_ns }, piece) */
 static int store_submit_piece(lua_State *L)
 {
@@ -230,6 +230,7 @@ static int store_submit_piece(lua_State *L)
         .kind = ln_text_field(L, 2, "kind"),
         .space = ln_text_field(L, 2, "space"),
         .layer = ln_text_field(L, 2, "layer"),
+        .unit = ln_integer_field(L, 2, "unit", -1),
         .groups = ln_integer_field(L, 2, "groups", -1),
         .output = piece->explained.output,
         .baseline_output = piece->explained.baseline_output,

@@ -22,6 +22,7 @@
 /* A job and the request it borrows. */
 typedef struct ln_bound_job {
     ln_request request; /* points into the Lua values that the box keeps alive */
+    ln_neuron neuron;   /* what the request explains, where it says so */
     ln_job *job;        /* owned */
 } ln_bound_job;
 

@@ -295,7 +295,8 @@ function log.piece(store, run_id, explanation, entry, first, items, result, verd
   core.store_submit_piece(store, {
     run = run_id, explanation = explanation, first_seq = first, samples = items.samples,
     targets = items.targets, kind = entry.node.flags.no_target and "activation" or "feature",
-    space = entry.space, layer = entry.layer and entry.layer.name, reasons = items.reasons,
+    space = entry.space, layer = entry.layer and entry.layer.name or entry.neuron and entry.neuron.name,
+    unit = entry.neuron and entry.neuron.unit, reasons = items.reasons,
     groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts, parts = entry.parts,
     evaluations = cost.evaluations, elapsed_ns = cost.elapsed_ns }, result)
 end

@@ -198,12 +198,36 @@ local function bind_layer(node, bound, entry)
   if node.flags.no_target then entry.per_row = 1 end
 end
 
+-- neuron: a hidden unit in place of an output; then there is no target.
+local function bind_neuron(node, bound, entry)
+  local given = node.options.neuron
+  local value, name, shape = within(node, "neuron.layer", core.model_layer, bound.model, given.layer)
+  local unit = given.unit
+  if type(unit) == "table" then
+    if #unit ~= #shape then
+      fail.at(node, "neuron.unit", ("expected a number, or a place in the layer's shape %s, found %d number%s"):format(
+        arrays.shape_text(shape), #unit, #unit == 1 and "" or "s"))
+    end
+    local flat = 0
+    for axis, at in ipairs(unit) do
+      if at >= shape[axis] then
+        fail.at(node, "neuron.unit", ("the layer's shape is %s, numbered from 0: there is no %d on axis %d"):format(
+          arrays.shape_text(shape), at, axis - 1))
+      end
+      flat = flat * shape[axis] + at
+    end
+    unit = flat
+  end
+  entry.neuron = { value = value, name = name, unit = unit }
+  entry.link, entry.per_row = "raw", 1
+end
+
 function references.explain(run, bound, shared)
   local list = {}
   for i, node in ipairs(run.explain) do
     local asked = subject(node)
     local flags = asked.flags
-    if node.flags.of_probability and not node.options.link then
+    if flags.of_probability and not node.options.link then
       node.options.link = bound.info.task == "classification" and "probability" or run.link
     end
     local space = bound.info.columns and (node.options.space or "column") or "input"
@@ -215,6 +239,8 @@ function references.explain(run, bound, shared)
       entry.range = core.statistic(bound.train_x, "range")
     end
     if flags.takes_layer then bind_layer(asked, bound, entry) end
+    if asked.options.neuron then bind_neuron(asked, bound, entry) end
+    entry.untargeted = flags.no_target or entry.neuron ~= nil
     if flags.at_layer then
       entry.width = nil
     elseif node.word == "precomputed" then
@@ -263,7 +289,7 @@ end
 function references.job(run, bound, entry, targets, pool)
   local node = entry.node
   local asked = subject(node)
-  if node.flags.no_target then targets = core.fill("i64", { bound.count }, 0) end
+  if entry.untargeted then targets = core.fill("i64", { bound.count }, 0) end
   local job = within(node, nil, core.job, {
     explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
     row_ids = bound.row_ids, targets = targets, per_row = entry.per_row or bound.per_row,
@@ -272,6 +298,7 @@ function references.job(run, bound, entry, targets, pool)
     groups = entry.groups, group_count = entry.groups and entry.width or nil,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape, layer = entry.layer and entry.layer.value or nil, range = entry.range,
+    neuron = entry.neuron,
     of = asked ~= node and { explainer = asked.word, params = asked.options } or nil,
   })
   if asked.flags.at_layer then place_layer(entry, bound, job) end

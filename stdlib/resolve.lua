@@ -394,6 +394,22 @@ function resolve.layer(raw, _, at)
   return value
 end
 
+-- A hidden unit: { layer = "relu1", unit = 3 }, or its place in the layer's shape.
+function resolve.neuron(raw, _, at)
+  local what = 'a hidden unit, { layer = "relu1", unit = 3 }'
+  if not words.is_table(raw) or #raw.list > 0 then place.expected(at, what, raw) end
+  for _, name in ipairs(sorted_names(raw.named)) do
+    if name ~= "layer" and name ~= "unit" then
+      place.fail(place.child(at, name), ("a neuron has no field '%s'"):format(name), "fields: layer, unit")
+    end
+  end
+  for _, name in ipairs { "layer", "unit" } do
+    if raw.named[name] == nil then place.fail(at, ("neuron needs '%s'"):format(name), what) end
+  end
+  return { layer = resolve.layer(raw.named.layer, nil, place.child(at, "layer")),
+           unit = types.ints(raw.named.unit, { min = 0 }, place.child(at, "unit")) }
+end
+
 -- Left to the word itself.
 function resolve.table(raw, _, at)
   if not words.is_table(raw) then place.expected(at, "a table { ... }", raw) end

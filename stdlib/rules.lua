@@ -277,8 +277,12 @@ function rules.explain(run)
         "leave space out")
     end
     if has_columns(run) and not node.flags.at_layer then options.space = options.space or "column" end
-    local probability = node.flags.of_probability and run.link == "raw" -- of classes: references.lua
-    if not node.flags.no_target and not probability then options.link = options.link or run.link end
+    local asked = node.flags.wraps and options.of or node
+    if asked.options.neuron and options.link then
+      fail.at(node, "link", "a link is a scale of outputs, and a hidden unit has none", "leave it out")
+    end
+    local probability = asked.flags.of_probability and run.link == "raw" -- of classes: references.lua
+    if not node.flags.no_target and not probability and not asked.options.neuron then options.link = options.link or run.link end
   end
 end
 

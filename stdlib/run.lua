@@ -68,13 +68,16 @@ end
 
 -- ------------------------------------------------------------------------------------ explanation
 
--- Whether the judge can say anything of the explanation: of a layer's numbers only what it sees in them.
-local function concerns(node, entry)
-  return entry.space ~= "layer"
-    or not (node.own or node.flags.needs_model or node.flags.takes_mask)
+-- Why the judge can say nothing of the explanation, or nil: of a layer's numbers it says only what it sees
+-- in them, of a hidden unit's nothing that the model has to answer.
+local function no_concern(node, entry)
+  local asks = node.own or node.flags.needs_model
+  if entry.space == "layer" and (asks or node.flags.takes_mask) then
+    return "it judges attributions of inputs, and this one is of a layer"
+  elseif entry.neuron and asks then
+    return "it judges attributions of an output, and this one is of a hidden unit"
+  end
 end
-
-local NOT_OF_INPUTS = "it judges attributions of inputs, and this one is of a layer"
 
 local function undefined(count, reason)
   local values, reasons = {}, {}
@@ -111,8 +114,9 @@ local function judge_piece(run, bound, entry, context, result)
   for _, judge in ipairs(bound.judge) do
     local node = judge.node
     local values, reasons
-    if not concerns(node, entry) then
-      values, reasons = undefined(core.piece_count(result), NOT_OF_INPUTS)
+    local no = no_concern(node, entry)
+    if no then
+      values, reasons = undefined(core.piece_count(result), no)
     elseif node.own then
       values, reasons = own.judge(node, run, bound, entry, result)
     else
@@ -188,7 +192,7 @@ local function explain(run, bound, entry, seq, targets, context)
   local per_row = entry.per_row or bound.per_row
   local count, piece = bound.count * per_row, piece_rows(entry.width)
   local before = context.submitted
-  local target_ids = entry.node.flags.no_target and core.fill("i64", { count }, -1)
+  local target_ids = entry.untargeted and core.fill("i64", { count }, -1)
     or core.stored_targets(bound.model, targets)
   local item_rows = core.tensor_spread(bound.row_ids, per_row, 1)
   local kept = resume.explanation(context, entry, explanation)

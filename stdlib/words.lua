@@ -45,6 +45,11 @@ local common = {
           and "probability where the model has classes and the experiment names no other"
           or "the experiment's link", help = "the scale that is explained" })
     end
+    if word.flags.needs_gradient and not word.flags.takes_layer then
+      add(word, { name = "neuron", type = "neuron", otherwise = "an output of the model",
+        help = "a hidden unit that is explained in place of an output: { layer =, unit = }, the unit's number or "
+          .. "its place in the layer's shape, { channel, row, column }" })
+    end
     if not word.flags.at_layer then
       add(word, { name = "space", type = "choice", choices = "column|input", otherwise = "column",
         help = "of a model with an encoding: a value a column, or a value an encoded input" })

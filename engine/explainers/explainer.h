@@ -37,6 +37,12 @@ typedef struct ln_item {
     int64_t target; /* class id or output, as the user counts; 0 with a single output */
 } ln_item;
 
+/* A hidden unit that is explained in place of an output. */
+typedef struct ln_neuron {
+    int value;    /* of the model's graph (ln_model_layer) */
+    int64_t unit; /* its place in a row of that, flattened */
+} ln_neuron;
+
 typedef struct ln_request {
     ln_model *model;             /* borrowed for the job's life */
     ln_link link;                /* scale on which the model is explained */
@@ -58,10 +64,11 @@ typedef struct ln_request {
     const struct ln_explainer *of; /* LN_WRAPS: the other explainer; what this request refers to
                                       (baseline, background, groups, layer) is that one's */
     const void *of_params;         /* its parameter struct */
-    const ln_tensor *range; /* LN_WRAPS: (1, width) f32, how far each input ranges; NULL: as far as
+    const ln_tensor *range;  /* LN_WRAPS: (1, width) f32, how far each input ranges; NULL: as far as
                                the row's own numbers */
-    const void *params;     /* the explainer's parameter struct */
-    uint64_t seed, stream;  /* of draws */
+    const ln_neuron *neuron; /* what is explained, whatever target and link; NULL: an output */
+    const void *params;      /* the explainer's parameter struct */
+    uint64_t seed, stream;   /* of draws */
 } ln_request;
 
 /* What a run of items fills; arrays have one entry (or `width`) an item. NaN: not defined. */
@@ -86,7 +93,7 @@ typedef struct ln_job {
     ln_composite *composite;              /* the explainer's, or NULL */
     ln_function *function;                /* made by the job as `needs` and `composite` say */
     bool
-        looks; /* function looks at the request's layer: with LN_TAKES_LAYER, unless prepare clears it */
+        looks; /* function looks at the request's layer: LN_TAKES_LAYER, unless prepare clears it */
     int beside_count;                    /* functions beside that one (ln_job_beside) */
     ln_function_options *beside_options; /* what they are to be */
     ln_function **beside;                /* made by the job after prepare */
@@ -101,9 +108,12 @@ typedef struct ln_job {
     int64_t rows_per_pass;    /* rows the function was planned for */
     const int *behind;        /* set by prepare: the function's rows are numbers of this value */
     void *shared;             /* the explainer's own, read-only while running */
-    ln_pool *
-        pool; /* for the job inside one that LN_WRAPS, whose own chunks run on the caller's thread */
+    ln_pool *pool;            /* of LN_INSIDE: for the job inside */
 } ln_job;
+
+/* Numbers a row of what the request explains, on any link, at most: for buffers of outputs that are laid out
+ * before there is a function. */
+int64_t ln_request_outputs(const ln_request *request);
 
 /* The baseline of a row of request->x. */
 static inline const float *ln_job_baseline(const ln_job *job, int64_t row)

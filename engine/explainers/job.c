@@ -110,10 +110,36 @@ static ln_status check_background(const ln_request *request, bool or_baseline, l
                               ln_dtype_name(background->dtype), request->model->width));
 }
 
+int64_t ln_request_outputs(const ln_request *request)
+{
+    const ln_model *model = request->model;
+    if (request->neuron)
+        return ln_shape_row(&model->graph->values[request->neuron->value].shape);
+    /* The link "loss" has an output a class, also where the model has one output for two classes. */
+    return model->class_count > model->output_count ? model->class_count : model->output_count;
+}
+
+static ln_status check_neuron(const ln_request *request, ln_error *err)
+{
+    const ln_neuron *neuron = request->neuron;
+    const int64_t units = ln_request_outputs(request);
+    if (neuron->unit >= 0 && neuron->unit < units)
+        return LN_OK;
+    return fail_field(
+        err, "neuron.unit",
+        ln_fail(err, LN_EINVALID, "'%s' has %" PRId64 " units, numbered from 0: found %" PRId64,
+                request->model->graph->values[neuron->value].name, units, neuron->unit));
+}
+
 ln_status ln_job_retarget(ln_job *job, ln_error *err)
 {
     job_state *state = (job_state *)job;
     const ln_request *request = job->request;
+    if (request->neuron) {
+        for (int64_t i = 0; i < request->item_count; i++)
+            state->targets[i] = (ln_target){.index = request->neuron->unit, .scale = 1};
+        return LN_OK;
+    }
     for (int64_t i = 0; i < request->item_count; i++) {
         ln_status status = ln_model_target(request->model, request->link, request->items[i].target,
                                            &state->targets[i], err);
@@ -196,6 +222,7 @@ static ln_status make_functions(ln_job *job, ln_error *err)
         .rows = job->rows_per_pass,
         .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
         .layer = job->looks ? &request->layer : NULL,
+        .explained = request->neuron ? &request->neuron->value : NULL,
         .composite = job->composite,
         .behind = job->behind,
     };
@@ -228,6 +255,8 @@ static ln_status set_up(job_state *state, ln_error *err)
         status = check_baseline(request, err);
     if (!status && (explainer->flags & LN_TAKES_BACKGROUND))
         status = check_background(request, explainer->flags & LN_TAKES_BASELINE, err);
+    if (!status && request->neuron)
+        status = check_neuron(request, err);
     if (!status)
         status = resolve_targets(state, err);
     if (!status && (explainer->flags & LN_TAKES_BASELINE))

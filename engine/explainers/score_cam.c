@@ -27,12 +27,6 @@ typedef struct buffers {
     double *map;    /* (places) */
 } buffers;
 
-/* The link "loss" has an output a class, also where the model has one output for two classes. */
-static int64_t most_outputs(const ln_model *model)
-{
-    return model->class_count > model->output_count ? model->class_count : model->output_count;
-}
-
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
     const ln_model *model = job->request->model;
@@ -42,7 +36,8 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     buffers made;
     made.layer = ln_carve(&carver, channels * places, sizeof *made.layer);
     made.x = ln_carve(&carver, job->rows_per_pass * model->width, sizeof *made.x);
-    made.y = ln_carve(&carver, job->rows_per_pass * most_outputs(model), sizeof *made.y);
+    made.y =
+        ln_carve(&carver, job->rows_per_pass * ln_request_outputs(job->request), sizeof *made.y);
     made.mask = ln_carve(&carver, model->width, sizeof *made.mask);
     made.scores = ln_carve(&carver, channels, sizeof *made.scores);
     made.map = ln_carve(&carver, places, sizeof *made.map);

@@ -60,9 +60,7 @@ typedef struct buffers {
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
     const ln_model *model = job->request->model;
-    /* The link "loss" has an output a class, also where the model has one output for two classes. */
-    const int64_t outputs =
-        model->class_count > model->output_count ? model->class_count : model->output_count;
+    const int64_t outputs = ln_request_outputs(job->request);
     ln_carver carver = {.base = scratch};
     buffers made;
     made.x = ln_carve(&carver, job->items_per_chunk * model->width, sizeof *made.x);

@@ -163,8 +163,12 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     function->rows = options->rows;
     function->width = model->width;
     function->layer = options->layer ? *options->layer : -1;
-    ln_status status =
-        ln_link_apply(model, options->link, &function->graph, &function->output, err);
+    ln_status status = LN_OK;
+    if (options->explained) {
+        function->graph = ln_graph_retain(model->graph);
+        function->output = *options->explained;
+    } else
+        status = ln_link_apply(model, options->link, &function->graph, &function->output, err);
     if (!status && options->behind)
         status = take_behind(function, *options->behind, err);
     if (!status)

@@ -91,6 +91,7 @@ typedef struct ln_function_options {
     const int
         *behind; /* rows are numbers of this value (ln_model_first_dense) in place of inputs; for
                           ln_runner_forward only. NULL: they are inputs */
+    const int *explained; /* a hidden value in place of the outputs, whatever the link; or NULL */
 } ln_function_options;
 
 /* A dense layer that all of a model's input goes through before anything else looks at it. */

@@ -7,10 +7,10 @@
 
 static const ln_bulk attribution_bulk = {
     LN_PUT_ATTRIBUTION, "attribution",
-    "explanation, kind, space, layer, tensor, groups, error, input, "
+    "explanation, kind, space, layer, tensor, groups, error, input, unit, "
     "sample, target, seq, tensor_row, output, baseline_output, total, residual, absorbed, min, "
     "max, l1, nan_count, status, reason",
-    8, 15};
+    9, 15};
 static const ln_bulk verdict_bulk = {LN_PUT_VERDICT, "metric",
                                      "run, name, label, params, scope, explanation, "
                                      "higher_is_better, attribution, sample, value, status, reason",
@@ -54,6 +54,7 @@ static void bind_attribution(sqlite3_stmt *statement, const void *context)
     bind_id(statement, 6, p->rows->groups);
     bind_id(statement, 7, p->errors);
     bind_text(statement, 8, p->rows->input);
+    bind_id(statement, 9, p->rows->unit);
 }
 
 static void bind_attribution_row(sqlite3_stmt *statement, int place, const void *context, int64_t i)

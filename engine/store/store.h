@@ -90,6 +90,7 @@ typedef struct ln_attribution_rows {
     const int64_t *target;                             /* entry -1: NULL */
     const char *kind, *space;                          /* "feature", "input" ... */
     const char *layer;                                 /* or NULL */
+    int64_t unit;                                      /* of the layer, or -1 */
     const ln_tensor *values;                           /* (count, ...) f32 */
     const ln_tensor *errors;                           /* same shape, or NULL */
     int64_t groups;                                    /* tensor id, or -1 */

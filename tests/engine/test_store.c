@@ -418,7 +418,8 @@ static ln_status whole_life(void *context, ln_error *err)
                                 .kind = "feature",
                                 .space = "input",
                                 .values = tensor,
-                                .groups = -1};
+                                .groups = -1,
+                                .unit = -1};
     if (status == LN_OK)
         status = ln_store_put_attributions(store, &rows, &first, err);
     if (status == LN_OK)

@@ -240,6 +240,7 @@ static void attributions_of_any_number_follow_each_other(void **state)
                                           .space = "column",
                                           .values = values,
                                           .groups = -1,
+                                          .unit = -1,
                                           .total = total,
                                           .nan_count = nans,
                                           .status = status,

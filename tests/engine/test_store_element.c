@@ -24,7 +24,8 @@ static int open_fixture(void **state)
                                 .kind = "feature",
                                 .space = "input",
                                 .values = tensor_f32(TEST_SHAPE(2, 2, 3), &map[0][0]),
-                                .groups = -1};
+                                .groups = -1,
+                                .unit = -1};
     assert_ok(ln_store_put_attributions(f.store, &rows, NULL, &err));
     ln_tensor_release((ln_tensor *)rows.values);
     return 0;

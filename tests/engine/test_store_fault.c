@@ -123,7 +123,8 @@ static ln_status write_pieces(ln_store *store, int64_t explanation, ln_error *er
                                           .kind = "feature",
                                           .space = "input",
                                           .values = values,
-                                          .groups = -1};
+                                          .groups = -1,
+                                          .unit = -1};
         status = ln_store_submit_piece(store, &rows, NULL, 0, err);
         ln_tensor_release(values);
     }

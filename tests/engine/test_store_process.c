@@ -44,7 +44,8 @@ static int64_t write_run(ln_store *store, const char *uuid, int64_t chunks, int 
                                     .target = global,
                                     .kind = "feature",
                                     .space = "input",
-                                    .groups = -1};
+                                    .groups = -1,
+                                    .unit = -1};
         ok = ln_tensor_copy_of(LN_F32, &shape, numbers, &values, &err) == LN_OK;
         rows.values = values;
         ok = ok && ln_store_put_attributions(store, &rows, &first, &err) == LN_OK;

@@ -215,6 +215,7 @@ static void element_has_coordinates(void **state)
                                 .kind = "feature",
                                 .space = "input",
                                 .groups = -1,
+                                .unit = -1,
                                 .total = &zero,
                                 .values = tensor_random(TEST_SHAPE(1, 2, 3, 4), 1)};
     int64_t id;

@@ -39,6 +39,7 @@ static ln_status make_piece(made *m, int64_t run, int64_t explanation, int numbe
                          .space = "input",
                          .values = values,
                          .groups = -1,
+                         .unit = -1,
                          .output = m->output,
                          .total = m->total,
                          .nan_count = m->nan_count,

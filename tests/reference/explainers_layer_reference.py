@@ -22,12 +22,14 @@ import onnx
 import torch
 from captum.attr import (Deconvolution, GuidedBackprop, GuidedGradCam, InternalInfluence, LayerActivation,
                          LayerConductance, LayerGradCam, LayerGradientXActivation,
-                         LayerIntegratedGradients)
+                         LayerIntegratedGradients, NeuronDeconvolution, NeuronGradient,
+                         NeuronGuidedBackprop, NeuronIntegratedGradients)
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "explainers_layer")
 ROWS = 5
+UNIT = 3  # of every layer, for explanations of a hidden unit
 LAYERS = {"dense": ["fc1", "relu1", "sum"], "images": ["pool", "conv2", "sum"]}
 
 
@@ -171,6 +173,11 @@ def at_layer(net, layer, x, base, target):
             made[word + "-small"] = values
             made[word] = nn.functional.interpolate(values.clamp(min=0), x.shape[2:], mode="bilinear",
                                                    align_corners=False)
+    unit = tuple(int(i) for i in np.unravel_index(UNIT, made["layer_activation"].shape[1:]))
+    for case, kind in (("gradient", NeuronGradient), ("guided_backprop", NeuronGuidedBackprop),
+                       ("deconvnet", NeuronDeconvolution)):
+        made["neuron-" + case] = kind(net, tap).attribute(x, unit)
+    made["neuron-integrated_gradients"] = NeuronIntegratedGradients(net, tap).attribute(x, unit, n_steps=20)
     return {"%s.%s" % (case, layer): values for case, values in made.items()}
 
 

@@ -45,9 +45,7 @@ void ln_game_free(ln_game *game)
 ln_game_buffers ln_game_carve(const ln_job *job, const ln_game *game, ln_carver *carver)
 {
     const ln_model *model = job->request->model;
-    /* The link "loss" has an output a class, also where the model has one output for two classes. */
-    int64_t outputs =
-        model->class_count > model->output_count ? model->class_count : model->output_count;
+    const int64_t outputs = ln_request_outputs(job->request);
     ln_game_buffers made = {.factored = ln_factored_carve(&game->factored, carver)};
     if (!game->factored.on)
         made.x = ln_carve(carver, job->rows_per_pass * model->width, sizeof *made.x);

@@ -56,7 +56,12 @@ static ln_status find(const ln_request *request, pieces *own, ln_error *err)
 {
     ln_graph *graph = NULL;
     int output;
-    ln_status status = ln_link_apply(request->model, request->link, &graph, &output, err);
+    ln_status status = LN_OK;
+    if (request->neuron) {
+        graph = ln_graph_retain(request->model->graph);
+        output = request->neuron->value;
+    } else
+        status = ln_link_apply(request->model, request->link, &graph, &output, err);
     if (!status)
         status = ln_bends_find(graph, output, &own->bends, &own->count, err);
     if (status == LN_EUNSUPPORTED) {
