@@ -167,8 +167,8 @@ static bool check_round(const reader *of, uint64_t seed, uint64_t round, int *ac
     return !why;
 }
 
-static const reader *const readers[] = {&fuzz_onnx, &fuzz_npy,  &fuzz_csv,        &fuzz_idx,
-                                        &fuzz_png,  &fuzz_jpeg, &fuzz_safetensors};
+static const reader *const readers[] = {&fuzz_onnx, &fuzz_npy,  &fuzz_csv,         &fuzz_idx,
+                                        &fuzz_png,  &fuzz_jpeg, &fuzz_safetensors, &fuzz_npz};
 
 int main(int argc, char **argv)
 {

@@ -25,6 +25,7 @@ typedef struct reader {
     size_t memory_base, memory_factor; /* bytes a parse may take: base + factor * size */
 } reader;
 
+extern const reader fuzz_npz;
 extern const reader fuzz_onnx, fuzz_npy, fuzz_csv, fuzz_idx, fuzz_png, fuzz_jpeg, fuzz_safetensors;
 
 /* fuzz.c: one change anywhere in the bytes. */

@@ -80,7 +80,7 @@ static sample tensor_of(const char *name, int type, int rank, const int64_t *dim
     return out;
 }
 
-/* NodeProto; inputs and outputs are separated by spaces, `attribute` may be NULL. */
+/* NodeProto; inputs and outputs are separated by spaces (_: left out), `attribute` may be NULL. */
 static sample node_of(const char *op_type, const char *inputs, const char *outputs,
                       const char *attribute, int type, int64_t value)
 {
@@ -89,7 +89,7 @@ static sample node_of(const char *op_type, const char *inputs, const char *outpu
     for (unsigned list = 0; list < 2; list++)
         for (const char *at = lists[list]; *at; at += strspn(at, " ")) {
             size_t length = strcspn(at, " ");
-            add_bytes(&out, list + 1, at, length);
+            add_bytes(&out, list + 1, at, length == 1 && *at == '_' ? 0 : length);
             at += length;
         }
     add_text(&out, 3, outputs);
@@ -108,6 +108,50 @@ static sample node_of(const char *op_type, const char *inputs, const char *outpu
         add_message(&out, 5, &entry);
     }
     return out;
+}
+
+/* The same with a list of whole numbers. */
+static sample node_with(const char *op_type, const char *inputs, const char *outputs,
+                        const char *attribute, int count, const int64_t *values)
+{
+    sample out = node_of(op_type, inputs, outputs, NULL, 0, 0), entry = {.size = 0};
+    add_text(&entry, 1, attribute);
+    for (int i = 0; i < count; i++)
+        add_number(&entry, 8, (uint64_t)values[i]);
+    add_number(&entry, 20, 7);
+    add_message(&out, 5, &entry);
+    return out;
+}
+
+/* w (4, 4) out of the bytes of another file. */
+static sample external_tensor(void)
+{
+    static const char *const pairs[][2] = {
+        {"location", "LICENSE"}, {"offset", "16"}, {"length", "64"}};
+    sample out = {.size = 0};
+    add_number(&out, 1, 4);
+    add_number(&out, 1, 4);
+    add_number(&out, 2, 1);
+    add_text(&out, 8, "w");
+    for (int i = 0; i < 3; i++) {
+        sample pair = {.size = 0};
+        add_text(&pair, 1, pairs[i][0]);
+        add_text(&pair, 2, pairs[i][1]);
+        add_message(&out, 13, &pair);
+    }
+    add_number(&out, 14, 1);
+    return out;
+}
+
+/* Twice(a) = a + a, a function of the model. */
+static void add_function(sample *model)
+{
+    sample function = {.size = 0}, node = node_of("Add", "a a", "b", NULL, 0, 0);
+    add_text(&function, 1, "Twice");
+    add_text(&function, 4, "a");
+    add_text(&function, 5, "b");
+    add_message(&function, 7, &node);
+    add_message(model, 25, &function);
 }
 
 static void finish_model(sample *graph, const int64_t *dims, int rank, uint64_t opset, sample *out)
@@ -186,6 +230,57 @@ static void make_onnx(int number, sample *out)
         put_tensor(&graph, tensor_of("v", 1, 1, (const int64_t[]){4}, true));
         finish_model(&graph, open2, 2, 13, out);
         break;
+    case 5: /* a small convolutional network */
+        put_node(&graph, node_of("Conv", "x k", "c", "group", 2, 1));
+        put_node(&graph, node_of("BatchNormalization", "c o o o o", "n", "epsilon", 1, 1));
+        put_node(&graph,
+                 node_with("MaxPool", "n", "m", "kernel_shape", 2, (const int64_t[]){2, 2}));
+        put_node(&graph,
+                 node_with("ConvTranspose", "m k", "t", "strides", 2, (const int64_t[]){2, 1}));
+        put_node(&graph, node_of("InstanceNormalization", "t o o", "u", NULL, 0, 0));
+        put_node(&graph, node_of("GlobalAveragePool", "u", "y", NULL, 0, 0));
+        put_tensor(&graph, tensor_of("k", 1, 4, (const int64_t[]){2, 2, 2, 2}, true));
+        put_tensor(&graph, tensor_of("o", 1, 1, two, false));
+        finish_model(&graph, (const int64_t[]){-1, 2, 4, 4}, 4, 13, out);
+        break;
+    case 6: /* recurrent, the rows in the middle */
+        put_node(&graph, node_with("Transpose", "x", "t", "perm", 3, (const int64_t[]){1, 0, 2}));
+        put_node(&graph, node_of("LSTM", "t w r", "h a c", "hidden_size", 2, 1));
+        put_node(&graph, node_of("GRU", "t g v", "e", "hidden_size", 2, 1));
+        put_node(&graph, node_of("Concat", "h e", "j", "axis", 2, 3));
+        put_node(&graph, node_of("ReduceMean", "j", "y", "keepdims", 2, 1));
+        put_tensor(&graph, tensor_of("w", 1, 3, (const int64_t[]){1, 4, 3}, true));
+        put_tensor(&graph, tensor_of("r", 1, 3, (const int64_t[]){1, 4, 1}, true));
+        put_tensor(&graph, tensor_of("g", 1, 3, (const int64_t[]){1, 3, 3}, true));
+        put_tensor(&graph, tensor_of("v", 1, 3, (const int64_t[]){1, 3, 1}, true));
+        finish_model(&graph, open3, 3, 14, out);
+        break;
+    case 7: /* weights in another file, which is there: the licence */
+        put_node(&graph, node_of("MatMul", "x w", "p", NULL, 0, 0));
+        put_node(&graph, node_of("Relu", "p", "y", NULL, 0, 0));
+        put_tensor(&graph, external_tensor());
+        finish_model(&graph, open2, 2, 13, out);
+        break;
+    case 8: /* operators made of others, and a function of the model */
+        put_node(&graph, node_of("Attention", "x x x", "a", "is_causal", 2, 1));
+        put_node(&graph, node_of("SoftmaxCrossEntropyLoss", "a l", "e p", NULL, 0, 0));
+        put_node(&graph, node_of("Twice", "p", "y", NULL, 0, 0));
+        put_tensor(&graph, tensor_of("l", 7, 3, (const int64_t[]){1, 2, 3}, true));
+        finish_model(&graph, (const int64_t[]){1, 2, 2, 3}, 4, 23, out);
+        add_function(out);
+        break;
+    case 9: /* parts, choices and places */
+        put_node(&graph, node_of("Split", "x", "a b", "axis", 2, 2));
+        put_node(&graph, node_of("Gather", "a i", "g", "axis", 2, 1));
+        put_node(&graph, node_of("Neg", "b", "c", NULL, 0, 0));
+        put_node(&graph, node_of("Greater", "g c", "m", NULL, 0, 0));
+        put_node(&graph, node_of("Where", "m g c", "d", NULL, 0, 0));
+        put_node(&graph, node_of("ScatterElements", "d j d", "e", "axis", 2, 1));
+        put_node(&graph, node_of("Hardmax", "e", "y", "axis", 2, 1));
+        put_tensor(&graph, tensor_of("i", 7, 1, (const int64_t[]){1}, true));
+        put_tensor(&graph, tensor_of("j", 7, 3, (const int64_t[]){1, 2, 1}, true));
+        finish_model(&graph, (const int64_t[]){1, 2, 2}, 3, 18, out);
+        break;
     default:
         put_node(&graph, node_of("Constant", "", "c", "value_float", 1, 2));
         put_node(&graph, node_of("Add", "c x", "h", NULL, 0, 0));
@@ -201,10 +296,12 @@ static ln_status parse_onnx(const void *data, size_t size, ln_error *err)
 {
     ln_graph *graph;
     ln_onnx_info info;
-    const ln_onnx_options options = {.fold_bytes = 64 * 1024, .whole = size % 4 == 3};
+    const ln_onnx_options options = {
+        .fold_bytes = 64 * 1024, .whole = size % 4 == 3, .folder = "."};
     ln_status status = ln_onnx_parse("fuzz.onnx", data, size, &options, &graph, &info, err);
     ln_graph_release(graph);
-    return status;
+    /* A name of another file that is not there, or is none below the folder. */
+    return status == LN_EFILE && err->message[0] ? LN_EINVALID : status;
 }
 
 /* The message with one of its length-delimited fields changed by `mutate_within` or, at the chosen
@@ -250,7 +347,7 @@ static void mutate_within(const reader *of, sample *file, ln_rng *rng)
 
 const reader fuzz_onnx = {
     .name = "onnx",
-    .seed_count = 6,
+    .seed_count = 11,
     .make_seed = make_onnx,
     .parse = parse_onnx,
     .mutate_within = mutate_within,
