@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Operators that are made of others (engine/onnx/composites.c) in networks of batches, and what PyTorch computes: their
-result and the gradient of a weighted sum of it, for tests/engine/test_onnx_composites.c.
+"""Operators that are made of others (engine/onnx/composites.c), indices and first states that depend on the row, in networks of
+batches, and what PyTorch computes: their result and the gradient of a weighted sum of it, for
+tests/engine/test_onnx_composites.c.
 
     python3 tests/reference/composites_reference.py           (numpy, onnx, torch)
 
@@ -173,5 +174,50 @@ case("dft_one_side", [("DFT", ["x", "size", "axis"], "y", {"onesided": 1})], {"x
      lambda x: torch.view_as_real(torch.fft.rfft(x[..., 0], n=8, dim=2)), {"size": np.array(8), "axis": np.array(-2)}, 20)
 case("dft_inverse", [("DFT", ["x", "", "axis"], "y", {"inverse": 1})], {"x": f32(ROWS, 4, 3, 2)},
      lambda x: torch.view_as_real(torch.fft.ifft(torch.view_as_complex(x), dim=1)), {"axis": np.array(1)}, 20)
+
+places = {"x": f32(ROWS, 4, 3), "i": draw.integers(-4, 4, (ROWS, 2, 3))}
+case("gather_places", [("GatherElements", ["x", "i"], "y", {"axis": 1})], places,
+     lambda x, i: torch.gather(x, 1, i % 4), opset=17)
+put = dict(places, u=f32(ROWS, 2, 3))
+case("scatter_added", [("ScatterElements", ["x", "i", "u"], "y", {"axis": 1, "reduction": "add"})], put,
+     lambda x, i, u: torch.scatter_add(x, 1, i % 4, u), opset=17)
+once = dict(put, i=np.argsort(draw.normal(size=(ROWS, 4, 3)), 1)[:, :2])
+case("scatter_put", [("ScatterElements", ["x", "i", "u"], "y", {"axis": 1})], once,
+     lambda x, i, u: torch.scatter(x, 1, i, u), opset=17)
+rows_of = {"x": f32(ROWS, 4, 3), "i": draw.integers(0, 4, (ROWS, 2, 1))}
+case("gather_rows", [("GatherND", ["x", "i"], "y", {"batch_dims": 1})], rows_of,
+     lambda x, i: torch.stack([x[r, i[r, :, 0]] for r in range(ROWS)]), opset=17)
+
+H = 3
+
+
+def gates(kind, count, order):
+    """Weights of a cell in PyTorch, and in ONNX's order of gates."""
+    cell = kind(2, H, batch_first=True)
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    parts = {n: np.concatenate([getattr(cell, n).detach().numpy().reshape(count, H, -1)[g] for g in order]) for n in names}
+    bias = np.concatenate([parts["bias_ih_l0"], parts["bias_hh_l0"]]).reshape(1, -1)
+    return cell, {"w": parts["weight_ih_l0"][None], "r": parts["weight_hh_l0"][None], "b": bias, "first": np.array([0])}
+
+
+torch.manual_seed(5)
+turn = [("Transpose", ["x"], "t", {"perm": [1, 0, 2]}), ("Unsqueeze", ["h", "first"], "h0", {})]
+lstm, weights = gates(torch.nn.LSTM, 4, (0, 3, 1, 2))
+state = {"x": f32(ROWS, 4, 2), "h": f32(ROWS, H), "c0": f32(ROWS, H)}
+case("lstm_first_states", turn + [("Unsqueeze", ["c0", "first"], "c1", {}),
+                                  ("LSTM", ["t", "w", "r", "b", "", "h0", "c1"], "all", {"hidden_size": H}),
+                                  ("Squeeze", ["all", "second"], "parts", {}),
+                                  ("Transpose", ["parts"], "y", {"perm": [1, 0, 2]})], state,
+     lambda x, h, c: lstm(x, (h[None], c[None]))[0], dict(weights, second=np.array([1])), 17)
+gru, weights = gates(torch.nn.GRU, 3, (1, 0, 2))
+case("gru_first_state", turn + [("GRU", ["t", "w", "r", "b", "", "h0"], "all", {"hidden_size": H, "linear_before_reset": 1}),
+                                ("Squeeze", ["all", "second"], "parts", {}),
+                                ("Transpose", ["parts"], "y", {"perm": [1, 0, 2]})], {"x": state["x"], "h": state["h"]},
+     lambda x, h: gru(x, h[None])[0], dict(weights, second=np.array([1])), 17)
+rnn, weights = gates(torch.nn.RNN, 1, (0,))
+case("rnn_first_state", turn + [("RNN", ["t", "w", "r", "b", "", "h0"], "all", {"hidden_size": H}),
+                                ("Squeeze", ["all", "second"], "parts", {}),
+                                ("Transpose", ["parts"], "y", {"perm": [1, 0, 2]})], {"x": state["x"], "h": state["h"]},
+     lambda x, h: rnn(x, h[None])[0], dict(weights, second=np.array([1])), 17)
 
 (OUT / "cases.txt").write_text("\n".join(names) + "\n")
