@@ -150,6 +150,7 @@ static void push_explainers(lua_State *L)
         {LN_AT_LAYER, "at_layer"},
         {LN_NO_TARGET, "no_target"},
         {LN_WRAPS, "wraps"},
+        {LN_ATTACKS, "attacks"},
         {LN_HAS_FIT, "has_fit"},
         {LN_OF_TRAINING, "of_training"},
         {LN_OF_PROBABILITY, "of_probability"},

@@ -231,6 +231,7 @@ function references.explain(run, bound, shared)
       node.options.link = bound.info.task == "classification" and "probability" or run.link
     end
     local space = bound.info.columns and (node.options.space or "column") or "input"
+    if flags.attacks then space = "input" end
     local entry = { node = node, space = space, shape = bound.shape,
                     link = flags.no_target and "raw" or node.options.link or run.link }
     entry.baseline = bind_baseline(asked, bound, shared)

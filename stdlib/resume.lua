@@ -67,7 +67,7 @@ SELECT m.label, m.value FROM metric m WHERE m.attribution BETWEEN :first AND :la
 
 -- What the judges said of a kept piece goes into their means, in the order in which they said it.
 local function add_verdicts(context, bound, entry, first, rows)
-  local by = { local_r2 = entry.fit }
+  local by = { local_r2 = entry.fit, success = entry.fit }
   for _, judge in ipairs(bound.judge) do by[judge.node.label] = judge.sums[entry] end
   for _, row in ipairs(core.store_rows(context.store, VERDICTS,
     { first = first, last = first + rows - 1 })) do

@@ -125,7 +125,7 @@ local function wrapped(node)
   local of = node.options.of
   if of.own or of.word == "precomputed" then
     fail.at(of, nil, ("%s asks an explainer of the language, and %s is none"):format(node.word, of.word))
-  elseif of.flags.wraps or of.flags.no_target then
+  elseif of.flags.wraps or of.flags.no_target or of.flags.attacks then
     fail.at(of, nil, ("%s cannot ask %s, which %s"):format(node.word, of.word,
       of.flags.wraps and "asks another one itself" or "explains no output"))
   end
@@ -276,13 +276,17 @@ function rules.explain(run)
       fail.at(node, "space", "a model on arrays has no columns: its inputs are its features",
         "leave space out")
     end
-    if has_columns(run) and not node.flags.at_layer then options.space = options.space or "column" end
+    if node.flags.attacks and options.targeted and run.target.kind == "predicted" then
+      fail.at(node, "targeted", "the row is of the predicted class already", "say where to: target = 3, or a list")
+    end
+    if has_columns(run) and not node.flags.at_layer and not node.flags.attacks then options.space = options.space or "column" end
     local asked = node.flags.wraps and options.of or node
     if asked.options.neuron and options.link then
       fail.at(node, "link", "a link is a scale of outputs, and a hidden unit has none", "leave it out")
     end
     local probability = asked.flags.of_probability and run.link == "raw" -- of classes: references.lua
-    if not node.flags.no_target and not probability and not asked.options.neuron then options.link = options.link or run.link end
+    local scaled = not node.flags.no_target and not node.flags.attacks and not asked.options.neuron
+    if scaled and not probability then options.link = options.link or run.link end
   end
 end
 

@@ -72,7 +72,9 @@ end
 -- in them, of a hidden unit's nothing that the model has to answer.
 local function no_concern(node, entry)
   local asks = node.own or node.flags.needs_model
-  if entry.space == "layer" and (asks or node.flags.takes_mask) then
+  if entry.node.flags.attacks and (asks or node.flags.takes_mask) then
+    return "it judges attributions, and this one is an attacked input"
+  elseif entry.space == "layer" and (asks or node.flags.takes_mask) then
     return "it judges attributions of inputs, and this one is of a layer"
   elseif entry.neuron and asks then
     return "it judges attributions of an output, and this one is of a hidden unit"
@@ -92,17 +94,20 @@ local function take(sum, values)
   end
 end
 
--- What an explainer says itself of the model that it fitted, in the form of a judge's rows.
+-- What an explainer says itself: of the model that it fitted how well it fits, of an attack whether it
+-- succeeded; in the form of a judge's rows.
 local FIT = { name = "local_r2", label = "local_r2", params = "{}", higher_is_better = 1 }
-local CONSTANT = "the output is the same around the row"
+local SUCCESS = { name = "success", label = "success", params = "{}", higher_is_better = 1 }
+local function own_measure(entry) return entry.node.flags.attacks and SUCCESS or FIT end
+local CONSTANT, NO_NUMBER = "the output is the same around the row", "the loss is not a number"
 
 local function judge_fit(entry, result)
   local values = core.explained_fit(result)
   if not values then return nil end
   local row = { values = values, reasons = {} }
-  for name, value in pairs(FIT) do row[name] = value end
+  for name, value in pairs(own_measure(entry)) do row[name] = value end
   for i, value in ipairs(values) do
-    if value ~= value then row.reasons[i] = CONSTANT end
+    if value ~= value then row.reasons[i] = entry.node.flags.attacks and NO_NUMBER or CONSTANT end
   end
   take(entry.fit, values)
   return row
@@ -150,8 +155,9 @@ local function judge_means(bound, entry, explanation)
       params = log.params_json(node), higher_is_better = node.higher_is_better and 1 or 0 })
   end
   if entry.node.flags.has_fit then
-    rows[#rows + 1] = mean_row(explanation, entry.fit, { name = FIT.name, label = FIT.label,
-      params = FIT.params, higher_is_better = FIT.higher_is_better })
+    local own_row = {}
+    for name, value in pairs(own_measure(entry)) do own_row[name] = value end
+    rows[#rows + 1] = mean_row(explanation, entry.fit, own_row)
   end
   return rows
 end

@@ -39,18 +39,19 @@ local common = {
       add(word, { name = "tolerance", type = "real", default = tostring(word.tolerance), min = 0,
         help = "of the residual, relative to |output| + |baseline_output| + sum |a|" })
     end
-    if not word.flags.no_target then
+    local attacks = word.flags.attacks -- on the link loss, of encoded inputs
+    if not word.flags.no_target and not attacks then
       add(word, { name = "link", type = "choice", choices = "raw|logit|probability|loss",
         otherwise = word.flags.of_probability
           and "probability where the model has classes and the experiment names no other"
           or "the experiment's link", help = "the scale that is explained" })
     end
-    if word.flags.needs_gradient and not word.flags.takes_layer then
+    if word.flags.needs_gradient and not word.flags.takes_layer and not attacks then
       add(word, { name = "neuron", type = "neuron", otherwise = "an output of the model",
         help = "a hidden unit that is explained in place of an output: { layer =, unit = }, the unit's number or "
           .. "its place in the layer's shape, { channel, row, column }" })
     end
-    if not word.flags.at_layer then
+    if not word.flags.at_layer and not attacks then
       add(word, { name = "space", type = "choice", choices = "column|input", otherwise = "column",
         help = "of a model with an encoding: a value a column, or a value an encoded input" })
     end

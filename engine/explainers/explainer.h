@@ -28,7 +28,8 @@
 #define LN_HAS_FIT 4096u     /* fits a model of its own: says how well */
 #define LN_OF_TRAINING 8192u /* its default background is all training rows, with their classes */
 #define LN_OF_PROBABILITY 16384u /* explains probabilities where the script names no link */
-#define LN_WRAPS 32768u /* the job inside is of request->of, what the parameter `of` says */
+#define LN_WRAPS 32768u   /* the job inside is of request->of, what the parameter `of` says */
+#define LN_ATTACKS 65536u /* its values are rows, moved on the link "loss"; `fit` is its success */
 
 /* How a table column's encoded inputs become one value in space "column": summed. */
 
@@ -80,7 +81,8 @@ typedef struct ln_explanation {
     double *output;          /* the explained number at the row */
     double *baseline_output; /* at the baseline; NaN where the method has none */
     double *absorbed;        /* LN_CONSERVES: what biases and stabilisers took; else NULL */
-    double *fit;         /* LN_HAS_FIT: R^2 of the fitted model, NaN where undefined; else NULL */
+    double *fit; /* LN_HAS_FIT: R^2 of the fitted model, or LN_ATTACKS: 1 where it succeeded, else
+                            0; NaN where undefined; else NULL */
     int64_t evaluations; /* rows passed forward, plus rows passed backward */
 } ln_explanation;
 

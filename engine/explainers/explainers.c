@@ -9,6 +9,8 @@
     X(integrated_gradients)                                                                        \
     X(gradient_shap)                                                                               \
     X(smooth_grad)                                                                                 \
+    X(fgsm)                                                                                        \
+    X(pgd)                                                                                         \
     X(guided_backprop)                                                                             \
     X(deconvnet)                                                                                   \
     X(lrp)                                                                                         \

@@ -119,6 +119,12 @@ int64_t ln_request_outputs(const ln_request *request)
     return model->class_count > model->output_count ? model->class_count : model->output_count;
 }
 
+/* On which link the job's functions are. */
+static ln_link link_of(const ln_job *job)
+{
+    return job->explainer->flags & LN_ATTACKS ? LN_LINK_LOSS : job->request->link;
+}
+
 static ln_status check_neuron(const ln_request *request, ln_error *err)
 {
     const ln_neuron *neuron = request->neuron;
@@ -141,7 +147,7 @@ ln_status ln_job_retarget(ln_job *job, ln_error *err)
         return LN_OK;
     }
     for (int64_t i = 0; i < request->item_count; i++) {
-        ln_status status = ln_model_target(request->model, request->link, request->items[i].target,
+        ln_status status = ln_model_target(request->model, link_of(job), request->items[i].target,
                                            &state->targets[i], err);
         if (status)
             return fail_field(err, "target", status);
@@ -218,7 +224,7 @@ static ln_status make_functions(ln_job *job, ln_error *err)
     const ln_explainer *explainer = job->explainer;
     const ln_request *request = job->request;
     const ln_function_options options = {
-        .link = request->link,
+        .link = link_of(job),
         .rows = job->rows_per_pass,
         .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
         .layer = job->looks ? &request->layer : NULL,
@@ -229,7 +235,7 @@ static ln_status make_functions(ln_job *job, ln_error *err)
     ln_status status = ln_function_new(request->model, &options, &job->function, err);
     for (int k = 0; k < job->beside_count && !status; k++) {
         ln_function_options own = job->beside_options[k];
-        own.link = request->link;
+        own.link = link_of(job);
         if (own.rows == 0)
             own.rows = job->rows_per_pass;
         status = ln_function_new(request->model, &own, &job->beside[k], err);

@@ -123,7 +123,7 @@ static inline void set_parameter(const ln_word *word, parameters *into, const ch
     const ln_param *param = parameter(word, name);
     unsigned char *at = into->bytes + param->offset;
     int64_t whole = strtoll(literal, NULL, 10);
-    double real = strtod(literal, NULL);
+    double real = strcmp(literal, "nil") == 0 ? NAN : strtod(literal, NULL); /* as args.c has it */
     bool truth = strcmp(literal, "true") == 0;
     int choice;
     ln_ints whole_numbers = {0};
@@ -178,6 +178,8 @@ static inline parameters parameters_of(const ln_word *word, const char *given)
 /* The parameters that a word cannot do without, for loops over all of them. */
 static inline const char *required_by(const ln_explainer *explainer)
 {
+    if (explainer->flags & LN_ATTACKS)
+        return "epsilon=0.1";
     return strcmp(explainer->word.name, "occlusion") == 0 ? "window=1" : "";
 }
 

@@ -127,6 +127,8 @@ static void sensitivity(void **state)
         if ((*entry)->flags & LN_HAS_FIT)
             continue; /* a regression sees samples only: test_explainers_lime.c */
         const bool expected = strcmp((*entry)->word.name, "gradient_shap") == 0; /* so far only */
+        if ((*entry)->flags & LN_ATTACKS)
+            continue; /* rows, not attributions: test_explainers_attack.c */
         if ((*entry)->flags & LN_AT_LAYER || needs_places(*entry))
             continue; /* test_explainers_layer.c */
         ln_explanation got = explain((*entry)->word.name, required_by(*entry), request, NULL);

@@ -66,7 +66,8 @@ static void an_output_is_a_unit(void **state)
     int asked = 0;
     for (const ln_explainer *const *entry = ln_explainers; *entry; entry++) {
         const unsigned flags = (*entry)->flags;
-        if ((!(flags & LN_NEEDS_GRADIENT) && !(flags & LN_WRAPS)) || flags & LN_TAKES_LAYER)
+        if ((!(flags & LN_NEEDS_GRADIENT) && !(flags & LN_WRAPS)) ||
+            flags & (LN_TAKES_LAYER | LN_ATTACKS))
             continue;
         ln_item items[ROWS];
         ln_request request = request_of(model, x, items, NULL);

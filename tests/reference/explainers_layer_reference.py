@@ -24,6 +24,7 @@ from captum.attr import (Deconvolution, GuidedBackprop, GuidedGradCam, InternalI
                          LayerConductance, LayerGradCam, LayerGradientXActivation,
                          LayerIntegratedGradients, NeuronDeconvolution, NeuronGradient,
                          NeuronGuidedBackprop, NeuronIntegratedGradients)
+from captum.robust import FGSM, PGD
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -113,11 +114,33 @@ def write_model(name, net, shape):
     onnx.save(model, os.path.join(FOLDER, name + ".onnx"))
 
 
+def ball(net, x, target, radius, step, steps):
+    """PGD in the L2 norm as its paper has it: steps along the gradient's direction (Captum's go along signs)."""
+    at = x.clone()
+    for _ in range(steps):
+        at = at.detach().requires_grad_()
+        nn.functional.cross_entropy(net(at), target, reduction="sum").backward()
+        length = (at.grad.flatten(1).norm(dim=1)).view(-1, *[1] * (x.dim() - 1))
+        moved = at.detach() + step * at.grad / length - x
+        length = moved.flatten(1).norm(dim=1).view(-1, *[1] * (x.dim() - 1))
+        at = x + moved * (radius / length).clamp(max=1)
+    return at
+
+
 def attributions(net, x, target):
     """By the name of the file."""
+    loss = nn.CrossEntropyLoss(reduction="none")
+    target_of = torch.tensor(target)
+    bounds = {"lower_bound": -1.5, "upper_bound": 1.25}
+    attack, bounded = PGD(net, loss), PGD(net, loss, **bounds)
     return {
         "guided_backprop": GuidedBackprop(net).attribute(x, target=target),
         "deconvnet": Deconvolution(net).attribute(x, target=target),
+        "fgsm": FGSM(net, loss).perturb(x, 0.3, target_of),
+        "fgsm-targeted": FGSM(net, loss, **bounds).perturb(x, 0.3, target_of, targeted=True),
+        "pgd": attack.perturb(x, 0.25, 0.1, 7, target_of),
+        "pgd-targeted": bounded.perturb(x, 0.25, 0.1, 7, target_of, targeted=True),
+        "pgd-l2": ball(net, x, target_of, 0.8, 0.3, 7),
     }
 
 
