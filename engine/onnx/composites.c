@@ -25,12 +25,14 @@ static const struct {
     {"AffineGrid", ln_onnx_body_affine_grid},
     {"Attention", ln_onnx_body_attention},
     {"BlackmanWindow", ln_onnx_body_window},
+    {"Col2Im", ln_onnx_body_col2im},
     {"DFT", ln_onnx_body_dft},
     {"GridSample", ln_onnx_body_grid_sample},
     {"HammingWindow", ln_onnx_body_window},
     {"HannWindow", ln_onnx_body_window},
     {"NegativeLogLikelihoodLoss", ln_onnx_body_log_likelihood},
     {"RotaryEmbedding", ln_onnx_body_rotary},
+    {"STFT", ln_onnx_body_stft},
     {"SoftmaxCrossEntropyLoss", ln_onnx_body_cross_entropy},
     {"SwiGLU", ln_onnx_body_swiglu},
 };
@@ -96,6 +98,19 @@ bool ln_onnx_body_float(const ln_onnx_body *body, const char *name, double *out)
         return false;
     *out = (double)found->f;
     return true;
+}
+
+int ln_onnx_body_ints(const ln_onnx_body *body, const char *name, int64_t out[8])
+{
+    const ln_onnx_attribute *found = attribute_of(body, name);
+    ln_tensor *list = NULL;
+    if (!found || ln_onnx_decode_list(found, found->message.data, LN_I64, &list, NULL) != LN_OK)
+        return 0;
+    const int64_t count = ln_shape_count(&list->shape);
+    if (count <= 8)
+        memcpy(out, list->data, (size_t)count * sizeof *out);
+    ln_tensor_release(list);
+    return count <= 8 ? (int)count : 0;
 }
 
 bool ln_onnx_body_text(const ln_onnx_body *body, const char *name, const char *text,

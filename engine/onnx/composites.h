@@ -31,6 +31,8 @@ bool ln_onnx_body_makes(const ln_onnx_body *body, size_t output);
 int64_t ln_onnx_body_int(const ln_onnx_body *body, const char *name, int64_t fallback);
 bool ln_onnx_body_float(const ln_onnx_body *body, const char *name,
                         double *out); /* false: absent */
+/* A list of whole numbers into `out` (at most 8); returns how many, 0: absent. */
+int ln_onnx_body_ints(const ln_onnx_body *body, const char *name, int64_t out[8]);
 /* Whether a text attribute is `text` (where it is absent: `fallback`). */
 bool ln_onnx_body_text(const ln_onnx_body *body, const char *name, const char *text,
                        const char *fallback);
@@ -45,5 +47,7 @@ void ln_onnx_body_window(ln_onnx_body *body);
 void ln_onnx_body_affine_grid(ln_onnx_body *body);
 void ln_onnx_body_dft(ln_onnx_body *body);
 void ln_onnx_body_grid_sample(ln_onnx_body *body);
+void ln_onnx_body_col2im(ln_onnx_body *body);
+void ln_onnx_body_stft(ln_onnx_body *body);
 
 #endif

@@ -1,10 +1,9 @@
-/* AffineGrid, GridSample (of images), Col2Im and DFT in other operators.
+/* AffineGrid, GridSample (of images) and Col2Im in other operators.
  *
  *   AffineGrid   where each place of the output comes from: theta (x, y[, z], 1), coordinates from -1 to 1
  *   GridSample   the image there, of the pixels around: 1 (nearest), 2 x 2 (linear) or 4 x 4 (cubic, Keys with a = -0.75)
  *   Col2Im       blocks put back where they were cut out, overlaps summed: a transposed convolution by ones
- *   DFT          X[k] = sum over n of x[n] e^(-2 pi i n k / N), as products with cosines and sines
- * Source: onnx.ai, AffineGrid-20, GridSample-22, Col2Im-18, DFT-20. */
+ * Source: onnx.ai, AffineGrid-20, GridSample-22, Col2Im-18. */
 #include <stdio.h>
 #include <string.h>
 
@@ -158,40 +157,59 @@ void ln_onnx_body_grid_sample(ln_onnx_body *body)
                 terms - 1);
 }
 
-/* ---------------------------------------------------------------- DFT */
+/* ---------------------------------------------------------------- Col2Im */
 
-void ln_onnx_body_dft(ln_onnx_body *body)
+/* A list as text, or what stands for it where the attribute is absent. */
+static const char *list_text(const int64_t *values, int count, const char *absent, char text[96])
 {
-    const bool inverse = ln_onnx_body_int(body, "inverse", 0) != 0;
-    const bool onesided = ln_onnx_body_int(body, "onesided", 0) != 0;
-    const bool old = body->opset < 20; /* then the axis is an attribute */
-    char swap[64];
-    body->refused = inverse && onesided;
-    if (old)
-        snprintf(swap, sizeof swap, "[%lld]", (long long)ln_onnx_body_int(body, "axis", 1));
-    else
-        snprintf(swap, sizeof swap, ln_onnx_body_has(body, 2) ? "i2" : "[-2]");
-    ln_onnx_say(body, "whole = lunette.SwapAxis(i0, %s)", swap);
-    if (ln_onnx_body_has(body, 1)) {
-        ln_onnx_say(body, "size = Reshape(Cast{to=7}(i1), [1])");
-        ln_onnx_say(body, "cut = Slice(whole, [0], size, [-2])");
-        ln_onnx_say(body, "rest = Sub(size, Shape{start=-2, end=-1}(cut))");
-        ln_onnx_say(body, "signal = Pad(cut, Concat{axis=0}([0], rest), 0.0, [-2])");
-    } else {
-        ln_onnx_say(body, "size = Shape{start=-2, end=-1}(whole)");
-        ln_onnx_say(body, "signal = Identity(whole)");
-    }
-    ln_onnx_say(body, "count = %s", onesided ? "Add(Div(size, [2]), [1])" : "Identity(size)");
-    ln_onnx_say(body, "c = lunette.Turns{sine=0}(size, count)");
-    ln_onnx_say(body, "s = lunette.Turns{sine=%d}(size, count)", inverse ? -1 : 1);
+    int length = snprintf(text, 96, "[");
+    for (int i = 0; i < count; i++)
+        length += snprintf(text + length, 96 - (size_t)length, "%s%lld", i ? ", " : "",
+                           (long long)values[i]);
+    snprintf(text + length, 96 - (size_t)length, "]");
+    return count ? text : absent;
+}
+
+void ln_onnx_body_col2im(ln_onnx_body *body)
+{
+    int64_t strides[8], dilations[8], pads[8], both[8];
+    char stride[96], dilation[96], pad[96], sums[96];
+    const int stride_count = ln_onnx_body_ints(body, "strides", strides);
+    const int dilation_count = ln_onnx_body_ints(body, "dilations", dilations);
+    const int pad_count = ln_onnx_body_ints(body, "pads", pads);
+    for (int i = 0; i < pad_count / 2; i++)
+        both[i] = pads[i] + pads[i + pad_count / 2];
+    for (int i = 0; i < 8; i++) /* such numbers do not make a text too long */
+        body->refused = body->refused || (i < stride_count && strides[i] >> 20) ||
+                        (i < dilation_count && dilations[i] >> 20) ||
+                        (i < pad_count && pads[i] >> 20);
+    if (body->refused)
+        return;
+    const char *every = list_text(strides, stride_count, "1", stride);
+    const char *apart = list_text(dilations, dilation_count, "1", dilation);
+    ln_onnx_say(body, "around = Add(i1, %s)", list_text(both, pad_count / 2, "0", sums));
+    ln_onnx_say(body, "reach = Mul(Sub(i2, 1), %s)", apart);
+    ln_onnx_say(body, "blocks = Add(Div(Sub(Sub(around, reach), 1), %s), 1)", every);
+    ln_onnx_say(body, "grid = Reshape(i0, Concat{axis=0}([0, 0], blocks))");
+    char attributes[320] = "";
+    int length = 0;
+    if (stride_count)
+        length += snprintf(attributes + length, sizeof attributes - (size_t)length, "%sstrides=%s",
+                           length ? ", " : "", every);
+    if (dilation_count)
+        length += snprintf(attributes + length, sizeof attributes - (size_t)length,
+                           "%sdilations=%s", length ? ", " : "", apart);
     ln_onnx_say(body,
-                "both = Pad(signal, Concat{axis=0}([0], Sub([2], Shape{start=-1}(signal))), 0.0, "
-                "[-1])");
-    ln_onnx_say(body, "re = Squeeze(Slice(both, [0], [1], [-1]), [-1])");
-    ln_onnx_say(body, "im = Squeeze(Slice(both, [1], [2], [-1]), [-1])");
-    ln_onnx_say(body, "x = Add(MatMul(re, c), MatMul(im, s))");
-    ln_onnx_say(body, "y = Sub(MatMul(im, c), MatMul(re, s))");
-    ln_onnx_say(body, "pair = Concat{axis=-1}(Unsqueeze(x, [-1]), Unsqueeze(y, [-1]))");
-    ln_onnx_say(body, "scaled = %s", inverse ? "Div(pair, Cast{to=1}(size))" : "Identity(pair)");
-    ln_onnx_say(body, "o0 = lunette.SwapAxis(scaled, %s)", swap);
+                length ? "all = ConvTranspose{%s}(grid, lunette.Col2ImKernel(i0, i2))"
+                       : "all = ConvTranspose%s(grid, lunette.Col2ImKernel(i0, i2))",
+                attributes);
+    /* What the blocks reach of the image: without the padding before it, and no further than its end. */
+    if (pad_count)
+        ln_onnx_say(body, "before = Identity(%s)", list_text(pads, pad_count / 2, "0", pad));
+    else
+        ln_onnx_say(body, "before = Mul(i1, 0)");
+    ln_onnx_say(body, "axes = Range(2, Add(Size(i1), 2), 1)");
+    ln_onnx_say(body, "seen = Slice(all, before, Add(before, i1), axes)");
+    ln_onnx_say(body, "rest = Sub(i1, Shape{start=2}(seen))");
+    ln_onnx_say(body, "o0 = Pad(seen, Concat{axis=0}([0, 0], Mul(rest, 0), [0, 0], rest))");
 }

@@ -39,6 +39,7 @@ static const ln_onnx_operator operators[] = {
     {"CenterCropPad", 2, 2, "axes", ln_onnx_center_crop_pad, false},
     {"Clip", 1, 3, "max|min", ln_onnx_clip, false},
     {"Compress", 2, 2, "axis", ln_onnx_compress, false},
+    {"Col2Im", 3, 3, "dilations|pads|strides", ln_onnx_composite_form, false},
     {"Concat", 1, -1, "axis", ln_onnx_concat, false},
     {"Constant", 0, 0, "value|value_float|value_floats|value_int|value_ints", ln_onnx_constant_node,
      true},
@@ -153,6 +154,7 @@ static const ln_onnx_operator operators[] = {
     {"RotaryEmbedding", 3, 4, "interleaved|num_heads|rotary_embedding_dim", ln_onnx_composite_form,
      false},
     {"Round", 1, 1, "", ln_onnx_function, false},
+    {"STFT", 2, 4, "onesided", ln_onnx_composite_form, false},
     {"Scatter", 3, 3, "axis", ln_onnx_elements, false},
     {"ScatterElements", 3, 3, "axis|reduction", ln_onnx_elements, false},
     {"ScatterND", 3, 3, "reduction", ln_onnx_scatter_nd, false},
@@ -198,6 +200,7 @@ static const ln_onnx_operator ml_operators[] = {
 /* Of our own, in the bodies of composites. */
 static const ln_onnx_operator own_operators[] = {
     {"AffineBase", 1, 1, "align_corners", ln_onnx_affine_base, true},
+    {"Col2ImKernel", 2, 2, "", ln_onnx_col2im_kernel, true},
     {"GridSampleInput", 1, 1, "", ln_onnx_grid_sample_input, false},
     {"MaskBias", 1, 1, "", ln_onnx_mask_bias, false},
     {"SwapAxis", 2, 2, "", ln_onnx_swap_axis, false},

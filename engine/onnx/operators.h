@@ -110,6 +110,7 @@ ln_status ln_onnx_mask_bias(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_affine_base(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_swap_axis(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_grid_sample_input(ln_onnx_import *import, ln_error *err);
+ln_status ln_onnx_col2im_kernel(ln_onnx_import *import, ln_error *err);
 ln_status ln_onnx_turns(ln_onnx_import *import, ln_error *err);
 
 /* operators_products.c */

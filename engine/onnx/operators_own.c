@@ -1,6 +1,6 @@
 /* Operators of our own, which the bodies of composites need (composites.h): MaskBias, AffineBase, SwapAxis,
  * GridSampleInput,
- * Turns. */
+ * Turns, Col2ImKernel. */
 #include <math.h>
 
 #include "base/error.h"
@@ -140,6 +140,40 @@ ln_status ln_onnx_turns(ln_onnx_import *import, ln_error *err)
         const double angle = 2 * 3.14159265358979323846 * (double)step / (double)shape.dims[0];
         ln_f32(tensor)[i] = (float)(sine ? (double)sine * sin(angle) : cos(angle));
     }
+    status = ln_onnx_finish_constant(import, 0, tensor, err);
+    ln_tensor_release(tensor);
+    return status;
+}
+
+/* Of blocks (N, C size, places) the weight of the transposed convolution that puts them back, (C size, C, block ...): 1
+ * where a block's number goes, to its own channel and place. */
+ln_status ln_onnx_col2im_kernel(ln_onnx_import *import, ln_error *err)
+{
+    ln_onnx_operand x;
+    ln_tensor *tensor;
+    ln_ints block;
+    int64_t size = 1;
+    ln_status status = ln_onnx_live(import, 0, &x, err);
+    if (!status)
+        status = ln_onnx_list(import, 1, &block, err);
+    for (int i = 0; i < block.count && !status; i++)
+        if (block.at[i] < 1 || __builtin_mul_overflow(size, block.at[i], &size) || size > INT32_MAX)
+            status = ln_onnx_malformed(import, err, "has a block of %lld", (long long)block.at[i]);
+    if (!status && (x.shape.rank != 3 || x.shape.dims[1] % size != 0 || block.count > 3))
+        status = ln_onnx_refuse(import, err, "has blocks of shape that do not fit its input");
+    if (status)
+        return status;
+    const int64_t rows = x.shape.dims[1], channels = rows / size;
+    ln_shape shape = {2, {rows, channels}};
+    for (int i = 0; i < block.count; i++)
+        shape.dims[shape.rank++] = block.at[i];
+    status = ln_onnx_fold_room(import, (size_t)(rows * channels * size) * sizeof(float), err);
+    if (!status)
+        status = ln_tensor_new(LN_F32, &shape, &tensor, err); /* zeros */
+    if (status)
+        return status;
+    for (int64_t r = 0; r < rows; r++)
+        ln_f32(tensor)[(r * channels + r / size) * size + r % size] = 1;
     status = ln_onnx_finish_constant(import, 0, tensor, err);
     ln_tensor_release(tensor);
     return status;

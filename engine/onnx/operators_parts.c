@@ -119,6 +119,21 @@ static ln_status part_sizes(ln_onnx_import *import, int64_t size, int64_t *out, 
     return LN_OK;
 }
 
+/* Output `output` without numbers: of axis `axis` nothing is left. */
+static ln_status finish_nothing(ln_onnx_import *import, size_t output, const ln_onnx_operand *x,
+                                int64_t axis, ln_error *err)
+{
+    ln_shape shape = x->shape;
+    ln_tensor *tensor;
+    shape.dims[axis] = 0;
+    ln_status status = ln_tensor_new(x->dtype, &shape, &tensor, err);
+    if (status)
+        return status;
+    status = ln_onnx_finish_constant(import, output, tensor, err);
+    ln_tensor_release(tensor);
+    return status;
+}
+
 ln_status ln_onnx_split(ln_onnx_import *import, ln_error *err)
 {
     ln_onnx_operand x;
@@ -140,6 +155,10 @@ ln_status ln_onnx_split(ln_onnx_import *import, ln_error *err)
     if (!status)
         status = ln_onnx_axis(import, &x, axis, &stored, err);
     for (size_t i = 0; i < parts && !status; first += sizes[i++]) {
+        if (sizes[i] == 0 && !import->folding) {
+            status = finish_nothing(import, i, &x, axis, err);
+            continue;
+        }
         const ln_slice_attributes own = {
             .axes = {1, {stored}}, .starts = {1, {first}}, .ends = {1, {first + sizes[i]}}};
         status = ln_onnx_finish_output(import, i, "slice", &own, &x.value, 1, x.layout, err);

@@ -281,27 +281,50 @@ ln_status ln_onnx_expand(ln_onnx_import *import, ln_error *err)
 
 /* ---------------------------------------------------------------- Concat */
 
+/* Constants without numbers (what Split leaves of nothing) add nothing to live parts. */
+static ln_status drop_empty_parts(ln_onnx_import *import, ln_error *err)
+{
+    ln_bytes_list *inputs = &import->node.inputs;
+    size_t kept = 0;
+    for (size_t i = 0; i < inputs->count; i++) {
+        ln_tensor *part = NULL;
+        if (!ln_onnx_has_input(import, i))
+            return ln_onnx_malformed(import, err, "has no input %zu", i);
+        if (!import->folding && ln_onnx_is_constant(import, i)) {
+            const ln_status status = ln_onnx_constant(import, i, &part, err);
+            if (status)
+                return status;
+        }
+        if (!part || ln_shape_count(&part->shape) > 0)
+            inputs->at[kept++] = inputs->at[i];
+    }
+    inputs->count = kept > 0 ? kept : inputs->count;
+    return LN_OK;
+}
+
 ln_status ln_onnx_concat(ln_onnx_import *import, ln_error *err)
 {
+    ln_status status = drop_empty_parts(import, err);
     const size_t count = import->node.inputs.count;
     ln_onnx_operand *parts = ln_arena_calloc(&import->scratch, count, sizeof *parts);
     int *values = ln_arena_calloc(&import->scratch, count, sizeof *values);
     int64_t axis;
     int stored;
+    if (status)
+        return status;
     if (!parts || !values)
         return ln_fail_memory(err, count * sizeof *parts);
     if (!ln_onnx_find_attribute(import, "axis"))
         return ln_onnx_malformed(import, err, "has no axis");
-    for (size_t i = 0; i < count; i++)
-        if (!ln_onnx_has_input(import, i))
-            return ln_onnx_malformed(import, err, "has no input %zu", i);
-    ln_status status = ln_onnx_int(import, "axis", 1, &axis, err);
+    status = ln_onnx_int(import, "axis", 1, &axis, err);
     if (!status)
         status = ln_onnx_align(import, 0, count, true, parts, err);
     if (!status)
         status = ln_onnx_axis_all(import, parts, count, axis, &stored, err);
     if (status)
         return status;
+    if (count == 1)
+        return ln_onnx_finish_one(import, "identity", NULL, &parts[0], err);
     for (size_t i = 0; i < count; i++)
         values[i] = parts[i].value;
     const ln_axis_attributes attributes = {.axis = stored};

@@ -138,7 +138,7 @@ static void spatial_layers(void **state)
 static void composites_and_states(void **state)
 {
     (void)state;
-    check_folder("composites", 35, 35);
+    check_folder("composites", 38, 38);
 }
 
 int main(void)

@@ -175,6 +175,18 @@ case("dft_one_side", [("DFT", ["x", "size", "axis"], "y", {"onesided": 1})], {"x
 case("dft_inverse", [("DFT", ["x", "", "axis"], "y", {"inverse": 1})], {"x": f32(ROWS, 4, 3, 2)},
      lambda x: torch.view_as_real(torch.fft.ifft(torch.view_as_complex(x), dim=1)), {"axis": np.array(1)}, 20)
 
+case("dft_real_inverse", [("DFT", ["x", "size", "axis"], "y", {"onesided": 1, "inverse": 1})], {"x": f32(ROWS, 5, 3, 2)},
+     lambda x: torch.fft.irfft(torch.view_as_complex(x), n=8, dim=1)[..., None], {"size": np.array(8), "axis": np.array(1)}, 20)
+window_of = np.hanning(6).astype(np.float32)
+case("stft", [("STFT", ["x", "step", "window"], "y", {})], {"x": f32(ROWS, 20, 1)},
+     lambda x: torch.view_as_real(torch.stft(x[..., 0], 6, 4, window=torch.tensor(window_of), center=False,
+                                             return_complex=True)).transpose(1, 2),
+     {"step": np.array(4), "window": window_of}, 17)
+case("col2im", [("Col2Im", ["x", "image", "block"], "y", {"strides": [2, 1], "pads": [1, 0, 1, 0], "dilations": [1, 2]})],
+     {"x": f32(ROWS, 3 * 4, 9)},
+     lambda x: F.fold(x, (5, 5), (2, 2), dilation=(1, 2), padding=(1, 0), stride=(2, 1)),
+     {"image": np.array([5, 5]), "block": np.array([2, 2])}, 18)
+
 places = {"x": f32(ROWS, 4, 3), "i": draw.integers(-4, 4, (ROWS, 2, 3))}
 case("gather_places", [("GatherElements", ["x", "i"], "y", {"axis": 1})], places,
      lambda x, i: torch.gather(x, 1, i % 4), opset=17)
