@@ -19,18 +19,21 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "kernels/last.h"
+#include "kernels/thin.h"
+
+/* Images at a time where weights are larger than the second cache, which would else take them in anew
+ * for each. The bits are those of an image alone (tests/engine/test_kernels_last.c). */
+enum { GROUP = 4, LARGE_WEIGHTS = 1 << 20 };
 
 typedef struct onednn_convolved {
     ln_convolved head;
     ln_convolved *plain; /* the plain entry, for what oneDNN does not do */
     const float *weight; /* what was packed, borrowed */
     dnnl_engine_t engine;
-    float *no_bias; /* zeros */
-    ln_thin
-        thin; /* the gradient of few channels that are last; `lanes` is 0 where it is another's */
-    float *thin_weight; /* its weights, 64-aligned */
-    bool copied;        /* it reads a copy of dy whose places fill their lanes */
+    float *no_bias;           /* zeros */
+    ln_thin_convolution thin; /* of few channels that are last */
     ln_onednn_operation operations[LN_OPERATIONS];
+    ln_onednn_operation several[2]; /* of GROUP images, with the weights of the first two */
 } onednn_convolved;
 
 static void onednn_release(ln_convolved *packed)
@@ -40,11 +43,15 @@ static void onednn_release(ln_convolved *packed)
         return;
     for (int i = 0; i < LN_OPERATIONS; i++)
         ln_onednn_operation_free(&own->operations[i]);
+    for (int i = 0; i < 2; i++) {
+        own->several[i].weight = NULL; /* another's */
+        ln_onednn_operation_free(&own->several[i]);
+    }
     if (own->engine)
         dnnl_engine_destroy(own->engine);
     ln_convolved_release(own->plain);
     ln_free(own->no_bias);
-    ln_free_aligned(own->thin_weight);
+    ln_thin_free(&own->thin);
     ln_free(own);
 }
 
@@ -119,12 +126,11 @@ static dnnl_status_t run(const ln_onednn_operation *op, const call *c, bool bias
     return status == dnnl_success ? dnnl_stream_wait(c->stream) : status;
 }
 
-/* An image at a time, with packed weights. */
-static ln_status run_images(const onednn_convolved *own, int which, int64_t images,
-                            const float *from, const float *bias, float *to, void *scratch,
-                            ln_error *err)
+/* `images` with packed weights, `step` of them at a time. */
+static ln_status run_steps(const onednn_convolved *own, int which, const ln_onednn_operation *op,
+                           int64_t images, int64_t step, const float *from, const float *bias,
+                           float *to, void *scratch, ln_error *err)
 {
-    const ln_onednn_operation *op = &own->operations[which];
     const bool forward = which == LN_FORWARD;
     const int64_t in = forward ? ln_convolution_in_row(&own->head.shape)
                                : ln_convolution_out_row(&own->head.shape);
@@ -135,7 +141,7 @@ static ln_status run_images(const onednn_convolved *own, int which, int64_t imag
     if (status == dnnl_success && forward)
         status = dnnl_memory_set_data_handle(c.at[LN_BIAS],
                                              (void *)(uintptr_t)(bias ? bias : own->no_bias));
-    for (int64_t i = 0; i < images && status == dnnl_success; i++) {
+    for (int64_t i = 0; i < images && status == dnnl_success; i += step) {
         status = point(op, &c, LN_FIRST, from + i * in);
         if (status == dnnl_success)
             status = point(op, &c, LN_RESULT, to + i * out);
@@ -144,6 +150,26 @@ static ln_status run_images(const onednn_convolved *own, int which, int64_t imag
     }
     end_call(&c);
     return status == dnnl_success ? LN_OK : ln_onednn_failed(status, "convolve", err);
+}
+
+/* In groups as far as there are whole ones, the rest an image at a time. */
+static ln_status run_images(const onednn_convolved *own, int which, int64_t images,
+                            const float *from, const float *bias, float *to, void *scratch,
+                            ln_error *err)
+{
+    const bool forward = which == LN_FORWARD;
+    const int64_t x = ln_convolution_in_row(&own->head.shape);
+    const int64_t y = ln_convolution_out_row(&own->head.shape);
+    const int64_t grouped = own->several[which].run ? images / GROUP * GROUP : 0;
+    ln_status status = LN_OK;
+    if (grouped > 0)
+        status = run_steps(own, which, &own->several[which], grouped, GROUP, from, bias, to,
+                           scratch, err);
+    if (!status && images > grouped)
+        status = run_steps(own, which, &own->operations[which], images - grouped, 1,
+                           from + grouped * (forward ? x : y), bias,
+                           to + grouped * (forward ? y : x), scratch, err);
+    return status;
 }
 
 /* All images of a plan's pass at once. */
@@ -202,83 +228,6 @@ static ln_status run_plain(const onednn_convolved *own, int which, int64_t image
     return status;
 }
 
-/* ---------------------------------------------------------------- few channels */
-
-/* The axes in use are the last two of three. */
-static void decide_thin(onednn_convolved *own)
-{
-    const ln_convolution *s = &own->head.shape;
-    ln_thin *thin = &own->thin;
-    if (!s->last || !(own->head.uses & LN_CONVOLVE_BACKWARD_DATA) || s->groups != 1 ||
-        s->in_channels > LN_THIN_CHANNELS || s->in[0] != 1 || s->out[0] != 1 || s->kernel[0] != 1 ||
-        s->before[0] != 0 || s->dilation[1] != 1 || s->dilation[2] != 1)
-        return;
-    thin->channels = s->in_channels;
-    thin->lanes = (s->out_channels + LN_THIN_LANES - 1) / LN_THIN_LANES * LN_THIN_LANES;
-    for (int i = 0; i < 2; i++) {
-        thin->in[i] = s->in[i + 1];
-        thin->out[i] = s->out[i + 1];
-        thin->kernel[i] = s->kernel[i + 1];
-        thin->stride[i] = s->stride[i + 1];
-        thin->before[i] = s->before[i + 1];
-    }
-    /* Where places are copied anyway, so that they fill their lanes, zeros stand around the lines. */
-    if (thin->lanes > s->out_channels) {
-        own->copied = true;
-        thin->left = thin->kernel[1] - 1;
-        thin->right = thin->kernel[1] - 1 + LN_THIN_PLACES;
-    }
-}
-
-static int64_t thin_floats(const ln_thin *thin)
-{
-    return thin->lanes * thin->out[0] * (thin->left + thin->out[1] + thin->right);
-}
-
-static ln_status pack_thin(onednn_convolved *own, const float *weight, ln_error *err)
-{
-    ln_thin *thin = &own->thin;
-    const int64_t taps = thin->kernel[0] * thin->kernel[1], channels = thin->channels;
-    const size_t bytes = (size_t)(taps * channels * thin->lanes) * sizeof *own->thin_weight;
-    if (!own->thin_weight)
-        own->thin_weight = ln_alloc_aligned(bytes);
-    if (!own->thin_weight)
-        return ln_fail_memory(err, bytes);
-    memset(own->thin_weight, 0, bytes);
-    for (int64_t o = 0; o < own->head.shape.out_channels; o++)
-        for (int64_t c = 0; c < channels; c++)
-            for (int64_t tap = 0; tap < taps; tap++) {
-                const int64_t block = tap * thin->lanes / LN_THIN_LANES + o / LN_THIN_LANES;
-                own->thin_weight[(block * channels + c) * LN_THIN_LANES + o % LN_THIN_LANES] =
-                    weight[(o * channels + c) * taps + tap];
-            }
-    thin->weight = own->thin_weight;
-    return LN_OK;
-}
-
-static void run_thin(const onednn_convolved *own, int64_t images, const float *dy, float *dx,
-                     float *padded)
-{
-    const ln_thin *thin = &own->thin;
-    const int64_t channels = own->head.shape.out_channels, lanes = thin->lanes;
-    const int64_t in = ln_convolution_in_row(&own->head.shape);
-    const ln_last_kernels *kernels = ln_last_kernels_choose();
-    if (own->copied)
-        memset(padded, 0, (size_t)thin_floats(thin) * sizeof *padded);
-    for (int64_t i = 0; i < images; i++, dx += in) {
-        float *to = padded;
-        const float *from = own->copied ? padded : dy;
-        for (int64_t row = 0; row < thin->out[0] && own->copied; row++) {
-            to += thin->left * lanes;
-            for (int64_t p = 0; p < thin->out[1]; p++, to += lanes, dy += channels)
-                memcpy(to, dy, (size_t)channels * sizeof *dy);
-            to += thin->right * lanes;
-        }
-        kernels->thin(thin, from, dx);
-        dy += own->copied ? 0 : thin->out[0] * thin->out[1] * channels;
-    }
-}
-
 /* ---------------------------------------------------------------- the entry */
 
 /* Copies the weights into an operation's layout. */
@@ -317,6 +266,27 @@ static bool ours_is_faster(const ln_convolution *shape, int which)
            shape->in_channels <= LN_THIN_CHANNELS;
 }
 
+/* The operation for several images, where its weights lie as those of one do. */
+static ln_status make_group(onednn_convolved *own, int which, ln_error *err)
+{
+    const ln_onednn_operation *one = &own->operations[which];
+    ln_onednn_operation *op = &own->several[which];
+    if (!one->run || !own->head.shape.last || own->head.shape.images < GROUP ||
+        ln_convolution_weights(&own->head.shape) < LARGE_WEIGHTS)
+        return LN_OK;
+    ln_status status = ln_onednn_operation_make(op, which, &own->head.shape, GROUP, own->engine,
+                                                &own->head.scratch_bytes, err);
+    if (status || !op->run)
+        return status;
+    ln_free_aligned(op->weight);
+    op->weight = one->weight;
+    if (!dnnl_memory_desc_equal(&op->at[LN_SECOND], &one->at[LN_SECOND])) {
+        dnnl_primitive_destroy(op->run);
+        op->run = NULL;
+    }
+    return LN_OK;
+}
+
 static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
 {
     static const unsigned uses[LN_OPERATIONS] = {LN_CONVOLVE_FORWARD, LN_CONVOLVE_BACKWARD_DATA,
@@ -332,17 +302,22 @@ static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
     if (!status)
         own->head.scratch_bytes = own->plain->scratch_bytes;
     if (!status && shape->last) {
-        decide_thin(own);
-        own->head.names[1] = own->thin.lanes ? "thin" : own->head.names[1];
-        const int64_t places = thin_floats(&own->thin);
+        ln_thin_decide(&own->thin, shape);
+        own->head.names[0] = own->thin.forward ? "thin" : own->head.names[0];
+        own->head.names[1] = own->thin.backward ? "thin" : own->head.names[1];
         const int64_t turned = ln_convolution_in_row(shape) + ln_convolution_out_row(shape);
-        own->head.scratch_bytes += (size_t)(turned > places ? turned : places) * sizeof(float);
+        const int64_t thin = ln_thin_floats(&own->thin);
+        own->head.scratch_bytes += (size_t)(turned > thin ? turned : thin) * sizeof(float);
     }
     for (int i = 0; i < LN_OPERATIONS && !status; i++) {
-        if (!(own->head.uses & uses[i]) || ours_is_faster(shape, i))
+        if (!(own->head.uses & uses[i]) || ours_is_faster(shape, i) ||
+            (i == LN_FORWARD && own->thin.forward))
             continue;
-        status = ln_onednn_operation_make(&own->operations[i], i, shape, own->engine,
+        status = ln_onednn_operation_make(&own->operations[i], i, shape,
+                                          i == LN_BACKWARD_WEIGHTS ? shape->images : 1, own->engine,
                                           &own->head.scratch_bytes, err);
+        if (!status && i < LN_BACKWARD_WEIGHTS)
+            status = make_group(own, i, err);
         own->head.direct |= own->operations[i].run ? uses[i] : 0;
         if (i < LN_BACKWARD_WEIGHTS && own->operations[i].run)
             own->head.names[i] = own->operations[i].name;
@@ -371,8 +346,8 @@ static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const f
             status = fill(own, &own->operations[i], weight);
     own->weight = weight;
     ln_status packed_thin = LN_OK;
-    if (own->thin.lanes && weight && status == dnnl_success)
-        packed_thin = pack_thin(own, weight, err);
+    if (own->thin.backward && weight && status == dnnl_success)
+        packed_thin = ln_thin_pack(&own->thin, weight, err);
     if (status != dnnl_success || packed_thin) {
         if (!*packed)
             onednn_release(&own->head);
@@ -388,6 +363,10 @@ static ln_status onednn_forward(const ln_convolved *packed, int64_t images, cons
                                 ln_error *err)
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
+    if (own->thin.forward && weight == own->weight) {
+        ln_thin_run_forward(&own->thin, images, x, bias ? bias : own->no_bias, y, scratch);
+        return LN_OK;
+    }
     if (!own->operations[LN_FORWARD].run || weight != own->weight)
         return run_plain(own, LN_FORWARD, images, x, weight, bias, y, scratch, err);
     return run_images(own, LN_FORWARD, images, x, bias, y, scratch, err);
@@ -397,8 +376,8 @@ static ln_status onednn_backward_data(const ln_convolved *packed, int64_t images
                                       const float *weight, float *dx, void *scratch, ln_error *err)
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
-    if (own->thin.lanes && weight == own->weight) {
-        run_thin(own, images, dy, dx, scratch);
+    if (own->thin.backward && weight == own->weight) {
+        ln_thin_run_backward(&own->thin, images, dy, dx, scratch);
         return LN_OK;
     }
     if (!own->operations[LN_BACKWARD_DATA].run || weight != own->weight)

@@ -23,10 +23,11 @@ typedef struct ln_onednn_operation {
     const char *name;             /* oneDNN's of the implementation, a constant */
 } ln_onednn_operation;
 
-/* Makes one of the operations above for a shape; op->run stays NULL where oneDNN has no direct
- * implementation. Raises *scratch to what it needs. */
+/* Makes one of the operations above for `images` of a shape; op->run stays NULL where oneDNN has no
+ * direct implementation. Raises *scratch to what it needs. */
 ln_status ln_onednn_operation_make(ln_onednn_operation *op, int which, const ln_convolution *shape,
-                                   dnnl_engine_t engine, size_t *scratch, ln_error *err);
+                                   int64_t images, dnnl_engine_t engine, size_t *scratch,
+                                   ln_error *err);
 void ln_onednn_operation_free(ln_onednn_operation *op);
 ln_status ln_onednn_failed(dnnl_status_t status, const char *what, ln_error *err);
 

@@ -221,11 +221,11 @@ static void ask_layouts(ln_onednn_operation *op, int which, const_dnnl_primitive
 }
 
 ln_status ln_onednn_operation_make(ln_onednn_operation *op, int which, const ln_convolution *shape,
-                                   dnnl_engine_t engine, size_t *scratch, ln_error *err)
+                                   int64_t images, dnnl_engine_t engine, size_t *scratch,
+                                   ln_error *err)
 {
     convolution_layouts layouts;
     dnnl_primitive_desc_t description = NULL;
-    const int64_t images = which == LN_BACKWARD_WEIGHTS ? shape->images : 1;
     dnnl_status_t status = describe_all(shape, images, &layouts);
     if (status == dnnl_success)
         status = describe_operation(engine, which, &layouts, &description);

@@ -28,13 +28,15 @@ typedef struct ln_last_pool {
     int64_t channels, in[2], out[2], dilation[2];
     const ln_last_span *spans[2]; /* one a place of the axis */
     double divisor;               /* of every mean; 0: as the spans say */
+    bool apart;                   /* no element is in two windows */
 } ln_last_pool;
 
-/* The gradient of a convolution's images, for few channels. A line of dy has `left` places of zeros
- * before its own and `right` behind them (both may be 0: the kernel then looks where a line ends). A
- * place has `lanes` numbers: the output channels, rounded up to LN_THIN_LANES with zeros. */
+/* A convolution of images of few channels. Of dy, the gradient of its results, a line has `left` places
+ * of zeros before its own and `right` behind them (both may be 0: the kernel then looks where a line
+ * ends). A place has `lanes` numbers: the results, rounded up to LN_THIN_LANES with zeros. */
 typedef struct ln_thin {
-    int64_t channels, lanes, left, right;                   /* channels: 1 to LN_THIN_CHANNELS */
+    int64_t channels, results;                              /* of x, 1 to LN_THIN_CHANNELS; of y */
+    int64_t lanes, left, right;                             /* of dy */
     int64_t in[2], out[2], kernel[2], stride[2], before[2]; /* kernel: LN_THIN_TAPS at most */
     const float *weight; /* (kernel, lanes / LN_THIN_LANES, channels, LN_THIN_LANES) */
 } ln_thin;
@@ -55,6 +57,11 @@ typedef struct ln_last_kernels {
     void (*mean_forward)(const ln_last_pool *pool, const float *x, float *y);
     void (*mean_backward)(const ln_last_pool *pool, const float *dy, float *dx);
     void (*thin)(const ln_thin *thin, const float *dy, float *dx);
+    /* x has zeros around it as far as it is read, `line` numbers a line; at most LN_THIN_LANES results. */
+    void (*thin_forward)(const ln_thin *thin, const float *x, int64_t line, const float *bias,
+                         float *y);
+    /* Places of `channels` numbers to places of `lanes`, filled up with zeros. */
+    void (*widen)(int64_t places, int64_t channels, int64_t lanes, const float *from, float *to);
 } ln_last_kernels;
 
 extern const ln_last_kernels ln_last_baseline;

@@ -6,9 +6,15 @@
 
 #define LANES 8
 #define THIN_LIST(X) X(1, 8) X(2, 5) X(3, 3) X(4, 2)
+#define FORWARD_PLACES 8
 #define NAME ln_last_avx2
 
 typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
+
+static inline vector spread(float x)
+{
+    return (vector)_mm256_set1_ps(x);
+}
 
 static inline vector fused(vector a, vector b, vector c)
 {

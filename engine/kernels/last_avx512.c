@@ -6,9 +6,15 @@
 
 #define LANES 16
 #define THIN_LIST(X) X(1, 12) X(2, 12) X(3, 8) X(4, 6)
+#define FORWARD_PLACES 12
 #define NAME ln_last_avx512
 
 typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
+
+static inline vector spread(float x)
+{
+    return (vector)_mm512_set1_ps(x);
+}
 
 static inline vector fused(vector a, vector b, vector c)
 {

@@ -6,9 +6,15 @@
 
 #define LANES 4
 #define THIN_LIST(X) X(1, 4) X(2, 2) X(3, 2) X(4, 1)
+#define FORWARD_PLACES 4
 #define NAME ln_last_baseline
 
 typedef float vector __attribute__((vector_size(16), aligned(4), may_alias));
+
+static inline vector spread(float x)
+{
+    return (vector){x, x, x, x};
+}
 
 static inline vector fused(vector a, vector b, vector c)
 {

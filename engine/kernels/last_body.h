@@ -1,10 +1,12 @@
 /* The bodies of last.h's kernels, compiled once an instruction set. The including file defines
  *
  *     LANES         floats in a register; LN_THIN_LANES is a multiple
+ *     FORWARD_PLACES  places of a line that a register block of thin_forward spans
  *     THIN_LIST(X)  X(channels, places): how many places of a line a register block of `thin` spans
  *
  * the type `vector`, NAME, the table's name, and the functions
  *
+ *     spread(x)             x in every lane
  *     fused(a, b, c)        a b + c
  *     total(a)              the sum of the lanes, always in the same order
  *     load_part(p, count)   `count` numbers, in the other lanes 0; count <= LANES
@@ -130,8 +132,10 @@ static void max_backward(const ln_last_pool *pool, const float *x, const float *
                 for (int32_t i = 0; i < at.rows; i++)
                     for (int32_t j = 0; j < at.columns; j++, number += 1) {
                         float *to = dx + at.first + c + i * at.down + j * at.across;
-                        const vector own = choose(same(tap, number), slope, (vector){0});
-                        store_part(to, load_part(to, count) + own, count);
+                        vector sum = choose(same(tap, number), slope, (vector){0});
+                        if (!pool->apart)
+                            sum += load_part(to, count);
+                        store_part(to, sum, count);
                     }
             }
         }
@@ -306,6 +310,59 @@ static void thin(const ln_thin *t, const float *dy, float *dx)
         }
 }
 
+/* `places` places of a line of y, whose first taps begin at `x`. */
+static inline __attribute__((always_inline)) void thin_forward_block(const ln_thin *t,
+                                                                     const float *x, int64_t line,
+                                                                     const float *bias,
+                                                                     const int places, float *y)
+{
+    enum { MOST = 16 };
+    const int64_t step = t->stride[1] * t->channels, width = t->kernel[1] * t->channels;
+    for (int64_t lane = 0; lane < t->results; lane += LANES) {
+        const int64_t left = t->results - lane, count = left < LANES ? left : LANES;
+        const float *weight = t->weight + lane;
+        vector sum[MOST];
+#pragma GCC unroll 16
+        for (int p = 0; p < places; p++)
+            sum[p] = load_part(bias + lane, count);
+        for (int64_t ky = 0; ky < t->kernel[0]; ky++)
+            for (int64_t k = 0; k < width; k++, weight += LN_THIN_LANES) {
+                const vector w = *(const vector *)weight;
+                const float *from = x + ky * line + k;
+#pragma GCC unroll 16
+                for (int p = 0; p < places; p++)
+                    sum[p] = fused(spread(from[p * step]), w, sum[p]);
+            }
+#pragma GCC unroll 16
+        for (int p = 0; p < places; p++)
+            store_part(y + p * t->results + lane, sum[p], count);
+    }
+}
+
+static void thin_forward(const ln_thin *t, const float *x, int64_t line, const float *bias,
+                         float *y)
+{
+    for (int64_t row = 0; row < t->out[0]; row++, y += t->out[1] * t->results) {
+        const float *from = x + row * t->stride[0] * line;
+        const int64_t step = t->stride[1] * t->channels;
+        int64_t p = 0;
+        for (; p + FORWARD_PLACES <= t->out[1]; p += FORWARD_PLACES)
+            thin_forward_block(t, from + p * step, line, bias, FORWARD_PLACES, y + p * t->results);
+        for (; p < t->out[1]; p++)
+            thin_forward_block(t, from + p * step, line, bias, 1, y + p * t->results);
+    }
+}
+
+static void widen(int64_t places, int64_t channels, int64_t lanes, const float *from, float *to)
+{
+    for (int64_t p = 0; p < places; p++, from += channels, to += lanes)
+        for (int64_t lane = 0; lane < lanes; lane += LANES) {
+            const int64_t left = channels - lane > 0 ? channels - lane : 0;
+            const int64_t count = left < LANES ? left : LANES;
+            store_part(to + lane, load_part(from + lane, count), LANES);
+        }
+}
+
 const ln_last_kernels NAME = {
     .finish = finish,
     .keep = keep,
@@ -315,4 +372,6 @@ const ln_last_kernels NAME = {
     .mean_forward = mean_forward,
     .mean_backward = mean_backward,
     .thin = thin,
+    .thin_forward = thin_forward,
+    .widen = widen,
 };

@@ -152,6 +152,28 @@ ln_status ln_convolution_infer(const struct ln_graph *graph, const struct ln_nod
 
 /* ---------------------------------------------------------------- preparing */
 
+/* A convolution of single places with their channels last is the same for parts of an image: parts that
+ * stay in the second cache are its images then. */
+static void part_images(ln_convolution *s)
+{
+    enum { PART = 1 << 16 };
+    const int64_t most = s->in_channels > s->out_channels ? s->in_channels : s->out_channels;
+    const int64_t places = ln_window_volume(s->in);
+    if (!s->last || places * most <= 2 * PART)
+        return;
+    for (int i = 0; i < LN_SPATIAL; i++)
+        if (s->kernel[i] != 1 || s->stride[i] != 1 || s->before[i] != 0 || s->in[i] != s->out[i])
+            return;
+    int64_t part = PART / most;
+    while (part > 1 && places % part != 0)
+        part--;
+    if (part < 16)
+        return;
+    s->images *= places / part;
+    s->in[0] = s->in[1] = s->out[0] = s->out[1] = 1;
+    s->in[2] = s->out[2] = part;
+}
+
 static ln_status convolution_of(const ln_step *step, ln_convolution *out, ln_error *err)
 {
     const ln_convolution_attributes *own = step->node->attributes;
@@ -175,6 +197,7 @@ static ln_status convolution_of(const ln_step *step, ln_convolution *out, ln_err
     memcpy(out->stride, window.stride, sizeof out->stride);
     memcpy(out->dilation, window.dilation, sizeof out->dilation);
     memcpy(out->before, window.before, sizeof out->before);
+    part_images(out);
     return LN_OK;
 }
 

@@ -57,6 +57,12 @@ static int64_t group_of(int64_t row, int64_t left)
     return group < left ? group : left;
 }
 
+/* What the kernels see as images: rows, or parts of them. */
+static int64_t images_of(const ln_pass *pass, int64_t image)
+{
+    return pass->rows * (ln_shape_row(&pass->step->in_shape[0]) / image);
+}
+
 static ln_status forward(const ln_pass *pass, ln_error *err)
 {
     const ln_conv2d_last_attributes *own = pass->step->node->attributes;
@@ -67,9 +73,10 @@ static ln_status forward(const ln_pass *pass, ln_error *err)
     const float *x = pass->in[0], *bias = ln_weight_given(pass->step->node, 2) ? pass->in[2] : NULL;
     const float *add = ln_weight_given(pass->step->node, ADD) ? pass->in[ADD] : NULL;
     float *y = pass->out[0];
+    const int64_t images = images_of(pass, in);
     ln_status status = LN_OK;
-    for (int64_t first = 0, count; first < pass->rows && !status; first += count) {
-        count = group_of(out, pass->rows - first);
+    for (int64_t first = 0, count; first < images && !status; first += count) {
+        count = group_of(out, images - first);
         status = packed->kernels->forward(packed, count, x + first * in, pass->in[1], bias,
                                           y + first * out, pass->scratch, err);
         kernels->finish(&own->finish, count * out, add ? add + first * out : NULL, y + first * out);
@@ -91,10 +98,11 @@ static ln_status backward(const ln_pass *pass, ln_error *err)
     const int64_t room = (out > GROUP_FLOATS ? out : GROUP_FLOATS) + 15;
     float *own_dz = pass->scratch;
     void *scratch = cuts ? own_dz + room / 16 * 16 : pass->scratch;
+    const int64_t images = images_of(pass, in);
     ln_status status = LN_OK;
-    for (int64_t first = 0, count; first < pass->rows && !status; first += count) {
+    for (int64_t first = 0, count; first < images && !status; first += count) {
         const float *dz = dy + first * out;
-        count = group_of(out, pass->rows - first);
+        count = group_of(out, images - first);
         if (cuts) {
             float *kept = dadd ? dadd + first * out : own_dz;
             kernels->keep(&own->finish, count * out, y + first * out, dz, kept);

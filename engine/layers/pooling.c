@@ -244,15 +244,18 @@ ln_status ln_pool_prepare(ln_step *step, const void *const *constant, ln_error *
 ln_last_pool ln_pool_windows(const ln_step *step, ln_last_span *spans)
 {
     const pool_prepared *own = step->prepared;
-    ln_last_pool out = {.channels = own->planes, .divisor = (double)own->divisor};
+    ln_last_pool out = {.channels = own->planes, .divisor = (double)own->divisor, .apart = true};
     for (int i = 0; i < 2; i++) {
         out.in[i] = own->in[i + 1];
         out.out[i] = own->out[i + 1];
         out.dilation[i] = own->dilation[i + 1];
         out.spans[i] = spans;
-        for (int64_t o = 0; o < out.out[i]; o++, spans++)
-            *spans = (ln_last_span){own->spans[i + 1][o].first, own->spans[i + 1][o].count,
-                                    own->spans[i + 1][o].divisor};
+        for (int64_t o = 0; o < out.out[i]; o++, spans++) {
+            const pool_span *span = &own->spans[i + 1][o];
+            *spans = (ln_last_span){span->first, span->count, span->divisor};
+            if (o > 0 && span->first <= span[-1].first + (span[-1].count - 1) * out.dilation[i])
+                out.apart = false;
+        }
     }
     return out;
 }

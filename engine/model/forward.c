@@ -73,10 +73,8 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
     if (status)
         return status;
     const int64_t count = x->shape.dims[0];
-    const int64_t chunk = ln_model_chunk_rows(model);
-    ln_function_options options = {.link = link, .rows = count < chunk ? count : chunk};
-    if (options.rows < 1)
-        options.rows = 1;
+    const int64_t chunk = ln_even_chunk(count, ln_model_chunk_rows(model));
+    const ln_function_options options = {.link = link, .rows = chunk};
     status = ln_function_new(model, &options, &function, err);
     if (status)
         return status;

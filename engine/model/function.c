@@ -1,8 +1,8 @@
 /* A model on a link (link.c), planned.
  *
  * There are two plans, one for passes of several rows and one for a single row, which would otherwise
- * cost as much as all that the first was planned for; by the layers' promise a row has the same bits
- * in both. A runner has an execution of each; a call copies rows in and results out and allocates
+ * cost as much as all that the first was planned for (where those are many); by the layers' promise a
+ * row has the same bits in both. A runner has an execution of each; a call copies rows in and results out and allocates
  * nothing. Calls with more rows than planned run pass after pass. */
 #include <assert.h>
 #include <math.h>
@@ -16,6 +16,8 @@
 #include "graph/simplify.h"
 #include "model/head.h"
 #include "model/model.h"
+
+enum { FEW_ROWS = 8 };
 
 struct ln_function {
     ln_model *model; /* retained */
@@ -179,7 +181,7 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     }
     if (!status)
         status = make_plan(function, options->rows, options->composite, &function->plan, err);
-    if (!status && options->rows > 1)
+    if (!status && options->rows > FEW_ROWS)
         status = make_plan(function, 1, options->composite, &function->single, err);
     if (status)
         ln_function_free(function);

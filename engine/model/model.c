@@ -273,11 +273,14 @@ ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, l
 
 int64_t ln_model_chunk_rows(const ln_model *model)
 {
-    const int64_t most = (int64_t)1 << 24; /* numbers of values; as many of gradients: 128 MB */
+    /* Numbers of values; as many of gradients: 128 MB, and what stays in the second cache. */
+    const int64_t most = (int64_t)1 << 24, near = (int64_t)1 << 18;
     int64_t numbers = 1;
     for (int i = 0; i < model->graph->value_count; i++)
         if (!model->graph->values[i].fixed)
             numbers += ln_shape_row(&model->graph->values[i].shape);
-    const int64_t rows = most / numbers;
+    int64_t rows = near / numbers;
+    rows = rows < LN_LEAST_CHUNK_ROWS ? LN_LEAST_CHUNK_ROWS : rows;
+    rows = rows > most / numbers ? most / numbers : rows;
     return rows < 1 ? 1 : rows > LN_CHUNK_ROWS ? LN_CHUNK_ROWS : rows;
 }

@@ -153,10 +153,17 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
 ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln_tensor **out,
                           ln_error *err);
 
-/* Rows of a pass: LN_CHUNK_ROWS, fewer where a row's values and gradients would make an execution of
- * that many larger than some 128 MB, one at least. It depends on the graph alone, so that nothing
- * depends on threads or memory. */
+/* Rows of a pass: LN_CHUNK_ROWS; fewer, but LN_LEAST_CHUNK_ROWS, where an execution of that many would
+ * leave the second cache; fewer still where its values and gradients would be larger than some 128 MB,
+ * one at least. It depends on the graph alone, so that nothing depends on threads or memory. */
 #define LN_CHUNK_ROWS 64
+#define LN_LEAST_CHUNK_ROWS 8
+/* `count` rows (or items) in chunks of at most `most`, all of about the same size: the rows of one. */
+static inline int64_t ln_even_chunk(int64_t count, int64_t most)
+{
+    const int64_t chunks = (count + most - 1) / most;
+    return chunks < 1 ? 1 : (count + chunks - 1) / chunks;
+}
 int64_t ln_model_chunk_rows(const ln_model *model);
 
 #endif

@@ -280,16 +280,18 @@ def bench(options, name, batch, threads, peak):
 
 
 TORCH_MEMORY = """
-import resource, sys, torch
+import re, sys, torch
 sys.path.insert(0, sys.argv[1])
 import engine
 torch.set_num_threads(1)
 model, x = engine.make(sys.argv[2]), torch.randn(int(sys.argv[3]), *engine.NETWORKS[sys.argv[2]][1])
 if sys.argv[4] == "last":
     model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+status = lambda what: int(re.search(what + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1))
+before = status("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
 engine.gradient_of(model, x)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(status("VmHWM") - before)
 """
 
 
@@ -301,7 +303,7 @@ def memory(options, name, batch, threads):
         save(make(name), row, path)
         np.save(rows, torch.randn(batch, *row).numpy())
         lunette = Lunette(options.program, path, rows, threads)
-        before = int(lunette.ask("memory").split()[0])
+        before = int(lunette.ask("memory").split()[1])
         lunette.ask("gradient 1")
         ours = int(lunette.ask("memory").split()[0]) - before
         lunette.close()

@@ -187,6 +187,54 @@ static void a_row_does_not_feel_the_others(void **state)
     ln_graph_release(graph);
 }
 
+/* A convolution of single places runs over parts of large images: 41 x 40 of 48 channels and more. */
+static void images_in_parts(void **state)
+{
+    enum { SIDE = 40, LINES = 41, CHANNELS = 48, RESULTS = 96, IN = CHANNELS * LINES * SIDE };
+    const ln_shape shape = TEST_SHAPE(-1, CHANNELS, LINES, SIDE);
+    ln_error err;
+    net n = net_begin(&err);
+    int x = -1;
+    (void)state;
+    n.status = ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, &err);
+    x = convolution(&n, "c", x, TEST_SHAPE(RESULTS, CHANNELS, 1, 1),
+                    &(ln_convolution_attributes){.groups = 1}, true);
+    net_output(&n, word(&n, "relu", "y", NULL, x));
+    ln_graph *graph = net_end(&n), *fused;
+    assert_ok(ln_graph_fuse(graph, NULL, 0, &fused, &err));
+    ln_tensor *rows = tensor_random(TEST_SHAPE(2, IN), 3);
+    const int64_t out = (int64_t)RESULTS * LINES * SIDE;
+    float *wanted[2] = {NULL}, *seed = ln_calloc((size_t)(2 * out), sizeof *seed);
+    for (int64_t i = 0; i < 2 * out; i++)
+        seed[i] = (float)(i % 7) - 3;
+    for (int which = 0; which < 2; which++) {
+        ln_graph *own = which ? fused : graph;
+        running r = run_new(
+            own, &(ln_plan_options){.rows = 2, .gradients = own->inputs, .gradient_count = 1});
+        run_forward(&r, ln_f32(rows), 2, IN);
+        run_seed(&r, own->outputs[0], seed, (size_t)(2 * out));
+        run_backward(&r);
+        const float *y = ln_exec_value(r.exec, own->outputs[0]);
+        const float *dx = ln_exec_gradient(r.exec, own->inputs[0]);
+        for (int k = 0; k < 2; k++) {
+            const size_t count = (size_t)(k ? 2 * IN : 2 * out);
+            if (which) {
+                assert_near_f32(k ? dx : y, wanted[k], count, 2e-5, 1e-5);
+                continue;
+            }
+            wanted[k] = ln_calloc(count, sizeof(float));
+            memcpy(wanted[k], k ? dx : y, count * sizeof(float));
+        }
+        run_free(&r);
+    }
+    ln_free(wanted[0]);
+    ln_free(wanted[1]);
+    ln_free(seed);
+    ln_tensor_release(rows);
+    ln_graph_release(fused);
+    ln_graph_release(graph);
+}
+
 static bool has_node(const ln_graph *graph, const char *name)
 {
     return ln_graph_find_node(graph, name) >= 0;
@@ -309,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_numbers_stay_what_they_are),
         cmocka_unit_test(a_row_does_not_feel_the_others),
+        cmocka_unit_test(images_in_parts),
         cmocka_unit_test(chains_become_one_node),
         cmocka_unit_test(a_profile_counts_what_ran),
         cmocka_unit_test(failing_allocations_leave_nothing),

@@ -7,9 +7,7 @@ ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t ite
         int64_t passes = (rows_per_item + most - 1) / most;
         return (ln_passes){.rows = (rows_per_item + passes - 1) / passes, .items = 1};
     }
-    int64_t items = most / rows_per_item;
-    if (items > item_count)
-        items = item_count > 0 ? item_count : 1;
+    const int64_t items = ln_even_chunk(item_count, most / rows_per_item);
     return (ln_passes){.rows = items * rows_per_item, .items = items};
 }
 
