@@ -14,6 +14,8 @@
     X(guided_backprop)                                                                             \
     X(deconvnet)                                                                                   \
     X(lrp)                                                                                         \
+    X(deep_taylor)                                                                                 \
+    X(excitation_backprop)                                                                         \
     X(deeplift)                                                                                    \
     X(deeplift_shap)                                                                               \
     X(feature_ablation)                                                                            \

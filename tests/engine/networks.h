@@ -189,6 +189,12 @@ static inline bool needs_places(const ln_explainer *explainer)
     return strstr(explainer->word.name, "_cam") != NULL;
 }
 
+/* Explainers that are defined for networks of relus alone. */
+static inline bool needs_relus(const ln_explainer *explainer)
+{
+    return strcmp(explainer->word.name, "deep_taylor") == 0;
+}
+
 /* Rows that have no numbers in a data set are their own. */
 static const int64_t own_numbers[] = {
     0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19,

@@ -19,6 +19,9 @@ typedef struct stored_case {
 static const stored_case stored[] = {
     {"guided_backprop", "guided_backprop", "", 0},
     {"deconvnet", "deconvnet", "", 0},
+    {"excitation_backprop", "excitation_backprop", "", 0},
+    {"deep_taylor", "deep_taylor", "", 0},
+    {"deep_taylor-box", "deep_taylor", "low=-4 high=4.5", 0},
     {"layer_activation", "layer_activation", "", 0},
     {"layer_gradient_x_activation", "layer_gradient_x_activation", "", 0},
     {"internal_influence", "internal_influence", "steps=20", 1},
@@ -69,7 +72,8 @@ static void attributions_as_captum_has_them(void **state)
         ln_tensor *rows = array_of(networks[n], "baselines");
         assert_ok(ln_tensor_rows(rows, 0, 1, &one, &err));
         for (size_t c = 0; c < STORED; c++) {
-            if (n == 0 && needs_places(ln_explainer_find(stored[c].word)))
+            if (n == 0 && (needs_places(ln_explainer_find(stored[c].word)) ||
+                           needs_relus(ln_explainer_find(stored[c].word))))
                 continue;
             const unsigned flags = ln_explainer_find(stored[c].word)->flags;
             for (int l = 0; l < (flags & LN_TAKES_LAYER ? 3 : 1); l++)

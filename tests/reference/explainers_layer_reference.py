@@ -114,6 +114,68 @@ def write_model(name, net, shape):
     onnx.save(model, os.path.join(FOLDER, name + ".onnx"))
 
 
+def handed_back(net, x, target, first, start):
+    """Relevance from the output back to the inputs, node by node, with positive weights and no biases; `first`:
+    the rule of linear layers on the inputs: "plus", "square", or (low, high). start: "one" or "value"."""
+    weights = dict(net.state_dict())
+    linear = {"Gemm": lambda a, w: nn.functional.linear(a, w),
+              "Conv": lambda a, w: nn.functional.conv2d(a, w, padding=1 if w.shape[1] == 2 else 0)}
+    values, nodes = {"x": x}, list(net.nodes())
+
+    def run(kind, inputs, name):
+        a = [values[i] for i in inputs if i in values]
+        if kind in linear:
+            shape = (-1, *[1] * (a[0].dim() - 2))
+            return linear[kind](a[0], weights[inputs[1]]) + weights[inputs[2]].view(shape)
+        return {"Relu": lambda: a[0].relu(), "Tanh": lambda: a[0].tanh(), "Add": lambda: a[0] + a[1],
+                "Concat": lambda: torch.cat(a, 1), "Flatten": lambda: a[0].flatten(1),
+                "MaxPool": lambda: nn.functional.max_pool2d(a[0], 2)}[kind]()
+
+    for kind, inputs, name, _ in nodes:
+        values[name] = run(kind, inputs, name)
+    picked = nn.functional.one_hot(torch.tensor(target), 3).double()
+    relevance = {"y": picked * (values["y"] if start == "value" else 1)}
+
+    for kind, inputs, name, _ in reversed(nodes):
+        r = relevance.get(name)
+        a = [values[i] for i in inputs if i in values]
+        sent = []
+        if kind in linear:
+            f, w = linear[kind], weights[inputs[1]]
+            plus, minus = w.clamp(min=0), w.clamp(max=0)
+            if inputs[0] != "x" or first == "plus":
+                z = f(a[0].clamp(min=0), plus) + f(a[0].clamp(max=0), minus)
+                pairs = [(plus, a[0].clamp(min=0)), (minus, a[0].clamp(max=0))]
+            elif first == "square":
+                z = f(torch.ones_like(a[0]), w * w)
+                pairs = [(w * w, torch.ones_like(a[0]))]
+            else:
+                low, high = (torch.full_like(a[0], bound) for bound in first)
+                z = f(a[0], w) - f(low, plus) - f(high, minus)
+                pairs = [(w, a[0]), (plus, -low), (minus, -high)]
+            s = r / (z + 1e-6 * torch.where(z >= 0, 1.0, -1.0))
+            total = 0
+            for weight, factor in pairs:
+                probe = torch.zeros_like(a[0], requires_grad=True)
+                total = total + factor * torch.autograd.grad(f(probe, weight), probe, s)[0]
+            sent = [total]
+        elif kind in ("Relu", "Tanh"):
+            sent = [r]
+        elif kind == "Add":
+            z = a[0] + a[1]
+            s = r / (z + 1e-6 * torch.where(z >= 0, 1.0, -1.0))
+            sent = [a[0] * s, a[1] * s]
+        else:
+            probes = [v.detach().requires_grad_() for v in a]
+            saved = {i: values[i] for i in inputs if i in values}
+            values.update(zip(saved, probes))
+            sent = torch.autograd.grad(run(kind, inputs, name), probes, r)
+            values.update(saved)
+        for i, part in zip([i for i in inputs if i in values], sent):
+            relevance[i] = relevance[i] + part if i in relevance else part
+    return relevance["x"]
+
+
 def ball(net, x, target, radius, step, steps):
     """PGD in the L2 norm as its paper has it: steps along the gradient's direction (Captum's go along signs)."""
     at = x.clone()
@@ -141,6 +203,9 @@ def attributions(net, x, target):
         "pgd": attack.perturb(x, 0.25, 0.1, 7, target_of),
         "pgd-targeted": bounded.perturb(x, 0.25, 0.1, 7, target_of, targeted=True),
         "pgd-l2": ball(net, x, target_of, 0.8, 0.3, 7),
+        "excitation_backprop": handed_back(net, x, target, "plus", "one"),
+        "deep_taylor": handed_back(net, x, target, "square", "value"),
+        "deep_taylor-box": handed_back(net, x, target, (-4, 4.5), "value"),
     }
 
 

@@ -21,6 +21,7 @@
 #define MOST_INPUTS 10 /* of a node with a rule: its value and its constants */
 
 enum { EPSILON, GAMMA, ALPHA, BETA }; /* places in ln_rule.parameters */
+enum { BARE = GAMMA }; /* of rules without a gamma: not 0 where biases are left out */
 
 /* z pushed away from 0. */
 static inline float stabilised(float z, double epsilon)
@@ -254,11 +255,9 @@ static ln_status weights_backward(const ln_rule *rule, const ln_pass *pass, ln_e
 static void vary_square(const ln_rule *rule, int variant, int input, const float *values,
                         int64_t count, float *out)
 {
-    (void)rule;
     (void)variant;
-    (void)input;
     for (int64_t i = 0; i < count; i++)
-        out[i] = values[i] * values[i];
+        out[i] = input > 1 && rule->parameters[BARE] != 0 ? 0 : values[i] * values[i];
 }
 
 static void vary_flat(const ln_rule *rule, int variant, int input, const float *values,
@@ -384,10 +383,9 @@ static void vary_sign(const ln_rule *rule, int variant, int input, const float *
                       int64_t count, float *out)
 {
     const bool positive = variant == A || variant == A_ALONE;
-    (void)rule;
     for (int64_t i = 0; i < count; i++)
         out[i] = (values[i] > 0) == positive ? values[i] : 0;
-    if (input > 1 && variant >= A_ALONE)
+    if (input > 1 && (variant >= A_ALONE || rule->parameters[BARE] != 0))
         memset(out, 0, (size_t)count * sizeof *out);
 }
 
@@ -495,6 +493,12 @@ ln_rule ln_relevance_gamma(double gamma, double stabiliser)
                      .vary = vary_gamma,
                      .scratch = split_scratch,
                      .backward = gamma_backward};
+}
+
+ln_rule ln_relevance_bare(ln_rule rule)
+{
+    rule.parameters[BARE] = 1;
+    return rule;
 }
 
 ln_rule ln_relevance_alpha_beta(double alpha, double beta, double stabiliser)

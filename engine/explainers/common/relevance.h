@@ -29,5 +29,7 @@ ln_rule ln_relevance_w_square(double stabiliser);
 ln_rule ln_relevance_flat(double stabiliser);
 ln_rule ln_relevance_norm(double stabiliser);
 extern const ln_rule ln_relevance_pass;
+/* alpha_beta or w_square whose sums leave the biases out. */
+ln_rule ln_relevance_bare(ln_rule rule);
 
 #endif
