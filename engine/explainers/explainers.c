@@ -21,6 +21,7 @@
     X(feature_ablation)                                                                            \
     X(feature_permutation)                                                                         \
     X(occlusion)                                                                                   \
+    X(rise)                                                                                        \
     X(grad_cam)                                                                                    \
     X(grad_cam_pp)                                                                                 \
     X(layer_cam)                                                                                   \

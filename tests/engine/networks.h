@@ -180,6 +180,8 @@ static inline const char *required_by(const ln_explainer *explainer)
 {
     if (explainer->flags & LN_ATTACKS)
         return "epsilon=0.1";
+    if (strcmp(explainer->word.name, "rise") == 0)
+        return "cell=2 masks=80"; /* what fits few inputs */
     return strcmp(explainer->word.name, "occlusion") == 0 ? "window=1" : "";
 }
 

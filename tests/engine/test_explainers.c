@@ -365,6 +365,8 @@ static const task tasks[] = {
     {"kernel_shap", "samples=\"all\"", true, true},
     {"feature_permutation", "", false, false},
     {"feature_permutation", "samples=3", true, true},
+    {"rise", "masks=150 cell=3", false, false},
+    {"rise", "masks=30 cell=2 keep=0.3", false, true},
     {"lime", "samples=150", false, false},
     {"lime", "samples=70 discretize=\"none\" features=2", false, false},
     {"lime", "samples=150", true, true},

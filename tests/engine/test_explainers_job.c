@@ -390,6 +390,7 @@ static void evaluations_are_counted(void **state)
         {"shapley_sampling", "permutations=4", true, true, 9 * (4 * 2 + 2)},
         {"feature_permutation", "", false, false, 9 * (6 * 9 + 1)}, /* all 9 background rows */
         {"feature_permutation", "samples=4", true, true, 9 * (3 * 4 + 1)},
+        {"rise", "masks=70 cell=2", true, false, 9 * 71},
         {"lime", "samples=70", false, false, 9 * 70},
         {"lime", "samples=70", true, true, 9 * 70},
         {"random_attribution", "", false, true, 9},
