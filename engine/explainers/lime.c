@@ -110,6 +110,14 @@ static ln_status choose_way(const ln_job *job, lime *shared, ln_error *err)
                 "groups, as grid { 4, 4 }");
         return fail_field(err, "groups");
     }
+    int64_t channels = axes > 2 ? request->input_shape.dims[0] : 1;
+    if (shared->masks && !request->baseline && job->width * channels >= request->model->width) {
+        ln_fail(
+            err, LN_EINVALID,
+            "lime covers a group by its mean, and every group is one pixel, its own mean: expected "
+            "larger groups, or a baseline");
+        return fail_field(err, "groups");
+    }
     if (!shared->masks && !request->background) {
         ln_fail(
             err, LN_EINVALID,
