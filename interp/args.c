@@ -21,7 +21,7 @@ static void set_absent(const ln_param *param, void *place)
 {
     if (param->type == LN_PARAM_CHOICE)
         *(int *)place = -1;
-    else if (param->type == LN_PARAM_REAL)
+    else if (param->type == LN_PARAM_REAL || param->type == LN_PARAM_STOP)
         *(double *)place = NAN;
 }
 
@@ -108,6 +108,20 @@ static ln_status read_number(lua_State *L, const ln_word *word, const ln_param *
     return LN_OK;
 }
 
+/* { standard_error = number } */
+static ln_status read_stop(lua_State *L, const ln_word *word, const ln_param *param, double *out,
+                           ln_error *err)
+{
+    int fits = 0;
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "standard_error");
+        *out = lua_tonumberx(L, -1, &fits);
+        lua_pop(L, 1);
+    }
+    return fits && *out > 0 ? LN_OK
+                            : wrong(word, param, "{ standard_error = number above 0 }", err);
+}
+
 /* The value is on top of the stack. */
 static ln_status read_one(lua_State *L, const ln_word *word, const ln_param *param, void *place,
                           ln_error *err)
@@ -132,6 +146,8 @@ static ln_status read_one(lua_State *L, const ln_word *word, const ln_param *par
         return LN_OK;
     case LN_PARAM_INTS:
         return read_ints(L, word, param, place, err);
+    case LN_PARAM_STOP:
+        return read_stop(L, word, param, place, err);
     case LN_PARAM_BASELINE:
     case LN_PARAM_BACKGROUND:
     case LN_PARAM_GROUPS:

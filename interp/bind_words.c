@@ -50,7 +50,7 @@ static const char *type_name(ln_param_type type)
         [LN_PARAM_BASELINE] = "baseline", [LN_PARAM_BACKGROUND] = "background",
         [LN_PARAM_GROUPS] = "groups",     [LN_PARAM_MASK] = "mask",
         [LN_PARAM_LAYER] = "layer",       [LN_PARAM_WORD] = "word",
-        [LN_PARAM_TABLE] = "table",
+        [LN_PARAM_STOP] = "stop",         [LN_PARAM_TABLE] = "table",
     };
     return names[type];
 }

@@ -28,7 +28,8 @@ local function synopsis(word)
   return name .. " { " .. table.concat(parts, ", ") .. " }"
 end
 
-local sample_values = { real = "0.9", int = "10", ints = "3", reals = "0.5", mask = 'npy "mask.npy"', layer = '"relu_1"' }
+local sample_values = { real = "0.9", int = "10", ints = "3", reals = "0.5", mask = 'npy "mask.npy"', layer = '"relu_1"',
+  stop = "{ standard_error = 0.01 }" }
 local sample_places = { ints = "2, 5" } -- by its place a list needs no braces
 
 -- A call with what the word needs, or else with its first default.

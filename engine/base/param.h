@@ -23,7 +23,8 @@ typedef enum ln_param_type {
     LN_PARAM_MASK,       /* npy, or a list of column names */
     LN_PARAM_LAYER,      /* a layer's number or name, or an ONNX node's or value's name */
     LN_PARAM_WORD,       /* another word of the category named in `choices` ("explainer") */
-    LN_PARAM_TABLE,      /* checked by the word itself in stdlib/ */
+    LN_PARAM_STOP, /* double: { standard_error = number }, the error that is small enough; NAN: none */
+    LN_PARAM_TABLE, /* checked by the word itself in stdlib/ */
 } ln_param_type;
 
 typedef struct ln_ints {

@@ -15,6 +15,7 @@
 
 typedef struct permutation_shap_params {
     int64_t evaluations; /* coalitions a row */
+    double stop;         /* ln_orders */
     double tolerance;    /* relative residual that verify lets pass */
 } permutation_shap_params;
 
@@ -35,7 +36,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_error_field(err, "evaluations");
         return LN_EINVALID;
     }
-    return ln_orders_prepare(job, true, scratch_bytes, err);
+    return ln_orders_prepare(job, true, params->stop, scratch_bytes, err);
 }
 
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
@@ -51,6 +52,7 @@ static const ln_param params[] = {
      .min = 1,
      .max = 1e9,
      .help = "coalitions a row: 2M + 1 an order of M features, walked forwards and backwards"},
+    LN_ORDERS_STOP(permutation_shap_params),
     LN_GAME_GROUPS,
     {.name = "background",
      .type = LN_PARAM_BACKGROUND,

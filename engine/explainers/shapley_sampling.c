@@ -15,6 +15,7 @@
 typedef struct shapley_sampling_params {
     int64_t permutations; /* orders a row */
     bool antithetic;      /* every second one is the one before, backwards */
+    double stop;          /* ln_orders */
     double tolerance;     /* relative residual that verify lets pass */
 } shapley_sampling_params;
 
@@ -29,7 +30,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_error_field(err, "permutations");
         return LN_EINVALID;
     }
-    return ln_orders_prepare(job, params->antithetic, scratch_bytes, err);
+    return ln_orders_prepare(job, params->antithetic, params->stop, scratch_bytes, err);
 }
 
 static int64_t walks(const void *given, int64_t varying)
@@ -57,6 +58,7 @@ static const ln_param params[] = {
      .offset = offsetof(shapley_sampling_params, antithetic),
      .fallback = "false",
      .help = "every second order is the one before it, backwards"},
+    LN_ORDERS_STOP(shapley_sampling_params),
     LN_GAME_GROUPS,
     LN_GAME_REFERENCES,
     LN_GAME_TOLERANCE(shapley_sampling_params),

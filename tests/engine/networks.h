@@ -134,6 +134,7 @@ static inline void set_parameter(const ln_word *word, parameters *into, const ch
         memcpy(at, &whole, sizeof whole);
         break;
     case LN_PARAM_REAL:
+    case LN_PARAM_STOP: /* its number; 0: none */
         memcpy(at, &real, sizeof real);
         break;
     case LN_PARAM_BOOL:

@@ -182,9 +182,52 @@ static void numbers_that_do_not_fit_are_refused(void **state)
     free_setting(&it);
 }
 
+/* A row ends at the first tenth walk whose errors are small enough: the same as if it had been asked for
+ * so many, and not before. */
+static void walks_stop_where_errors_are_small(void **state)
+{
+    (void)state;
+    setting it = new_setting();
+    for (int64_t row = 0; row < ROWS; row++) {
+        char given[64];
+        ln_request request = request_of(&it, false);
+        request.items = it.items + row;
+        request.item_count = 1;
+        ln_explanation got =
+            explain("shapley_sampling", "permutations=5000 stop=0.05", request, NULL);
+        int64_t walks = (got.evaluations - 2) / 6;
+        if (!(walks % 10 == 0 && walks > 10 && walks < 5000))
+            fail_msg("row %d: %d walks", (int)row, (int)walks);
+        for (int shorter = 0; shorter < 2; shorter++) {
+            double most = 0;
+            snprintf(given, sizeof given, "permutations=%d", (int)walks - 10 * shorter);
+            ln_explanation plain = explain("shapley_sampling", given, request, NULL);
+            for (int i = 0; i < INPUTS; i++)
+                most = fmax(most, (double)plain.errors[i]);
+            assert_true(shorter ? most > 0.05 : most <= 0.05);
+            if (!shorter) {
+                assert_same_bits(got.values, plain.values, INPUTS * sizeof(float));
+                assert_same_bits(got.errors, plain.errors, INPUTS * sizeof(float));
+            }
+            ln_explanation_free(&plain);
+        }
+        ln_explanation_free(&got);
+    }
+    /* Never more than were asked for. */
+    ln_request request = request_of(&it, true);
+    ln_explanation all = explain("permutation_shap", "evaluations=300", request, NULL);
+    ln_explanation got = explain("permutation_shap", "evaluations=300 stop=1e-9", request, NULL);
+    assert_same_bits(got.values, all.values, ROWS * INPUTS * sizeof(float));
+    assert_int_equal(got.evaluations, all.evaluations);
+    ln_explanation_free(&all);
+    ln_explanation_free(&got);
+    free_setting(&it);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(walks_stop_where_errors_are_small),
         cmocka_unit_test(orders_by_hand),
         cmocka_unit_test(the_sum_is_the_change),
         cmocka_unit_test(interactions_of_two_cancel),

@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "base/rng.h"
 
-#define BLOCK 1024 /* coalitions evaluated at once, but at least one walk's */
+#define BLOCK 1024    /* coalitions evaluated at once, but at least one walk's */
+#define STOP_WALKS 10 /* walks between two looks at the errors: fewer say little of them */
 
 /* A worker's scratch. */
 typedef struct buffers {
@@ -52,13 +53,15 @@ void ln_orders_release(ln_job *job)
     ln_free(shared);
 }
 
-ln_status ln_orders_prepare(ln_job *job, bool antithetic, size_t *scratch_bytes, ln_error *err)
+ln_status ln_orders_prepare(ln_job *job, bool antithetic, double stop, size_t *scratch_bytes,
+                            ln_error *err)
 {
     ln_orders *shared = ln_calloc(1, sizeof *shared);
     if (!shared)
         return ln_fail_memory(err, sizeof *shared);
     job->shared = shared;
     shared->antithetic = antithetic;
+    shared->stop = stop;
     int64_t coalitions = coalitions_of(shared, job->width);
     shared->block = coalitions > 0 && coalitions < BLOCK ? BLOCK / coalitions : 1;
     ln_status status = ln_game_make(job, BLOCK, &shared->game, err);
@@ -118,8 +121,33 @@ static void take_walk(const ln_orders *shared, const buffers *at, const int64_t 
     }
 }
 
+static double error_of(const buffers *at, int64_t player, int64_t walks)
+{
+    return sqrt(at->spread[player] / (double)(walks - 1) / (double)walks);
+}
+
+/* Whether `walks` are enough. */
+static bool may_stop(const ln_orders *shared, const buffers *at, int64_t n, int64_t walks)
+{
+    if (!(shared->stop > 0) || walks % STOP_WALKS != 0)
+        return false;
+    for (int64_t i = 0; i < n; i++)
+        if (!(error_of(at, at->player[i], walks) <= shared->stop))
+            return false;
+    return true;
+}
+
+/* Walks of the next block: they end where the errors are looked at. */
+static int64_t next_walks(const ln_orders *shared, int64_t done, int64_t walks)
+{
+    int64_t count = walks - done < shared->block ? walks - done : shared->block;
+    int64_t look = STOP_WALKS - done % STOP_WALKS;
+    return shared->stop > 0 && look < count ? look : count;
+}
+
+/* *walks: how many at most; then how many there were. */
 static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
-                         int64_t n, int64_t walks, ln_error *err)
+                         int64_t n, int64_t *walks, ln_error *err)
 {
     const ln_orders *shared = job->shared;
     const ln_request *request = job->request;
@@ -130,8 +158,8 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
                              (uint64_t)request->row_ids[row]);
     memset(at->mean, 0, (size_t)job->width * sizeof *at->mean);
     memset(at->spread, 0, (size_t)job->width * sizeof *at->spread);
-    for (int64_t done = 0; done < walks;) {
-        int64_t count = walks - done < shared->block ? walks - done : shared->block;
+    for (int64_t done = 0; done < *walks;) {
+        int64_t count = next_walks(shared, done, *walks);
         for (int64_t w = 0; w < count; w++) {
             int64_t *order = at->order + w * n;
             uint64_t *masks = at->masks + w * coalitions * words;
@@ -149,6 +177,8 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
             take_walk(shared, at, at->order + w * n, n, at->value + w * coalitions, none, all,
                       done + w + 1);
         done += count;
+        if (may_stop(shared, at, n, done))
+            *walks = done;
     }
     return LN_OK;
 }
@@ -166,14 +196,15 @@ ln_status ln_orders_run(const ln_job *job, ln_job_chunk *chunk,
         int64_t count = n > 1 ? walks(job->request->params, n) : 1;
         ln_status status = ln_game_ends(job, &shared->game, chunk, &at.game, entry, err);
         if (!status)
-            status = explain(job, chunk, &at, entry, n, count, err);
+            status = explain(job, chunk, &at, entry, n, &count, err);
         if (status)
             return status;
         for (int64_t i = 0; i < n; i++) {
             int64_t place = entry * job->width + at.player[i];
-            double variance = at.spread[at.player[i]] / (double)(count - 1) / (double)count;
             chunk->out->values[place] = (float)at.mean[at.player[i]];
-            chunk->out->errors[place] = n == 1 ? 0 : count > 1 ? (float)sqrt(variance) : NAN;
+            chunk->out->errors[place] = n == 1      ? 0
+                                        : count > 1 ? (float)error_of(&at, at.player[i], count)
+                                                    : NAN;
         }
     }
     return LN_OK;

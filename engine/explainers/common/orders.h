@@ -12,18 +12,29 @@
 
 #include "explainers/common/game.h"
 
+/* The parameter `stop` of a word whose struct `of` has a field of that name. */
+#define LN_ORDERS_STOP(of)                                                                         \
+    {                                                                                              \
+        .name = "stop", .type = LN_PARAM_STOP, .offset = offsetof(of, stop), .fallback = "nil",    \
+        .help = "a row ends early where the greatest standard error of its values is at most that" \
+    }
+
 typedef struct ln_orders {
     ln_game game;
     bool antithetic;
+    double
+        stop; /* a row ends where its greatest standard error is at most that; NAN or 0: not before
+                      its walks are done */
     int64_t block; /* walks whose coalitions are evaluated at once */
 } ln_orders;
 
 /* A job->shared of its own; the caller releases with ln_orders_release, also after an error. */
-ln_status ln_orders_prepare(ln_job *job, bool antithetic, size_t *scratch_bytes, ln_error *err);
+ln_status ln_orders_prepare(ln_job *job, bool antithetic, double stop, size_t *scratch_bytes,
+                            ln_error *err);
 void ln_orders_release(ln_job *job);
 ln_status ln_orders_start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_error *err);
 
-/* Explains the chunk. `walks` says how many a row with `varying` features gets, at least 1. */
+/* Explains the chunk. `walks` says how many a row with `varying` features gets at most, at least 1. */
 ln_status ln_orders_run(const ln_job *job, ln_job_chunk *chunk,
                         int64_t (*walks)(const void *params, int64_t varying), ln_error *err);
 
