@@ -42,9 +42,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
     ln_carver carver = {.base = scratch};
     const ln_model *model = job->request->model;
-    /* The link "loss" has an output a class, also where the model has one output for two classes. */
-    int64_t outputs =
-        model->class_count > model->output_count ? model->class_count : model->output_count;
+    const int64_t outputs = ln_request_outputs(job->request);
     buffers made = {0};
     made.x = ln_carve(&carver, job->rows_per_pass * model->width, sizeof *made.x);
     made.out = ln_carve(&carver, job->rows_per_pass * outputs, sizeof *made.out);
