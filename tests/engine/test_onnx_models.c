@@ -1,6 +1,6 @@
-/* Networks as PyTorch and scikit-learn export them: their outputs are those of ONNX Runtime, the gradients
- * of their inputs those of PyTorch (reference/models, made by reference/models_reference.py), and a row
- * has the same bits in every batch. */
+/* Networks as PyTorch, scikit-learn and Keras export them: their outputs are those of ONNX Runtime, the gradients
+ * of their inputs those of PyTorch and TensorFlow (reference/models, made by reference/models_reference.py and
+ * reference/tensorflow_reference.py), and a row has the same bits in every batch. */
 #include "support.h"
 
 #include <math.h>
@@ -94,23 +94,35 @@ static void check_model(const char *file, const char *name)
     ln_model_release(model);
 }
 
-static void exported_networks_compute_what_they_did(void **state)
+static void check_list(const char *path, int wanted)
 {
-    (void)state;
-    FILE *list = fopen(test_file("reference/models/models.txt"), "r");
-    assert_non_null(list);
+    FILE *list = fopen(test_file(path), "r");
     char file[64], name[64];
     int count = 0;
+    assert_non_null(list);
     for (; fscanf(list, "%63s %63s", file, name) == 2; count++)
         check_model(file, name);
     fclose(list);
-    assert_int_equal(count, 29);
+    assert_int_equal(count, wanted);
+}
+
+static void exported_networks_compute_what_they_did(void **state)
+{
+    (void)state;
+    check_list("reference/models/models.txt", 29);
+}
+
+static void keras_networks_compute_what_they_did(void **state)
+{
+    (void)state;
+    check_list("reference/models/tensorflow.txt", 3);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exported_networks_compute_what_they_did),
+        cmocka_unit_test(keras_networks_compute_what_they_did),
     };
     return cmocka_run_group_tests_name("onnx models", tests, NULL, NULL);
 }
