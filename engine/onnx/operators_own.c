@@ -151,7 +151,7 @@ ln_status ln_onnx_col2im_kernel(ln_onnx_import *import, ln_error *err)
 {
     ln_onnx_operand x;
     ln_tensor *tensor;
-    ln_ints block;
+    ln_ints block = {.count = 0};
     int64_t size = 1;
     ln_status status = ln_onnx_live(import, 0, &x, err);
     if (!status)

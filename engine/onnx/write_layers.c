@@ -1,7 +1,6 @@
 /* From layers to operators: most are one operator of the same meaning; some are a few. What a file
  * stores is what the graph stores, rows first, so that reading it back gives the same layers. */
 #include <float.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,9 +14,8 @@ typedef ln_onnx_writing writing;
 
 static const ln_onnx_written END = {.name = NULL};
 
-/* An operator of one or two inputs. */
-static void put(writing *w, const char *operator_name, const char *a, const char *b,
-                const char *out, const ln_onnx_written *attributes)
+void ln_onnx_put(ln_onnx_writing *w, const char *operator_name, const char *a, const char *b,
+                 const char *out, const ln_onnx_written *attributes)
 {
     char name[NAME];
     const bool last = out == w->out;
@@ -36,8 +34,8 @@ void ln_onnx_put_own(ln_onnx_writing *w, const char *operator_name,
                        (const char *const[]){w->out, NULL}, attributes);
 }
 
-/* A constant list of whole numbers; its name goes to `name`. */
-static ln_status put_list(writing *w, const int64_t *numbers, int count, char *name, ln_error *err)
+ln_status ln_onnx_put_list(ln_onnx_writing *w, const int64_t *numbers, int count, char *name,
+                           ln_error *err)
 {
     ln_tensor *list;
     ln_status status = ln_tensor_copy_of(LN_I64, &(ln_shape){1, {count}}, numbers, &list, err);
@@ -49,7 +47,7 @@ static ln_status put_list(writing *w, const int64_t *numbers, int count, char *n
     return LN_OK;
 }
 
-static ln_status put_number(writing *w, double number, char *name, ln_error *err)
+ln_status ln_onnx_put_number(ln_onnx_writing *w, double number, char *name, ln_error *err)
 {
     const float narrow = (float)number;
     ln_tensor *scalar;
@@ -132,7 +130,7 @@ static ln_status chain(writing *w, const char *operator_name)
     for (int i = 1; i < w->node->input_count; i++) {
         const bool last = i + 1 == w->node->input_count;
         const char *to = last ? w->out : ln_onnx_write_name(w->writer, w->out, sums[i % 2], NAME);
-        put(w, operator_name, sum, w->in[i], to, NULL);
+        ln_onnx_put(w, operator_name, sum, w->in[i], to, NULL);
         sum = to;
     }
     return LN_OK;
@@ -192,8 +190,9 @@ static ln_status write_dense(writing *w, ln_error *err)
     const char *to = w->out;
     ln_status status = LN_OK;
     if (in->rank > 2) {
-        status = put_list(w, (const int64_t[]){-1, in->dims[in->rank - 1]}, 2, list, err);
-        put(w, "Reshape", w->in[0], list, ln_onnx_write_name(w->writer, w->out, flat, NAME), NULL);
+        status = ln_onnx_put_list(w, (const int64_t[]){-1, in->dims[in->rank - 1]}, 2, list, err);
+        ln_onnx_put(w, "Reshape", w->in[0], list, ln_onnx_write_name(w->writer, w->out, flat, NAME),
+                    NULL);
         w->in[0] = flat;
         to = ln_onnx_write_name(w->writer, w->out, made, NAME);
     }
@@ -202,7 +201,7 @@ static ln_status write_dense(writing *w, ln_error *err)
     if (in->rank == 2 || status)
         return status;
     out.dims[0] = -1;
-    status = put_list(w, out.dims, out.rank, list, err);
+    status = ln_onnx_put_list(w, out.dims, out.rank, list, err);
     ln_onnx_write_node(
         w->writer, "Reshape", "", ln_onnx_write_name(w->writer, w->node->name, back, NAME),
         (const char *const[]){made, list, NULL}, (const char *const[]){w->out, NULL}, NULL);
@@ -214,9 +213,9 @@ static ln_status write_dense(writing *w, ln_error *err)
 static ln_status reshape_to(writing *w, const int64_t *shape, int rank, ln_error *err)
 {
     char list[NAME];
-    ln_status status = put_list(w, shape, rank, list, err);
+    ln_status status = ln_onnx_put_list(w, shape, rank, list, err);
     if (!status)
-        put(w, "Reshape", w->in[0], list, w->out, NULL);
+        ln_onnx_put(w, "Reshape", w->in[0], list, w->out, NULL);
     return status;
 }
 
@@ -233,7 +232,7 @@ static ln_status write_flatten(writing *w, ln_error *err)
     const ln_flatten_attributes *own = w->node->attributes;
     if (own->start != 1)
         return write_reshape(w, err);
-    put(w, "Flatten", w->in[0], NULL, w->out, NULL);
+    ln_onnx_put(w, "Flatten", w->in[0], NULL, w->out, NULL);
     return LN_OK;
 }
 
@@ -246,7 +245,7 @@ static ln_status write_transpose(writing *w, ln_error *err)
                                            .ints = own->order.at},
                                           END};
     (void)err;
-    put(w, "Transpose", w->in[0], NULL, w->out, attributes);
+    ln_onnx_put(w, "Transpose", w->in[0], NULL, w->out, attributes);
     return LN_OK;
 }
 
@@ -255,184 +254,20 @@ static ln_status write_expand(writing *w, ln_error *err)
     ln_shape shape = w->graph->values[w->node->outputs[0]].shape;
     char list[NAME];
     shape.dims[0] = 1;
-    ln_status status = put_list(w, shape.dims, shape.rank, list, err);
+    ln_status status = ln_onnx_put_list(w, shape.dims, shape.rank, list, err);
     if (!status)
-        put(w, "Expand", w->in[0], list, w->out, NULL);
+        ln_onnx_put(w, "Expand", w->in[0], list, w->out, NULL);
     return status;
 }
 
-/* ---------------------------------------------------------------- activations */
-
-static void put_with(writing *w, const char *operator_name, const char *first, double a,
-                     const char *second, double b)
-{
-    const ln_onnx_written attributes[] = {
-        {.name = first, .kind = LN_ONNX_WRITTEN_FLOAT, .number = a},
-        {.name = second, .kind = LN_ONNX_WRITTEN_FLOAT, .number = b},
-        END};
-    put(w, operator_name, w->in[0], NULL, w->out, attributes);
-}
-
-static ln_status write_leaky_relu(writing *w, ln_error *err)
-{
-    const ln_leaky_relu_attributes *own = w->node->attributes;
-    (void)err;
-    put_with(w, "LeakyRelu", "alpha", own->negative_slope, NULL, 0);
-    return LN_OK;
-}
-
-static ln_status write_elu(writing *w, ln_error *err)
-{
-    const ln_elu_attributes *own = w->node->attributes;
-    (void)err;
-    put_with(w, "Elu", "alpha", own->alpha, NULL, 0);
-    return LN_OK;
-}
-
-static ln_status write_celu(writing *w, ln_error *err)
-{
-    const ln_scalar_attributes *own = w->node->attributes;
-    (void)err;
-    put_with(w, "Celu", "alpha", own->a, NULL, 0);
-    return LN_OK;
-}
-
-static ln_status write_hardsigmoid(writing *w, ln_error *err)
-{
-    (void)err;
-    put_with(w, "HardSigmoid", "alpha", 1. / 6, "beta", 0.5);
-    return LN_OK;
-}
-
-static ln_status write_hardshrink(writing *w, ln_error *err)
-{
-    const ln_scalar_attributes *own = w->node->attributes;
-    (void)err;
-    put_with(w, "Shrink", "lambd", own->a, "bias", 0);
-    return LN_OK;
-}
-
-static ln_status write_softshrink(writing *w, ln_error *err)
-{
-    const ln_scalar_attributes *own = w->node->attributes;
-    (void)err;
-    put_with(w, "Shrink", "lambd", own->a, "bias", own->a);
-    return LN_OK;
-}
-
-/* Softplus of ONNX has beta = 1; others scale before and after. */
-static ln_status write_softplus(writing *w, ln_error *err)
-{
-    const ln_softplus_attributes *own = w->node->attributes;
-    char beta[NAME], scaled[NAME], made[NAME];
-    if (own->beta == 1) {
-        put(w, "Softplus", w->in[0], NULL, w->out, NULL);
-        return LN_OK;
-    }
-    ln_status status = put_number(w, own->beta, beta, err);
-    if (status)
-        return status;
-    put(w, "Mul", w->in[0], beta, ln_onnx_write_name(w->writer, w->out, scaled, NAME), NULL);
-    put(w, "Softplus", scaled, NULL, ln_onnx_write_name(w->writer, w->out, made, NAME), NULL);
-    put(w, "Div", made, beta, w->out, NULL);
-    return LN_OK;
-}
-
-/* x f(g(x)) or x - f(x): by operators of one input. */
-static ln_status compose(writing *w, const char *inner, const char *outer, const char *join)
-{
-    char first[NAME], second[NAME];
-    const char *at = w->in[0];
-    if (inner) {
-        put(w, inner, at, NULL, ln_onnx_write_name(w->writer, w->out, first, NAME), NULL);
-        at = first;
-    }
-    put(w, outer, at, NULL, ln_onnx_write_name(w->writer, w->out, second, NAME), NULL);
-    put(w, join, w->in[0], second, w->out, NULL);
-    return LN_OK;
-}
-
-static ln_status write_silu(writing *w, ln_error *err)
-{
-    (void)err;
-    return compose(w, NULL, "Sigmoid", "Mul");
-}
-
-static ln_status write_mish(writing *w, ln_error *err)
-{
-    (void)err;
-    return compose(w, "Softplus", "Tanh", "Mul");
-}
-
-static ln_status write_tanhshrink(writing *w, ln_error *err)
-{
-    (void)err;
-    return compose(w, NULL, "Tanh", "Sub");
-}
-
-static ln_status write_logsigmoid(writing *w, ln_error *err)
-{
-    char less[NAME], made[NAME];
-    (void)err;
-    put(w, "Neg", w->in[0], NULL, ln_onnx_write_name(w->writer, w->out, less, NAME), NULL);
-    put(w, "Softplus", less, NULL, ln_onnx_write_name(w->writer, w->out, made, NAME), NULL);
-    put(w, "Neg", made, NULL, w->out, NULL);
-    return LN_OK;
-}
-
-static ln_status between(writing *w, double low, double high, ln_error *err)
-{
-    char least[NAME], most[NAME];
-    ln_status status = put_number(w, low, least, err);
-    if (!status)
-        status = put_number(w, high, most, err);
-    if (!status)
-        ln_onnx_write_node(w->writer, "Clip", "", w->node->name,
-                           (const char *const[]){w->in[0], least, most, NULL},
-                           (const char *const[]){w->out, NULL}, NULL);
-    return status;
-}
-
-static ln_status write_relu6(writing *w, ln_error *err)
-{
-    return between(w, 0, 6, err);
-}
-
-static ln_status write_clip(writing *w, ln_error *err)
-{
-    const ln_scalar_attributes *own = w->node->attributes;
-    return between(w, own->a, own->b, err);
-}
-
-/* x/2 (1 + erf(x / sqrt 2)), or its approximation by tanh. */
-static ln_status write_gelu(writing *w, ln_error *err)
-{
-    const ln_scalar_attributes *own = w->node->attributes;
-    char half[NAME], one[NAME], root[NAME], a[NAME], b[NAME], c[NAME], d[NAME];
-    if (own->approximate)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "its approximation by tanh cannot be written as ONNX yet");
-    ln_status status = put_number(w, 0.5, half, err);
-    if (!status)
-        status = put_number(w, 1, one, err);
-    if (!status)
-        status = put_number(w, sqrt(2), root, err);
-    if (status)
-        return status;
-    put(w, "Div", w->in[0], root, ln_onnx_write_name(w->writer, w->out, a, NAME), NULL);
-    put(w, "Erf", a, NULL, ln_onnx_write_name(w->writer, w->out, b, NAME), NULL);
-    put(w, "Add", b, one, ln_onnx_write_name(w->writer, w->out, c, NAME), NULL);
-    put(w, "Mul", w->in[0], c, ln_onnx_write_name(w->writer, w->out, d, NAME), NULL);
-    put(w, "Mul", d, half, w->out, NULL);
-    return LN_OK;
-}
+/* ---------------------------------------------------------------- softmax */
 
 static ln_status along(writing *w, const char *operator_name)
 {
     const ln_axis_attributes *own = w->node->attributes;
     const ln_onnx_written attributes[] = {
         {.name = "axis", .kind = LN_ONNX_WRITTEN_INT, .number = (double)own->axis}, END};
-    put(w, operator_name, w->in[0], NULL, w->out, attributes);
+    ln_onnx_put(w, operator_name, w->in[0], NULL, w->out, attributes);
     return LN_OK;
 }
 
@@ -451,33 +286,10 @@ static ln_status write_log_softmax(writing *w, ln_error *err)
 /* ---------------------------------------------------------------- the table */
 
 static const ln_onnx_layer_writer writers[] = {
-    {"add", write_add},
-    {"celu", write_celu},
-    {"clip", write_clip},
-    {"concat", write_concat},
-    {"dense", write_dense},
-    {"elu", write_elu},
-    {"expand", write_expand},
-    {"flatten", write_flatten},
-    {"gelu", write_gelu},
-    {"hardshrink", write_hardshrink},
-    {"hardsigmoid", write_hardsigmoid},
-    {"hardtanh", write_clip},
-    {"leaky_relu", write_leaky_relu},
-    {"log_softmax", write_log_softmax},
-    {"logsigmoid", write_logsigmoid},
-    {"maximum", write_maximum},
-    {"minimum", write_minimum},
-    {"mish", write_mish},
-    {"mul", write_mul},
-    {"relu6", write_relu6},
-    {"reshape", write_reshape},
-    {"silu", write_silu},
-    {"softmax", write_softmax},
-    {"softplus", write_softplus},
-    {"softshrink", write_softshrink},
-    {"tanhshrink", write_tanhshrink},
-    {"transpose", write_transpose},
+    {"add", write_add},         {"concat", write_concat},   {"dense", write_dense},
+    {"expand", write_expand},   {"flatten", write_flatten}, {"log_softmax", write_log_softmax},
+    {"maximum", write_maximum}, {"minimum", write_minimum}, {"mul", write_mul},
+    {"reshape", write_reshape}, {"softmax", write_softmax}, {"transpose", write_transpose},
 };
 
 static ln_status write_node(ln_onnx_writer *writer, const ln_graph *graph, const ln_node *node,
@@ -495,9 +307,12 @@ static ln_status write_node(ln_onnx_writer *writer, const ln_graph *graph, const
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++)
         if (strcmp(writers[i].word, node->layer->word.name) == 0)
             return writers[i].write(&w, err);
-    for (const ln_onnx_layer_writer *at = ln_onnx_spatial_writers; at->word; at++)
-        if (strcmp(at->word, node->layer->word.name) == 0)
-            return at->write(&w, err);
+    const ln_onnx_layer_writer *const families[] = {
+        ln_onnx_activation_writers, ln_onnx_sequence_writers, ln_onnx_spatial_writers};
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const ln_onnx_layer_writer *at = families[f]; at->word; at++)
+            if (strcmp(at->word, node->layer->word.name) == 0)
+                return at->write(&w, err);
     if (write_same(&w))
         return LN_OK;
     return ln_fail(err, LN_EUNSUPPORTED, "the layer '%s' cannot be written as ONNX yet",

@@ -33,6 +33,10 @@ pictures = [
     'avg_pool2d { 2, padding = 1 }, flatten, layer_norm { 36 * 4 }, dense { 3 }, log_softmax',
 ]
 
+sequences = ['lstm { 5, bidirectional = true }, gelu { approximate = "tanh" }, lstm { 4, last = true }, dense { 3 }',
+             'gru { 5 }, gru { 4, bidirectional = true, last = true }, dense { 2 }',
+             'rnn { 5, nonlinearity = "relu", bidirectional = true }, rnn { 3, bias = false }, flatten, dense { 2 }']
+
 
 def compare(what, session, feeds):
     """The run's predictions in out/prediction.npy against ONNX Runtime's; the greatest difference."""
@@ -87,4 +91,16 @@ with tempfile.TemporaryDirectory() as folder:
             f.write('return experiment "e" { inputs = npy "x.npy", model = network { input = { 2, 12, 10 }, %s } }\n' % layers)
         subprocess.run([lunette, "run", "script.lua", "--db", "e.db", "--quiet"], check=True, stdout=subprocess.DEVNULL)
         worst = max(worst, compare(layers[:50] + " ...", export(), {"input": x}))
+    def check(layers, shape, x):
+        """A declared network on rows of an array."""
+        np.save("x.npy", x)
+        with open("script.lua", "w") as f:
+            f.write('return experiment "e" { inputs = npy "x.npy", model = network { input = { %s }, %s } }\n' % (shape, layers))
+        subprocess.run([lunette, "run", "script.lua", "--db", "e.db", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        return compare(layers[:50] + " ...", export(), {"input": x})
+
+    for layers in sequences:
+        worst = max(worst, check(layers, "6, 4", draw.normal(size=(7, 6, 4)).astype(np.float32)))
+    worst = max(worst, check("embedding { 9, 4 }, lstm { 3, last = true }, dense { 2 }", "6",
+                             draw.integers(0, 9, (7, 6)).astype(np.float32)))
 sys.exit(int(worst > 1e-5))
