@@ -171,7 +171,7 @@ static const ln_onnx_operator operators[] = {
     {"SoftmaxCrossEntropyLoss", 2, 3, "ignore_index|reduction", ln_onnx_composite_form, false},
     {"Softplus", 1, 1, "", ln_onnx_softplus, false},
     {"Softsign", 1, 1, "", ln_onnx_function, false},
-    {"SpaceToDepth", 1, 1, "blocksize", ln_onnx_shuffle, false},
+    {"SpaceToDepth", 1, 1, "blocksize|mode", ln_onnx_shuffle, false},
     {"Split", 1, 2, "axis|num_outputs|split", ln_onnx_split, false},
     {"Sqrt", 1, 1, "", ln_onnx_function, false},
     {"Squeeze", 1, 2, "axes", ln_onnx_squeeze, false},

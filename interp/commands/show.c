@@ -70,7 +70,8 @@ static const section sections[] = {
      "WHERE m.run = :run AND m.scope = 'explanation' ORDER BY m.label, m.id",
      NULL},
     {"top columns (mean |attribution|)",
-     "SELECT label, place, coalesce(name, idx) AS \"column\", round(mean_abs, 6) AS mean_abs, "
+     "SELECT label, place, coalesce(name, input || '[' || idx || ']', idx) AS \"column\", "
+     "round(mean_abs, 6) AS mean_abs, "
      "round(mean, 6) AS mean, round(std, 6) AS std FROM (SELECT *, row_number() OVER "
      "(PARTITION BY explanation ORDER BY mean_abs DESC, idx) AS place FROM feature_importance "
      "WHERE run = :run) WHERE place <= :top ORDER BY explanation, place",
