@@ -45,8 +45,10 @@ static void units_as_captum_has_them(void **state)
                 request.neuron = NULL;
                 request.layer = neuron.value;
                 h = explain("layer_activation", "", request, NULL);
-                for (int i = 0; i < ROWS; i++)
-                    assert_true(got.output[i] == (double)h.values[i * h.width + UNIT]);
+                for (int i = 0; i < ROWS; i++) { /* a function without gradients may be fused */
+                    const double value = (double)h.values[i * h.width + UNIT];
+                    assert_true(fabs(got.output[i] - value) <= 1e-6 * (fabs(value) + 1));
+                }
                 ln_explanation_free(&got);
                 ln_explanation_free(&h);
             }
