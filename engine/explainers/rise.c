@@ -71,6 +71,11 @@ static void release(ln_job *job)
 
 static ln_status check(const ln_request *request, ln_error *err)
 {
+    if (request->model->input_count > 1)
+        return ln_fail(err, LN_EUNSUPPORTED,
+                       "rise lays masks over one array, and the model has %d inputs: "
+                       "feature_ablation replaces their numbers one by one",
+                       request->model->input_count);
     if (request->input_shape.rank == 0)
         return ln_fail(err, LN_EUNSUPPORTED,
                        "rise lays masks over arrays, and the columns of a table have no order: "
