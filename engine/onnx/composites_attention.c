@@ -108,7 +108,6 @@ static void say_scaled(ln_onnx_body *body)
         ln_onnx_say(body, "capped = Identity(raw)");
     else
         ln_onnx_say(body, "capped = Mul(Tanh(Div(raw, %#.9g)), %#.9g)", scale, scale);
-    say_scores(body, 1, "capped");
 }
 
 /* Keys and values with those of the past before them, for as many heads as queries have. */
@@ -144,8 +143,12 @@ void ln_onnx_body_attention(ln_onnx_body *body)
 {
     const int64_t heads = ln_onnx_body_int(body, "q_num_heads", 0);
     const int64_t of_keys = ln_onnx_body_int(body, "kv_num_heads", 0);
+    /* Scores in between are before or after the softcap and the mask, as versions of ONNX have it. */
+    const int64_t mode = ln_onnx_body_int(body, "qk_matmul_output_mode", 0);
+    const bool unclear = ln_onnx_body_makes(body, 3) && mode != 0 && mode != 3;
     int parts = 0;
-    if ((heads > 0) != (of_keys > 0) || ln_onnx_body_has(body, 4) != ln_onnx_body_has(body, 5)) {
+    if (unclear || (heads > 0) != (of_keys > 0) ||
+        ln_onnx_body_has(body, 4) != ln_onnx_body_has(body, 5)) {
         body->refused = true;
         return;
     }
@@ -164,7 +167,6 @@ void ln_onnx_body_attention(ln_onnx_body *body)
         ln_onnx_say(body, "biased = Identity(capped)");
         ln_onnx_say(body, "weight = Softmax{axis=-1}(capped)");
     }
-    say_scores(body, 2, "biased");
     say_scores(body, 3, "weight");
     ln_onnx_say(body, "result = MatMul(weight, v)");
     if (heads > 0)

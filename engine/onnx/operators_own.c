@@ -27,6 +27,14 @@ ln_status ln_onnx_mask_bias(ln_onnx_import *import, ln_error *err)
 /* A node that composites.c has not put others in the place of. */
 ln_status ln_onnx_composite_form(ln_onnx_import *import, ln_error *err)
 {
+    int64_t mode = 0;
+    if (ln_onnx_int(import, "qk_matmul_output_mode", 0, &mode, NULL) == LN_OK &&
+        (mode == 1 || mode == 2))
+        return ln_onnx_refuse(
+            import, err,
+            "writes scores in between (qk_matmul_output_mode %lld), which versions "
+            "of ONNX define differently; 0 and 3 are read",
+            (long long)mode);
     return ln_onnx_refuse(import, err, "is of a form that is not read");
 }
 
