@@ -98,7 +98,7 @@ ORDER BY mean_abs DESC, input, idx LIMIT :top]]
 local EXPLANATIONS = [[
 SELECT e.id, e.label, e.status, e.evaluations, count(a.id) AS n, count(DISTINCT a.sample) AS samples,
 count(DISTINCT a.input) AS inputs,
-sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual, sum(a.space = 'layer') AS layers
+sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual, sum(a.space = 'layer' OR a.kind = 'input') AS featureless
 FROM explanation e LEFT JOIN attribution a ON a.explanation = e.id
 WHERE e.run = :run GROUP BY e.id ORDER BY e.seq]]
 
@@ -119,8 +119,8 @@ local function explanations(store, run)
   end
   section("explanations", rows, { false, true, true, true })
   local ranks = { { "" } }
-  for e = #list, 1, -1 do -- those of a layer have no features
-    if (list[e].layers or 0) > 0 then
+  for e = #list, 1, -1 do -- those of a layer have no features, nor have attacked rows
+    if (list[e].featureless or 0) > 0 then
       table.remove(list, e)
       table.remove(top, e)
     end
