@@ -30,6 +30,7 @@ typedef struct ln_options {
     bool quiet;           /* --quiet: no progress, and of run only verdicts */
     bool trace;           /* --trace: Lua tracebacks */
     bool dry_run;         /* --dry-run */
+    bool profile;         /* --profile: print where the time of passes goes */
     const char *from;     /* --from FILE.db: the run is in that store; or NULL */
     bool with_data;       /* --with-data: a bundle carries the files that the run read */
     const char *resume;   /* --resume RUN: continue this one; or NULL */

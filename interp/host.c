@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "box.h"
 #include "core.h"
+#include "profile.h"
 #include "raise.h"
 
 typedef struct host {
@@ -31,7 +32,8 @@ typedef struct host {
     const char *function;
     size_t wanted; /* size of the last allocation that failed */
     ln_progress_line progress;
-    int result; /* what the function returned */
+    ln_profile *profile; /* with --profile: what the models' passes took; else NULL */
+    int result;          /* what the function returned */
 } host;
 
 static host *host_of(lua_State *L)
@@ -42,6 +44,11 @@ static host *host_of(lua_State *L)
 ln_progress_line *ln_host_progress(lua_State *L)
 {
     return &host_of(L)->progress;
+}
+
+struct ln_profile *ln_host_profile(lua_State *L)
+{
+    return host_of(L)->profile;
 }
 
 bool ln_host_traces(lua_State *L)
@@ -341,11 +348,21 @@ int ln_host_main(const ln_options *options, const char *module, const char *func
 {
     host self = {.options = options, .module = module, .function = function};
     self.progress.shown_at_all = !options->quiet && isatty(STDERR_FILENO);
+    if (options->profile && ln_profile_new(&self.profile, err))
+        return LN_ENOMEM;
     lua_State *L = lua_newstate(allocate, &self);
-    if (!L)
+    if (!L) {
+        ln_profile_free(self.profile);
         return ln_fail_memory(err, self.wanted);
+    }
     *(host **)lua_getextraspace(L) = &self;
     int result = run_state(L, &self);
-    lua_close(L);
+    lua_close(L); /* frees what ran passes, and so completes the profile */
+    if (self.profile) {
+        const ln_status status = ln_profile_print(self.profile, stdout, err);
+        ln_profile_free(self.profile);
+        if (status)
+            return status;
+    }
     return result;
 }

@@ -24,6 +24,7 @@ typedef struct ln_progress_line {
 } ln_progress_line;
 ln_progress_line *ln_host_progress(struct lua_State *L);
 bool ln_host_traces(struct lua_State *L);
+struct ln_profile *ln_host_profile(struct lua_State *L); /* of --profile, or NULL */
 size_t ln_host_wanted(struct lua_State *L);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "host.h"
 #include "interp.h"
 
 static void close_tensor(void *object)
@@ -96,7 +97,9 @@ ln_model **ln_new_model(lua_State *L)
 
 ln_model *ln_check_model(lua_State *L, int index)
 {
-    return ln_box_check(L, index, "model");
+    ln_model *model = ln_box_check(L, index, "model");
+    model->profile = ln_host_profile(L);
+    return model;
 }
 
 ln_encoding **ln_new_encoding(lua_State *L)

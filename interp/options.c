@@ -34,6 +34,8 @@ const ln_option ln_option_rows[] = {
     {"needed", 0, LN_OPTION_FLAG, AT(needed), "",
      "leave out runs that the store has, finished, with the same identity", false},
     {"dry-run", 0, LN_OPTION_FLAG, AT(dry_run), "", "print the plan, run nothing", false},
+    {"profile", 0, LN_OPTION_FLAG, AT(profile), "",
+     "at the end, print which layers of the models took the time", false},
     {"confine", 0, LN_OPTION_FLAG, AT(confine), "",
      "read data and models only below the script's folder", false},
     {"allow", 0, LN_OPTION_TEXTS, AT(allow), "read=DIR", "with --confine: and below DIR", false},

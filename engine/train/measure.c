@@ -25,8 +25,10 @@ ln_status ln_measure_init(ln_measure *measure, ln_model *model, const ln_recipe 
     measure->losses = ln_alloc((size_t)chunk_count(set) * sizeof *measure->losses);
     if (!measure->losses)
         return ln_fail_memory(err, (size_t)chunk_count(set) * sizeof *measure->losses);
-    const ln_plan_options plan = {
-        .rows = LN_CHUNK_ROWS, .values = &measure->output, .value_count = 1};
+    const ln_plan_options plan = {.rows = LN_CHUNK_ROWS,
+                                  .values = &measure->output,
+                                  .value_count = 1,
+                                  .profile = model->profile};
     ln_status status = ln_plan_new(model->graph, &plan, &measure->plan, err);
     if (status == LN_OK)
         status = ln_execs_new(measure->plan, measure->workers, &measure->execs, err);

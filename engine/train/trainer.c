@@ -151,8 +151,11 @@ ln_status ln_trainer_init(ln_trainer *trainer, ln_model *model, const ln_recipe 
         status = make_memory(trainer, batch, err);
     if (status != LN_OK)
         return status;
-    const ln_plan_options plan = {
-        .rows = LN_MICROCHUNK, .values = &trainer->output, .value_count = 1, .training = true};
+    const ln_plan_options plan = {.rows = LN_MICROCHUNK,
+                                  .values = &trainer->output,
+                                  .value_count = 1,
+                                  .training = true,
+                                  .profile = model->profile};
     status = ln_plan_new(model->graph, &plan, &trainer->plan, err);
     if (status != LN_OK)
         return status;

@@ -20,7 +20,7 @@ const ln_command ln_command_run = {
     .operands = "SCRIPT.lua [-- ARG ...]",
     .min_operands = 0,
     .max_operands = 1,
-    .options = "db threads set seed numerics dry-run needed resume confine allow",
+    .options = "db threads set seed numerics dry-run profile needed resume confine allow",
     .notes = notes,
     .summary = "run a script; every run is logged",
     .details =
@@ -33,6 +33,9 @@ const ln_command ln_command_run = {
         "from the stored one. What was finished is kept, the rest computed, and the result is that "
         "of a\n"
         "run that nobody disturbed.\n"
+        "With --profile a table follows: the processor time of each layer, forward and backward, "
+        "what\n"
+        "computed it, and the speed and share of it.\n"
         "\n"
         "Exit status: 0 fine; 1 a run, the store or the disk failed, or time or memory ran out;\n"
         "2 the script is wrong, and nothing was run; 3 an `expect` did not hold; 4 an input file "
