@@ -8,8 +8,7 @@
  * writes the value's gradient and the others write aside and are added, in that fixed order; a value
  * with a seed is added to by all. All of this is decided here, an execution only follows it.
  *
- * Every value and every gradient has its own place in the arena: with chunks of 64 rows that is
- * small, and explainers may read any of them. */
+ * What lives at the same time has places of its own in the arena (place.c). */
 #include <assert.h>
 
 #include "base/alloc.h"
@@ -157,29 +156,13 @@ static ln_status assign_rules(ln_plan *plan, const ln_composite *composite, ln_e
     return LN_OK;
 }
 
-/* The next place in an arena. One that would be too large for any memory stays so: it is refused
- * when it is to be made. */
-static size_t take(size_t *used, size_t bytes)
-{
-    const size_t at = *used;
-    if (__builtin_add_overflow(at, (bytes + 63) / 64 * 64, used))
-        *used = SIZE_MAX;
-    return at;
-}
-
-static size_t value_bytes(const ln_plan *plan, int value)
-{
-    return (size_t)ln_shape_count(&plan->shapes[value]) *
-           ln_dtype_size(plan->graph->values[value].dtype);
-}
-
 static size_t gradient_bytes(const ln_plan *plan, int value)
 {
     return (size_t)ln_shape_count(&plan->shapes[value]) * ln_dtype_size(LN_F32);
 }
 
-/* Where gradients go, and the memory of all that is written aside by one node at a time. */
-static void place_gradients(ln_plan *plan)
+/* The memory of all that is written aside by one node at a time. */
+static void place_asides(ln_plan *plan)
 {
     const ln_graph *graph = plan->graph;
     size_t aside_at = plan->bytes, most = 0;
@@ -189,13 +172,10 @@ static void place_gradients(ln_plan *plan)
         for (int j = 0; j < node->input_count && plan->nodes[i].back; j++)
             if (node->inputs[j] >= 0 && plan->nodes[i].send[j] == LN_SEND_ADD)
                 plan->nodes[i].aside[j] =
-                    aside_at + take(&end, gradient_bytes(plan, node->inputs[j]));
+                    aside_at + ln_plan_take(&end, gradient_bytes(plan, node->inputs[j]));
         most = end > most ? end : most;
     }
-    take(&plan->bytes, most);
-    for (int i = 0; i < graph->value_count; i++)
-        if (plan->carries[i] || plan->wanted[i])
-            plan->grad_at[i] = take(&plan->bytes, gradient_bytes(plan, i));
+    ln_plan_take(&plan->bytes, most);
 }
 
 /* Of the readers of a value the last in the graph writes, the others add. */
@@ -216,22 +196,17 @@ static void decide_sends(ln_plan *plan, bool *started)
     }
 }
 
-static void place_values(ln_plan *plan, const bool *needed)
+/* Values that are read or that are inputs, and all results of nodes that run, those that nobody reads
+ * too. */
+static void find_values(const ln_plan *plan, const bool *needed, bool *placed)
 {
     const ln_graph *graph = plan->graph;
-    for (int i = 0; i < graph->value_count; i++) {
-        const ln_value *value = &graph->values[i];
-        plan->value_at[i] = plan->grad_at[i] = LN_NOWHERE;
-        if (!value->fixed && (needed[i] || value->kind == LN_VALUE_INPUT))
-            plan->value_at[i] = take(&plan->bytes, value_bytes(plan, i));
-    }
-    /* A node that runs writes all its results, also those that nobody reads. */
+    for (int i = 0; i < graph->value_count; i++)
+        placed[i] =
+            !graph->values[i].fixed && (needed[i] || graph->values[i].kind == LN_VALUE_INPUT);
     for (int i = 0; i < graph->node_count; i++)
-        for (int j = 0; j < graph->nodes[i].output_count && plan->nodes[i].run; j++) {
-            const int id = graph->nodes[i].outputs[j];
-            if (plan->value_at[id] == LN_NOWHERE && !graph->values[id].fixed)
-                plan->value_at[id] = take(&plan->bytes, value_bytes(plan, id));
-        }
+        for (int j = 0; j < graph->nodes[i].output_count && plan->nodes[i].run; j++)
+            placed[graph->nodes[i].outputs[j]] = !graph->values[graph->nodes[i].outputs[j]].fixed;
 }
 
 static void place_parameters(ln_plan *plan)
@@ -240,7 +215,7 @@ static void place_parameters(ln_plan *plan)
     plan->parameters_at = plan->bytes;
     for (int i = 0; i < graph->value_count && plan->training; i++)
         if (graph->values[i].trainable)
-            plan->grad_at[i] = take(&plan->bytes, gradient_bytes(plan, i));
+            plan->grad_at[i] = ln_plan_take(&plan->bytes, gradient_bytes(plan, i));
     plan->parameters_bytes = plan->bytes - plan->parameters_at;
 }
 
@@ -251,8 +226,8 @@ static void place_statistics(ln_plan *plan)
         ln_planned *planned = &plan->nodes[i];
         const bool own = planned->run && planned->step.statistics > 0;
         const size_t bytes = (size_t)planned->step.statistics * sizeof(double);
-        planned->statistics_at = own ? take(&plan->bytes, bytes) : LN_NOWHERE;
-        planned->back_statistics_at = own ? take(&plan->bytes, bytes) : LN_NOWHERE;
+        planned->statistics_at = own ? ln_plan_take(&plan->bytes, bytes) : LN_NOWHERE;
+        planned->back_statistics_at = own ? ln_plan_take(&plan->bytes, bytes) : LN_NOWHERE;
     }
 }
 
@@ -268,16 +243,24 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
         status = assign_rules(plan, options->composite, err);
     if (status)
         return status;
-    place_values(plan, marks);
-    if (plan->backward) {
+    bool *placed = ln_calloc((size_t)plan->graph->value_count, sizeof *placed);
+    if (!placed)
+        return ln_fail_memory(err, (size_t)plan->graph->value_count);
+    find_values(plan, marks, placed);
+    if (plan->backward)
         decide_sends(plan, marks);
-        place_gradients(plan);
+    status = ln_plan_place(plan, placed, options->gradients, options->gradient_count, err);
+    ln_free(placed);
+    if (status)
+        return status;
+    if (plan->backward) {
+        place_asides(plan);
         place_parameters(plan);
         /* Whoever asks for the gradient of whole numbers reads zeros. */
         for (int i = 0; i < options->gradient_count; i++)
             if (plan->grad_at[options->gradients[i]] == LN_NOWHERE)
                 plan->grad_at[options->gradients[i]] =
-                    take(&plan->bytes, gradient_bytes(plan, options->gradients[i]));
+                    ln_plan_take(&plan->bytes, gradient_bytes(plan, options->gradients[i]));
     }
     status = ln_plan_prepare(plan, err);
     for (int i = 0; i < plan->graph->node_count && !status; i++) {
@@ -288,9 +271,9 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
         scratch = bytes > scratch ? bytes : scratch;
     }
     plan->absorbed_at = options->composite && options->composite->relevance
-                            ? take(&plan->bytes, (size_t)plan->rows * sizeof(double))
+                            ? ln_plan_take(&plan->bytes, (size_t)plan->rows * sizeof(double))
                             : LN_NOWHERE;
-    plan->scratch_at = take(&plan->bytes, scratch);
+    plan->scratch_at = ln_plan_take(&plan->bytes, scratch);
     place_statistics(plan);
     return status;
 }

@@ -50,6 +50,14 @@ static inline bool ln_node_is_fixed(const ln_graph *graph, const ln_node *node)
     return graph->values[node->outputs[0]].fixed;
 }
 
+/* The next place in an arena, 64-aligned. One that would be too large for any memory stays so: it is
+ * refused when it is to be made. */
+size_t ln_plan_take(size_t *used, size_t bytes);
+
+/* Where values (those that are `placed`) and gradients lie, see place.c; `gradients` were asked for. */
+ln_status ln_plan_place(ln_plan *plan, const bool *placed, const int *gradients, int gradient_count,
+                        ln_error *err);
+
 /* Prepares every node that runs and computes those that are fixed. */
 ln_status ln_plan_prepare(ln_plan *plan, ln_error *err);
 

@@ -5,7 +5,7 @@
 #include "kernels/last.h"
 
 #define LANES 8
-#define THIN_LIST(X) X(1, 8) X(2, 5) X(3, 3) X(4, 2)
+#define THIN_LIST(X) X(1, 7) X(2, 5) X(3, 3) X(4, 2)
 #define FORWARD_PLACES 8
 #define NAME ln_last_avx2
 

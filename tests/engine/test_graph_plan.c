@@ -435,6 +435,34 @@ static void an_execution_allocates_nothing(void **state)
 }
 
 /* Sizes that fit in numbers but in no memory are refused when they are to be made. */
+/* What does not live at the same time shares memory: 40 layers need a few forward, and with gradients
+ * their values and a few gradients. */
+static void memory_is_shared_over_time(void **state)
+{
+    enum { DEEP = 40, ROWS = 8, WIDE = 1024, BYTES = ROWS * WIDE * 4 };
+    ln_plan *forward, *both;
+    net n = net_begin(&err);
+    int x = net_input(&n, "x", WIDE);
+    char name[16];
+    (void)state;
+    for (int i = 0; i < DEEP; i++) {
+        snprintf(name, sizeof name, "y%d", i);
+        x = net_word(&n, "tanh", name, x);
+    }
+    net_output(&n, x);
+    ln_graph *graph = net_end(&n);
+    assert_ok(ln_plan_new(graph, &(ln_plan_options){.rows = ROWS}, &forward, &err));
+    assert_ok(ln_plan_new(
+        graph, &(ln_plan_options){.rows = ROWS, .gradients = graph->inputs, .gradient_count = 1},
+        &both, &err));
+    /* Input, output, and two that take turns; the gradients of both ends and two more. */
+    assert_true(ln_plan_exec_bytes(forward) <= 4 * BYTES + 4096);
+    assert_true(ln_plan_exec_bytes(both) <= (DEEP + 1 + 4) * BYTES + 4096);
+    ln_plan_free(forward);
+    ln_plan_free(both);
+    ln_graph_release(graph);
+}
+
 static void plans_larger_than_memory_are_refused(void **state)
 {
     (void)state;
@@ -471,6 +499,7 @@ int main(void)
         cmocka_unit_test(training_passes_know_their_rows),
         cmocka_unit_test(failing_allocations_leave_nothing),
         cmocka_unit_test(an_execution_allocates_nothing),
+        cmocka_unit_test(memory_is_shared_over_time),
         cmocka_unit_test(plans_larger_than_memory_are_refused),
     };
     return cmocka_run_group_tests_name("graph", tests, NULL, NULL);
