@@ -288,6 +288,7 @@ ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan *
         plan->graph = ln_graph_retain(graph);
         plan->rows = options->rows;
         plan->profile = options->profile;
+        plan->last = options->last;
         plan->training = options->training;
         status = allocate(plan, err);
     }

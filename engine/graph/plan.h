@@ -21,7 +21,9 @@ typedef struct ln_plan_options {
     int gradient_count;            /* 0: no backward, unless in training */
     const ln_composite *composite; /* rules, borrowed, or NULL */
     bool training;                 /* dropout active; gradients of trainable constants wanted */
-    ln_profile *profile;           /* gets the times of executions; borrowed, or NULL */
+    bool last;           /* no other plan of this graph will be made: constants that only the
+                                      graph holds are given back where packed weights do */
+    ln_profile *profile; /* gets the times of executions; borrowed, or NULL */
 } ln_plan_options;
 
 typedef struct ln_exec ln_exec;

@@ -63,6 +63,24 @@ static ln_status compute_fixed(ln_plan *plan, ln_planned *planned, ln_error *err
     return status;
 }
 
+/* The weights of a node that has them packed, where the graph alone holds them for this node alone: those
+ * that folding made are not needed any more. */
+static void drop_weights(const ln_plan *plan, const ln_planned *planned)
+{
+    const ln_graph *graph = plan->graph;
+    const int id = planned->step.packed ? planned->step.node->inputs[1] : -1;
+    int readers = 0;
+    if (id < 0 || !graph->values[id].constant || planned->rule)
+        return;
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].input_count; j++)
+            readers += graph->nodes[i].inputs[j] == id;
+    for (int i = 0; i < graph->output_count; i++)
+        readers += graph->outputs[i] == id;
+    if (readers == 1)
+        ln_tensor_drop_data(graph->values[id].constant);
+}
+
 /* Prepares every node that runs; fixed ones are computed on the way, since later ones read them. */
 ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
 {
@@ -82,6 +100,8 @@ ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
             status = ln_plan_make_variants(plan, planned, err);
         if (!status && fixed)
             status = compute_fixed(plan, planned, err);
+        if (!status && plan->last)
+            drop_weights(plan, planned);
         if (status) {
             ln_error_prefix(err, "%s '%s'", graph->nodes[i].operator_name, graph->nodes[i].name);
             return status;

@@ -40,6 +40,7 @@ typedef struct ln_convolved {
     unsigned uses;
     unsigned direct; /* of these, what the entry computes itself; the plain one does the rest */
     size_t scratch_bytes; /* that any of its uses needs, 64-aligned */
+    bool rereads; /* passes read the weights that were packed, too; else NULL stands for them */
     const char *names[2]; /* what computes forward and backward_data; constants, or NULL */
 } ln_convolved;
 
@@ -50,8 +51,8 @@ typedef struct ln_convolutions {
     ln_status (*pack)(const ln_convolution *shape, unsigned uses, const float *weight,
                       ln_convolved **packed, ln_error *err);
     void (*release)(ln_convolved *packed); /* NULL is fine */
-    /* `images` of them one after another. `weight` is what was packed, or others of this shape, as
-     * a rule makes them (with the bits of the plain entry). `bias` (out_channels) may be NULL. */
+    /* `images` of them one after another. `weight` is what was packed (or NULL, unless `rereads`), or
+     * others of this shape, as a rule makes them (with the bits of the plain entry). `bias` (out_channels) may be NULL. */
     ln_status (*forward)(const ln_convolved *packed, int64_t images, const float *x,
                          const float *weight, const float *bias, float *y, void *scratch,
                          ln_error *err);

@@ -325,6 +325,22 @@ static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
     return status;
 }
 
+/* Whether every use of images whose channels are last runs on packed weights. */
+static bool all_packed(const onednn_convolved *own)
+{
+    const unsigned uses = own->head.uses;
+    return own->head.shape.last &&
+           (!(uses & LN_CONVOLVE_FORWARD) || own->operations[LN_FORWARD].run ||
+            own->thin.forward) &&
+           (!(uses & LN_CONVOLVE_BACKWARD_DATA) || own->operations[LN_BACKWARD_DATA].run ||
+            own->thin.backward);
+}
+
+static bool is_packed(const onednn_convolved *own, const float *weight)
+{
+    return !weight || weight == own->weight;
+}
+
 static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const float *weight,
                              ln_convolved **packed, ln_error *err)
 {
@@ -333,7 +349,8 @@ static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const f
         own = ln_calloc(1, sizeof *own);
         if (!own)
             return ln_fail_memory(err, sizeof *own);
-        own->head = (ln_convolved){&ln_convolutions_onednn, *shape, uses, 0, 0, {"plain", "plain"}};
+        own->head =
+            (ln_convolved){&ln_convolutions_onednn, *shape, uses, 0, 0, true, {"plain", "plain"}};
         ln_status status = make(own, weight, err);
         if (status) {
             onednn_release(&own->head);
@@ -354,6 +371,7 @@ static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const f
         return packed_thin ? packed_thin
                            : ln_onednn_failed(status, "pack the weights of a convolution", err);
     }
+    own->head.rereads = !all_packed(own);
     *packed = &own->head;
     return LN_OK;
 }
@@ -363,11 +381,11 @@ static ln_status onednn_forward(const ln_convolved *packed, int64_t images, cons
                                 ln_error *err)
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
-    if (own->thin.forward && weight == own->weight) {
+    if (own->thin.forward && is_packed(own, weight)) {
         ln_thin_run_forward(&own->thin, images, x, bias ? bias : own->no_bias, y, scratch);
         return LN_OK;
     }
-    if (!own->operations[LN_FORWARD].run || weight != own->weight)
+    if (!own->operations[LN_FORWARD].run || !is_packed(own, weight))
         return run_plain(own, LN_FORWARD, images, x, weight, bias, y, scratch, err);
     return run_images(own, LN_FORWARD, images, x, bias, y, scratch, err);
 }
@@ -376,11 +394,11 @@ static ln_status onednn_backward_data(const ln_convolved *packed, int64_t images
                                       const float *weight, float *dx, void *scratch, ln_error *err)
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
-    if (own->thin.backward && weight == own->weight) {
+    if (own->thin.backward && is_packed(own, weight)) {
         ln_thin_run_backward(&own->thin, images, dy, dx, scratch);
         return LN_OK;
     }
-    if (!own->operations[LN_BACKWARD_DATA].run || weight != own->weight)
+    if (!own->operations[LN_BACKWARD_DATA].run || !is_packed(own, weight))
         return run_plain(own, LN_BACKWARD_DATA, images, dy, weight, NULL, dx, scratch, err);
     return run_images(own, LN_BACKWARD_DATA, images, dy, NULL, dx, scratch, err);
 }

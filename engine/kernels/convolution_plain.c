@@ -115,7 +115,7 @@ static ln_status plain_pack(const ln_convolution *shape, unsigned uses, const fl
         if (!own)
             return ln_fail_memory(err, sizeof *own);
         own->head =
-            (ln_convolved){&ln_convolutions_plain, *shape, uses, uses, 0, {"plain", "plain"}};
+            (ln_convolved){&ln_convolutions_plain, *shape, uses, uses, 0, true, {"plain", "plain"}};
         own->run = ln_kernels_block();
         own->pixels = shape->out[0] * shape->out[1] * shape->out[2];
         own->taps = shape->kernel[0] * shape->kernel[1] * shape->kernel[2];

@@ -37,6 +37,7 @@ static ln_status prepare(ln_step *step, const void *const *constant, ln_error *e
     first.out_shape = &out;
     ln_status status = ln_convolution_prepare(&first, constant, err);
     step->prepared = first.prepared;
+    step->packed = !status && !ln_convolution_packed(step)->rereads;
     step->operations = first.operations;
     memcpy(step->kernels, first.kernels, sizeof step->kernels);
     const ln_conv2d_last_attributes *own = step->node->attributes;

@@ -31,6 +31,7 @@ typedef struct ln_step {
     void *prepared;            /* made by prepare, freed by release */
     size_t scratch_bytes;      /* scratch that prepare asks for, a worker */
     int64_t statistics;        /* training: numbers of a batch that prepare asks for; 0: none */
+    bool packed;               /* of prepare: passes read nothing of constant input 1 */
     double operations; /* for a profile: floating-point operations of a row's products, each way */
     const char *kernels[2]; /* for a profile: what computes forward and backward; or NULL */
 } ln_step;

@@ -273,8 +273,8 @@ ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, l
 
 int64_t ln_model_chunk_rows(const ln_model *model)
 {
-    /* Numbers of values; as many of gradients: 128 MB, and what stays in the second cache. */
-    const int64_t most = (int64_t)1 << 24, near = (int64_t)1 << 18;
+    /* Numbers of values: 128 MB, and what stays in the second cache. */
+    const int64_t most = (int64_t)1 << 25, near = (int64_t)1 << 18;
     int64_t numbers = 1;
     for (int i = 0; i < model->graph->value_count; i++)
         if (!model->graph->values[i].fixed)

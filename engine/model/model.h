@@ -154,7 +154,7 @@ ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln
                           ln_error *err);
 
 /* Rows of a pass: LN_CHUNK_ROWS; fewer, but LN_LEAST_CHUNK_ROWS, where an execution of that many would
- * leave the second cache; fewer still where its values and gradients would be larger than some 128 MB,
+ * leave the second cache; fewer still where its values would be larger than some 128 MB,
  * one at least. It depends on the graph alone, so that nothing depends on threads or memory. */
 #define LN_CHUNK_ROWS 64
 #define LN_LEAST_CHUNK_ROWS 8

@@ -195,6 +195,15 @@ void ln_tensor_release(ln_tensor *tensor)
     ln_free(tensor);
 }
 
+void ln_tensor_drop_data(ln_tensor *tensor)
+{
+    if (__atomic_load_n(&tensor->references, __ATOMIC_ACQUIRE) != 1 ||
+        __atomic_load_n(&tensor->storage->references, __ATOMIC_ACQUIRE) != 1)
+        return;
+    ln_free_aligned(tensor->storage->data);
+    tensor->storage->data = tensor->data = NULL;
+}
+
 /* A view of `bytes` bytes from `offset`. */
 static ln_status new_view(ln_tensor *tensor, const ln_shape *shape, size_t offset, size_t bytes,
                           ln_tensor **out, ln_error *err)

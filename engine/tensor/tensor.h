@@ -30,6 +30,9 @@ ln_status ln_tensor_copy_of(ln_dtype dtype, const ln_shape *shape, const void *d
                             ln_tensor **out, ln_error *err);
 ln_tensor *ln_tensor_retain(ln_tensor *tensor); /* returns it */
 void ln_tensor_release(ln_tensor *tensor);      /* NULL is fine */
+/* Gives back the memory of a tensor that nobody else holds or views: `data` is NULL then. Of others nothing
+ * changes. */
+void ln_tensor_drop_data(ln_tensor *tensor);
 
 /* Views: the same storage. */
 ln_status ln_tensor_reshape(ln_tensor *tensor, const ln_shape *shape, ln_tensor **out,

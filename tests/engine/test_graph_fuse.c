@@ -187,6 +187,39 @@ static void a_row_does_not_feel_the_others(void **state)
     ln_graph_release(graph);
 }
 
+/* The last plan of a graph gives back weights that only the graph holds, once they are packed; what it
+ * computes stays. */
+static void packed_weights_are_held_once(void **state)
+{
+    ln_error err;
+    ln_graph *graph = network(&err), *fused;
+    ln_tensor *x = tensor_random(TEST_SHAPE(ROWS, WIDTH), 4);
+    static results wanted, got;
+    (void)state;
+    assert_non_null(graph);
+    assert_ok(ln_graph_fuse(graph, NULL, 0, &fused, &err));
+    run(fused, NULL, ROWS, ln_f32(x), ROWS, wanted.y, NULL, wanted.gradient);
+    for (int alone = 0; alone < 2; alone++) {
+        running r = run_new(fused, &(ln_plan_options){.rows = ROWS,
+                                                      .gradients = fused->inputs,
+                                                      .gradient_count = 1,
+                                                      .last = true});
+        const ln_tensor *weight = fused->values[value_of(fused, "a2.weight")].constant;
+        assert_int_equal(weight->data == NULL, alone && ln_last_is_fast());
+        assert_non_null(fused->values[value_of(fused, "fc")].constant->data);
+        run_forward(&r, ln_f32(x), ROWS, WIDTH);
+        memcpy(got.y, ln_exec_value(r.exec, fused->outputs[0]), sizeof got.y);
+        assert_same_bits(got.y, wanted.y, sizeof got.y);
+        run_free(&r);
+        if (!alone) {
+            ln_graph_release(graph); /* which held them, too */
+            graph = NULL;
+        }
+    }
+    ln_graph_release(fused);
+    ln_tensor_release(x);
+}
+
 /* A convolution of single places runs over parts of large images: 41 x 40 of 48 channels and more. */
 static void images_in_parts(void **state)
 {
@@ -357,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_numbers_stay_what_they_are),
         cmocka_unit_test(a_row_does_not_feel_the_others),
+        cmocka_unit_test(packed_weights_are_held_once),
         cmocka_unit_test(images_in_parts),
         cmocka_unit_test(chains_become_one_node),
         cmocka_unit_test(a_profile_counts_what_ran),
