@@ -6,7 +6,7 @@
 --
 --     make data                                  (once: brings the images into ~/.cache/lunette)
 --     lunette run experiments/fashion.lua
---     lunette run experiments/fashion.lua -- FOLDER   (where they lie elsewhere)
+--     lunette run experiments/fashion.lua -- FOLDER   (where they lie in FOLDER/fashion-mnist)
 
 local folder = (... or "~/.cache/lunette") .. "/fashion-mnist/"
 

@@ -6,7 +6,7 @@
 --
 --     make data                                  (once: brings the images into ~/.cache/lunette)
 --     lunette run experiments/mnist.lua
---     lunette run experiments/mnist.lua -- FOLDER     (where they lie elsewhere)
+--     lunette run experiments/mnist.lua -- FOLDER     (where they lie in FOLDER/mnist)
 --
 -- The training keeps a checkpoint after each epoch: `lunette run --resume last` goes on after a Ctrl-C.
 -- Other scripts take the trained network with model = saved { run = "mnist" }.

@@ -313,6 +313,10 @@ function rules.metrics(run)
   end
 end
 
+-- What a picture is drawn from where that is not predictions and labels.
+local DRAWS = { heat_map_grid = "explanations", importance_bar = "explanations", waterfall_chart = "explanations",
+                beeswarm_chart = "explanations", activations = "explanations", kernels = "weights" }
+
 -- Labels of pictures name their files; what a picture shows has to be in the run.
 function rules.pictures(run, nodes)
   run.pictures = nodes or {}
@@ -320,13 +324,13 @@ function rules.pictures(run, nodes)
   labels.assign(run.pictures)
   for _, node in ipairs(run.pictures) do
     node.options.as, node.swept_values = nil, nil
-    local of_explanations = node.word == "heat_map_grid" or node.word == "importance_bar"
+    local of_explanations = DRAWS[node.word] == "explanations"
     if of_explanations and #run.explain == 0 then
       fail.at(node, nil, ("%s draws explanations, and explain is empty"):format(node.word))
     elseif node.word == "heat_map_grid" and has_columns(run) then
       fail.at(node, nil, "heat_map_grid draws images, and the data are a table",
         "use importance_bar, or give the data a shape = { 1, 8, 8 }")
-    elseif not of_explanations and not (run.data or run.labels) then
+    elseif not DRAWS[node.word] and not (run.data or run.labels) then
       fail.at(node, nil, ("%s needs labels"):format(node.word), 'add labels = npy "labels.npy"')
     end
   end

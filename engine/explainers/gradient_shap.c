@@ -51,11 +51,8 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.targets = ln_carve(&carver, rows, sizeof *made.targets);
     made.mean = ln_carve(&carver, width, sizeof *made.mean);
     made.spread = ln_carve(&carver, width, sizeof *made.spread);
-    /* The link "loss" has an output a class, also where the model has one output for two classes. */
-    const ln_model *model = job->request->model;
-    const int64_t outputs =
-        model->class_count > model->output_count ? model->class_count : model->output_count;
-    made.y = ln_carve(&carver, model->holds ? rows * outputs : 1, sizeof *made.y);
+    const int64_t outputs = job->request->model->holds ? ln_request_outputs(job->request) : 0;
+    made.y = ln_carve(&carver, rows * outputs, sizeof *made.y);
     if (bytes)
         *bytes = carver.used;
     return made;

@@ -59,6 +59,15 @@ static void release(ln_job *job)
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const ln_request *request = job->request;
+    if (request->layer == request->model->output_value) {
+        ln_status status =
+            ln_fail(err, LN_EINVALID,
+                    "the layer makes the model's output: there is nothing between them to "
+                    "explain");
+        ln_error_field(err, "layer");
+        ln_error_hint(err, "name a layer before it");
+        return status;
+    }
     at_layer *own = job->shared = ln_calloc(1, sizeof *own);
     if (!own)
         return ln_fail_memory(err, sizeof *own);

@@ -319,10 +319,10 @@ static const ln_param params[] = {
     {.name = "point_bins",
      .type = LN_PARAM_CHOICE,
      .offset = offsetof(lime_params, point_bins),
-     .fallback = "\"value\"",
+     .fallback = "\"zero\"",
      .choices = POINT_BINS,
      .help =
-         "what a bin whose ends are one number draws: that number, or 0 as the lime package does"},
+         "what a bin whose ends are one number draws: 0, as the lime package does, or that number"},
     {.name = "groups",
      .type = LN_PARAM_GROUPS,
      .offset = LN_NO_OFFSET,

@@ -125,13 +125,13 @@ static ln_status score(const ln_job *job, ln_job_chunk *chunk, const ln_shape *l
     return LN_OK;
 }
 
-/* The sum of the channels by the softmax of their scores; 0 where all are left out. */
+/* The sum of the channels by the softmax of their scores; 0 where all are left out, NaN where a score is. */
 static void weigh(const ln_shape *layer, const buffers *at)
 {
     const int64_t channels = layer->dims[0], places = ln_shape_count(layer) / channels;
     double most = -INFINITY, sum = 0;
-    for (int64_t k = 0; k < channels; k++)
-        most = fmax(most, at->scores[k]);
+    for (int64_t k = 0; k < channels && !isnan(most); k++)
+        most = isnan(at->scores[k]) ? NAN : fmax(most, at->scores[k]);
     for (int64_t k = 0; k < channels; k++)
         sum += exp(at->scores[k] - most);
     for (int64_t p = 0; p < places; p++)

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/parallel.h"
 #include "graph/behind.h"
 #include "graph/fuse.h"
 #include "graph/simplify.h"
@@ -286,11 +287,14 @@ static ln_status round_columns(const ln_value *input, void *to, const float *fro
     return LN_OK;
 }
 
-/* One pass forward; the execution that ran it goes to *exec. */
+/* One pass forward; the execution that ran it goes to *exec. An item may ask for any number of passes: here
+ * each of them can be stopped. */
 static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, ln_exec **exec,
                               ln_error *err)
 {
     const ln_model *model = runner->function->model;
+    if (ln_interrupted())
+        return ln_check_interrupt(err);
     *exec = rows == 1 && runner->single ? runner->single : runner->exec;
     if (runner->function->behind) {
         float *to = ln_exec_input(*exec, 0);

@@ -7,7 +7,8 @@ local grid = require "plot/heat_map_grid"
 
 local EXPLANATIONS = [[
 SELECT e.id, e.label, min(a.layer) AS layer FROM explanation e JOIN attribution a ON a.explanation = e.id
-WHERE e.run = :run AND a.space = 'layer' AND (:label = '' OR e.label = :label) GROUP BY e.id ORDER BY e.seq]]
+WHERE e.run = :run AND a.space = 'layer' AND (:label = '' OR e.label = :label) GROUP BY e.id
+ORDER BY e.explainer <> 'layer_activation', e.seq]]
 
 local LEFT, HEAD, GAP, CELL, RIGHT = 156, 104, 8, 64, 96
 
@@ -62,8 +63,9 @@ return function(context)
   local right = LEFT + (count + 1) * (CELL + GAP) + 16
   local width = right + RIGHT
   local canvas = figure.new(width, math.max(HEAD + #chosen * (CELL + GAP) + 20, HEAD + 150))
-  figure.title(canvas, context.title, ("%s of layer %s: %s of %d channels, %d x %d each"):format(one.label, one.layer,
-    count < one.channels and "the first " .. count or "all", one.channels, one.high, one.wide), 24, width - 48)
+  figure.title(canvas, context.title, ("%s of layer %s: %s, %d x %d each"):format(one.label, one.layer,
+    count < one.channels and ("the first %d of %d channels"):format(count, one.channels)
+      or count == 1 and "one channel" or ("all %d channels"):format(count), one.high, one.wide), 24, width - 48)
   local head = { size = 10.5, bold = true, x = 0.5, y = 1, colour = figure.ink }
   figure.text(canvas, LEFT + CELL / 2, HEAD - 6, "input", head)
   for c = 1, count do

@@ -8,10 +8,10 @@ local ROW, RADIUS = 30, 2
 local SHADES = { "#2c7bb6", "#6aa6cf", "#a8c4d8", "#e0a8a0", "#dd6a5b", "#d7191c" } -- least to greatest
 local GREY = "#9a9a9a"
 
-local IMPORTANCE = [[SELECT idx, name FROM explanation_importance(:explanation)
+local IMPORTANCE = [[SELECT idx, name, input FROM explanation_importance(:explanation)
 ORDER BY mean_abs DESC, rowid LIMIT :top]]
 local VALUES = [[SELECT e.value, e.raw FROM attribution a, element e WHERE a.explanation = :explanation
-AND e.attribution = a.id AND e.idx = :idx AND e.value IS NOT NULL ORDER BY a.seq LIMIT 2000]]
+AND coalesce(a.input, '') = :input AND e.attribution = a.id AND e.idx = :idx AND e.value IS NOT NULL ORDER BY a.seq LIMIT 2000]]
 
 -- The shade of each value by its rank among the different numbers of the column.
 local function shades_of(rows)
@@ -51,7 +51,7 @@ end
 local function draw(canvas, x, y, wide, one, top)
   local names, low, high = {}, 0, 0
   for i, column in ipairs(one.columns) do
-    names[i] = column.name or ("input %d"):format(column.idx)
+    names[i] = panels.name(column)
     for _, row in ipairs(column.rows) do
       low, high = math.min(low, row.value), math.max(high, row.value)
     end
@@ -82,7 +82,8 @@ return function(context)
     one.columns = core.store_rows(context.store, IMPORTANCE,
       { explanation = one.id, top = context.options.top })
     for _, column in ipairs(one.columns) do
-      column.rows = core.store_rows(context.store, VALUES, { explanation = one.id, idx = column.idx })
+      column.rows = core.store_rows(context.store, VALUES,
+        { explanation = one.id, idx = column.idx, input = column.input or "" })
     end
     top = math.max(top, #one.columns)
     return #one.columns > 0

@@ -12,6 +12,13 @@ SELECT m.graph, m.weights FROM run_model r JOIN model m ON m.id = r.model WHERE 
 local LEFT, HEAD, GAP, RIGHT = 48, 92, 6, 96
 local SIDE = 12 -- pictures a line of kernels that read one channel
 
+-- How many numbers of a node are in the model's row: its trained ones, and what batch normalisation has seen.
+local function stored(node)
+  local count = node.parameters or 0
+  if node.layer:find("^batch_norm") then count = count + 2 * node.shape[2] end
+  return count
+end
+
 -- The convolution to draw: by name or number (from 0, as explainers count layers), or the first.
 local function find(nodes, wanted)
   local at = 0
@@ -28,7 +35,7 @@ local function find(nodes, wanted)
       end
       return { node = node, first = at }
     end
-    at = at + (node.parameters or 0)
+    at = at + stored(node)
   end
   if wanted == nil then return nil, "The network has no conv2d, so there are no kernels to draw." end
   return nil, ("The network has no layer %s."):format(wanted)
@@ -42,15 +49,19 @@ local function kernels_of(store, run, wanted)
   if not row.weights then
     return nil, "The store has the weights of declared networks; this model is a file of its own."
   end
-  local found, why = find(core.json_parse(row.graph).nodes, wanted)
+  local nodes, count = core.json_parse(row.graph).nodes, 0
+  for _, node in ipairs(nodes) do count = count + stored(node) end
+  local all = core.store_get_tensor(store, row.weights)
+  if count ~= core.tensor_info(all).count then return nil, "The weights in the store are not those of its graph." end
+  local found, why = find(nodes, wanted)
   if not found then return nil, why end
   local own = found.node.attributes
   local high, wide = own.kernel_size[1], own.kernel_size[2] or own.kernel_size[1]
   local numbers = found.node.parameters - (own.bias and own.out_channels or 0)
-  local count = numbers // (high * wide)
-  local kernels = core.tensor_rows(core.store_get_tensor(store, row.weights), found.first, numbers)
-  return { all = core.tensor_reshape(kernels, { count, high, wide }), name = found.node.name,
-           made = own.out_channels, read = count // own.out_channels, high = high, wide = wide }
+  local planes = numbers // (high * wide)
+  local kernels = core.tensor_rows(all, found.first, numbers)
+  return { all = core.tensor_reshape(kernels, { planes, high, wide }), name = found.node.name,
+           made = own.out_channels, read = planes // own.out_channels, high = high, wide = wide }
 end
 
 local function plane(layer, made, read)

@@ -46,9 +46,14 @@ function panels.name_width(canvas, names, wide)
   return math.min(widest, wide * 0.45)
 end
 
+-- The name of a feature, or its number within its input.
+function panels.name(row)
+  return row.name or ("%s %d"):format(row.input or "input", row.idx)
+end
+
 -- "age = 35", as far as the sample says what its value is.
 local function name_of(row)
-  local name = row.name or ("input %d"):format(row.idx)
+  local name = panels.name(row)
   if row.raw == nil then return name end
   local raw = type(row.raw) == "number" and figure.minus(("%.6g"):format(row.raw)) or tostring(row.raw)
   return ("%s = %s"):format(name, raw)

@@ -8,12 +8,28 @@ local panels = require "plot/panels"
 local ROW, BESIDE = 22, 52
 local MORE, LESS = figure.colours[2], figure.colours[1]
 
-local SAMPLE = [[SELECT a.id, a.output, a.baseline_output, a.total, s.idx AS row FROM attribution a
-JOIN sample s ON s.id = a.sample
+-- The attributions of a sample and target: one, or one for each of the model's inputs.
+local SAMPLE = [[SELECT a.sample, coalesce(a.target, -1) AS target, a.output, a.baseline_output, s.idx AS row,
+(SELECT count(DISTINCT b.target) FROM attribution b WHERE b.explanation = a.explanation AND b.sample = a.sample) AS targets
+FROM attribution a JOIN sample s ON s.id = a.sample
 WHERE a.explanation = :explanation AND a.baseline_output IS NOT NULL AND a.total IS NOT NULL
-ORDER BY a.seq LIMIT 1 OFFSET :sample]]
-local ELEMENTS = [[SELECT idx, name, raw, value FROM element WHERE attribution = :id
-ORDER BY abs(value) DESC, idx]]
+GROUP BY a.sample, a.target ORDER BY min(a.seq) LIMIT 1 OFFSET :sample]]
+local ELEMENTS = [[SELECT e.idx, e.name, e.raw, e.value, a.input FROM attribution a, element e
+WHERE a.explanation = :explanation AND a.sample = :sample AND coalesce(a.target, -1) = :target
+AND e.attribution = a.id ORDER BY abs(e.value) DESC, a.seq, e.idx]]
+
+-- What the values leave of the difference between both outputs, where it can be seen beside them.
+local SEEN = 0.005
+
+local function residual_bar(one, rows)
+  local left, size = one.to - one.from, math.abs(one.to - one.from)
+  for _, row in ipairs(rows) do
+    left, size = left - row.value, math.max(size, math.abs(row.value))
+  end
+  if math.abs(left) > SEEN * size then
+    table.insert(one.bars, 1, { name = "residual", value = left, residual = true })
+  end
+end
 
 local function draw(canvas, x, y, wide, one, top)
   local names, low, high, at = {}, one.from, one.from, one.from
@@ -30,7 +46,7 @@ local function draw(canvas, x, y, wide, one, top)
   local px = figure.axes(canvas, box, { low = low - room, high = high + room,
       ticks = figure.ticks(low - room, high + room, math.max(4, box.width // 45)) },
     { low = 0, high = top, ticks = ticks, no_grid = true, most = width })
-  figure.text(canvas, x + wide / 2, box.y + box.height + 26, ("row %d: from %s at the baseline to %s"):format(
+  figure.text(canvas, x + wide / 2, box.y + box.height + 26, ("%s: from %s at the baseline to %s"):format(
     one.row, figure.minus(figure.number(one.from)), figure.minus(figure.number(one.to))),
     { size = 11.5, x = 0.5, colour = figure.soft, most = wide })
   at = one.from
@@ -38,7 +54,7 @@ local function draw(canvas, x, y, wide, one, top)
     local left, right = px(math.min(at, at + bar.value)), px(math.max(at, at + bar.value))
     local bottom = box.y + box.height - i * ROW
     core.draw_rectangle(canvas, left, bottom + 4, math.max(1, right - left), ROW - 8,
-      { fill = bar.value >= 0 and MORE or LESS })
+      { fill = bar.residual and figure.edge or bar.value >= 0 and MORE or LESS })
     local text = figure.minus((bar.value > 0 and "+" or "") .. figure.number(bar.value))
     figure.text(canvas, bar.value >= 0 and right + 4 or left - 4, bottom + ROW / 2, text,
       { size = 10.5, x = bar.value >= 0 and 0 or 1, y = 0.5, colour = figure.soft })
@@ -56,9 +72,14 @@ return function(context)
     local sample = core.store_rows(context.store, SAMPLE,
       { explanation = one.id, sample = options.sample })[1]
     if not sample then return false end
-    one.from, one.to, one.row = sample.baseline_output, sample.output, sample.row
-    one.bars = panels.bars(core.store_rows(context.store, ELEMENTS, { id = sample.id }), options.top)
-    return #one.bars > 0
+    one.from, one.to = sample.baseline_output, sample.output
+    one.row = sample.targets > 1 and ("row %d, target %d"):format(sample.row, sample.target)
+      or ("row %d"):format(sample.row)
+    local rows = core.store_rows(context.store, ELEMENTS,
+      { explanation = one.id, sample = sample.sample, target = sample.target })
+    one.bars = panels.bars(rows, options.top)
+    residual_bar(one, rows)
+    return #rows > 0
   end)
   if #list == 0 then
     return figure.message(context.title, "The run has no explanation with a baseline and with so many "
