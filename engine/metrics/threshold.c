@@ -25,15 +25,19 @@ static ln_status accuracy(const ln_metric_input *input, const void *params,
 {
     (void)err;
     double threshold = ((const ln_threshold_params *)params)->threshold;
+    const bool counted = !input->weights && !input->times; /* every row is 1 */
     double hit = 0, total = 0;
-    for (int64_t row = 0; row < input->n; row++) {
+    int64_t count = 0;
+    /* No branch on what is right, which would be guessed wrong as often as the model. */
+    for (int64_t row = 0; row < input->n && counted; row++)
+        count += input->labels[row] == ln_metric_predicted_at(input, row, threshold);
+    for (int64_t row = 0; row < input->n && !counted; row++) {
         const double weight = ln_metric_weight(input, row);
         const bool right = input->labels[row] == ln_metric_predicted_at(input, row, threshold);
-        hit +=
-            right ? weight : 0; /* no branch, which would be guessed wrong as often as the model */
+        hit += right ? weight : 0;
         total += weight;
     }
-    result->value = hit / total;
+    result->value = counted ? (double)count / (double)input->n : hit / total;
     return LN_OK;
 }
 
