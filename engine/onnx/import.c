@@ -234,7 +234,7 @@ static void write_note(ln_onnx_info *info)
     size_t length = 0;
     const size_t room = sizeof info->note;
     char dropped[sizeof info->note];
-    snprintf(dropped, room, "%s", info->note); /* outputs that are left out */
+    snprintf(dropped, room, "%s", info->note); /* outputs left out, axes closed */
     info->note[0] = '\0';
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i].count > 0 && length < sizeof info->note)

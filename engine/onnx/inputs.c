@@ -153,6 +153,21 @@ static ln_status find_rows(const ln_onnx_import *import, const ln_onnx_value *in
                    ln_bytes_text(input->name).at, (long long)import->batch);
 }
 
+/* Gives open axes the size that the options have for them, and says so in the note. */
+static void close_axes(ln_onnx_import *import, ln_onnx_value *input, int rows_axis)
+{
+    const int64_t size = import->options->open_size;
+    bool any = false;
+    for (int axis = 0; axis < (int)input->rank && size > 0; axis++)
+        if (axis != rows_axis && input->dims[axis] < 0) {
+            input->dims[axis] = size;
+            any = true;
+        }
+    if (any && !import->info->note[0])
+        snprintf(import->info->note, sizeof import->info->note,
+                 "axes that the file leaves open have size %lld here", (long long)size);
+}
+
 static ln_status check_open(const ln_onnx_value *input, int rows_axis, ln_error *err)
 {
     int64_t row = 1;
@@ -189,8 +204,10 @@ static ln_status add_input(ln_onnx_import *import, ln_onnx_value *input,
         status = learn_rows(import, input, rows, err);
     if (!status)
         status = find_rows(import, input, rows, &layout.axis, err);
-    if (!status)
+    if (!status) {
+        close_axes(import, input, layout.axis);
         status = check_open(input, layout.axis, err);
+    }
     if (status)
         return status;
     const ln_shape shape = ln_shape_of((int)input->rank, input->dims);

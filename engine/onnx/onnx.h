@@ -20,6 +20,7 @@ typedef struct ln_onnx_options {
      * within a row, and the graph's values are (1, *shape in the file). Open axes that are not bound
      * have size 1. */
     bool whole;
+    int64_t open_size; /* of open axes that are not bound, but for the rows'; 0: they are refused */
     const char *folder; /* external data are looked for below it; NULL: there are none */
     /* Told of every read from a file of external data, by its path below `folder`; NULL: nobody. */
     void (*external)(void *context, const char *location);

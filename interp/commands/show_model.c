@@ -93,13 +93,27 @@ static ln_status print_nodes(const ln_graph *graph, ln_format format, int64_t *p
     return status;
 }
 
+/* The model, axes that it leaves open at the first size that it takes: names and layers are the same for any. */
+static ln_status read_model(const char *path, ln_graph **graph, ln_onnx_info *info, ln_error *err)
+{
+    static const int64_t sizes[] = {1, 32, 224};
+    ln_error other;
+    ln_status status = ln_onnx_read(path, NULL, graph, info, err);
+    for (size_t i = 0; status == LN_EUNSUPPORTED && i < sizeof sizes / sizeof *sizes; i++) {
+        const ln_onnx_options options = {.open_size = sizes[i]};
+        if (ln_onnx_read(path, &options, graph, info, &other) == LN_OK)
+            return LN_OK;
+    }
+    return status;
+}
+
 ln_status ln_show_model(const char *path, ln_format format, ln_error *err)
 {
     ln_graph *graph;
     ln_onnx_info info;
     char hex[LN_SHA256_HEX];
     int64_t parameters = 0;
-    ln_status status = ln_onnx_read(path, NULL, &graph, &info, err);
+    ln_status status = read_model(path, &graph, &info, err);
     if (status != LN_OK)
         return status;
     ln_sha256_hex(info.sha256, hex);
