@@ -61,6 +61,17 @@ function arrays.files()
   return list
 end
 
+-- Data sets that `make data` brings lie there.
+local function hinted(path, call, ...)
+  local results = table.pack(pcall(call, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local err = results[2]
+  if type(err) == "table" and path:find("/.cache/lunette/", 1, true) and fail.text(err):find("does not exist", 1, true) then
+    err.hint = "`make data` in Lunette's folder brings MNIST and Fashion-MNIST there"
+  end
+  error(err, 0)
+end
+
 -- raw: numbers as the file has them, whatever `scale` says.
 local function read_array(node, owner, field, raw)
   local options, tensor, sha256, file_sha256 = node.options
@@ -69,7 +80,8 @@ local function read_array(node, owner, field, raw)
     file_sha256 = sha256
     if options.key then sha256 = core.sha256(sha256 .. ":" .. options.key) end
   elseif node.word == "idx" then
-    tensor, sha256 = within(owner or node, field, core.idx, options.path, not raw and options.scale or nil)
+    tensor, sha256 = hinted(options.path, within, owner or node, field, core.idx, options.path,
+      not raw and options.scale or nil)
   else
     tensor, sha256 = within(owner or node, field or "path", core.npy, options.path)
   end

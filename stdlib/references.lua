@@ -115,8 +115,9 @@ local function bind_groups(node, bound, shared, space)
     return ids, count, "group"
   end
   if not info.columns then
-    fail.at(node, "groups", "lists of column names need a table (data = csv)",
-      "give npy \"groups.npy\" with the input's shape")
+    fail.at(node, "groups", bound.shape and "lists of column names need a table, and these rows are arrays"
+      or "lists of column names need a table (data = csv)",
+      "use grid { 4, 4 }, or npy \"groups.npy\" with the input's shape")
   end
   local place, group_of, count = {}, {}, 0
   for i, name in ipairs(info.columns) do place[name] = i end

@@ -1,6 +1,7 @@
 /* Finding by name. What a script calls a layer may be a node's name or number or, in a model from a
  * file, the name of a value; names go before numbers, but for those of values: exporters number them,
  * and `layer = 3` has to stay the fourth layer. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,26 @@ int ln_graph_find_value(const ln_graph *graph, const char *name)
 int ln_graph_find_node(const ln_graph *graph, const char *name)
 {
     return ln_name_index_find(&graph->node_names, name);
+}
+
+/* Lists the first layers by their names, without those that are made of constants. */
+static void hint_layers(const ln_graph *graph, ln_error *err)
+{
+    enum { LISTED = 8 };
+    char list[256] = "";
+    size_t length = 0;
+    int count = 0;
+    for (int i = 0; i < graph->node_count && length < sizeof list; i++) {
+        const ln_node *node = &graph->nodes[i];
+        if (graph->values[node->outputs[0]].fixed)
+            continue;
+        if (++count > LISTED)
+            break;
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s",
+                                   count > 1 ? ", " : "", node->name);
+    }
+    if (length < sizeof list)
+        ln_error_hint(err, "its layers: %s%s", list, count > LISTED ? " ..." : "");
 }
 
 /* The hint of a name that is not there: the nearest node's or value's. */
@@ -34,6 +55,8 @@ static void hint_nearest(const ln_graph *graph, const char *name, ln_error *err)
     const char *nearest = ln_nearest_word(name, words);
     if (nearest)
         ln_error_hint(err, "did you mean '%s'?", nearest);
+    else
+        hint_layers(graph, err);
     ln_free(words);
 }
 

@@ -157,8 +157,8 @@ static void layers_are_found_by_name_and_number(void **state)
     refuse_layer(graph, "99999999999999999999", "there is no layer 99999999999999999999", "");
     refuse_layer(graph, "haed", "no layer and no value named 'haed'", "did you mean 'head'?");
     refuse_layer(graph, "lefd", "named 'lefd'", "did you mean 'left'?");
-    refuse_layer(graph, "3x", "named '3x'", "");
-    refuse_layer(graph, "", "named ''", "");
+    refuse_layer(graph, "3x", "named '3x'", "its layers: head, cut, 1");
+    refuse_layer(graph, "", "named ''", "its layers: head, cut, 1");
     refuse_layer(graph, "w", "'w' does not depend on the network's input: it is a constant", "");
     refuse_layer(graph, "scaled", "it is made from constants alone", "");
     refuse_layer(graph, "0", "'0' does not depend on the network's input", "");
