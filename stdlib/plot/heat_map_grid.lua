@@ -203,6 +203,14 @@ local function map_of(column, row)
   return maps and maps[row.nth]
 end
 
+-- The target that a row's maps explain; some, as layer_activation's, explain none.
+local function target_of(columns, row)
+  for _, column in ipairs(columns) do
+    local map = map_of(column, row)
+    if map and map.target >= 0 then return map.target end
+  end
+end
+
 -- A layer's map is as large as the layer: it does not lie on the image.
 local function same_size(map, image)
   local a, b = core.tensor_info(map).shape, core.tensor_info(image).shape
@@ -211,8 +219,7 @@ end
 
 local function draw_row(canvas, y, cell, height, row, columns, context, low, high)
   local shared, sample = context.options.scale == "shared", row.sample
-  local first = map_of(columns[1], row)
-  local lines = grid.caption(sample, row.several and first and first.target or nil)
+  local lines = grid.caption(sample, row.several and target_of(columns, row) or nil)
   figure.text(canvas, LEFT - 14, y + height / 2, table.concat(lines, "\n"),
     { size = 11, x = 1, y = 0.5, colour = figure.ink, most = LEFT - 30 })
   grid.draw(canvas, LEFT, y, cell, height, sample.image, { image = true, low = low, high = high })

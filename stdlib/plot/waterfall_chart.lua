@@ -5,7 +5,7 @@ local core = require "core"
 local figure = require "plot/figure"
 local panels = require "plot/panels"
 
-local ROW, BESIDE = 22, 52
+local ROW, BESIDE = 22, 58
 local MORE, LESS = figure.colours[2], figure.colours[1]
 
 -- The attributions of a sample and target: one, or one for each of the model's inputs.
