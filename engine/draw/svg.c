@@ -41,13 +41,21 @@ static size_t name_at(const char *text)
     return 0;
 }
 
+/* The next quote or #. (Not strpbrk: under sanitizers each call reads to the end, megabytes away.) */
+static const char *next_mark(const char *at)
+{
+    while (*at && *at != '"' && *at != '#')
+        at++;
+    return *at ? at : NULL;
+}
+
 ln_status ln_svg_renumber(const ln_text *svg, ln_text *out, ln_error *err)
 {
     seen s = {0};
     bool fine = true;
     const char *copied = svg->data ? svg->data : "";
     /* Ids stand after the quote of an attribute or the # of a reference. */
-    for (const char *at = strpbrk(copied, "\"#"); fine && at; at = strpbrk(at, "\"#")) {
+    for (const char *at = next_mark(copied); fine && at; at = next_mark(at)) {
         const size_t name = name_at(++at);
         if (name == 0)
             continue;
