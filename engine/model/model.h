@@ -158,10 +158,12 @@ ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln
  * one at least. It depends on the graph alone, so that nothing depends on threads or memory. */
 #define LN_CHUNK_ROWS 64
 #define LN_LEAST_CHUNK_ROWS 8
-/* `count` rows (or items) in chunks of at most `most`, all of about the same size: the rows of one. */
+/* `count` rows (or items) in chunks of at most `most`, all of about the same size and, where there are
+ * several, an even number of them, so that two threads end together: the rows of one. */
 static inline int64_t ln_even_chunk(int64_t count, int64_t most)
 {
-    const int64_t chunks = (count + most - 1) / most;
+    int64_t chunks = (count + most - 1) / most;
+    chunks += chunks > 1 ? chunks % 2 : 0;
     return chunks < 1 ? 1 : (count + chunks - 1) / chunks;
 }
 int64_t ln_model_chunk_rows(const ln_model *model);
