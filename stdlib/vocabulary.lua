@@ -2,88 +2,7 @@
 -- C), in the same shape: name, category, summary, params, example. A parameter's `type` is a checker
 -- of types.lua; `rest = true` marks the one that takes the whole list of what stands without a name.
 -- `otherwise` says in words what holds where a field is left out and no one value is its default.
-
-local split_fields = {
-  { name = "train", type = "real", min = 0, otherwise = "0.75, or what the other parts leave",
-    help = "share (0.7) or number (700) of the rows to train on" },
-  { name = "test", type = "real", min = 0, otherwise = "0.25, or what the other parts leave",
-    help = "share or number of the rows to evaluate on and, unless inputs says otherwise, to explain" },
-  { name = "validation", type = "real", default = "0", min = 0,
-    help = "share or number of the rows that early stopping watches" },
-  { name = "stratify", type = "bool", otherwise = "true where the target is classes",
-    help = "whether the classes keep their shares in each part" },
-  { name = "seed", type = "int", default = "0", min = 0,
-    help = "seed of the draw; not the experiment's, so that sweeping that one keeps the split" },
-  { name = "folds", type = "int", min = 2, max = 1000,
-    help = "cross-validation: so many runs, each of which tests on another fold of the rows" },
-  { name = "repeats", type = "int", min = 1, max = 1000, otherwise = "1",
-    help = "how often the folds are drawn anew" },
-  { name = "by", type = "string",
-    help = "a column: rows with the same value stay in the same part" },
-  { name = "column", type = "string",
-    help = "a column that says each row's part: train, test or validation" },
-}
-
--- Of data without columns: parts of groups and parts that a column names are for tables.
-local array_split_fields = {}
-for _, field in ipairs(split_fields) do
-  if field.name ~= "by" and field.name ~= "column" then
-    array_split_fields[#array_split_fields + 1] = field
-  end
-end
-
-local test_fields = {
-  { name = "inputs", type = "rows_of_inputs", required = true,
-    help = "an array file of rows of the same shape" },
-  { name = "labels", type = "word", choices = "array", required = true,
-    help = "an array file with one label a row" },
-}
-
-local encode_fields = {
-  { name = "numeric", type = "choice", choices = "standard|minmax|none", default = '"standard"',
-    help = "how numbers are scaled, by the training rows" },
-  { name = "categorical", type = "choice", choices = "onehot|ordinal", default = '"onehot"',
-    help = "how categories become numbers" },
-  { name = "missing", type = "choice", choices = "mean|median|category|indicator|error",
-    default = '"mean"',
-    help = "mean, median: these stand for a missing number, and a missing category is all zeros; category: "
-      .. "missing categories are one of their own; indicator: one more input a column, 1 where it "
-      .. "lacks the value; error: refuse" },
-}
-
-local augment_fields = {
-  { name = "shift", type = "int", default = "0", min = 0, max = 4096,
-    help = "up to so many pixels up or down and to either side, drawn; what moves in is 0" },
-  { name = "flip", type = "real", default = "0", min = 0, max = 1,
-    help = "share of the images that are mirrored left to right" },
-}
-
-local train_fields = {
-  { name = "epochs", type = "int", required = true, min = 1,
-    help = "passes over the training rows" },
-  { name = "batch", type = "int", default = "32", min = 1, help = "training rows a step" },
-  { name = "optimizer", type = "word", choices = "optimizer", default_word = "adam",
-    help = "how the weights follow the gradient" },
-  { name = "loss", type = "word", choices = "loss", otherwise = "cross_entropy for classes, "
-    .. "binary_cross_entropy where the network has one output, mse for numbers",
-    help = "what training makes small" },
-  { name = "schedule", type = "word", choices = "schedule", otherwise = "a constant rate",
-    help = "how the learning rate changes from epoch to epoch" },
-  { name = "class_weights", type = "class_weights", otherwise = "1 for every class",
-    help = 'how much a row of each class counts: { good = 1, bad = 5 }, or { 1, 5 } from class 0; '
-      .. '"balanced": the rarer the class, the more' },
-  { name = "patience", type = "int", default = "0", min = 0,
-    help = "epochs without a better validation loss before training stops and the best weights "
-      .. "are kept; 0: off" },
-  { name = "min_delta", type = "real", default = "0", min = 0,
-    help = "by how much the loss must fall to count as better" },
-  { name = "shuffle", type = "bool", default = "true", help = "whether the rows have a new order each epoch" },
-  { name = "augment", type = "fields", fields = augment_fields, otherwise = "images as they are",
-    help = "how each epoch moves and mirrors the training images: { shift = 2, flip = 0.5 }" },
-  { name = "checkpoint", type = "int", default = "0", min = 0,
-    help = "epochs from one state kept in the store to the next, from which `lunette run --resume` "
-      .. "goes on; 0: none is kept, it trains again" },
-}
+local fields = require "fields"
 
 -- A part that the script brings has a name first, and then what it is made of.
 local function own_params(what, params)
@@ -119,7 +38,7 @@ local list = {
         help = "whether the target is classes or a number" },
       { name = "model", type = "word", choices = "model",
         help = "what is trained, evaluated and explained" },
-      { name = "train", type = "fields", fields = train_fields,
+      { name = "train", type = "fields", fields = fields.train,
         otherwise = "no training, the initial weights stay", help = "how the network is trained" },
       { name = "inputs", type = "inputs", otherwise = 'rows { split = "test" }',
         help = "the rows to explain: rows { ... } of the data, an array file, or a table of array "
@@ -164,7 +83,7 @@ local list = {
         help = "of two classes, the one that is class 1" },
       { name = "classes", type = "strings", otherwise = "all that occur, sorted",
         help = "the classes in the order of their numbers" },
-      { name = "split", type = "fields", fields = split_fields, filled = true,
+      { name = "split", type = "fields", fields = fields.split, filled = true,
         otherwise = "train = 0.75, test = 0.25", help = "how the rows are divided" },
       { name = "weight", type = "string", otherwise = "every row counts 1",
         help = "a column of numbers from 0: how much each row counts in training and metrics" },
@@ -207,7 +126,7 @@ local list = {
         help = "the folders in the order of their class numbers" },
       { name = "positive", type = "string", otherwise = "the second in order",
         help = "of two folders, the one that is class 1" },
-      { name = "split", type = "fields", fields = array_split_fields, filled = true,
+      { name = "split", type = "fields", fields = fields.array_split, filled = true,
         otherwise = "train = 0.75, test = 0.25", help = "how the images are divided" },
     },
     example = [[data = images "flowers/" {
@@ -221,13 +140,13 @@ local list = {
         help = "an array file, rows first; of a model of several inputs one for each, by its name" },
       { name = "labels", type = "word", choices = "array", required = true,
         help = "an array file with one label a row: classes from 0, or numbers" },
-      { name = "test", type = "fields", fields = test_fields, otherwise = "drawn by split",
+      { name = "test", type = "fields", fields = fields.test, otherwise = "drawn by split",
         help = "inputs and labels of the test rows, where they are files of their own" },
       { name = "shape", type = "shape", otherwise = "as the file has it",
         help = "shape of one row, as { 1, 28, 28 } where the file lacks the channel" },
       { name = "classes", type = "strings", otherwise = "their numbers",
         help = "names of classes 0, 1, ... in order" },
-      { name = "split", type = "fields", fields = array_split_fields, filled = true,
+      { name = "split", type = "fields", fields = fields.array_split, filled = true,
         otherwise = "train = 0.75, test = 0.25", help = "how the rows are divided" },
     },
     example = [[data = arrays {
@@ -363,7 +282,7 @@ end } }]],
         help = "the layers in order" },
       { name = "input", type = "shape", otherwise = "as the data tells",
         help = "shape of one row: { 30 } or { 1, 28, 28 }" },
-      { name = "encode", type = "fields", fields = encode_fields,
+      { name = "encode", type = "fields", fields = fields.encode,
         help = "how the table's columns become numbers" },
       { name = "weights", type = "word", choices = "weights", otherwise = "drawn by the seed",
         help = "a file with the values that the layers' weights start from: all of them, by name" },
@@ -431,7 +350,7 @@ end } }]],
           .. "depends on its own row alone" },
       { name = "returns", type = "choice", choices = "raw|probability", default = '"raw"',
         help = "what the outputs are: raw ones get a softmax or sigmoid where probabilities are read" },
-      { name = "encode", type = "fields", fields = encode_fields,
+      { name = "encode", type = "fields", fields = fields.encode,
         help = "how the table's columns become numbers" },
     },
     example = [[model = blackbox { inputs = 2, outputs = 1, predict = function(batch)

@@ -5,27 +5,20 @@
  * x (N, width) -> x' (N, width), rows and not attributions; norm = "l2" takes g / |g| in place of the sign.
  * Common to all attacks: common/attack.h. Cost: two forward passes a row and one backward. Source: Goodfellow
  * et al. 2015. */
-#include <math.h>
-
 #include "explainers/common/attack.h"
 
 typedef struct fgsm_params {
+    ln_attack_params common;
     double epsilon;
-    int norm;
-    bool targeted;
-    double low, high; /* NaN: not given */
 } fgsm_params;
 
 static ln_attack attack_of(const ln_job *job)
 {
     const fgsm_params *params = job->request->params;
-    return (ln_attack){.epsilon = params->epsilon,
-                       .alpha = params->epsilon,
-                       .steps = 1,
-                       .norm = params->norm,
-                       .targeted = params->targeted,
-                       .low = isnan(params->low) ? -HUGE_VAL : params->low,
-                       .high = isnan(params->high) ? HUGE_VAL : params->high};
+    ln_attack attack = ln_attack_of(&params->common);
+    attack.epsilon = attack.alpha = params->epsilon;
+    attack.steps = 1;
+    return attack;
 }
 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
@@ -49,31 +42,7 @@ static const ln_param params[] = {
      .max = HUGE_VAL,
      .position = 1,
      .help = "how far the row is moved, in encoded space"},
-    {.name = "norm",
-     .type = LN_PARAM_CHOICE,
-     .offset = offsetof(fgsm_params, norm),
-     .fallback = "\"linf\"",
-     .choices = LN_ATTACK_NORMS,
-     .help = "what epsilon bounds: the change of each input, or the length of the row's change"},
-    {.name = "targeted",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(fgsm_params, targeted),
-     .fallback = "false",
-     .help = "towards the target in place of away from it"},
-    {.name = "low",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(fgsm_params, low),
-     .fallback = "nil",
-     .min = -HUGE_VAL,
-     .max = HUGE_VAL,
-     .help = "least value of an input; without it any"},
-    {.name = "high",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(fgsm_params, high),
-     .fallback = "nil",
-     .min = -HUGE_VAL,
-     .max = HUGE_VAL,
-     .help = "greatest value of an input; without it any"},
+    LN_ATTACK_PARAMS,
     LN_PARAM_END,
 };
 

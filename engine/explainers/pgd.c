@@ -6,30 +6,25 @@
  * x (N, width) -> x' (N, width), rows and not attributions. Without alpha a step is 2.5 epsilon / steps, so
  * that the edge of the ball can be reached from anywhere in it (Madry et al.). Common to all attacks:
  * common/attack.h. Cost: steps + 1 forward passes a row and steps backward. Source: Madry et al. 2018. */
-#include <math.h>
-
 #include "explainers/common/attack.h"
 
 typedef struct pgd_params {
+    ln_attack_params common;
     double epsilon, alpha; /* alpha 0: not given */
     int64_t steps;
-    int norm;
-    bool targeted, random_start;
-    double low, high; /* NaN: not given */
+    bool random_start;
 } pgd_params;
 
 static ln_attack attack_of(const ln_job *job)
 {
     const pgd_params *params = job->request->params;
     const double alpha = 2.5 * params->epsilon / (double)params->steps;
-    return (ln_attack){.epsilon = params->epsilon,
-                       .alpha = params->alpha > 0 ? params->alpha : alpha,
-                       .steps = params->steps,
-                       .norm = params->norm,
-                       .targeted = params->targeted,
-                       .random = params->random_start,
-                       .low = isnan(params->low) ? -HUGE_VAL : params->low,
-                       .high = isnan(params->high) ? HUGE_VAL : params->high};
+    ln_attack attack = ln_attack_of(&params->common);
+    attack.epsilon = params->epsilon;
+    attack.alpha = params->alpha > 0 ? params->alpha : alpha;
+    attack.steps = params->steps;
+    attack.random = params->random_start;
+    return attack;
 }
 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
@@ -68,36 +63,12 @@ static const ln_param params[] = {
      .min = 1,
      .max = 1e6,
      .help = "steps along the gradient"},
-    {.name = "norm",
-     .type = LN_PARAM_CHOICE,
-     .offset = offsetof(pgd_params, norm),
-     .fallback = "\"linf\"",
-     .choices = LN_ATTACK_NORMS,
-     .help = "what epsilon bounds: the change of each input, or the length of the row's change"},
-    {.name = "targeted",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(pgd_params, targeted),
-     .fallback = "false",
-     .help = "towards the target in place of away from it"},
     {.name = "random_start",
      .type = LN_PARAM_BOOL,
      .offset = offsetof(pgd_params, random_start),
      .fallback = "false",
      .help = "starts at a random point within epsilon, not at the row"},
-    {.name = "low",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(pgd_params, low),
-     .fallback = "nil",
-     .min = -HUGE_VAL,
-     .max = HUGE_VAL,
-     .help = "least value of an input; without it any"},
-    {.name = "high",
-     .type = LN_PARAM_REAL,
-     .offset = offsetof(pgd_params, high),
-     .fallback = "nil",
-     .min = -HUGE_VAL,
-     .max = HUGE_VAL,
-     .help = "greatest value of an input; without it any"},
+    LN_ATTACK_PARAMS,
     LN_PARAM_END,
 };
 

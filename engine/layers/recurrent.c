@@ -9,173 +9,13 @@
  * goes back through them. Cost: forward 2 M G (F + H) operations, backward three times that.
  *
  * A row's bits depend on the row alone, since every product's do. */
-#include "layers/recurrent.h"
+#include "layers/recurrent_inputs.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
-
-/* ---------------------------------------------------------------- inputs */
-
-static int directions(const ln_recurrent_attributes *own)
-{
-    return own->bidirectional ? 2 : 1;
-}
-
-static int each_direction(const ln_recurrent_attributes *own)
-{
-    return own->bias ? 4 : 2;
-}
-
-/* Places of the node's inputs. */
-static int parameter_input(const ln_recurrent_attributes *own, int direction, int which)
-{
-    return 1 + direction * each_direction(own) + which;
-}
-
-enum { FIRST_HIDDEN, FIRST_MEMORY, LENGTHS, PEEPHOLE };
-
-static int extra_input(const ln_recurrent_attributes *own, int which)
-{
-    return 1 + directions(own) * each_direction(own) + which;
-}
-
-ln_status ln_recurrent_parameters(const void *attributes, const ln_cell *cell, const ln_shape *in,
-                                  ln_layer_parameter *out, int *count, ln_error *err)
-{
-    static const char *const names[2][4] = {
-        {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"},
-        {"weight_ih_l0_reverse", "weight_hh_l0_reverse", "bias_ih_l0_reverse",
-         "bias_hh_l0_reverse"}};
-    const ln_recurrent_attributes *own = attributes;
-    const int64_t gates = cell->gates * own->hidden_size;
-    const double bound = 1 / sqrt((double)own->hidden_size);
-    char text[64];
-    if (in->rank != 3)
-        return ln_fail(err, LN_EINVALID, "its input has shape %s: it must be (N, steps, numbers)",
-                       ln_shape_text(in, text, sizeof text));
-    const ln_shape shapes[4] = {
-        {2, {gates, in->dims[2]}}, {2, {gates, own->hidden_size}}, {1, {gates}}, {1, {gates}}};
-    *count = 0;
-    for (int d = 0; d < directions(own); d++)
-        for (int i = 0; i < each_direction(own); i++)
-            out[(*count)++] =
-                (ln_layer_parameter){.name = names[d][i], .shape = shapes[i], .bound = bound};
-    return LN_OK;
-}
-
-ln_status ln_recurrent_types(const struct ln_graph *graph, const struct ln_node *node,
-                             const ln_dtype *in, ln_dtype *out, ln_error *err)
-{
-    const int lengths = extra_input(node->attributes, LENGTHS);
-    (void)graph;
-    (void)out;
-    for (int i = 0; i < node->input_count; i++)
-        if (node->inputs[i] >= 0 && in[i] != (i == lengths ? LN_I64 : LN_F32))
-            return ln_fail(err, LN_EUNSUPPORTED, "its input %d holds %s numbers", i,
-                           ln_dtype_name(in[i]));
-    return LN_OK;
-}
-
-/* Steps, the batch within a row and the inputs of a row. */
-static bool row_sizes(const ln_recurrent_attributes *own, const ln_shape *row, int64_t *steps,
-                      int64_t *batch, int64_t *inputs)
-{
-    const bool batched = own->layout != LN_RECURRENT_ROWS;
-    if (row->rank != (batched ? 3 : 2))
-        return false;
-    const bool batch_first = own->layout == LN_RECURRENT_BATCH_FIRST;
-    *steps = row->dims[batched && batch_first ? 1 : 0];
-    *batch = batched ? row->dims[batch_first ? 0 : 1] : 1;
-    *inputs = row->dims[row->rank - 1];
-    return true;
-}
-
-static ln_status check_shape(const struct ln_graph *graph, const struct ln_node *node,
-                             const ln_shape *in, int input, const ln_shape *wanted, ln_error *err)
-{
-    char text[64], other[64];
-    if (!ln_has_input(node, input))
-        return LN_OK;
-    const ln_shape row = ln_input_row(graph, node, in, input);
-    if (!ln_shape_equal(&row, wanted))
-        return ln_fail(err, LN_EINVALID, "its input %d is of shape %s: a row of it must be %s",
-                       input, ln_shape_text(&in[input], text, sizeof text),
-                       ln_shape_text(wanted, other, sizeof other));
-    return LN_OK;
-}
-
-/* A row of the states: (directions, [batch,] H), or (batch, directions, H). */
-static ln_shape state_row(const ln_recurrent_attributes *own, int64_t batch)
-{
-    const int64_t d = directions(own);
-    if (own->layout == LN_RECURRENT_ROWS)
-        return (ln_shape){2, {d, own->hidden_size}};
-    if (own->layout == LN_RECURRENT_BATCH_FIRST)
-        return (ln_shape){3, {batch, d, own->hidden_size}};
-    return (ln_shape){3, {d, batch, own->hidden_size}};
-}
-
-static ln_status check_inputs(const struct ln_graph *graph, const struct ln_node *node,
-                              const ln_cell *cell, const ln_shape *in, int64_t batch,
-                              int64_t inputs, ln_error *err)
-{
-    const ln_recurrent_attributes *own = node->attributes;
-    const int64_t hidden = own->hidden_size, gates = cell->gates * hidden;
-    const ln_shape shapes[4] = {
-        {2, {gates, inputs}}, {2, {gates, hidden}}, {1, {gates}}, {1, {gates}}};
-    const ln_shape state = state_row(own, batch), lengths = {1, {batch}};
-    const ln_shape peephole = {1, {3 * hidden}};
-    ln_status status = LN_OK;
-    for (int d = 0; d < directions(own) && !status; d++) {
-        for (int i = 0; i < each_direction(own) && !status; i++) {
-            const int input = parameter_input(own, d, i);
-            if (!ln_has_input(node, input) || !ln_input_fixed(graph, node, input))
-                return ln_fail(err, LN_EUNSUPPORTED, "its weights must be constants");
-            status = check_shape(graph, node, in, input, &shapes[i], err);
-        }
-        if (!status)
-            status = check_shape(graph, node, in, extra_input(own, PEEPHOLE + d), &peephole, err);
-    }
-    for (int i = FIRST_HIDDEN; i <= FIRST_MEMORY && !status; i++)
-        status = check_shape(graph, node, in, extra_input(own, i), &state, err);
-    if (!status && ln_has_input(node, extra_input(own, LENGTHS)) &&
-        !ln_input_fixed(graph, node, extra_input(own, LENGTHS)))
-        return ln_fail(err, LN_EUNSUPPORTED, "its lengths must be a constant");
-    return status ? status : check_shape(graph, node, in, extra_input(own, LENGTHS), &lengths, err);
-}
-
-ln_status ln_recurrent_infer(const struct ln_graph *graph, const struct ln_node *node,
-                             const ln_cell *cell, const ln_shape *in, ln_shape *out, ln_error *err)
-{
-    const ln_recurrent_attributes *own = node->attributes;
-    const ln_shape row = ln_input_row(graph, node, in, 0);
-    const int64_t hidden = own->hidden_size, both = directions(own);
-    int64_t steps, batch, inputs;
-    char text[64];
-    if (hidden < 1)
-        return ln_fail(err, LN_EINVALID, "its hidden_size is %lld", (long long)hidden);
-    if (!row_sizes(own, &row, &steps, &batch, &inputs))
-        return ln_fail(err, LN_EINVALID, "its input has shape %s: it must be (N, steps, numbers)",
-                       ln_shape_text(&in[0], text, sizeof text));
-    ln_status status = check_inputs(graph, node, cell, in, batch, inputs, err);
-    ln_shape result = own->layout == LN_RECURRENT_ROWS ? (ln_shape){3, {steps, both, hidden}}
-                      : own->layout == LN_RECURRENT_BATCH_FIRST
-                          ? (ln_shape){4, {batch, steps, both, hidden}}
-                          : (ln_shape){4, {steps, both, batch, hidden}};
-    ln_shape state = state_row(own, batch);
-    if (!own->apart) {
-        result = (ln_shape){2, {steps, both * hidden}};
-        state = (ln_shape){1, {both * hidden}};
-    }
-    if (!status)
-        status = ln_result_shape(graph, node, own->last ? &state : &result, &out[0], err);
-    for (int i = 1; i < node->output_count && !status; i++)
-        status = ln_result_shape(graph, node, &state, &out[i], err);
-    return status;
-}
 
 /* ---------------------------------------------------------------- prepare */
 
@@ -227,7 +67,7 @@ static void set_sizes(ln_steps *w, const ln_step *step, const ln_cell *cell, int
 {
     const ln_recurrent_attributes *own = step->node->attributes;
     const ln_operand x = ln_operand_in(step, 0);
-    row_sizes(own, &x.row, &w->steps, &w->batch, &w->inputs);
+    ln_recurrent_row_sizes(own, &x.row, &w->steps, &w->batch, &w->inputs);
     w->cell = cell;
     w->sequences = rows * w->batch;
     w->hidden_size = own->hidden_size;
@@ -239,8 +79,8 @@ static ln_status pack_direction(ln_step *step, const ln_cell *cell, const ln_ste
                                 const void *const *constant, size_t *scratch, ln_error *err)
 {
     const ln_recurrent_attributes *own = step->node->attributes;
-    const float *ih = constant[parameter_input(own, d, 0)];
-    const float *hh = constant[parameter_input(own, d, 1)];
+    const float *ih = constant[ln_recurrent_parameter_input(own, d, 0)];
+    const float *hh = constant[ln_recurrent_parameter_input(own, d, 1)];
     const int64_t all = w->sequences * w->steps;
     const bool back = step->gradient || step->training;
     prepared *made = step->prepared;
@@ -276,7 +116,7 @@ ln_status ln_recurrent_prepare(ln_step *step, const ln_cell *cell, const void *c
     const bool fixed = step->graph->values[step->node->outputs[0]].fixed;
     set_sizes(&w, step, cell, fixed ? 1 : step->rows);
     ln_status status = LN_OK;
-    for (int d = 0; d < directions(step->node->attributes) && !status; d++)
+    for (int d = 0; d < ln_recurrent_directions(step->node->attributes) && !status; d++)
         status = pack_direction(step, cell, &w, d, constant, &scratch, err);
     const int64_t all = w.sequences * w.steps;
     const size_t sums =
@@ -315,7 +155,7 @@ static float *array(const ln_pass *pass, int which)
 static const void *extra(const ln_pass *pass, int which)
 {
     const ln_recurrent_attributes *own = pass->step->node->attributes;
-    const int input = extra_input(own, which);
+    const int input = ln_recurrent_extra_input(own, which);
     return ln_has_input(pass->step->node, input) ? pass->in[input] : NULL;
 }
 
@@ -326,8 +166,8 @@ static void start_direction(const ln_pass *pass, const ln_cell *cell, int d, ln_
     *w = (ln_steps){.pass = pass, .direction = d, .err = err, .scratch = pass->scratch};
     set_sizes(w, pass->step, cell, ln_pass_rows(pass));
     w->backwards = d == 1 || own->backwards;
-    w->lengths = extra(pass, LENGTHS);
-    w->peephole = extra(pass, PEEPHOLE + d);
+    w->lengths = extra(pass, LN_LENGTHS);
+    w->peephole = extra(pass, LN_PEEPHOLE + d);
     float **const arrays[] = {&w->gate,   &w->before,  &w->cell_before, &w->extra,    &w->hidden,
                               &w->memory, &w->part,    &w->d_hidden,    &w->d_memory, &w->d_gate,
                               &w->d_back, &w->product, &w->copy};
@@ -342,7 +182,7 @@ void ln_steps_multiply(ln_steps *w, int part, const float *h, float *out)
     const ln_packed *packed = made->part[w->direction][part];
     const float *bias = NULL;
     if (own->bias)
-        bias = (const float *)w->pass->in[parameter_input(own, w->direction, 3)] +
+        bias = (const float *)w->pass->in[ln_recurrent_parameter_input(own, w->direction, 3)] +
                w->cell->part[part].first * w->hidden_size;
     ln_status status =
         packed->kernels->multiply(packed, w->sequences, h, bias, out, w->scratch, w->err);
@@ -362,7 +202,7 @@ void ln_steps_multiply_back(ln_steps *w, int part, const float *d, float *out)
 static int64_t state_at(const ln_steps *w, int64_t s, int64_t row_step)
 {
     const ln_recurrent_attributes *own = w->pass->step->node->attributes;
-    const int64_t row = s / w->batch, b = s % w->batch, both = directions(own);
+    const int64_t row = s / w->batch, b = s % w->batch, both = ln_recurrent_directions(own);
     return row * row_step +
            (w->batch_first ? b * both + w->direction : w->direction * w->batch + b) *
                w->hidden_size;
@@ -372,7 +212,7 @@ static int64_t state_at(const ln_steps *w, int64_t s, int64_t row_step)
 static int64_t result_at(const ln_steps *w, int64_t s, int64_t t)
 {
     const ln_recurrent_attributes *own = w->pass->step->node->attributes;
-    const int64_t row = s / w->batch, b = s % w->batch, both = directions(own);
+    const int64_t row = s / w->batch, b = s % w->batch, both = ln_recurrent_directions(own);
     const int64_t place = w->batch_first
                               ? ((row * w->batch + b) * w->steps + t) * both + w->direction
                               : ((row * w->steps + t) * both + w->direction) * w->batch + b;
@@ -391,7 +231,7 @@ static void load_state(ln_steps *w, int which, float *state)
             memset(to, 0, bytes);
             continue;
         }
-        const ln_operand given = ln_operand_in(w->pass->step, extra_input(own, which));
+        const ln_operand given = ln_operand_in(w->pass->step, ln_recurrent_extra_input(own, which));
         memcpy(to, from + state_at(w, s, given.step), bytes);
     }
 }
@@ -402,13 +242,14 @@ static void run_steps(ln_steps *w, bool out)
     const ln_recurrent_attributes *own = w->pass->step->node->attributes;
     const prepared *made = w->pass->step->prepared;
     const ln_packed *input = made->input[w->direction];
-    const float *bias = own->bias ? w->pass->in[parameter_input(own, w->direction, 2)] : NULL;
+    const float *bias =
+        own->bias ? w->pass->in[ln_recurrent_parameter_input(own, w->direction, 2)] : NULL;
     const int64_t h = w->hidden_size;
     const size_t bytes = (size_t)h * sizeof(float);
     w->status = input->kernels->multiply(input, w->sequences * w->steps, w->pass->in[0], bias,
                                          w->gate, w->scratch, w->err);
-    load_state(w, FIRST_HIDDEN, w->hidden);
-    load_state(w, FIRST_MEMORY, w->memory);
+    load_state(w, LN_FIRST_HIDDEN, w->hidden);
+    load_state(w, LN_FIRST_MEMORY, w->memory);
     for (int64_t k = 0; k < w->steps && !w->status; k++) {
         const int64_t t = w->backwards ? w->steps - 1 - k : k;
         for (int64_t s = 0; s < w->sequences; s++) {
@@ -430,7 +271,7 @@ ln_status ln_recurrent_forward(const ln_pass *pass, const ln_cell *cell, ln_erro
 {
     const ln_recurrent_attributes *own = pass->step->node->attributes;
     const int outputs = pass->step->node->output_count;
-    for (int d = 0; d < directions(own); d++) {
+    for (int d = 0; d < ln_recurrent_directions(own); d++) {
         ln_steps w;
         start_direction(pass, cell, d, &w, err);
         run_steps(&w, true);
@@ -502,7 +343,7 @@ static void send_input(ln_steps *w, float *dx)
 static void send_state(ln_steps *w, int which, const float *state)
 {
     const ln_recurrent_attributes *own = w->pass->step->node->attributes;
-    const int input = extra_input(own, which);
+    const int input = ln_recurrent_extra_input(own, which);
     if (!ln_has_input(w->pass->step->node, input) || !w->pass->in_grad[input])
         return;
     const ln_operand given = ln_operand_in(w->pass->step, input);
@@ -530,10 +371,10 @@ static void send_parameters(ln_steps *w)
     const ln_recurrent_attributes *own = w->pass->step->node->attributes;
     const prepared *made = w->pass->step->prepared;
     const int64_t all = w->sequences * w->steps, g = w->gates;
-    const int peephole = extra_input(own, PEEPHOLE + w->direction);
+    const int peephole = ln_recurrent_extra_input(own, LN_PEEPHOLE + w->direction);
     float *to[4] = {NULL};
-    for (int i = 0; i < each_direction(own); i++)
-        to[i] = w->pass->in_grad[parameter_input(own, w->direction, i)];
+    for (int i = 0; i < ln_recurrent_each_direction(own); i++)
+        to[i] = w->pass->in_grad[ln_recurrent_parameter_input(own, w->direction, i)];
     if (to[0])
         ln_kernels_accumulate(made->block, all, g, w->inputs, w->d_gate, w->pass->in[0], to[0],
                               w->scratch);
@@ -550,7 +391,7 @@ static void send_parameters(ln_steps *w)
 ln_status ln_recurrent_backward(const ln_pass *pass, const ln_cell *cell, ln_error *err)
 {
     const ln_recurrent_attributes *own = pass->step->node->attributes;
-    for (int d = 0; d < directions(own); d++) {
+    for (int d = 0; d < ln_recurrent_directions(own); d++) {
         ln_steps w;
         start_direction(pass, cell, d, &w, err);
         run_steps(&w, false);
@@ -560,8 +401,8 @@ ln_status ln_recurrent_backward(const ln_pass *pass, const ln_cell *cell, ln_err
             send_input(&w, pass->in_grad[0]);
         if (w.status)
             return w.status;
-        send_state(&w, FIRST_HIDDEN, w.d_hidden);
-        send_state(&w, FIRST_MEMORY, w.d_memory);
+        send_state(&w, LN_FIRST_HIDDEN, w.d_hidden);
+        send_state(&w, LN_FIRST_MEMORY, w.d_memory);
         send_parameters(&w);
     }
     return LN_OK;

@@ -58,7 +58,8 @@ local function draw(canvas, x, y, wide, one, top)
   end
   local width = panels.name_width(canvas, names, wide)
   local box = { x = x + width + 10, y = y, width = wide - width - 24, height = ROW * top }
-  local room = math.max(high - low, 1e-12) * 0.03
+  if high == low then low, high = -1, 1 end -- every attribution is 0
+  local room = (high - low) * 0.03
   low, high = low - room, high + room
   local ticks = {}
   for i, name in ipairs(names) do ticks[i] = { at = top - i + 0.5, text = name } end
