@@ -116,6 +116,7 @@ $(B)/libleaf.a: $(LEAF_OBJECTS) $(B)/stamps/engine
 	$(QUIET)rm -f $@ && ar qcs $@ $(LEAF_OBJECTS)
 
 $(B)/obj/engine/store/%.o: EXTRA = -DSQLITE_CORE
+$(B)/obj/tests/engine/test_store_%.o: EXTRA = -DSQLITE_CORE
 $(B)/obj/interp/%.o: EXTRA = $(LUA_CFLAGS)
 # Cairo and Pango are not linked: engine/draw/library.c opens them when something is drawn.
 $(B)/obj/engine/draw/%.o: EXTRA = $(DRAW_CFLAGS)

@@ -1,16 +1,17 @@
 /* A chunk of attributions: one tensor (count, ...) and `count` rows that point into it. One tensor
  * a chunk instead of one a row is what makes 30 numbers cost some 100 bytes besides themselves. */
 #include <math.h>
+#include <string.h>
 
 #include "store/bulk.h"
 #include "store/internal.h"
 
 static const ln_bulk attribution_bulk = {
     LN_PUT_ATTRIBUTION, "attribution",
-    "explanation, kind, space, layer, tensor, groups, error, input, unit, "
+    "explanation, form, layer, tensor, groups, error, input, unit, "
     "sample, target, seq, tensor_row, output, baseline_output, total, residual, absorbed, min, "
     "max, l1, nan_count, status, reason",
-    9, 15};
+    8, 15};
 static const ln_bulk verdict_bulk = {LN_PUT_VERDICT, "metric",
                                      "run, name, label, params, scope, explanation, "
                                      "higher_is_better, attribution, sample, value, status, reason",
@@ -41,20 +42,41 @@ typedef struct piece {
     const ln_verdict_rows *verdicts; /* for verdicts */
     int64_t tensor, errors;          /* ids; errors -1: none */
     int64_t first_id;                /* of the attributions */
+    int form;                        /* kind and space */
 } piece;
+
+static int place_in(const char *const *words, const char *word)
+{
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], word) == 0)
+            return i;
+    return -1;
+}
+
+/* Kind and space as the number that stands for them: see 0007-attribution-form.sql. */
+static ln_status find_form(const ln_attribution_rows *rows, int *form, ln_error *err)
+{
+    static const char *const kinds[] = {"feature", "interaction", "activation", "input", NULL};
+    static const char *const spaces[] = {"column", "input", "group", "layer", NULL};
+    const int kind = place_in(kinds, rows->kind), space = place_in(spaces, rows->space);
+    if (kind < 0 || space < 0)
+        return ln_fail(err, LN_ESTORE, "no attribution is of kind '%s' and space '%s'", rows->kind,
+                       rows->space);
+    *form = 4 * kind + space;
+    return LN_OK;
+}
 
 static void bind_attribution(sqlite3_stmt *statement, const void *context)
 {
     const piece *p = context;
     sqlite3_bind_int64(statement, 1, p->rows->explanation);
-    bind_text(statement, 2, p->rows->kind);
-    bind_text(statement, 3, p->rows->space);
-    bind_text(statement, 4, p->rows->layer);
-    sqlite3_bind_int64(statement, 5, p->tensor);
-    bind_id(statement, 6, p->rows->groups);
-    bind_id(statement, 7, p->errors);
-    bind_text(statement, 8, p->rows->input);
-    bind_id(statement, 9, p->rows->unit);
+    sqlite3_bind_int(statement, 2, p->form);
+    bind_text(statement, 3, p->rows->layer);
+    sqlite3_bind_int64(statement, 4, p->tensor);
+    bind_id(statement, 5, p->rows->groups);
+    bind_id(statement, 6, p->errors);
+    bind_text(statement, 7, p->rows->input);
+    bind_id(statement, 8, p->rows->unit);
 }
 
 static void bind_attribution_row(sqlite3_stmt *statement, int place, const void *context, int64_t i)
@@ -91,7 +113,9 @@ ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *
     if (errors && !ln_shape_equal(&values->shape, &errors->shape))
         return ln_fail(err, LN_ESTORE, "attributions and their errors differ in shape");
     bool own;
-    ln_status status = ln_store_enter(store, &own, err);
+    ln_status status = find_form(rows, &p.form, err);
+    if (status == LN_OK)
+        status = ln_store_enter(store, &own, err);
     if (status != LN_OK)
         return status;
     status = ln_store_put_tensor(store, values, &p.tensor, err);

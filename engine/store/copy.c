@@ -106,7 +106,7 @@ static void copier_free(copier *c)
     "SELECT c.name, f.\"table\", f.\"to\" FROM pragma_table_info(?1) c LEFT JOIN "                 \
     "pragma_foreign_key_list(?1) f ON f.\"from\" = c.name WHERE c.name <> 'id' ORDER BY c.cid"
 
-/* The columns that both stores have; `names` is "a, b", `marks` "?1, ?2". */
+/* The table's columns; `names` is "a, b", `marks` "?1, ?2". */
 static ln_status read_columns(copier *c, table *t, ln_text *names, ln_text *marks, ln_error *err)
 {
     sqlite3_stmt *statement;
@@ -118,9 +118,6 @@ static ln_status read_columns(copier *c, table *t, ln_text *names, ln_text *mark
     while ((status = ln_store_step(c->to, statement, &row, err)) == LN_OK && row) {
         const char *name = (const char *)sqlite3_column_text(statement, 0);
         const char *to = (const char *)sqlite3_column_text(statement, 2);
-        if (sqlite3_table_column_metadata(c->from->db, "main", t->rule->table, name, NULL, NULL,
-                                          NULL, NULL, NULL) != SQLITE_OK)
-            continue; /* of an older version that cannot be migrated where it is */
         if (t->columns == MOST_COLUMNS) {
             status = ln_fail(err, LN_ESTORE, "'%s' has too many columns", t->rule->table);
             break;
@@ -201,8 +198,6 @@ static ln_status set_up(copier *c, ln_error *err)
         ln_text names = {0}, marks = {0};
         t->rule = &rules[i];
         t->key[0] = t->key[1] = t->key[2] = -1;
-        if (!has_column(c->from, t->rule->table, NULL))
-            continue;
         t->has_id = has_column(c->to, t->rule->table, "id");
         status = read_columns(c, t, &names, &marks, err);
         if (status == LN_OK && (names.failed || marks.failed))
@@ -428,12 +423,15 @@ ln_status ln_store_copy(ln_store *from, ln_store *to, const int64_t *runs, int c
                         ln_copied_fn each, void *context, ln_error *err)
 {
     bool own;
+    ln_store *current;
     copier *c = ln_calloc(1, sizeof *c);
     if (!c)
         return ln_fail_memory(err, sizeof *c);
-    c->from = from;
+    ln_status status = ln_store_current(from, &current, err);
+    c->from = current ? current : from;
     c->to = to;
-    ln_status status = ln_store_enter(to, &own, err);
+    if (status == LN_OK)
+        status = ln_store_enter(to, &own, err);
     if (status == LN_OK) {
         status = set_up(c, err);
         if (status == LN_OK)
@@ -441,6 +439,7 @@ ln_status ln_store_copy(ln_store *from, ln_store *to, const int64_t *runs, int c
         copier_free(c);
         status = ln_store_leave(to, own, status, err);
     }
+    ln_store_close(current);
     ln_free(c);
     return status;
 }

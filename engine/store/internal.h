@@ -8,7 +8,7 @@
 #include "store/sqlite.h"
 #include "store/store.h"
 
-#define LN_SCHEMA_VERSION 6
+#define LN_SCHEMA_VERSION 7
 /* The oldest version whose tables today's views and readers understand as they are: such a store is
  * read where it cannot be migrated. A migration that adds what readers need moves this up. */
 #define LN_SCHEMA_READABLE 1
@@ -48,6 +48,10 @@ struct ln_store {
     struct ln_store *writer;          /* writer.c: the thread's connection */
     int64_t written;                  /* attributions written by it; atomic */
 };
+
+/* An older store that may not be written, brought to this version: a copy in a temporary file of SQLite's,
+ * which goes when it is closed. NULL where the store itself is of this version. */
+ln_status ln_store_current(ln_store *store, ln_store **out, ln_error *err);
 
 /* The URI under which another file is read: as it is where `guarded` says that the connection cannot
  * write anyway (a read-only one would leave -wal and -shm behind), immutable where the file may not be

@@ -18,6 +18,7 @@ const ln_migration ln_migrations[] = {
     {4, "store/0004-run-files.sql", NULL},
     {5, "store/0005-checkpoint.sql", NULL},
     {6, NULL, ""}, /* feature_importance by input */
+    {7, "store/0007-attribution-form.sql", NULL},
     {0, NULL, NULL},
 };
 

@@ -329,6 +329,55 @@ static ln_status open_reader(ln_store *store, ln_error *err)
     return status != LN_OK ? status : ln_store_exec(store, "PRAGMA query_only = 1", err);
 }
 
+/* Fills the connection of `copy` with what `store` has. */
+static ln_status copy_pages(ln_store *store, ln_store *copy, ln_error *err)
+{
+    int code = sqlite3_open_v2("", &copy->db,
+                               SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READWRITE |
+                                   SQLITE_OPEN_CREATE,
+                               NULL);
+    if (code != SQLITE_OK)
+        return copy->db ? ln_store_error(copy, code, err) : ln_fail_memory(err, 0);
+    sqlite3_backup *backup = sqlite3_backup_init(copy->db, "main", store->db, "main");
+    if (!backup)
+        return ln_store_error(copy, sqlite3_errcode(copy->db), err);
+    code = sqlite3_backup_step(backup, -1);
+    sqlite3_backup_finish(backup);
+    return code == SQLITE_DONE ? set_up(copy, err) : ln_store_error(copy, code, err);
+}
+
+ln_status ln_store_current(ln_store *store, ln_store **out, ln_error *err)
+{
+    int version;
+    bool dead;
+    *out = NULL;
+    ln_status status = ln_store_version(store, &version, err);
+    if (status != LN_OK || version == LN_SCHEMA_VERSION)
+        return status;
+    ln_store *copy = ln_calloc(1, sizeof *copy);
+    char *path = ln_strdup(store->path);
+    if (!copy || !path) {
+        ln_free(copy);
+        ln_free(path);
+        return ln_fail_memory(err, sizeof *copy);
+    }
+    copy->path = path;
+    copy->mode = LN_STORE_READ;
+    copy->running_fd = -1;
+    status = copy_pages(store, copy, err);
+    if (status == LN_OK)
+        status = ln_store_migrate(copy, ln_migrations, err);
+    if (status == LN_OK)
+        status = ln_store_hide_dead(copy, &dead, err);
+    if (status == LN_OK && dead)
+        status = ln_store_temporary_views(copy, false, err);
+    if (status == LN_OK)
+        *out = copy;
+    else
+        ln_store_close(copy);
+    return status;
+}
+
 ln_status ln_store_open(const char *path, ln_store_mode mode, ln_store **out, ln_error *err)
 {
     *out = NULL;

@@ -57,10 +57,11 @@ ln_status ln_query_schema(ln_store *store, const ln_options *options, ln_format 
         .column = "name", .type = LN_CELL_TEXT, .data = name, .bytes = strlen(name)};
     const ln_query_options params = {.params = &cell, .param_count = 1};
     if (d->name && !d->form)
-        return ln_rows_print(store,
-                             "SELECT cid AS idx, name AS \"column\", nullif(type, '') AS type, "
-                             "\"notnull\" AS required, pk > 0 AS key FROM pragma_table_info(:name)",
-                             &params, format, out, NULL, err);
+        return ln_rows_print(
+            store,
+            "SELECT cid AS idx, name AS \"column\", nullif(type, '') AS type, "
+            "\"notnull\" AS required, pk > 0 AS key FROM pragma_table_xinfo(:name)",
+            &params, format, out, NULL, err);
     if (!d->name)
         return unknown(name, err);
     static const ln_table_column columns[] = {{"kind", NULL}, {"name", NULL}, {"summary", NULL}};

@@ -263,6 +263,40 @@ static void attributions_of_any_number_follow_each_other(void **state)
     fixture_close(&f);
 }
 
+static void every_kind_and_space_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"feature", "interaction", "activation", "input"};
+    static const char *const spaces[] = {"column", "input", "group", "layer"};
+    static const int64_t none[] = {-1};
+    ln_error err = {0};
+    fixture f;
+    fixture_open(&f, "bulk-words.db");
+    ln_attribution_rows rows = {.explanation = f.explanation[0],
+                                .count = 1,
+                                .sample = none,
+                                .target = none,
+                                .values = tensor_zero(LN_F32, TEST_SHAPE(1, 3)),
+                                .groups = -1,
+                                .unit = -1};
+    for (int i = 0; i < 16; i++) {
+        char sql[160], wanted[32];
+        int64_t id;
+        rows.kind = kinds[i / 4];
+        rows.space = spaces[i % 4];
+        assert_ok(ln_store_put_attributions(f.store, &rows, &id, &err));
+        snprintf(sql, sizeof sql, "SELECT kind, space FROM attribution WHERE id = %lld",
+                 (long long)id);
+        snprintf(wanted, sizeof wanted, "%s|%s", rows.kind, rows.space);
+        assert_rows(f.store, sql, wanted);
+    }
+    rows.space = "pixel";
+    assert_fails(ln_store_put_attributions(f.store, &rows, NULL, &err), LN_ESTORE,
+                 "no attribution is of kind 'input' and space 'pixel'");
+    ln_tensor_release((ln_tensor *)rows.values);
+    fixture_close(&f);
+}
+
 /* --- no memory --------------------------------------------------------------------------------- */
 
 /* Both kinds in one transaction of the caller's, which ends it. */
@@ -324,6 +358,7 @@ int main(void)
         cmocka_unit_test(many_rows_are_what_was_filled_in),
         cmocka_unit_test(a_row_that_fails_takes_all_of_them_along),
         cmocka_unit_test(attributions_of_any_number_follow_each_other),
+        cmocka_unit_test(every_kind_and_space_is_read_as_it_was_written),
         cmocka_unit_test(failing_allocations_leave_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,46 @@ static void the_first_landing_s_store_migrates(void **state)
     remove_store(path);
 }
 
+/* Gives the old store's 16 attributions every kind and space that there may be. */
+static void mix_words(const char *path)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "UPDATE attribution SET kind = json_extract('[\"feature\", \"interaction\", "
+                     "\"activation\", \"input\"]', '$[' || ((id - 1) / 4) || ']'), space = "
+                     "json_extract('[\"column\", \"input\", \"group\", \"layer\"]', '$[' || "
+                     "((id - 1) % 4) || ']')",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 16);
+    sqlite3_close(db);
+}
+
+static void has_mixed_words(ln_store *store)
+{
+    assert_rows(store, "SELECT id, kind, space FROM attribution ORDER BY id",
+                "1|feature|column\n2|feature|input\n3|feature|group\n4|feature|layer\n"
+                "5|interaction|column\n6|interaction|input\n7|interaction|group\n"
+                "8|interaction|layer\n9|activation|column\n10|activation|input\n"
+                "11|activation|group\n12|activation|layer\n13|input|column\n14|input|input\n"
+                "15|input|group\n16|input|layer");
+}
+
+static void kinds_and_spaces_of_an_old_store_stay(void **state)
+{
+    (void)state;
+    char path[300];
+    snprintf(path, sizeof path, "%s", test_path("words.db"));
+    unpack(path);
+    mix_words(path);
+    ln_store *store = open_store(path, LN_STORE_READ);
+    has_mixed_words(store);
+    ln_store_close(store);
+    remove_store(path);
+}
+
 static void only_paths_beside_the_store_become_relative(void **state)
 {
     (void)state;
@@ -109,14 +149,9 @@ static void only_paths_beside_the_store_become_relative(void **state)
     remove_store(path);
 }
 
-/* Reads the store as somebody who may not write it. */
-static void an_old_store_that_may_not_be_written_is_read_as_it_is(void **state)
+/* Does something with the store as somebody who may not write it, in a process of its own. */
+static void as_reader(const char *path, void (*work)(const char *path))
 {
-    (void)state;
-    char path[300];
-    mkdir(test_path("kept"), 0755);
-    snprintf(path, sizeof path, "%s", test_path("kept/first.db"));
-    unpack(path);
     struct stat before, after;
     assert_int_equal(stat(path, &before), 0);
     assert_int_equal(chmod(path, 0444), 0);
@@ -126,18 +161,7 @@ static void an_old_store_that_may_not_be_written_is_read_as_it_is(void **state)
     if (pid == 0) {
         if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
             _exit(77);
-        ln_store *store = open_store(path, LN_STORE_READ);
-        same_content(store);
-        assert_rows(store, "SELECT max(version) FROM schema_version", "1");
-        char found[2048] = "";
-        int64_t checked;
-        ln_error none = {0};
-        if (ln_store_verify(store, 0, note, found, &checked, &none) != LN_OK || checked != 25 ||
-            strstr(found, "broken"))
-            fail_msg("verify: %s %s", none.message, found);
-        ln_store_close(store);
-        ln_error err = {0};
-        assert_fails(ln_store_open(path, LN_STORE_WRITE, &store, &err), LN_ESTORE, "read-only");
+        work(path);
         _exit(0);
     }
     assert_int_equal(wait_for(pid), 0);
@@ -145,6 +169,57 @@ static void an_old_store_that_may_not_be_written_is_read_as_it_is(void **state)
     assert_int_equal(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
     assert_int_equal(chmod(test_path("kept"), 0755), 0);
     remove_store(path);
+}
+
+static void read_as_it_is(const char *path)
+{
+    ln_error err = {0};
+    char found[2048] = "";
+    int64_t checked;
+    ln_store *store = open_store(path, LN_STORE_READ);
+    same_content(store);
+    assert_rows(store, "SELECT max(version) FROM schema_version", "1");
+    if (ln_store_verify(store, 0, note, found, &checked, &err) != LN_OK || checked != 25 ||
+        strstr(found, "broken"))
+        fail_msg("verify: %s %s", err.message, found);
+    ln_store_close(store);
+    assert_fails(ln_store_open(path, LN_STORE_WRITE, &store, &err), LN_ESTORE, "read-only");
+}
+
+static void copy_with_mixed_words(const char *path)
+{
+    ln_error err = {0};
+    ln_store *store = open_store(path, LN_STORE_READ);
+    ln_store *copy = open_store(test_path("copies/new.db"), LN_STORE_WRITE);
+    has_mixed_words(store);
+    assert_ok(ln_store_copy(store, copy, NULL, 0, NULL, NULL, &err));
+    has_mixed_words(copy);
+    ln_store_close(copy);
+    ln_store_close(store);
+}
+
+static void an_old_store_that_may_not_be_written_is_read_as_it_is(void **state)
+{
+    (void)state;
+    char path[300];
+    mkdir(test_path("kept"), 0755);
+    snprintf(path, sizeof path, "%s", test_path("kept/first.db"));
+    unpack(path);
+    as_reader(path, read_as_it_is);
+}
+
+static void an_old_store_that_may_not_be_written_is_copied(void **state)
+{
+    (void)state;
+    char path[300];
+    mkdir(test_path("kept"), 0755);
+    mkdir(test_path("copies"), 0777);
+    assert_int_equal(chmod(test_path("copies"), 0777), 0);
+    snprintf(path, sizeof path, "%s", test_path("kept/words.db"));
+    unpack(path);
+    mix_words(path);
+    as_reader(path, copy_with_mixed_words);
+    remove_store(test_path("copies/new.db"));
 }
 
 static void artifacts_are_found_beside_the_store(void **state)
@@ -179,8 +254,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_landing_s_store_migrates),
+        cmocka_unit_test(kinds_and_spaces_of_an_old_store_stay),
         cmocka_unit_test(only_paths_beside_the_store_become_relative),
         cmocka_unit_test(an_old_store_that_may_not_be_written_is_read_as_it_is),
+        cmocka_unit_test(an_old_store_that_may_not_be_written_is_copied),
         cmocka_unit_test(artifacts_are_found_beside_the_store),
     };
     return cmocka_run_group_tests_name("store_old", tests, NULL, NULL);

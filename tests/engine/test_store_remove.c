@@ -20,11 +20,10 @@ static void two_runs(fixture *f, const char *name)
                      "output_row FROM prediction");
     change(f->store, "INSERT INTO explanation (run, seq, label, explainer, params, status) "
                      "SELECT 2, seq, label, explainer, params, status FROM explanation");
-    change(
-        f->store,
-        "INSERT INTO attribution (explanation, sample, target, kind, space, seq, tensor, "
-        "tensor_row, groups, error, status) SELECT explanation + 4, sample, target, kind, space, "
-        "seq, tensor, tensor_row, groups, error, status FROM attribution");
+    change(f->store,
+           "INSERT INTO attribution (explanation, sample, target, form, seq, tensor, "
+           "tensor_row, groups, error, status) SELECT explanation + 4, sample, target, form, "
+           "seq, tensor, tensor_row, groups, error, status FROM attribution");
     for (int run = 1; run <= 2; run++) {
         char sql[300];
         int64_t own = fixture_tensor(f->store, tensor_f32(TEST_SHAPE(2), (float[]){7, (float)run}));
