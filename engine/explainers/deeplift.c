@@ -3,9 +3,12 @@
  *
  *   a_i = m_i (x_i - b_i),   sum a = f_t(x) - f_t(b)
  *
- * x (N, width), baseline b (1 or N, width) -> a (N, width). Rules: common/contrast.h; a layer without
- * one is an error that names it. Complete by construction, and row by row: nothing depends on the batch.
- * Cost: two forward and two backward passes a row, at the row and at its baseline.
+ * x (N, width), baseline b (1 or N, width) -> a (N, width). The rule `rescale` (common/contrast.h) has one
+ * multiplier a value; `reveal_cancel` (common/reveal_cancel.h) two, of what pulls the value up and of what
+ * pulls it down, so that parts that cancel within a layer are seen. A layer without a rule is an error that
+ * names it. Complete by construction, and row by row: nothing depends on the batch. Cost: two forward and two
+ * backward passes a row (at the row and at its baseline), with reveal_cancel twice as many rows and, in linear
+ * layers, two products more forward and one more back.
  * Source: Shrikumar, Greenside and Kundaje 2017. */
 #include <math.h>
 
@@ -13,19 +16,24 @@
 #include "explainers/common/pairs.h"
 
 typedef struct deeplift_params {
+    int rule;         /* one of LN_CONTRAST_RULES */
     double tolerance; /* of the residual, read by the driver */
 } deeplift_params;
 
 static ln_status composite(const void *params, ln_composite **out, ln_error *err)
 {
-    (void)params;
-    return ln_contrast_composite("deeplift", out, err);
+    return ln_contrast_composite("deeplift", ((const deeplift_params *)params)->rule, out, err);
+}
+
+static int rows_of(const ln_job *job)
+{
+    return ln_pairs_rows(((const deeplift_params *)job->request->params)->rule);
 }
 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     (void)err;
-    ln_pairs_prepare(job, 1, scratch_bytes);
+    ln_pairs_prepare(job, rows_of(job), 1, scratch_bytes);
     return LN_OK;
 }
 
@@ -33,16 +41,15 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const int64_t width = job->width;
     const ln_item *items = job->request->items + chunk->first;
-    const ln_pairs at = ln_pairs_carve(job, chunk->scratch);
+    const ln_pairs at = ln_pairs_carve(job, rows_of(job), chunk->scratch);
     for (int64_t i = 0; i < chunk->count; i++)
         ln_pairs_set(job, &at, i, items[i].row, ln_job_baseline(job, items[i].row),
                      &job->targets[chunk->first + i], chunk->count);
-    ln_status status = ln_pairs_run(chunk, &at, chunk->count, err);
+    ln_status status = ln_pairs_run(job, chunk, &at, chunk->count, err);
     for (int64_t i = 0; i < chunk->count && !status; i++) {
-        const float *x = at.x + i * width, *b = x + chunk->count * width, *m = at.m + i * width;
         float *values = chunk->out->values + i * width;
         for (int64_t k = 0; k < width; k++)
-            values[k] = (float)((double)m[k] * ((double)x[k] - (double)b[k]));
+            values[k] = (float)ln_pairs_contribution(&at, width, i, chunk->count, k);
         chunk->out->output[i] = at.value[i];
         chunk->out->baseline_output[i] = at.value[i + chunk->count];
     }
@@ -55,6 +62,12 @@ static const ln_param params[] = {
      .offset = LN_NO_OFFSET,
      .fallback = "0",
      .help = "what the row is compared with"},
+    {.name = "rule",
+     .type = LN_PARAM_CHOICE,
+     .offset = offsetof(deeplift_params, rule),
+     .fallback = "\"rescale\"",
+     .choices = LN_CONTRAST_RULES,
+     .help = "multipliers of functions: of the whole change, or of what pulls up and down apart"},
     {.name = "tolerance",
      .type = LN_PARAM_REAL,
      .offset = offsetof(deeplift_params, tolerance),
@@ -70,17 +83,19 @@ const ln_explainer ln_explainer_deeplift = {
         {
             .name = "deeplift",
             .summary = "change from a baseline, shared out layer by layer by differences",
-            .formula = "a_i = m_i (x_i - b_i), where m goes back like a gradient, with (f(x) - "
-                       "f(b)) / (x - b) in place of f'(x) at every function",
+            .formula =
+                "a_i = m_i (x_i - b_i), where m goes back like a gradient, with (f(x) - "
+                "f(b)) / (x - b) in place of f'(x) at every function (reveal_cancel: for what "
+                "pulls up and what pulls down apart)",
             .source = "Shrikumar, Greenside and Kundaje 2017, Learning Important Features Through "
-                      "Propagating Activation Differences, arXiv:1704.02685 (rescale rule)",
+                      "Propagating Activation Differences, arXiv:1704.02685",
             .params = params,
             .params_size = sizeof(deeplift_params),
         },
     .flags = LN_NEEDS_GRADIENT | LN_TAKES_BASELINE | LN_COMPLETE,
     .version = 1,
     .tolerance = 1e-4,
-    .cost = "two forward and two backward passes a row",
+    .cost = "two forward and two backward passes a row; reveal_cancel about five",
     .composite = composite,
     .prepare = prepare,
     .run = run,

@@ -13,13 +13,19 @@
 #include "explainers/common/passes.h"
 
 typedef struct deeplift_shap_params {
+    int rule;         /* one of LN_CONTRAST_RULES */
     double tolerance; /* of the residual, read by the driver */
 } deeplift_shap_params;
 
 static ln_status composite(const void *params, ln_composite **out, ln_error *err)
 {
-    (void)params;
-    return ln_contrast_composite("deeplift_shap", out, err);
+    return ln_contrast_composite("deeplift_shap", ((const deeplift_shap_params *)params)->rule, out,
+                                 err);
+}
+
+static int rows_of(const ln_job *job)
+{
+    return ln_pairs_rows(((const deeplift_shap_params *)job->request->params)->rule);
 }
 
 /* Sums of one item: a number an input, and the baselines' outputs. */
@@ -34,7 +40,7 @@ static double *carve_sums(const ln_job *job, void *scratch, size_t pairs_bytes, 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     (void)err;
-    ln_pairs_prepare(job, job->request->background->shape.dims[0], scratch_bytes);
+    ln_pairs_prepare(job, rows_of(job), job->request->background->shape.dims[0], scratch_bytes);
     job->items_per_chunk = 1;
     carve_sums(job, NULL, *scratch_bytes, scratch_bytes);
     return LN_OK;
@@ -46,15 +52,14 @@ static ln_status add_pairs(const ln_job *job, ln_job_chunk *chunk, int64_t first
 {
     const int64_t width = job->width, row = job->request->items[chunk->first].row;
     const float *background = ln_f32(job->request->background);
-    const ln_pairs at = ln_pairs_carve(job, chunk->scratch);
+    const ln_pairs at = ln_pairs_carve(job, rows_of(job), chunk->scratch);
     for (int64_t k = 0; k < count; k++)
         ln_pairs_set(job, &at, k, row, background + (first + k) * width,
                      &job->targets[chunk->first], count);
-    ln_status status = ln_pairs_run(chunk, &at, count, err);
+    ln_status status = ln_pairs_run(job, chunk, &at, count, err);
     for (int64_t k = 0; k < count && !status; k++) {
-        const float *x = at.x + k * width, *b = x + count * width, *m = at.m + k * width;
         for (int64_t i = 0; i < width; i++)
-            sums[i] += (double)m[i] * ((double)x[i] - (double)b[i]);
+            sums[i] += ln_pairs_contribution(&at, width, k, count, i);
         sums[width] += at.value[k + count];
     }
     *output = at.value[0];
@@ -63,7 +68,8 @@ static ln_status add_pairs(const ln_job *job, ln_job_chunk *chunk, int64_t first
 
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
-    const int64_t rows = job->request->background->shape.dims[0], most = ln_pairs_most(job);
+    const int64_t rows = job->request->background->shape.dims[0],
+                  most = job->rows_per_pass / rows_of(job);
     size_t pairs_bytes, bytes;
     ln_pairs_bytes(job, &pairs_bytes);
     double *sums = carve_sums(job, chunk->scratch, pairs_bytes, &bytes);
@@ -87,6 +93,12 @@ static const ln_param params[] = {
      .offset = LN_NO_OFFSET,
      .fallback = "nil",
      .help = "rows to compare with; without it 100 training rows, drawn"},
+    {.name = "rule",
+     .type = LN_PARAM_CHOICE,
+     .offset = offsetof(deeplift_shap_params, rule),
+     .fallback = "\"rescale\"",
+     .choices = LN_CONTRAST_RULES,
+     .help = "multipliers of functions: of the whole change, or of what pulls up and down apart"},
     {.name = "tolerance",
      .type = LN_PARAM_REAL,
      .offset = offsetof(deeplift_shap_params, tolerance),
@@ -112,7 +124,8 @@ const ln_explainer ln_explainer_deeplift_shap = {
     .flags = LN_NEEDS_GRADIENT | LN_TAKES_BACKGROUND | LN_COMPLETE,
     .version = 1,
     .tolerance = 1e-4,
-    .cost = "two forward and two backward passes a row and row of the background",
+    .cost = "two forward and two backward passes a row and row of the background; reveal_cancel "
+            "about five",
     .composite = composite,
     .prepare = prepare,
     .run = run,

@@ -185,20 +185,27 @@ void ln_exec_begin(ln_exec *exec, int64_t rows)
         memset(exec->arena + plan->parameters_at, 0, plan->parameters_bytes);
 }
 
+static ln_status forward_node(const ln_exec *exec, int index, ln_error *err)
+{
+    const ln_rule *rule = exec->plan->nodes[index].rule;
+    const ln_pass *pass = &exec->nodes[index].pass;
+    return rule && rule->forward ? rule->forward(rule, pass, err)
+                                 : pass->step->node->layer->forward(pass, err);
+}
+
 ln_status ln_exec_forward_part(ln_exec *exec, int from, int *stop, ln_error *err)
 {
     const ln_plan *plan = exec->plan;
     const ln_graph *graph = plan->graph;
     for (int i = from < 0 ? 0 : from; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
-        const ln_pass *pass = &exec->nodes[i].pass;
         if (!plan->nodes[i].run || ln_node_is_fixed(graph, node))
             continue;
         set_pass(exec, &exec->nodes[i].pass);
         const bool collects = plan->nodes[i].statistics_at != LN_NOWHERE && i != from;
         const int64_t start = now(exec);
         ln_status status =
-            collects ? node->layer->collect(pass, err) : node->layer->forward(pass, err);
+            collects ? node->layer->collect(&exec->nodes[i].pass, err) : forward_node(exec, i, err);
         note_time(exec, i, LN_PROFILE_FORWARD, start);
         if (status)
             return name_node(node, status, err);

@@ -25,6 +25,9 @@ typedef struct ln_rule {
                  int64_t count, float *out);
     /* Bytes of pass->rule_scratch for rows of the step; NULL: none. */
     size_t (*scratch)(const struct ln_rule *rule, const ln_step *step);
+    /* Writes pass->out from pass->in, in place of the layer's own pass, where the rows of a pass are
+     * not all inputs of the network (parts of changes ...). NULL: the layer's own. */
+    ln_status (*forward)(const struct ln_rule *rule, const ln_pass *pass, ln_error *err);
     /* Writes pass->in_grad from pass->in, ->out, ->out_grad. */
     ln_status (*backward)(const struct ln_rule *rule, const ln_pass *pass, ln_error *err);
 } ln_rule;

@@ -66,6 +66,51 @@ static void rescale_by_hand(void **state)
     ln_model_release(model);
 }
 
+#define REVEAL "rule=\"reveal_cancel\""
+
+/* The paper's min(x0, x1) = x0 - relu(x0 - x1) at (3, 1): rescale gives all to x1. Of relu's change 2
+ * the part pulled up by 3 is (3 + 2) / 2, that pulled down by 1 is (0 - 1) / 2, so that each input has half of
+ * the minimum. */
+static void reveal_cancel_by_hand(void **state)
+{
+    (void)state;
+    const float weights[] = {1, 0, 1, -1, 0, 0, 1, -1, 0};
+    const ln_scalar_attributes none = {0};
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 2), &x);
+    const ln_slice_attributes halves[] = {
+        {.starts = {1, {0}}, .ends = {1, {1}}, .axes = {1, {1}}, .steps = {1, {1}}},
+        {.starts = {1, {1}}, .ends = {1, {2}}, .axes = {1, {1}}, .steps = {1, {1}}}};
+    const int a = add_node(graph, "slice", &halves[0], x, -1);
+    const int b = add_node(graph, "slice", &halves[1], x, -1);
+    const int over = add_node(graph, "relu", &none, add_node(graph, "sub", NULL, a, b), -1);
+    ln_model *least = finish(graph, add_node(graph, "sub", NULL, a, over));
+    check_one("deeplift", "", least, LN_LINK_RAW, (float[]){3, 1}, 0, NULL, (float[]){0, 1}, 1e-6);
+    check_one("deeplift", REVEAL, least, LN_LINK_RAW, (float[]){3, 1}, 0, NULL,
+              (float[]){0.5F, 0.5F}, 1e-6);
+    ln_model_release(least);
+    /* The same by dense layers: the relu of x0 is open all the way. */
+    least = network_of("dense relu dense", (int64_t[]){2, 2, 1}, weights, LN_TASK_REGRESSION);
+    check_one("deeplift", REVEAL, least, LN_LINK_RAW, (float[]){3, 1}, 0, NULL,
+              (float[]){0.5F, 0.5F}, 1e-6);
+    ln_model_release(least);
+}
+
+/* sqrt(1 + x0 - x1) from 1 to 4 by +5 and -2: no root of 1 - 2, so that both parts get the slope (2 - 1) / 3;
+ * by +5 and -0.75 there is one: of 6, of 0.25 and of 5.25. */
+static void reveal_cancel_where_a_function_ends(void **state)
+{
+    (void)state;
+    const float weights[] = {1, -1, 1};
+    ln_model *model = network_of("dense sqrt", (int64_t[]){2, 1}, weights, LN_TASK_REGRESSION);
+    check_one("deeplift", REVEAL, model, LN_LINK_RAW, (float[]){5, 2}, 0, NULL,
+              (float[]){5 / 3.0F, -2 / 3.0F}, 1e-6);
+    const double rise = (sqrt(6.0) - 1 + sqrt(5.25) - 0.5) / 2, all = sqrt(5.25) - 1;
+    check_one("deeplift", REVEAL, model, LN_LINK_RAW, (float[]){5, 0.75F}, 0, NULL,
+              (float[]){(float)rise, (float)(all - rise)}, 1e-6);
+    ln_model_release(model);
+}
+
 /* x0 x1 at (3, 4) from (1, 2): 10 = (3 - 1) (4 + 2) / 2 + (4 - 2) (3 + 1) / 2. */
 static void products_and_quotients_by_hand(void **state)
 {
@@ -172,14 +217,15 @@ static ln_model *picture_model(void)
     return model;
 }
 
-static void check_complete(ln_model *model, const char *word, const ln_tensor *background)
+static void check_complete(ln_model *model, const char *word, const char *given,
+                           const ln_tensor *background)
 {
     ln_tensor *x = tensor_random(TEST_SHAPE(12, model->width), 21);
     ln_tensor *baseline = tensor_random(TEST_SHAPE(12, model->width), 22);
     ln_item items[12];
     for (int i = 0; i < 12; i++)
         items[i] = (ln_item){i, i % 3};
-    ln_explanation got = explain(word, "",
+    ln_explanation got = explain(word, given,
                                  (ln_request){.model = model,
                                               .x = x,
                                               .items = items,
@@ -206,8 +252,10 @@ static void changes_add_up_to_the_output(void **state)
     ln_model *models[] = {mixed_model(), picture_model()};
     for (int i = 0; i < 2; i++) {
         ln_tensor *background = tensor_random(TEST_SHAPE(70, models[i]->width), 23);
-        check_complete(models[i], "deeplift", NULL);
-        check_complete(models[i], "deeplift_shap", background);
+        for (int r = 0; r < 2; r++) {
+            check_complete(models[i], "deeplift", r ? REVEAL : "", NULL);
+            check_complete(models[i], "deeplift_shap", r ? REVEAL : "", background);
+        }
         ln_tensor_release(background);
         ln_model_release(models[i]);
     }
@@ -216,22 +264,21 @@ static void changes_add_up_to_the_output(void **state)
 /* ---------------------------------------------------------------- background, bits */
 
 /* deeplift_shap is the mean of deeplift over the rows of the background, 70 of them in several passes. */
-static void a_background_is_the_mean_of_its_rows(void **state)
+static void check_mean(const char *given)
 {
-    (void)state;
     ln_model *model = picture_model();
     ln_tensor *x = tensor_random(TEST_SHAPE(1, 64), 31),
               *rows = tensor_random(TEST_SHAPE(70, 64), 32);
     const ln_item item = {0, 1};
     ln_request request = {
         .model = model, .x = x, .items = &item, .item_count = 1, .background = rows};
-    ln_explanation got = explain("deeplift_shap", "", request, NULL);
+    ln_explanation got = explain("deeplift_shap", given, request, NULL);
     double mean[64] = {0}, below = 0;
     for (int64_t k = 0; k < 70; k++) {
         ln_tensor *one;
         assert_ok(ln_tensor_rows(rows, k, 1, &one, &err));
         request.baseline = one;
-        ln_explanation part = explain("deeplift", "", request, NULL);
+        ln_explanation part = explain("deeplift", given, request, NULL);
         for (int i = 0; i < 64; i++)
             mean[i] += (double)part.values[i] / 70;
         below += part.baseline_output[0] / 70;
@@ -249,6 +296,13 @@ static void a_background_is_the_mean_of_its_rows(void **state)
     ln_model_release(model);
 }
 
+static void a_background_is_the_mean_of_its_rows(void **state)
+{
+    (void)state;
+    check_mean("");
+    check_mean(REVEAL);
+}
+
 static void bits_do_not_depend_on_the_batch(void **state)
 {
     (void)state;
@@ -256,8 +310,9 @@ static void bits_do_not_depend_on_the_batch(void **state)
     ln_model *models[] = {mixed_model(), picture_model()};
     ln_pool *pool;
     assert_ok(ln_pool_new(3, &pool, &err));
-    for (int i = 0; i < 4; i++) {
-        ln_model *model = models[i / 2];
+    for (int i = 0; i < 8; i++) {
+        ln_model *model = models[i / 4];
+        const char *given = i / 2 % 2 ? REVEAL : "";
         const int64_t width = model->width;
         ln_tensor *x = tensor_random(TEST_SHAPE(50, width), 41);
         ln_tensor *background = tensor_random(TEST_SHAPE(9, width), 42);
@@ -266,10 +321,10 @@ static void bits_do_not_depend_on_the_batch(void **state)
             items[n] = (ln_item){n, n % 3};
         ln_request request = {
             .model = model, .x = x, .items = items, .item_count = 50, .background = background};
-        ln_explanation all = explain(words[i % 2], "", request, pool);
+        ln_explanation all = explain(words[i % 2], given, request, pool);
         request.items = &items[33];
         request.item_count = 1;
-        ln_explanation one = explain(words[i % 2], "", request, NULL);
+        ln_explanation one = explain(words[i % 2], given, request, NULL);
         assert_same_bits(one.values, all.values + 33 * width, (size_t)width * sizeof(float));
         ln_explanation_free(&all);
         ln_explanation_free(&one);
@@ -325,6 +380,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rescale_by_hand),
+        cmocka_unit_test(reveal_cancel_by_hand),
+        cmocka_unit_test(reveal_cancel_where_a_function_ends),
         cmocka_unit_test(products_and_quotients_by_hand),
         cmocka_unit_test(maxima_by_hand),
         cmocka_unit_test(softmax_by_hand),

@@ -20,6 +20,7 @@ static const stored_case stored[] = {
     {"guided_backprop", "guided_backprop", "", 0},
     {"deconvnet", "deconvnet", "", 0},
     {"excitation_backprop", "excitation_backprop", "", 0},
+    {"deeplift-reveal_cancel", "deeplift", "rule=\"reveal_cancel\"", ROWS},
     {"deep_taylor", "deep_taylor", "", 0},
     {"deep_taylor-box", "deep_taylor", "low=-4 high=4.5", 0},
     {"layer_activation", "layer_activation", "", 0},

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/reveal_cancel.h"
 #include "layers/attributes.h"
 
 #define NOISE 1e-6     /* of a change, relative to the values that it lies between */
@@ -27,11 +28,15 @@ static void mirror(float *m, int64_t half)
     memcpy(m + half, m, (size_t)half * sizeof *m);
 }
 
+bool ln_contrast_is_noise(double x, double b)
+{
+    return fabs(x - b) <= NOISE * fmax(fabs(x), fabs(b));
+}
+
 /* The slope of a function between a and b, or `slope` where they are too near. */
 static double secant(double x, double b, double fx, double fb, double slope)
 {
-    const double change = x - b;
-    return fabs(change) <= NOISE * fmax(fabs(x), fabs(b)) ? slope : (fx - fb) / change;
+    return ln_contrast_is_noise(x, b) ? slope : (fx - fb) / (x - b);
 }
 
 /* ---------------------------------------------------------------- functions of one value */
@@ -51,7 +56,7 @@ static ln_status function_backward(const ln_rule *rule, const ln_pass *pass, ln_
     const float *x = pass->in[live], *y = pass->out[0], *above = pass->out_grad[0];
     for (int64_t i = 0; i < half && !status; i++) {
         const double change = (double)x[i] - (double)x[i + half];
-        if (fabs(change) > NOISE * fmax(fabs((double)x[i]), fabs((double)x[i + half])))
+        if (!ln_contrast_is_noise((double)x[i], (double)x[i + half]))
             m[i] = (float)((double)above[i] * ((double)y[i] - (double)y[i + half]) / change);
     }
     if (!status)
@@ -261,14 +266,13 @@ static bool takes_least(const ln_node *node)
     return strcmp(word, "minimum") == 0;
 }
 
-static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
-                        int position, const ln_rule **out, ln_error *err)
+ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_node *node,
+                           const ln_rule **out, ln_error *err)
 {
-    (void)position;
     *out = NULL;
     if (node->input_count > MOST_INPUTS)
-        return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for a layer of %d values",
-                       composite->name, node->input_count);
+        return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for a layer of %d values", word,
+                       node->input_count);
     switch (ln_kind_of(graph, node)) {
     case LN_KIND_LINEAR:
     case LN_KIND_AFFINE:
@@ -292,16 +296,25 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &softmax_rule;
         return LN_OK;
     default:
-        return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for this layer (%s)", composite->name,
+        return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for this layer (%s)", word,
                        node->layer->word.name);
     }
 }
 
-ln_status ln_contrast_composite(const char *word, ln_composite **out, ln_error *err)
+static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
+                        int position, const ln_rule **out, ln_error *err)
+{
+    (void)position;
+    return ln_contrast_rule(composite->name, graph, node, out, err);
+}
+
+ln_status ln_contrast_composite(const char *word, int rule, ln_composite **out, ln_error *err)
 {
     *out = ln_calloc(1, sizeof **out);
     if (!*out)
         return ln_fail_memory(err, sizeof **out);
-    **out = (ln_composite){.name = word, .assign = assign};
+    **out = (ln_composite){.name = word,
+                           .assign = rule == LN_CONTRAST_REVEAL_CANCEL ? ln_reveal_cancel_assign
+                                                                       : assign};
     return LN_OK;
 }

@@ -20,7 +20,18 @@
 
 #include "graph/rule.h"
 
-/* The composite of rescale rules; LN_EUNSUPPORTED in `assign` for layers without one. */
-ln_status ln_contrast_composite(const char *word, ln_composite **out, ln_error *err);
+#define LN_CONTRAST_RULES "rescale|reveal_cancel" /* values of the explainers' parameter `rule` */
+enum { LN_CONTRAST_RESCALE, LN_CONTRAST_REVEAL_CANCEL };
+
+/* The composite of rescale rules, or of those of common/reveal_cancel.h; LN_EUNSUPPORTED in `assign` for
+ * layers without one. */
+ln_status ln_contrast_composite(const char *word, int rule, ln_composite **out, ln_error *err);
+
+/* The rescale rule for a node, NULL for the plain gradient; `word` is for the error. */
+ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_node *node,
+                           const ln_rule **out, ln_error *err);
+
+/* Whether a change is noise beside the two values that it lies between. */
+bool ln_contrast_is_noise(double x, double b);
 
 #endif

@@ -15,7 +15,7 @@ static const struct {
     {"add", LN_KIND_SUM},
     {"sub", LN_KIND_SUM},
     {"cumsum", LN_KIND_SUM},
-    {"resize", LN_KIND_SUM},
+    {"upsample", LN_KIND_SUM},
     {"max_pool", LN_KIND_CHOICE},
     {"adaptive_max_pool", LN_KIND_CHOICE},
     {"maximum", LN_KIND_CHOICE},

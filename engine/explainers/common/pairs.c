@@ -2,13 +2,20 @@
 
 #include <string.h>
 
+#include "explainers/common/contrast.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/reveal_cancel.h"
+
+int ln_pairs_rows(int rule)
+{
+    return rule == LN_CONTRAST_REVEAL_CANCEL ? 4 : 2;
+}
 
 static ln_pairs carve(const ln_job *job, void *scratch, size_t *bytes)
 {
     ln_carver carver = {.base = scratch};
     const int64_t rows = job->rows_per_pass, width = job->request->model->width;
-    ln_pairs made;
+    ln_pairs made = {.rows = 0};
     made.x = ln_carve(&carver, rows * width, sizeof *made.x);
     made.m = ln_carve(&carver, rows * width, sizeof *made.m);
     made.value = ln_carve(&carver, rows, sizeof *made.value);
@@ -17,12 +24,12 @@ static ln_pairs carve(const ln_job *job, void *scratch, size_t *bytes)
     return made;
 }
 
-/* Rows of a pass are even: the two of a pair must not be parted. */
-void ln_pairs_prepare(ln_job *job, int64_t pairs_per_item, size_t *scratch_bytes)
+/* The rows of a pair must not be parted. */
+void ln_pairs_prepare(ln_job *job, int rows, int64_t pairs_per_item, size_t *scratch_bytes)
 {
     const ln_passes passes =
-        ln_passes_of(job->request->model, 2 * pairs_per_item, job->request->item_count);
-    job->rows_per_pass = passes.rows + passes.rows % 2;
+        ln_passes_of(job->request->model, rows * pairs_per_item, job->request->item_count);
+    job->rows_per_pass = (passes.rows + rows - 1) / rows * rows;
     job->items_per_chunk = passes.items;
     carve(job, NULL, scratch_bytes);
 }
@@ -32,15 +39,12 @@ void ln_pairs_bytes(const ln_job *job, size_t *bytes)
     carve(job, NULL, bytes);
 }
 
-int64_t ln_pairs_most(const ln_job *job)
-{
-    return job->rows_per_pass / 2;
-}
-
-ln_pairs ln_pairs_carve(const ln_job *job, void *scratch)
+ln_pairs ln_pairs_carve(const ln_job *job, int rows, void *scratch)
 {
     size_t bytes;
-    return carve(job, scratch, &bytes);
+    ln_pairs made = carve(job, scratch, &bytes);
+    made.rows = rows;
+    return made;
 }
 
 void ln_pairs_set(const ln_job *job, const ln_pairs *at, int64_t pair, int64_t row,
@@ -51,11 +55,26 @@ void ln_pairs_set(const ln_job *job, const ln_pairs *at, int64_t pair, int64_t r
     memcpy(at->x + pair * width, rows + row * width, (size_t)width * sizeof *at->x);
     memcpy(at->x + (pair + count) * width, baseline, (size_t)width * sizeof *at->x);
     ln_model_hold(job->request->model, rows + row * width, at->x + (pair + count) * width);
-    at->targets[pair] = at->targets[pair + count] = *target;
+    for (int k = 0; k < at->rows; k++)
+        at->targets[pair + k * count] = *target;
 }
 
-ln_status ln_pairs_run(ln_job_chunk *chunk, const ln_pairs *at, int64_t count, ln_error *err)
+ln_status ln_pairs_run(const ln_job *job, ln_job_chunk *chunk, const ln_pairs *at, int64_t count,
+                       ln_error *err)
 {
-    chunk->evaluations += 4 * count;
-    return ln_runner_gradient(chunk->runner, at->x, at->targets, 2 * count, at->value, at->m, err);
+    const int64_t quarter = count * job->request->model->width;
+    float *x = at->x;
+    if (at->rows == 4)
+        ln_reveal_cancel_part(x, x + quarter, quarter, x + 2 * quarter, x + 3 * quarter);
+    chunk->evaluations += 2 * at->rows * count;
+    return ln_runner_gradient(chunk->runner, at->x, at->targets, at->rows * count, at->value, at->m,
+                              err);
+}
+
+double ln_pairs_contribution(const ln_pairs *at, int64_t width, int64_t pair, int64_t count,
+                             int64_t i)
+{
+    const int64_t row = pair * width + i, base = row + count * width;
+    const double change = (double)at->x[row] - (double)at->x[base];
+    return (double)at->m[change < 0 ? base : row] * change; /* halves: both have the same */
 }
