@@ -40,7 +40,7 @@ ISA_TESTS = kernels graph layers model train explainers judges onnx
 .SECONDARY:
 .PHONY: all help setup setup-checks demo data test test-build test-engine test-lua test-spec \
         test-conformance reproduce-test resume-test deps-check docs-check format format-check lint \
-        asan-test fuzz onnx-suite bench-engine fault install uninstall \
+        asan-test fuzz onnx-suite bench-engine bench-gradient fault install uninstall \
         clean FORCE
 
 QUIET = $(if $(filter 0,$(V)),@)
@@ -273,14 +273,18 @@ $(B)/onnx-suite: $(SUITE_OBJECTS) $(B)/liblunette.a
 onnx-suite: $(B)/onnx-suite ## ONNX's backend cases in ONNX_TESTDATA=DIR, counted by operator
 	@$(B)/onnx-suite $(ONNX_TESTDATA) $(ONNX_CASES)
 
-# What tests/bench/engine.py times; ENGINE_BENCH names networks and options (see its head).
-$(B)/bench-engine: $(B)/obj/tests/bench/engine.o $(B)/liblunette.a
+# What tests/bench/engine.py and gradient.py time; ENGINE_BENCH and GRADIENT_BENCH are their options.
+$(B)/obj/tests/bench/%.o: EXTRA = -Itests/bench
+$(B)/bench-engine $(B)/bench-explain: $(B)/bench-%: $(B)/obj/tests/bench/%.o $(B)/liblunette.a
 	$(call SAY,LINK,$@)
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblunette.a $(ENGINE_LIBS) -ldl
 
 PYTHON ?= python3
 bench-engine: $(B)/bench-engine ## forward and gradient passes against PyTorch and ONNX Runtime (PYTHON= has them)
 	@$(PYTHON) tests/bench/engine.py $(B)/bench-engine $(ENGINE_BENCH)
+
+bench-gradient: all $(B)/bench-explain ## gradient methods and rules against Captum and Zennit (PYTHON= has them)
+	@$(PYTHON) tests/bench/gradient.py $(B) $(GRADIENT_BENCH)
 
 fault: all ## the store: failing allocations and writes in turn, 50 kills, 8 processes that write 500 runs each
 	@$(MAKE) --no-print-directory test-engine T="store store_fault store_writer store_process"

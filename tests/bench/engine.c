@@ -10,14 +10,12 @@
  *     save KIND FILE.npy                what the last such pass found
  *     memory                            peak resident KiB since the last such order, and present ones
  *     profile KIND COUNT                passes that are timed node by node, printed and an empty line */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "bench.h"
 #include "model/model.h"
 #include "onnx/onnx.h"
 #include "tensor/npy.h"
@@ -36,14 +34,6 @@ typedef struct bench {
     int kind;                   /* of the present passes */
     int64_t rows, chunk, outputs;
 } bench;
-
-static void stop_on(ln_status status, const ln_error *err)
-{
-    if (status) {
-        fprintf(stderr, "engine: %s\n", err->message);
-        exit(1);
-    }
-}
 
 static ln_status run_chunk(void *context, int64_t chunk, int worker, ln_error *err)
 {
@@ -93,48 +83,20 @@ static void begin(bench *b, int kind)
         stop_on(ln_runner_new(b->functions[kind], &b->runners[kind][i], &err), &err);
 }
 
-static double seconds(clockid_t clock)
+static void pass(void *context)
 {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    bench *b = context;
+    ln_error err = {0};
+    stop_on(
+        ln_parallel(b->pool, (b->rows + b->chunk - 1) / b->chunk, run_chunk, b, NULL, NULL, &err),
+        &err);
 }
 
 static void time_passes(bench *b, int kind, long count)
 {
-    ln_error err = {0};
-    double wall = 1e30, processor = 1e30;
     begin(b, kind);
-    for (long i = 0; i < count; i++) {
-        const double start = seconds(CLOCK_MONOTONIC), used = seconds(CLOCK_PROCESS_CPUTIME_ID);
-        stop_on(ln_parallel(b->pool, (b->rows + b->chunk - 1) / b->chunk, run_chunk, b, NULL, NULL,
-                            &err),
-                &err);
-        const double took = seconds(CLOCK_MONOTONIC) - start;
-        const double cost = seconds(CLOCK_PROCESS_CPUTIME_ID) - used;
-        wall = took < wall ? took : wall;
-        processor = cost < processor ? cost : processor;
-    }
-    printf("%.9f %.9f\n", wall, processor);
-}
-
-static void say_memory(void)
-{
-    char line[256];
-    long peak = 0, now = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof line, file)) {
-        sscanf(line, "VmHWM: %ld", &peak);
-        sscanf(line, "VmRSS: %ld", &now);
-    }
-    if (file)
-        fclose(file);
-    printf("%ld %ld\n", peak, now);
-    file = fopen("/proc/self/clear_refs", "w");
-    if (file) {
-        fputs("5", file); /* the peak begins anew */
-        fclose(file);
-    }
+    const fastest best = fastest_of(count, pass, b);
+    printf("%.9f %.9f\n", best.wall, best.processor);
 }
 
 static void profile(bench *b, int kind, long count)
