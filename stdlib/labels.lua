@@ -46,15 +46,17 @@ function labels.assign(nodes, others)
       node.label, taken[label] = label, node
     end
   end
+  local last = {} -- number of a label that is taken, by what it begins with
   for _, node in ipairs(nodes) do
     if not node.label then
       local base = node.word .. suffix(node.swept_values)
-      local label, number = base, 1
+      local number = last[base] or 1
+      local label = number == 1 and base or base .. "-" .. number
       while taken[label] do
         number = number + 1
         label = base .. "-" .. number
       end
-      node.label, taken[label] = label, node
+      node.label, taken[label], last[base] = label, node, number
     end
   end
 end

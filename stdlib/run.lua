@@ -18,7 +18,7 @@ local M = {}
 -- Attributions in one piece, some 256: fixed by their width alone, since the tensors of a run are its
 -- identity. That number whose tensor leaves the least of the store's pages empty, if it spares a hundredth.
 local PIECE_ROWS, AROUND, PIECE_NUMBERS, ROW_BYTES = 256, 64, 1 << 20, 128
-local function piece_rows(width)
+local function best_rows(width)
   local function bytes(rows) return core.store_tensor_bytes(rows * width * 4) / rows + ROW_BYTES end
   local most = math.max(16, math.min(PIECE_ROWS, PIECE_NUMBERS // math.max(1, width)))
   if most < PIECE_ROWS then return most end
@@ -27,6 +27,12 @@ local function piece_rows(width)
     if bytes(rows) < 0.99 * bytes(best) then best = rows end
   end
   return best
+end
+
+local pieces = {} -- by width
+local function piece_rows(width)
+  pieces[width] = pieces[width] or best_rows(width)
+  return pieces[width]
 end
 
 -- --------------------------------------------------------------------------------------- training

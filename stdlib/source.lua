@@ -105,34 +105,41 @@ local function nesting(token)
   return opens[token.text] and 1 or closes[token.text] and -1 or 0
 end
 
--- Looks in the table whose "{" is token `open` for a key (a name, or a place from 1). Returns the
--- token at which the entry starts, the one at which its value starts, and the one after the table.
-local function find_entry(list, open, key)
+-- What stands in the table whose "{" is token `open`: by key (a name, or a place from 1) the tokens at
+-- which its entry and its value start; `after` is the token behind the table. Read once a table.
+local tables = setmetatable({}, { __mode = "k" }) -- of each list of tokens, by `open`
+
+local function read_table(list, open)
+  local entries, values = {}, {}
   local depth, place, start = 0, 1, true
-  local entry, value
   local i = open
   while i <= #list do
     local token = list[i]
     local change = nesting(token)
     if depth == 1 and start and change >= 0 and not (token.text == ";" or token.text == ",") then
       start = false
-      local named = token.kind == "name" and list[i + 1] and list[i + 1].text == "="
-      local bracketed = token.text == "[" and list[i + 1] and list[i + 1].kind == "string"
-      if named and token.text == key then
-        entry, value = i, i + 2
-      elseif bracketed and list[i + 1].text:sub(2, -2) == key then
-        entry, value = i, i + 4
-      elseif not named and token.text ~= "[" then
-        if place == key then entry, value = i, i end
+      if token.kind == "name" and list[i + 1] and list[i + 1].text == "=" then
+        entries[token.text], values[token.text] = i, i + 2
+      elseif token.text == "[" then
+        local key = list[i + 1] and list[i + 1].kind == "string" and list[i + 1].text:sub(2, -2)
+        if key then entries[key], values[key] = i, i + 4 end
+      else
+        entries[place], values[place] = i, i
         place = place + 1
       end
     end
     depth = depth + change
-    if depth == 0 then return entry, value, i + 1 end
+    if depth == 0 then break end
     if depth == 1 and (token.text == "," or token.text == ";" or i == open) then start = true end
     i = i + 1
   end
-  return entry, value, i
+  return { entries = entries, values = values, after = math.min(i, #list) + 1 }
+end
+
+local function table_at(list, open)
+  tables[list] = tables[list] or {}
+  tables[list][open] = tables[list][open] or read_table(list, open)
+  return tables[list][open]
 end
 
 -- From token `i` (a word): its tables, one call after the other, searched for `key`.
@@ -140,9 +147,9 @@ local function in_calls(list, i, key)
   while list[i] do
     local token = list[i]
     if token.text == "{" then
-      local entry, value, after = find_entry(list, i, key)
-      if entry then return entry, value end
-      i = after
+      local read = table_at(list, i)
+      if read.entries[key] then return read.entries[key], read.values[key] end
+      i = read.after
     elseif token.kind == "string" or token.text == "(" or token.text == ")" then
       i = i + 1
     else
