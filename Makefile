@@ -6,16 +6,21 @@
 #   engine/store/extension.mk lists the files of lunette_sqlite.so (EXTENSION_SOURCES)
 #
 # Variables:  MODE=release|asan   B=folder of the build   ROOMS="base tensor"  engine rooms to compile
+#             KERNELS=onednn|plain  with oneDNN, or with our own kernels alone, in build/plain
 #             T="base tensor"  rooms whose tests to build and run   V=1  show commands   WERROR=  warnings only
 
 MODE ?= release
-ifeq ($(MODE),release)
-B ?= build
-else ifeq ($(MODE),asan)
-B ?= build/asan
-else
+KERNELS ?= onednn
+ifeq ($(filter $(MODE),release asan),)
 $(error MODE is '$(MODE)': it must be release or asan)
 endif
+ifeq ($(filter $(KERNELS),onednn plain),)
+$(error KERNELS is '$(KERNELS)': it must be onednn or plain)
+endif
+ONEDNN := $(filter onednn,$(KERNELS))
+ROOT_B := build$(if $(ONEDNN),,/plain)
+ASAN_B := $(ROOT_B)/asan
+B ?= $(if $(filter asan,$(MODE)),$(ASAN_B),$(ROOT_B))
 
 ROOMS ?= $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard engine/*/*.[ch])))))
 PREFIX ?= /usr/local
@@ -26,7 +31,7 @@ WERROR ?= -Werror
 CC = gcc
 
 BUILD_PACKAGES = gcc libc6-dev make pkg-config liblua5.4-dev libsqlite3-dev nettle-dev libcjson-dev \
-                 libdnnl-dev zlib1g-dev libzip-dev libpng-dev libjpeg62-turbo-dev libedit-dev \
+                 $(if $(ONEDNN),libdnnl-dev) zlib1g-dev libzip-dev libpng-dev libjpeg62-turbo-dev libedit-dev \
                  libcairo2-dev libpango1.0-dev fonts-dejavu-core
 TEST_PACKAGES = libcmocka-dev sqlite3
 CHECK_PACKAGES = clang-format cppcheck
@@ -64,8 +69,8 @@ found = $(if $(filter missing,$(1)),$(error a library that Lunette needs is miss
 ask = $(call found,$(shell pkg-config $(1) 2>/dev/null || echo missing))
 once = $(eval $(1) := $(2))$($(1))
 ENGINE_CFLAGS = $(call once,ENGINE_CFLAGS,$(call ask,--cflags sqlite3 nettle libcjson zlib libzip libpng libjpeg))
-ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson zlib libzip libpng libjpeg) -ldnnl -fopenmp -lpthread -lm)
-EXTENSION_LIBS = $(call once,EXTENSION_LIBS,$(call ask,--libs nettle libcjson) -fopenmp -lpthread -lm)
+ENGINE_LIBS = $(call once,ENGINE_LIBS,$(call ask,--libs sqlite3 nettle libcjson zlib libzip libpng libjpeg) $(ONEDNN:onednn=-ldnnl -fopenmp) -lpthread -lm)
+EXTENSION_LIBS = $(call once,EXTENSION_LIBS,$(call ask,--libs nettle libcjson) -lpthread -lm)
 LUA_CFLAGS = $(call once,LUA_CFLAGS,$(call ask,--cflags lua5.4))
 LUA_LIBS = $(call once,LUA_LIBS,$(call ask,--libs lua5.4))
 EDIT_LIBS = $(call once,EDIT_LIBS,$(call ask,--libs libedit))
@@ -77,7 +82,8 @@ CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(call ask,--libs cmocka))
 find = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
 X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
 engine_sources = $(foreach room,$(1),$(call find,engine/$(room),*.c))
-ENGINE_SOURCES := $(filter-out $(if $(X86),,%_avx2.c %_avx512.c),$(call engine_sources,$(ROOMS)))
+OTHERS = $(if $(X86),,%_avx2.c %_avx512.c) $(if $(ONEDNN),%/library_none.c,engine/kernels/onednn/%)
+ENGINE_SOURCES := $(filter-out $(OTHERS),$(call engine_sources,$(ROOMS)))
 INTERP_SOURCES := $(call find,interp,*.c)
 EMBEDDED := $(call find,stdlib,*.lua) $(call find,engine/store,*.sql)
 -include engine/store/extension.mk
@@ -122,8 +128,7 @@ $(B)/obj/interp/%.o: EXTRA = $(LUA_CFLAGS)
 $(B)/obj/engine/draw/%.o: EXTRA = $(DRAW_CFLAGS)
 $(B)/obj/engine/kernels/%_avx2.o: EXTRA = -mavx2 -mfma
 $(B)/obj/engine/kernels/%_avx512.o: EXTRA = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma
-$(B)/obj/engine/base/parallel.o: EXTRA = -fopenmp
-$(B)/pic/engine/base/parallel.o: EXTRA = -fopenmp
+$(B)/obj/engine/base/parallel.o: EXTRA = $(ONEDNN:onednn=-fopenmp)
 
 $(B)/obj/%.o: %.c $(B)/stamps/flags
 	$(call SAY,CC  ,$<)
@@ -174,7 +179,7 @@ $(B)/stamps/embedded: FORCE
 jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
 help: ## list these targets
-	@echo "Usage: make [TARGET] [MODE=release|asan] [B=FOLDER] [T=\"TESTS\"] [V=1]"
+	@echo "Usage: make [TARGET] [MODE=release|asan] [KERNELS=onednn|plain] [B=FOLDER] [T=\"TESTS\"] [V=1]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
 
 setup: ## install the Debian packages that building and testing need (nothing where all are there)
@@ -236,11 +241,11 @@ test-conformance: all ## compare with what independent peers compute, where ../s
 	@$(SUITE) conformance sh tests/checks/run-conformance $(B)/lunette
 
 asan-test: ## the engine, Lua and spec tests under the address and undefined sanitizers
-	@rm -rf build/asan/counts
-	@$(MAKE) --no-print-directory $(jobs) -k MODE=asan B=build/asan test-build || :
+	@rm -rf $(ASAN_B)/counts
+	@$(MAKE) --no-print-directory $(jobs) -k MODE=asan B=$(ASAN_B) test-build || :
 	@for suite in engine lua spec; do \
-	    $(MAKE) --no-print-directory MODE=asan B=build/asan test-$$suite || :; done; \
-	    sh tests/checks/total build/asan/counts engine lua spec
+	    $(MAKE) --no-print-directory MODE=asan B=$(ASAN_B) test-$$suite || :; done; \
+	    sh tests/checks/total $(ASAN_B)/counts engine lua spec
 
 # Readers of files against mutated ones; FUZZ="onnx 1000000 42" picks reader, rounds and seed.
 FUZZ ?= all 20000 0
@@ -251,8 +256,8 @@ $(B)/fuzz: $(FUZZ_OBJECTS) $(B)/liblunette.a
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(FUZZ_OBJECTS) $(B)/liblunette.a $(ENGINE_LIBS) -ldl
 
 fuzz: ## mutated ONNX, npy, idx, csv, PNG and JPEG files under the sanitizers
-	@$(MAKE) --no-print-directory $(jobs) MODE=asan B=build/asan build/asan/fuzz
-	@build/asan/fuzz $(FUZZ)
+	@$(MAKE) --no-print-directory $(jobs) MODE=asan B=$(ASAN_B) $(ASAN_B)/fuzz
+	@$(ASAN_B)/fuzz $(FUZZ)
 
 reproduce-test: all ## every experiment run and reproduced, with other --threads: the same bits
 	@sh tests/fault/reproduce $(B)/lunette

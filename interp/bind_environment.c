@@ -66,7 +66,7 @@ static int environment(lua_State *L)
     set_text(L, "build", build);
     lua_createtable(L, 0, 3);
     set_text(L, "lua", LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE);
-    set_text(L, "onednn", ln_kernels_library(text, sizeof text));
+    set_text(L, "kernels", ln_library_name(text, sizeof text));
     set_text(L, "sqlite", ln_store_library());
     lua_setfield(L, -2, "libraries");
     return 1;

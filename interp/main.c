@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "command.h"
+#include "kernels/library.h"
 #include "options.h"
 
 #define GRACE 2.0 /* seconds between asking and leaving */
@@ -192,6 +193,13 @@ static int close_output(int result)
     return result == 0 ? 1 : result;
 }
 
+static void print_version(void)
+{
+    char kernels[64];
+    ln_library_name(kernels, sizeof kernels);
+    printf("lunette %s\nkernels: %s, %s\n", LN_VERSION, kernels, ln_cpu_isa());
+}
+
 static int run_main(int argc, char **argv, ln_options *options)
 {
     ln_error err = {.status = LN_OK};
@@ -204,7 +212,7 @@ static int run_main(int argc, char **argv, ln_options *options)
         return ln_exit_status(status);
     }
     if (kind == LN_ASK_VERSION) {
-        printf("lunette %s\n", LN_VERSION);
+        print_version();
         return 0;
     }
     const char *about = NULL;

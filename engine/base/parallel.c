@@ -5,12 +5,14 @@
  * failure wins whatever the timing. Nothing a chunk computes may depend on its worker, so results
  * have the same bits for any number of threads.
  *
- * Every thread computes with one OpenMP thread (oneDNN would otherwise start its own) and with the
- * default floating-point mode. Workers block all signals: Ctrl-C goes to the main thread. */
+ * Every thread computes with one OpenMP thread (oneDNN, where it is linked, would otherwise start its
+ * own) and with the default floating-point mode. Workers block all signals: Ctrl-C goes to the main thread. */
 #include "base/parallel.h"
 
 #include <fenv.h>
+#ifdef _OPENMP
 #include <omp.h>
+#endif
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -62,7 +64,9 @@ static atomic_int interrupt_why;
 
 static void set_computing_mode(void)
 {
+#ifdef _OPENMP
     omp_set_num_threads(1);
+#endif
     fesetenv(FE_DFL_ENV);
 }
 

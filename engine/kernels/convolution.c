@@ -16,10 +16,7 @@
  * ours. The rule reads the shape and the instruction set, never the number of images. */
 #include "kernels/convolution.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/parallel.h"
+#include "kernels/library.h"
 
 static int64_t volume(const int64_t *sizes)
 {
@@ -41,14 +38,11 @@ int64_t ln_convolution_weights(const ln_convolution *shape)
     return shape->out_channels * (shape->in_channels / shape->groups) * volume(shape->kernel);
 }
 
-/* oneDNN wherever it has direct convolutions. */
+/* The library wherever it has direct convolutions. */
 static const ln_convolutions *choose(const float *weight)
 {
-    const char *isa = ln_cpu_isa(), *wanted = getenv("LUNETTE_KERNELS");
-    const bool direct = strcmp(isa, "avx512") == 0 || strcmp(isa, "avx2") == 0;
-    if (!weight || !direct || (wanted && strcmp(wanted, "plain") == 0))
-        return &ln_convolutions_plain;
-    return &ln_convolutions_onednn;
+    const ln_convolutions *library = ln_library_convolutions();
+    return weight && library ? library : &ln_convolutions_plain;
 }
 
 ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const float *weight,

@@ -64,11 +64,10 @@ typedef struct ln_convolutions {
 } ln_convolutions;
 
 extern const ln_convolutions ln_convolutions_plain;
-extern const ln_convolutions ln_convolutions_onednn;
 
-/* Packs with the entry for this shape and these uses, chosen by shape and instruction set alone;
- * the environment's LUNETTE_KERNELS overrides it, as it does for products. A *packed from an
- * earlier call keeps its entry. Released through its entry (ln_convolved_release). */
+/* Packs with the entry for this shape and these uses, chosen by shape, instruction set and build alone
+ * (library.h). A *packed from an earlier call keeps its entry. Released through its entry
+ * (ln_convolved_release). */
 ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const float *weight,
                               ln_convolved **packed, ln_error *err);
 void ln_convolved_release(ln_convolved *packed);

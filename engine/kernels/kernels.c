@@ -19,28 +19,19 @@
  * for many rows, more where B (4 MiB at 1024 x 1024) is larger than the second cache. A call of
  * oneDNN costs about a microsecond more, which small layers and single rows feel. So: onednn from
  * 2^20 elements of B on, plain below, and plain wherever oneDNN has no fast invariant product (below
- * AVX2, other processors). The rule reads the shape of B and the instruction set,
- * never the number of rows, since the two entries round differently.
+ * AVX2, other processors) or is not there (library.h). The rule reads the shape of B and the
+ * instruction set, never the number of rows, since the two entries round differently.
  *
  * C += A^T B (the gradient of the weights) has one implementation: its depth is a microchunk of 16
  * rows, it reads and writes C once, and oneDNN has no packed product for a transposed left operand. */
 #include "kernels/kernels.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/parallel.h"
+#include "kernels/library.h"
 
 enum { LARGE_OPERAND = 1 << 20 };
 
 const ln_kernels *ln_kernels_choose(int64_t inputs, int64_t outputs)
 {
-    const char *isa = ln_cpu_isa();
-    const bool invariant = strcmp(isa, "avx512") == 0 || strcmp(isa, "avx2") == 0;
-    const char *wanted = getenv("LUNETTE_KERNELS");
-    if (wanted && strcmp(wanted, "plain") == 0)
-        return &ln_kernels_plain;
-    if (wanted && strcmp(wanted, "onednn") == 0 && invariant)
-        return &ln_kernels_onednn;
-    return invariant && inputs >= LARGE_OPERAND / outputs ? &ln_kernels_onednn : &ln_kernels_plain;
+    const ln_kernels *library = ln_library_products();
+    return library && inputs >= LARGE_OPERAND / outputs ? library : &ln_kernels_plain;
 }

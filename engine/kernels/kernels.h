@@ -45,10 +45,8 @@ typedef struct ln_kernels {
 } ln_kernels;
 
 extern const ln_kernels ln_kernels_plain;
-extern const ln_kernels ln_kernels_onednn;
 
-/* The entry for a product of this shape, by shape and instruction set alone. The environment's
- * LUNETTE_KERNELS=plain|onednn overrides it, for tests. */
+/* The entry for a product of this shape, by shape, instruction set and build alone (library.h). */
 const ln_kernels *ln_kernels_choose(int64_t inputs, int64_t outputs);
 
 /* This machine's block product, which the two functions below run on. Looked up once by who prepares

@@ -1,9 +1,9 @@
 #include "kernels/last.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/parallel.h"
+#include "kernels/library.h"
 
 const ln_last_kernels *ln_last_kernels_choose(void)
 {
@@ -19,9 +19,7 @@ const ln_last_kernels *ln_last_kernels_choose(void)
 
 bool ln_last_is_fast(void)
 {
-    const char *isa = ln_cpu_isa(), *wanted = getenv("LUNETTE_KERNELS");
-    return (strcmp(isa, "avx512") == 0 || strcmp(isa, "avx2") == 0) &&
-           !(wanted && strcmp(wanted, "plain") == 0);
+    return ln_library_convolutions() != NULL;
 }
 
 /* In squares that stay in the first cache. */

@@ -72,7 +72,7 @@ extern const ln_last_kernels ln_last_avx2, ln_last_avx512;
 /* This machine's. */
 const ln_last_kernels *ln_last_kernels_choose(void);
 /* Whether networks should be turned to such images here: where oneDNN has direct convolutions for
- * them and LUNETTE_KERNELS does not ask for the plain ones. */
+ * them (library.h). */
 bool ln_last_is_fast(void);
 
 /* to (columns, rows) = from (rows, columns) transposed: between channels first and last. */

@@ -30,7 +30,7 @@ CREATE TABLE environment (
     compiler  TEXT,
     version   TEXT,                     -- of Lunette
     build     TEXT,
-    libraries TEXT                      -- JSON: {"oneDNN": "2.6.3", ...}
+    libraries TEXT                      -- JSON: {"kernels": "oneDNN 2.6.3", ...}
 ) STRICT;
 
 -- Scripts and modules, whole.

@@ -6,27 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/parallel.h"
 #include "base/rng.h"
 #include "kernels/convolution.h"
+#include "kernels/library.h"
 
 enum {
     IMAGES = 5,
     ALL = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA | LN_CONVOLVE_BACKWARD_WEIGHTS
 };
 
-static bool has_onednn(void)
-{
-    return strcmp(ln_cpu_isa(), "avx512") == 0 || strcmp(ln_cpu_isa(), "avx2") == 0;
-}
-
 /* The entries that can run here. */
 static int entries(const ln_convolutions *out[2])
 {
     int count = 0;
     out[count++] = &ln_convolutions_plain;
-    if (has_onednn())
-        out[count++] = &ln_convolutions_onednn;
+    if (ln_library_convolutions())
+        out[count++] = ln_library_convolutions();
     return count;
 }
 
@@ -232,10 +227,10 @@ static void other_weights_are_the_plain_entrys(void **state)
 {
     ln_error err;
     (void)state;
-    for (int i = 0; i < SHAPES && has_onednn(); i++) {
+    for (int i = 0; i < SHAPES && ln_library_convolutions(); i++) {
         problem p = make(&shapes[i]), plain = make(&shapes[i]);
         float *other = floats(p.weights, 9);
-        pack(&p, &ln_convolutions_onednn);
+        pack(&p, ln_library_convolutions());
         pack(&plain, &ln_convolutions_plain);
         assert_ok(p.packed->kernels->forward(p.packed, 2, p.x, other, NULL, p.y, p.scratch, &err));
         assert_ok(ln_convolutions_plain.forward(plain.packed, 2, p.x, other, NULL, plain.y,
@@ -288,28 +283,16 @@ static void known_networks_run_on_direct_convolutions(void **state)
         {1, 24, 144, {1, 14, 14}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0}, {0}},
     };
     (void)state;
-    if (!has_onednn())
+    if (!ln_library_convolutions())
         skip();
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         problem p = make(&known[i]);
         ln_error err;
         assert_ok(ln_convolution_pack(&p.shape, ALL, p.w, &p.packed, &err));
-        assert_string_equal(p.packed->kernels->name, "onednn");
+        assert_ptr_equal(p.packed->kernels, ln_library_convolutions());
         assert_int_equal(p.packed->direct, i == 0 ? ALL & ~LN_CONVOLVE_BACKWARD_DATA : ALL);
         drop(&p);
     }
-}
-
-static void the_environment_chooses(void **state)
-{
-    problem p = make(&shapes[2]);
-    ln_error err;
-    (void)state;
-    setenv("LUNETTE_KERNELS", "plain", 1);
-    assert_ok(ln_convolution_pack(&p.shape, ALL, p.w, &p.packed, &err));
-    assert_string_equal(p.packed->kernels->name, "plain");
-    unsetenv("LUNETTE_KERNELS");
-    drop(&p);
 }
 
 static ln_status pack_shape(void *context, ln_error *err)
@@ -337,7 +320,6 @@ int main(void)
         cmocka_unit_test(other_weights_are_the_plain_entrys),
         cmocka_unit_test(weights_are_packed_again),
         cmocka_unit_test(known_networks_run_on_direct_convolutions),
-        cmocka_unit_test(the_environment_chooses),
         cmocka_unit_test(failing_allocations_leave_nothing),
     };
     return cmocka_run_group_tests_name("kernels_convolution", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "kernels/convolution.h"
 #include "kernels/last.h"
+#include "kernels/library.h"
 
 enum { IMAGES = 5, USES = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA };
 
@@ -100,7 +101,7 @@ static void check_shape(const int64_t *made)
     ln_convolved *plain = NULL, *last = NULL;
     ln_error err;
     assert_ok(ln_convolutions_plain.pack(&other, USES, w, &plain, &err));
-    assert_ok(ln_convolutions_onednn.pack(&shape, USES, w, &last, &err));
+    assert_ok(ln_library_convolutions()->pack(&shape, USES, w, &last, &err));
     const size_t most =
         plain->scratch_bytes > last->scratch_bytes ? plain->scratch_bytes : last->scratch_bytes;
     void *scratch = ln_alloc_aligned(most + 1);

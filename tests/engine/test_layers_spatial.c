@@ -61,11 +61,8 @@ static void drawn_convolutions_match_their_reference(void **state)
     (void)state;
     for (int i = 0; i < 90; i++) {
         ln_rng rng = ln_rng_make(5, "drawn convolutions", 0, (uint64_t)i);
-        if (i >= 60) /* the last third of them by the portable entry */
-            setenv("LUNETTE_KERNELS", "plain", 1);
         draw_convolution(&rng, 1 + i % 3, i % 2 == 1);
     }
-    unsetenv("LUNETTE_KERNELS");
 }
 
 static void draw_pool(ln_rng *rng, int axes, const char *kind)

@@ -11,14 +11,15 @@
  * Where oneDNN has only a reference implementation for a shape (a thousand times slower) or its
  * matrix product over gathered windows (no faster than ours), the plain entry computes that part; so
  * it does with weights other than those that were packed. Which part is whose depends on the shape
- * and the instruction set alone. Scratch memory is the caller's, see onednn.c. */
-#include "kernels/convolution_onednn.h"
+ * and the instruction set alone. Scratch memory is the caller's, see products.c. */
+#include "kernels/onednn/operation.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "kernels/last.h"
+#include "kernels/onednn/entries.h"
 #include "kernels/thin.h"
 
 /* Images at a time where weights are larger than the second cache, which would else take them in anew

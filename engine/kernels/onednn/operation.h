@@ -1,6 +1,6 @@
-/* Inside kernels/: one primitive of the oneDNN entry for convolutions, and how it is made. */
-#ifndef LN_KERNELS_CONVOLUTION_ONEDNN_H
-#define LN_KERNELS_CONVOLUTION_ONEDNN_H
+/* Inside kernels/onednn/: one primitive of the oneDNN entry for convolutions, and how it is made. */
+#ifndef LN_KERNELS_ONEDNN_OPERATION_H
+#define LN_KERNELS_ONEDNN_OPERATION_H
 
 #include <dnnl.h>
 

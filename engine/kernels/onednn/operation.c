@@ -1,6 +1,6 @@
 /* Making the primitives of the oneDNN entry for convolutions: their shapes, the layouts they choose,
  * and the reorders into and out of them. */
-#include "kernels/convolution_onednn.h"
+#include "kernels/onednn/operation.h"
 
 #include <assert.h>
 #include <string.h>

@@ -20,7 +20,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
-#include "kernels/kernels.h"
+#include "kernels/onednn/entries.h"
 
 enum { X, B, BIAS, Y, SCRATCH, ARGUMENTS };
 
