@@ -87,7 +87,7 @@ static ln_status composite(const void *given, ln_composite **out, ln_error *err)
     made->composite = (ln_composite){.name = "deep_taylor",
                                      .context = made,
                                      .relevance = true,
-                                     .simplify = LN_SIMPLIFY_BATCH_NORM,
+                                     .simplify = LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_UNCHECKED,
                                      .assign = assign};
     *out = &made->composite;
     return LN_OK;

@@ -59,7 +59,7 @@ static ln_status composite(const void *params, ln_composite **out, ln_error *err
     made->norm = ln_relevance_norm(STABILISER);
     made->composite = (ln_composite){.name = "excitation_backprop",
                                      .context = made,
-                                     .simplify = LN_SIMPLIFY_BATCH_NORM,
+                                     .simplify = LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_UNCHECKED,
                                      .assign = assign};
     *out = &made->composite;
     return LN_OK;

@@ -26,6 +26,7 @@ typedef struct fused_node {
 typedef struct fusing {
     const ln_graph *from;
     ln_graph *to;
+    ln_fuse what;
     int *first;        /* one a value of `from`: its id in `to`, channels first or no image; -1 */
     int *last;         /* the same, channels last */
     int *reader;       /* one a value: its only reader, -1 where it has none or several */
@@ -94,7 +95,7 @@ static void find_chain(fusing *f, int index)
     const ln_graph *graph = f->from;
     ln_finish finish;
     int end = index, add = -1;
-    int next = only_reader(f, end);
+    int next = f->what == LN_FUSE_CHAINS ? only_reader(f, end) : -1;
     if (next >= 0 && is_sum(graph, &graph->nodes[next])) {
         add = end = next;
         next = only_reader(f, end);
@@ -355,11 +356,11 @@ static ln_status build(fusing *f, ln_error *err)
     return status;
 }
 
-ln_status ln_graph_fuse(ln_graph *graph, const int *keep, int keep_count, ln_graph **out,
-                        ln_error *err)
+ln_status ln_graph_fuse(ln_graph *graph, ln_fuse what, const int *keep, int keep_count,
+                        ln_graph **out, ln_error *err)
 {
     const size_t values = (size_t)graph->value_count, nodes = (size_t)graph->node_count;
-    fusing f = {.from = graph};
+    fusing f = {.from = graph, .what = what};
     f.first = ln_calloc(values, sizeof *f.first);
     f.last = ln_calloc(values, sizeof *f.last);
     f.reader = ln_calloc(values, sizeof *f.reader);

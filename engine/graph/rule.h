@@ -41,6 +41,9 @@ typedef struct ln_composite {
     bool relevance;
     unsigned
         simplify; /* passes of graph/simplify.h that come first, so that rules meet no batch norm */
+    /* Its rules know convolutions with what follows them (layers/last.h); else they meet every layer
+     * alone. */
+    bool chains;
     /* The rule for this node, NULL for the plain gradient. `position` counts nodes with
      * LN_LAYER_LINEAR from 0; -1 for others. A layer for which the method is not defined is an
      * error (LN_EUNSUPPORTED); the plan puts operator and node before its words. */

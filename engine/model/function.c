@@ -96,26 +96,28 @@ static void take_graph(ln_function *function, ln_graph *made)
     function->graph = made;
 }
 
-/* A composite may want the graph simpler; without one it is simplified as far as that goes, and made
+/* A composite may want the graph simpler; without one it is simplified as far as that goes. Then it is made
  * of what runs fastest. */
 static ln_status simplify(ln_function *function, const ln_composite *composite, ln_error *err)
 {
     const unsigned passes =
         composite ? composite->simplify : LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED;
+    const ln_fuse fuse = composite && !composite->chains ? LN_FUSE_LAYERS : LN_FUSE_CHAINS;
     const int count = function->layer >= 0 ? 2 : 1;
     ln_graph *made;
-    if (passes == 0 || function->model->callback.run)
+    if (function->model->callback.run)
         return LN_OK;
-    ln_status status =
-        ln_graph_simplify(function->graph, passes, (const int[]){function->output, function->layer},
-                          count, &made, err);
+    ln_status status = LN_OK;
+    if (passes)
+        status =
+            ln_graph_simplify(function->graph, passes,
+                              (const int[]){function->output, function->layer}, count, &made, err);
     if (status)
         return status;
-    take_graph(function, made);
-    if (composite)
-        return LN_OK;
-    status = ln_graph_fuse(function->graph, (const int[]){function->output, function->layer}, count,
-                           &made, err);
+    if (passes)
+        take_graph(function, made);
+    status = ln_graph_fuse(function->graph, fuse, (const int[]){function->output, function->layer},
+                           count, &made, err);
     if (!status)
         take_graph(function, made);
     return status;

@@ -156,7 +156,7 @@ static void the_numbers_stay_what_they_are(void **state)
         const size_t count =
             kept[i] ? (size_t)(2 * ROWS * ln_shape_row(&graph->values[id].shape)) : 0;
         run(graph, kept[i], ROWS, ln_f32(x), ROWS, wanted.y, wanted.value, wanted.gradient);
-        assert_ok(ln_graph_fuse(graph, &id, kept[i] ? 1 : 0, &fused, &err));
+        assert_ok(ln_graph_fuse(graph, LN_FUSE_CHAINS, &id, kept[i] ? 1 : 0, &fused, &err));
         run(fused, kept[i], ROWS, ln_f32(x), ROWS, got.y, got.value, got.gradient);
         compare(&got, &wanted, count);
         ln_graph_release(fused);
@@ -174,7 +174,7 @@ static void a_row_does_not_feel_the_others(void **state)
     static results all, one;
     (void)state;
     assert_non_null(graph);
-    assert_ok(ln_graph_fuse(graph, NULL, 0, &fused, &err));
+    assert_ok(ln_graph_fuse(graph, LN_FUSE_CHAINS, NULL, 0, &fused, &err));
     run(fused, NULL, ROWS, ln_f32(x), ROWS, all.y, NULL, all.gradient);
     for (int64_t row = 0; row < ROWS; row++)
         for (int64_t rows = 1; rows <= 3; rows += 2) {
@@ -197,7 +197,7 @@ static void packed_weights_are_held_once(void **state)
     static results wanted, got;
     (void)state;
     assert_non_null(graph);
-    assert_ok(ln_graph_fuse(graph, NULL, 0, &fused, &err));
+    assert_ok(ln_graph_fuse(graph, LN_FUSE_CHAINS, NULL, 0, &fused, &err));
     run(fused, NULL, ROWS, ln_f32(x), ROWS, wanted.y, NULL, wanted.gradient);
     for (int alone = 0; alone < 2; alone++) {
         running r = run_new(fused, &(ln_plan_options){.rows = ROWS,
@@ -234,7 +234,7 @@ static void images_in_parts(void **state)
                     &(ln_convolution_attributes){.groups = 1}, true);
     net_output(&n, word(&n, "relu", "y", NULL, x));
     ln_graph *graph = net_end(&n), *fused;
-    assert_ok(ln_graph_fuse(graph, NULL, 0, &fused, &err));
+    assert_ok(ln_graph_fuse(graph, LN_FUSE_CHAINS, NULL, 0, &fused, &err));
     ln_tensor *rows = tensor_random(TEST_SHAPE(2, IN), 3);
     const int64_t out = (int64_t)RESULTS * LINES * SIDE;
     float *wanted[2] = {NULL}, *seed = ln_calloc((size_t)(2 * out), sizeof *seed);
@@ -294,7 +294,7 @@ static void chains_become_one_node(void **state)
         ln_graph_release(graph);
         skip();
     }
-    assert_ok(ln_graph_fuse(graph, NULL, 0, &fused, &err));
+    assert_ok(ln_graph_fuse(graph, LN_FUSE_CHAINS, NULL, 0, &fused, &err));
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         if (has_node(fused, gone[i]))
             fail_msg("%s is still there", gone[i]);
@@ -309,7 +309,7 @@ static void chains_become_one_node(void **state)
     net n = net_begin(&err);
     net_hand(&n);
     ln_graph *dense = net_end(&n);
-    assert_ok(ln_graph_fuse(dense, NULL, 0, &fused, &err));
+    assert_ok(ln_graph_fuse(dense, LN_FUSE_CHAINS, NULL, 0, &fused, &err));
     assert_ptr_equal(fused, dense);
     ln_graph_release(fused);
     ln_graph_release(dense);
@@ -365,7 +365,7 @@ static ln_status fuse(void *context, ln_error *err)
 {
     ln_graph *fused = NULL;
     ln_plan *plan = NULL;
-    ln_status status = ln_graph_fuse(context, NULL, 0, &fused, err);
+    ln_status status = ln_graph_fuse(context, LN_FUSE_CHAINS, NULL, 0, &fused, err);
     if (!status)
         status = ln_plan_new(
             fused, &(ln_plan_options){.rows = 2, .gradients = fused->inputs, .gradient_count = 1},

@@ -11,6 +11,7 @@
 #include "explainers/common/kinds.h"
 #include "explainers/common/passes.h"
 #include "explainers/common/reveal_cancel.h"
+#include "graph/simplify.h"
 #include "layers/attributes.h"
 
 #define NOISE 1e-6     /* of a change, relative to the values that it lies between */
@@ -313,8 +314,12 @@ ln_status ln_contrast_composite(const char *word, int rule, ln_composite **out, 
     *out = ln_calloc(1, sizeof **out);
     if (!*out)
         return ln_fail_memory(err, sizeof **out);
-    **out = (ln_composite){.name = word,
-                           .assign = rule == LN_CONTRAST_REVEAL_CANCEL ? ln_reveal_cancel_assign
-                                                                       : assign};
+    **out = (ln_composite){
+        .name = word, .simplify = LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED, .assign = assign};
+    if (rule == LN_CONTRAST_REVEAL_CANCEL) {
+        (*out)->simplify =
+            0; /* what pulls up is another thing where batch norm turns a sign round */
+        (*out)->assign = ln_reveal_cancel_assign;
+    }
     return LN_OK;
 }

@@ -9,11 +9,16 @@
 
 #include "graph/rule.h"
 
-extern const ln_rule ln_rectified_guided;
-extern const ln_rule ln_rectified_deconvnet;
+/* One of them: the rule of a relu, and that of a convolution which has taken one up (layers/last.h). */
+typedef struct ln_rectified {
+    ln_rule relu, chain;
+} ln_rectified;
+
+extern const ln_rectified ln_rectified_guided;
+extern const ln_rectified ln_rectified_deconvnet;
 
 /* The composite that has this rule at every relu; the caller frees it with ln_free. */
-ln_status ln_rectified_composite(const char *name, const ln_rule *rule, ln_composite **out,
+ln_status ln_rectified_composite(const char *name, const ln_rectified *rules, ln_composite **out,
                                  ln_error *err);
 
 #endif

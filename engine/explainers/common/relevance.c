@@ -17,6 +17,7 @@
 
 #include "explainers/common/passes.h"
 #include "layers/attributes.h"
+#include "layers/last.h"
 
 #define MOST_INPUTS 10 /* of a node with a rule: its value and its constants */
 
@@ -82,7 +83,7 @@ static ln_status back(const ln_pass *pass, const ln_variant *variant, const floa
 /* ---------------------------------------------------------------- biases */
 
 /* What the bias adds to output j of a row: dense layers have it on the last axis, convolutions on that of
- * the channels. */
+ * the channels, which may be the last. */
 typedef struct biases {
     const float *values; /* NULL: none */
     int64_t inner;       /* outputs that share one */
@@ -96,7 +97,8 @@ static biases biases_of(const ln_step *step, const void *const *in)
     if (step->node->input_count < 3 || step->node->inputs[2] < 0 || !in[2])
         return made;
     int axis = out->rank - 1;
-    if (strncmp(step->node->layer->word.name, "conv", 4) == 0)
+    if (step->node->layer != &ln_layer_conv2d_last &&
+        strncmp(step->node->layer->word.name, "conv", 4) == 0)
         axis = 1 + (int)((const ln_convolution_attributes *)step->node->attributes)->outer;
     made.values = in[2];
     made.count = out->dims[axis];
