@@ -3,6 +3,7 @@
 #include "args.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,6 +123,29 @@ static ln_status read_stop(lua_State *L, const ln_word *word, const ln_param *pa
                             : wrong(word, param, "{ standard_error = number above 0 }", err);
 }
 
+static ln_status read_fields(lua_State *L, int index, const ln_word *word, const ln_param *fields,
+                             void *into, ln_error *err);
+
+/* One of the choices, or a list of tables, whose structs stand at `*behind`; it moves on. */
+static ln_status read_entries(lua_State *L, const ln_word *word, const ln_param *param,
+                              ln_entries *out, char **behind, ln_error *err)
+{
+    if (lua_type(L, -1) != LUA_TTABLE)
+        return read_choice(L, word, param, &out->choice, err);
+    ln_status status = LN_OK;
+    const int list = lua_gettop(L);
+    *out = (ln_entries){.choice = -1, .count = (int)lua_rawlen(L, list), .at = *behind};
+    for (int i = 0; i < out->count && !status; i++) {
+        lua_rawgeti(L, list, i + 1);
+        status = lua_istable(L, -1)
+                     ? read_fields(L, lua_gettop(L), word, param->fields, *behind, err)
+                     : wrong(word, param, "a list of tables", err);
+        lua_pop(L, 1);
+        *behind += param->fields_size;
+    }
+    return status;
+}
+
 /* The value is on top of the stack. */
 static ln_status read_one(lua_State *L, const ln_word *word, const ln_param *param, void *place,
                           ln_error *err)
@@ -154,11 +178,52 @@ static ln_status read_one(lua_State *L, const ln_word *word, const ln_param *par
     case LN_PARAM_MASK:
     case LN_PARAM_LAYER:
     case LN_PARAM_WORD:
+    case LN_PARAM_COMPOSITE:
     case LN_PARAM_TABLE:
         break;
     }
     return ln_fail(err, LN_EINVALID, "%s: '%s' is resolved by the driver, it has no place in C",
                    word->name, param->name);
+}
+
+static void get_field(lua_State *L, int index, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_rawget(L, index);
+}
+
+static ln_status read_fields(lua_State *L, int index, const ln_word *word, const ln_param *fields,
+                             void *into, ln_error *err)
+{
+    ln_status status = LN_OK;
+    for (const ln_param *param = fields; param->name && !status; param++) {
+        get_field(L, index, param->name);
+        status = read_one(L, word, param, (char *)into + param->offset, err);
+        lua_pop(L, 1);
+    }
+    return status;
+}
+
+/* Structs behind one begin where any of them may. */
+static size_t behind_struct(const ln_word *word)
+{
+    const size_t most = _Alignof(max_align_t);
+    return (word->params_size + most - 1) / most * most;
+}
+
+size_t ln_args_bytes(lua_State *L, int index, const ln_word *word)
+{
+    size_t bytes = word->params_size;
+    index = lua_absindex(L, index);
+    for (const ln_param *param = word->params; param && param->name; param++) {
+        if (param->type != LN_PARAM_COMPOSITE)
+            continue;
+        get_field(L, index, param->name);
+        if (lua_istable(L, -1))
+            bytes = behind_struct(word) + lua_rawlen(L, -1) * param->fields_size;
+        lua_pop(L, 1);
+    }
+    return bytes;
 }
 
 ln_status ln_args_read(lua_State *L, int index, const ln_word *word, void *params, ln_error *err)
@@ -170,14 +235,17 @@ ln_status ln_args_read(lua_State *L, int index, const ln_word *word, void *param
     index = lua_absindex(L, index);
     if (lua_type(L, index) != LUA_TTABLE)
         return ln_fail(err, LN_EINVALID, "%s: expected a table of options", word->name);
-    if (!lua_checkstack(L, 4))
-        return ln_fail_memory(err, 4 * sizeof(void *));
+    if (!lua_checkstack(L, 8))
+        return ln_fail_memory(err, 8 * sizeof(void *));
+    char *behind = (char *)params + behind_struct(word);
     for (const ln_param *param = word->params; param->name; param++) {
         if (param->offset == LN_NO_OFFSET)
             continue;
-        lua_pushstring(L, param->name);
-        lua_rawget(L, index);
-        ln_status status = read_one(L, word, param, (char *)params + param->offset, err);
+        void *place = (char *)params + param->offset;
+        get_field(L, index, param->name);
+        ln_status status = param->type == LN_PARAM_COMPOSITE
+                               ? read_entries(L, word, param, place, &behind, err)
+                               : read_one(L, word, param, place, err);
         lua_pop(L, 1);
         if (status)
             return status;

@@ -16,13 +16,17 @@
 static void *params_field(lua_State *L, int table, const ln_word *word)
 {
     ln_error err = {0};
-    void *params = lua_newuserdatauv(L, word->params_size + 1, 1);
-    memset(params, 0, word->params_size + 1);
     lua_getfield(L, table, "params");
-    if (ln_args_read(L, lua_gettop(L), word, params, &err)) {
+    const int options = lua_gettop(L);
+    const size_t bytes = ln_args_bytes(L, options, word) + 1;
+    void *params = lua_newuserdatauv(L, bytes, 1);
+    memset(params, 0, bytes);
+    if (ln_args_read(L, options, word, params, &err)) {
         ln_raise(L, &err);
     }
-    lua_setiuservalue(L, -2, 1); /* the options keep the texts that params points to */
+    lua_pushvalue(L, options); /* they keep the texts that params points to */
+    lua_setiuservalue(L, -2, 1);
+    lua_remove(L, options);
     return params;
 }
 

@@ -74,7 +74,7 @@ local function add_words(found, category)
 end
 
 local function add_values(found, param)
-  if param.type == "choice" then
+  if param.type == "choice" or param.type == "composite" then
     for choice in param.choices:gmatch("[^|]+") do
       found[#found + 1] = { text = '"' .. choice .. '"', help = param.help }
     end

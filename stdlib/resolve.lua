@@ -3,6 +3,7 @@
 -- of a file also `file`: options.path as the script has it.
 -- Of several mistakes in one word the first in the script is told.
 local callback = require "callback"
+local composites = require "composites"
 local fail = require "fail"
 local place = require "place"
 local suggest = require "suggest"
@@ -409,6 +410,8 @@ function resolve.neuron(raw, _, at)
   return { layer = resolve.layer(raw.named.layer, nil, place.child(at, "layer")),
            unit = types.ints(raw.named.unit, { min = 0 }, place.child(at, "unit")) }
 end
+
+resolve.composite = composites.resolve
 
 -- { standard_error = 0.01 }: what is small enough to stop at.
 function resolve.stop(raw, _, at)

@@ -24,7 +24,8 @@ typedef enum ln_param_type {
     LN_PARAM_LAYER,      /* a layer's number or name, or an ONNX node's or value's name */
     LN_PARAM_WORD,       /* another word of the category named in `choices` ("explainer") */
     LN_PARAM_STOP, /* double: { standard_error = number }, the error that is small enough; NAN: none */
-    LN_PARAM_TABLE, /* checked by the word itself in stdlib/ */
+    LN_PARAM_COMPOSITE, /* ln_entries: one of `choices`, or a list of tables of `fields` */
+    LN_PARAM_TABLE,     /* checked by the word itself in stdlib/ */
 } ln_param_type;
 
 typedef struct ln_ints {
@@ -32,6 +33,12 @@ typedef struct ln_ints {
     int64_t at[8];
 } ln_ints;
 #define LN_INTS_CHOICE(index) (-1 - (index))
+
+typedef struct ln_entries {
+    int choice;     /* index into `choices`; -1: a list in its place */
+    int count;      /* entries of the list */
+    const void *at; /* that many structs of `fields`, behind the parameter struct */
+} ln_entries;
 
 #define LN_NO_OFFSET ((size_t)-1)
 #define LN_REQUIRED "required" /* as `fallback`: there is no default */
@@ -47,8 +54,11 @@ typedef struct ln_param {
     const char *choices;  /* for LN_PARAM_CHOICE "a|b|c"; for LN_PARAM_INTS texts that may stand in
                              place of the numbers, or NULL; for LN_PARAM_INT the same, stored as
                              -1 for the first, -2 ...; for LN_PARAM_WORD a category */
-    int position;         /* 1: also accepted as the first positional argument; 0: only by name */
-    const char *help;     /* one sentence, with unit and shape where it has one */
+    const struct ln_param
+        *fields;        /* for LN_PARAM_COMPOSITE, of one entry, all with an offset ... */
+    size_t fields_size; /* ... in a struct of so many bytes */
+    int position;       /* 1: also accepted as the first positional argument; 0: only by name */
+    const char *help;   /* one sentence, with unit and shape where it has one */
 } ln_param;
 
 /* Lists of parameters end with an entry whose name is NULL. */

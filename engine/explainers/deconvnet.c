@@ -11,9 +11,9 @@
 #include "explainers/common/gradient.h"
 #include "explainers/common/rectified.h"
 
-static ln_status composite(const void *params, ln_composite **out, ln_error *err)
+static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
 {
-    (void)params;
+    (void)job;
     return ln_rectified_composite("deconvnet", &ln_rectified_deconvnet, out, err);
 }
 

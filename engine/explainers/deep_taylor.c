@@ -73,9 +73,9 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     return LN_OK;
 }
 
-static ln_status composite(const void *given, ln_composite **out, ln_error *err)
+static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
 {
-    const deep_taylor_params *params = given;
+    const deep_taylor_params *params = job->request->params;
     deep_taylor *made = ln_calloc(1, sizeof *made);
     if (!made)
         return ln_fail_memory(err, sizeof *made);

@@ -20,20 +20,20 @@ typedef struct deeplift_params {
     double tolerance; /* of the residual, read by the driver */
 } deeplift_params;
 
-static ln_status composite(const void *params, ln_composite **out, ln_error *err)
+static int rule_of(const ln_job *job)
 {
-    return ln_contrast_composite("deeplift", ((const deeplift_params *)params)->rule, out, err);
+    return ((const deeplift_params *)job->request->params)->rule;
 }
 
-static int rows_of(const ln_job *job)
+static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
 {
-    return ln_pairs_rows(((const deeplift_params *)job->request->params)->rule);
+    return ln_contrast_composite("deeplift", rule_of(job), out, err);
 }
 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     (void)err;
-    ln_pairs_prepare(job, rows_of(job), 1, scratch_bytes);
+    ln_pairs_prepare(job, ln_pairs_rows(rule_of(job)), 1, scratch_bytes);
     return LN_OK;
 }
 
@@ -41,7 +41,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const int64_t width = job->width;
     const ln_item *items = job->request->items + chunk->first;
-    const ln_pairs at = ln_pairs_carve(job, rows_of(job), chunk->scratch);
+    const ln_pairs at = ln_pairs_carve(job, ln_pairs_rows(rule_of(job)), chunk->scratch);
     for (int64_t i = 0; i < chunk->count; i++)
         ln_pairs_set(job, &at, i, items[i].row, ln_job_baseline(job, items[i].row),
                      &job->targets[chunk->first + i], chunk->count);

@@ -17,15 +17,14 @@ typedef struct deeplift_shap_params {
     double tolerance; /* of the residual, read by the driver */
 } deeplift_shap_params;
 
-static ln_status composite(const void *params, ln_composite **out, ln_error *err)
+static int rule_of(const ln_job *job)
 {
-    return ln_contrast_composite("deeplift_shap", ((const deeplift_shap_params *)params)->rule, out,
-                                 err);
+    return ((const deeplift_shap_params *)job->request->params)->rule;
 }
 
-static int rows_of(const ln_job *job)
+static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
 {
-    return ln_pairs_rows(((const deeplift_shap_params *)job->request->params)->rule);
+    return ln_contrast_composite("deeplift_shap", rule_of(job), out, err);
 }
 
 /* Sums of one item: a number an input, and the baselines' outputs. */
@@ -40,7 +39,8 @@ static double *carve_sums(const ln_job *job, void *scratch, size_t pairs_bytes, 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     (void)err;
-    ln_pairs_prepare(job, rows_of(job), job->request->background->shape.dims[0], scratch_bytes);
+    ln_pairs_prepare(job, ln_pairs_rows(rule_of(job)), job->request->background->shape.dims[0],
+                     scratch_bytes);
     job->items_per_chunk = 1;
     carve_sums(job, NULL, *scratch_bytes, scratch_bytes);
     return LN_OK;
@@ -52,7 +52,7 @@ static ln_status add_pairs(const ln_job *job, ln_job_chunk *chunk, int64_t first
 {
     const int64_t width = job->width, row = job->request->items[chunk->first].row;
     const float *background = ln_f32(job->request->background);
-    const ln_pairs at = ln_pairs_carve(job, rows_of(job), chunk->scratch);
+    const ln_pairs at = ln_pairs_carve(job, ln_pairs_rows(rule_of(job)), chunk->scratch);
     for (int64_t k = 0; k < count; k++)
         ln_pairs_set(job, &at, k, row, background + (first + k) * width,
                      &job->targets[chunk->first], count);
@@ -69,7 +69,7 @@ static ln_status add_pairs(const ln_job *job, ln_job_chunk *chunk, int64_t first
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const int64_t rows = job->request->background->shape.dims[0],
-                  most = job->rows_per_pass / rows_of(job);
+                  most = job->rows_per_pass / ln_pairs_rows(rule_of(job));
     size_t pairs_bytes, bytes;
     ln_pairs_bytes(job, &pairs_bytes);
     double *sums = carve_sums(job, chunk->scratch, pairs_bytes, &bytes);

@@ -49,10 +49,10 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     }
 }
 
-static ln_status composite(const void *params, ln_composite **out, ln_error *err)
+static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
 {
     excitation *made = ln_calloc(1, sizeof *made);
-    (void)params;
+    (void)job;
     if (!made)
         return ln_fail_memory(err, sizeof *made);
     made->linear = ln_relevance_bare(ln_relevance_alpha_beta(1, 0, STABILISER));

@@ -140,8 +140,8 @@ typedef struct ln_explainer {
     double tolerance; /* of LN_COMPLETE: default of the parameter `tolerance` */
     const char *cost; /* "steps forward and backward passes a row" */
     /* The rules of the backward pass, or NULL: none. *out is one block of ln_alloc, which the job
-     * frees; it begins with the composite and holds all that the rules need. */
-    ln_status (*composite)(const void *params, ln_composite **out, ln_error *err);
+     * frees; it begins with the composite and holds all that the rules need. Called after prepare. */
+    ln_status (*composite)(const ln_job *job, ln_composite **out, ln_error *err);
     /* Checks parameters against the model and the request, chooses items_per_chunk,
      * rows_per_pass and scratch bytes, may allocate job->shared. May be NULL. */
     ln_status (*prepare)(ln_job *job, size_t *scratch_bytes, ln_error *err);

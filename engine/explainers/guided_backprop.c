@@ -10,9 +10,9 @@
 #include "explainers/common/gradient.h"
 #include "explainers/common/rectified.h"
 
-static ln_status composite(const void *params, ln_composite **out, ln_error *err)
+static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
 {
-    (void)params;
+    (void)job;
     return ln_rectified_composite("guided_backprop", &ln_rectified_guided, out, err);
 }
 

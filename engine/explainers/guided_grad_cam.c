@@ -12,9 +12,9 @@
 #include "explainers/common/passes.h"
 #include "explainers/common/rectified.h"
 
-static ln_status composite(const void *params, ln_composite **out, ln_error *err)
+static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
 {
-    (void)params;
+    (void)job;
     return ln_rectified_composite("guided_grad_cam", &ln_rectified_guided, out, err);
 }
 

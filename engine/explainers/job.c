@@ -273,7 +273,7 @@ static ln_status set_up(job_state *state, ln_error *err)
         return status;
 
     if (explainer->composite)
-        status = explainer->composite(request->params, &job->composite, err);
+        status = explainer->composite(job, &job->composite, err);
     if (!status)
         status = make_functions(job, err);
     if (!status)

@@ -4,7 +4,8 @@
  *   R (output) = f_t(x) at the target, 0 elsewhere; R (inputs) = what the rules make of it
  *
  * x (N, width) -> a (N, width): the relevance itself, nothing multiplied in. Rules: common/relevance.h.
- * One rule for all linear layers, or a composite, which chooses by the kind of layer and its place:
+ * One rule for all linear layers, or a composite, which chooses by the layer's type, place or name. It is a
+ * list of entries (common/layer_rules.h), the script's own or one of
  *
  *   epsilon_plus               convolutions alpha 1 beta 0, dense epsilon
  *   epsilon_alpha2_beta1       convolutions alpha 2 beta 1, dense epsilon
@@ -12,6 +13,7 @@
  *   epsilon_plus_flat          the first linear layer flat, then as epsilon_plus
  *   epsilon_alpha2_beta1_flat  the first linear layer flat, then as epsilon_alpha2_beta1
  *
+ * What no entry of a script's composite holds for has the explainer's own rule.
  * Elsewhere: activations hand relevance on, sums and averages share by the norm rule, max pooling gives
  * all to the maximum, layers that move numbers route it. Batch normalisation is folded into the linear
  * layer before it first. What has no published rule (products of two
@@ -28,54 +30,55 @@
 #include "base/error.h"
 #include "explainers/common/gradient.h"
 #include "explainers/common/kinds.h"
+#include "explainers/common/layer_rules.h"
 #include "explainers/common/relevance.h"
 #include "graph/simplify.h"
 
-#define RULES "epsilon|gamma|alpha_beta|z_plus|z_box|w_square|flat"
-enum { EPSILON, GAMMA, ALPHA_BETA, Z_PLUS, Z_BOX, W_SQUARE, FLAT };
 #define COMPOSITES                                                                                 \
     "epsilon_plus|epsilon_alpha2_beta1|epsilon_gamma_box|epsilon_plus_flat|"                       \
     "epsilon_alpha2_beta1_flat|none"
 enum { PLUS, ALPHA2_BETA1, GAMMA_BOX, PLUS_FLAT, ALPHA2_BETA1_FLAT, NONE };
 
-#define STABILISER 1e-6       /* of every rule but epsilon */
+#define STABILISER 1e-6       /* of sums and averages */
 #define EPSILON_ALONE 1e-9    /* of the rule epsilon, where nothing else is said */
 #define EPSILON_COMPOSED 1e-6 /* of the same within a composite */
 
 typedef struct lrp_params {
-    int rule, composite;
-    double epsilon; /* 0: not given */
+    int rule;
+    ln_entries composite; /* a choice, or entries of ln_layer_rule */
+    double epsilon;       /* 0: not given */
     double gamma, alpha, beta;
     double low, high;
     double tolerance; /* of conservation, read by the driver */
 } lrp_params;
 
+/* An entry of the composite in use. */
+typedef struct chosen_rule {
+    ln_layer_rule entry;
+    const char *node; /* the name of the one that `entry.layer` says; NULL: none is said */
+    ln_rule rule;     /* made of it */
+} chosen_rule;
+
 /* The composite and its rules, in one block. */
 typedef struct lrp_composite {
     ln_composite composite;
-    ln_rule first;       /* of the first linear layer (or convolution), where `has_first` */
-    ln_rule convolution; /* of the others that are convolutions */
-    ln_rule dense;       /* of the rest */
-    ln_rule norm;        /* of sums and averages */
-    bool has_first;
-    bool first_convolution; /* `first` is for the first convolution only */
+    ln_rule norm; /* of sums and averages */
+    int count;
+    chosen_rule chosen[]; /* `count` of them; the last one holds for all layers */
 } lrp_composite;
 
 /* ---------------------------------------------------------------- which rule where */
 
-static bool is_linear(const ln_graph *graph, const ln_node *node)
+/* Of the model's graph or of one made from it: nodes keep their names. */
+static const ln_rule *chosen_for(const lrp_composite *own, const ln_graph *graph,
+                                 const ln_node *node)
 {
-    return ln_kind_of(graph, node) == LN_KIND_LINEAR && !graph->values[node->outputs[0]].fixed;
-}
-
-/* Whether the linear node is the one that `first` is for. */
-static bool is_first(const lrp_composite *own, const ln_graph *graph, const ln_node *node)
-{
-    bool first = own->has_first && (!own->first_convolution || ln_kind_is_convolution(node));
-    for (int i = 0; &graph->nodes[i] != node && first; i++)
-        first = !is_linear(graph, &graph->nodes[i]) ||
-                (own->first_convolution && !ln_kind_is_convolution(&graph->nodes[i]));
-    return first;
+    int at = 0;
+    while (at < own->count - 1 &&
+           !(own->chosen[at].node ? strcmp(own->chosen[at].node, node->name) == 0
+                                  : ln_layer_rule_holds(&own->chosen[at].entry, graph, node)))
+        at++;
+    return &own->chosen[at].rule;
 }
 
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
@@ -85,10 +88,8 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     const ln_kind kind = ln_kind_of(graph, node);
     (void)position;
     *out = NULL;
-    if (kind == LN_KIND_LINEAR && is_first(own, graph, node))
-        *out = &own->first;
-    else if (kind == LN_KIND_LINEAR)
-        *out = ln_kind_is_convolution(node) ? &own->convolution : &own->dense;
+    if (kind == LN_KIND_LINEAR)
+        *out = chosen_for(own, graph, node);
     else if (kind == LN_KIND_FUNCTION)
         *out = &ln_relevance_pass;
     else if (kind == LN_KIND_SUM || kind == LN_KIND_SCALE)
@@ -107,53 +108,79 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     return LN_OK;
 }
 
-static ln_rule rule_of(const lrp_params *params)
+/* The explainer's own rule, for all layers that nothing else is said of. */
+static ln_layer_rule own_rule(const lrp_params *params, double epsilon)
 {
-    switch (params->rule) {
-    case GAMMA:
-        return ln_relevance_gamma(params->gamma, STABILISER);
-    case ALPHA_BETA:
-        return ln_relevance_alpha_beta(params->alpha, params->beta, STABILISER);
-    case Z_PLUS:
-        return ln_relevance_alpha_beta(1, 0, STABILISER);
-    case Z_BOX:
-        return ln_relevance_z_box(params->low, params->high, STABILISER);
-    case W_SQUARE:
-        return ln_relevance_w_square(STABILISER);
-    case FLAT:
-        return ln_relevance_flat(STABILISER);
-    default:
-        return ln_relevance_epsilon(params->epsilon > 0 ? params->epsilon : EPSILON_ALONE);
-    }
+    return (ln_layer_rule){.place = LN_LAYER_ANYWHERE,
+                           .rule = params->rule,
+                           .epsilon = params->epsilon > 0 ? params->epsilon : epsilon,
+                           .gamma = params->gamma,
+                           .alpha = params->alpha,
+                           .beta = params->beta,
+                           .low = params->low,
+                           .high = params->high};
 }
 
-static void compose(const lrp_params *params, lrp_composite *out)
+/* The entries of a composite of the literature, at most three; how many. */
+static int preset(const lrp_params *params, ln_layer_rule *out)
 {
-    const int kind = params->composite;
-    out->norm = ln_relevance_norm(STABILISER);
-    if (kind == NONE) {
-        out->convolution = out->dense = rule_of(params);
-        return;
-    }
-    out->dense = ln_relevance_epsilon(params->epsilon > 0 ? params->epsilon : EPSILON_COMPOSED);
-    if (kind == GAMMA_BOX)
-        out->convolution = ln_relevance_gamma(params->gamma, STABILISER);
-    else if (kind == PLUS || kind == PLUS_FLAT)
-        out->convolution = ln_relevance_alpha_beta(1, 0, STABILISER);
-    else
-        out->convolution = ln_relevance_alpha_beta(2, 1, STABILISER);
-    out->has_first = kind == GAMMA_BOX || kind == PLUS_FLAT || kind == ALPHA2_BETA1_FLAT;
-    out->first_convolution = kind == GAMMA_BOX;
-    out->first = kind == GAMMA_BOX ? ln_relevance_z_box(params->low, params->high, STABILISER)
-                                   : ln_relevance_flat(STABILISER);
+    const int kind = params->composite.choice;
+    const bool flat = kind == PLUS_FLAT || kind == ALPHA2_BETA1_FLAT;
+    ln_layer_rule first = own_rule(params, EPSILON_COMPOSED), convolution = first, rest = first;
+    int count = 0;
+    first.place = LN_LAYER_FIRST;
+    first.rule = flat ? LN_LAYER_RULE_FLAT : LN_LAYER_RULE_Z_BOX;
+    first.type = flat ? NULL : LN_LAYER_CONVOLUTION;
+    convolution.type = LN_LAYER_CONVOLUTION;
+    convolution.rule = kind == GAMMA_BOX                   ? LN_LAYER_RULE_GAMMA
+                       : kind == PLUS || kind == PLUS_FLAT ? LN_LAYER_RULE_Z_PLUS
+                                                           : LN_LAYER_RULE_ALPHA_BETA;
+    convolution.alpha = 2;
+    convolution.beta = 1;
+    rest.rule = LN_LAYER_RULE_EPSILON;
+    if (flat || kind == GAMMA_BOX)
+        out[count++] = first;
+    out[count++] = convolution;
+    out[count++] = rest;
+    return count;
 }
 
-static ln_status composite(const void *params, ln_composite **out, ln_error *err)
+#define MOST_PRESET 3
+
+/* All entries: the composite's, and the one for all layers. */
+static int list_entries(const lrp_params *params, ln_layer_rule preset_room[MOST_PRESET],
+                        const ln_layer_rule **entries)
 {
-    lrp_composite *made = ln_calloc(1, sizeof *made);
+    *entries = preset_room;
+    if (params->composite.choice >= 0 && params->composite.choice != NONE)
+        return preset(params, preset_room);
+    const bool own = params->composite.choice < 0;
+    preset_room[0] = own_rule(params, own ? EPSILON_COMPOSED : EPSILON_ALONE);
+    *entries = own ? params->composite.at : preset_room;
+    return own ? params->composite.count : 1;
+}
+
+static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
+{
+    const lrp_params *params = job->request->params;
+    ln_layer_rule room[MOST_PRESET];
+    const ln_layer_rule *entries;
+    const int listed = list_entries(params, room, &entries);
+    const int count = entries == room ? listed : listed + 1;
+    lrp_composite *made = ln_calloc(1, sizeof *made + (size_t)count * sizeof *made->chosen);
     if (!made)
-        return ln_fail_memory(err, sizeof *made);
-    compose(params, made);
+        return ln_fail_memory(err, sizeof *made + (size_t)count * sizeof *made->chosen);
+    made->count = count;
+    made->norm = ln_relevance_norm(STABILISER);
+    for (int i = 0; i < count; i++) {
+        chosen_rule *chosen = &made->chosen[i];
+        const ln_node *node = NULL;
+        chosen->entry = i < listed ? entries[i] : room[0];
+        chosen->rule = ln_layer_rule_make(&chosen->entry);
+        if (chosen->entry.layer) /* prepare found it */
+            ln_layer_rule_find(&chosen->entry, job->request->model->graph, &node, NULL);
+        chosen->node = node ? node->name : NULL;
+    }
     made->composite = (ln_composite){.name = "lrp",
                                      .context = made,
                                      .relevance = true,
@@ -165,31 +192,31 @@ static ln_status composite(const void *params, ln_composite **out, ln_error *err
 
 /* ---------------------------------------------------------------- the run */
 
-static ln_status wrong(ln_error *err, const char *field, const char *format, double a, double b)
+/* "composite[2].layer" of a field of the second entry. */
+static void place_error(ln_error *err, int entry)
 {
-    ln_fail(err, LN_EINVALID, format, a, b);
-    if (err)
-        snprintf(err->field, sizeof err->field, "%s", field);
-    return LN_EINVALID;
+    char field[sizeof err->field];
+    snprintf(field, sizeof field, "composite[%d].%.64s", entry + 1, err->field);
+    memcpy(err->field, field, sizeof field);
 }
 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
-    const lrp_params *params = job->request->params;
-    const bool box =
-        params->composite == GAMMA_BOX || (params->composite == NONE && params->rule == Z_BOX);
-    if (params->composite == NONE && params->rule == ALPHA_BETA &&
-        !(fabs(params->alpha - params->beta - 1) <= 1e-9))
-        return wrong(err, "alpha",
-                     "alpha - beta must be 1, so that relevance is conserved: found "
-                     "alpha = %g, beta = %g",
-                     params->alpha, params->beta);
-    if (box && !(params->low <= params->high))
-        return wrong(err, "low",
-                     "low is %g and high %g: they are the least and the greatest value "
-                     "that an input can have",
-                     params->low, params->high);
-    return ln_gradient_prepare(job, scratch_bytes, err);
+    ln_layer_rule room[MOST_PRESET];
+    const ln_layer_rule *entries;
+    const int count = list_entries(job->request->params, room, &entries);
+    const ln_node *node;
+    ln_status status = LN_OK;
+    for (int i = 0; i < count && !status; i++) {
+        status = ln_layer_rule_check(&entries[i], err);
+        if (!status && entries[i].layer)
+            status = ln_layer_rule_find(&entries[i], job->request->model->graph, &node, err);
+        if (status && err && entries != room)
+            place_error(err, i);
+    }
+    if (!status && entries != room)
+        status = ln_layer_rule_check(&room[0], err);
+    return status ? status : ln_gradient_prepare(job, scratch_bytes, err);
 }
 
 static const ln_param params[] = {
@@ -197,14 +224,16 @@ static const ln_param params[] = {
      .type = LN_PARAM_CHOICE,
      .offset = offsetof(lrp_params, rule),
      .fallback = "\"epsilon\"",
-     .choices = RULES,
-     .help = "how every linear layer shares relevance out, where no composite is chosen"},
+     .choices = LN_LAYER_RULES,
+     .help = "how linear layers share relevance out, where no composite says otherwise"},
     {.name = "composite",
-     .type = LN_PARAM_CHOICE,
+     .type = LN_PARAM_COMPOSITE,
      .offset = offsetof(lrp_params, composite),
      .fallback = "\"none\"",
      .choices = COMPOSITES,
-     .help = "rules by kind and place of the layer, in place of one rule for all"},
+     .fields = ln_layer_rule_fields,
+     .fields_size = sizeof(ln_layer_rule),
+     .help = "rules by the layer's type, place or name, in place of one rule for all"},
     {.name = "epsilon",
      .type = LN_PARAM_REAL,
      .offset = offsetof(lrp_params, epsilon),

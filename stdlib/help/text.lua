@@ -58,6 +58,9 @@ function text.type(param)
       .. (param.choices and ", or " .. types.quoted_list(types.choices_of(param.choices)) or "")
   end
   if param.type == "choice" then return types.quoted_list(types.choices_of(param.choices)) end
+  if param.type == "composite" then
+    return types.quoted_list(types.choices_of(param.choices)) .. ", or a list of entries"
+  end
   if param.type == "word" then return words.places[param.choices][1] end
   if param.type == "words" then
     return ("list of %s"):format(param.choices == "expectation" and "expectations"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explainers/common/layer_rules.h"
 #include "explainers/explainer.h"
 #include "layers/attributes.h"
 #include "tensor/npy.h"
@@ -145,6 +146,11 @@ static inline void set_parameter(const ln_word *word, parameters *into, const ch
         assert_true(choice >= 0);
         memcpy(at, &choice, sizeof choice);
         break;
+    case LN_PARAM_COMPOSITE: /* one of its texts; a list is set by lrp_with */
+        choice = ln_choice_index(param->choices, literal + 1, strlen(literal) - 2);
+        assert_true(choice >= 0);
+        memcpy(at, &(ln_entries){.choice = choice}, sizeof(ln_entries));
+        break;
     case LN_PARAM_INTS: /* "2" or "1,2,2" */
         for (char *next = (char *)literal - 1; next[0] != '\0' || next < literal;)
             whole_numbers.at[whole_numbers.count++] = strtoll(next + 1, &next, 10);
@@ -238,21 +244,38 @@ static inline ln_request completed(const ln_explainer *explainer, ln_request req
 }
 
 /* One job from start to end: all items of the request. The caller frees the result. */
-static inline ln_explanation explain(const char *word, const char *given, ln_request request,
-                                     ln_pool *pool)
+static inline ln_explanation explain_with(const char *word, const parameters *params,
+                                          ln_request request, ln_pool *pool)
 {
     ln_error err = {0};
     const ln_explainer *explainer = ln_explainer_find(word);
-    assert_non_null(explainer);
-    parameters params = parameters_of(&explainer->word, given);
     request = completed(explainer, request);
-    request.params = params.bytes;
+    request.params = params->bytes;
     ln_job *job = NULL;
     ln_explanation out = {0};
     assert_ok(ln_job_new(explainer, &request, pool, &job, &err));
     assert_ok(ln_job_run(job, 0, request.item_count, &out, &err));
     ln_job_free(job);
     return out;
+}
+
+static inline ln_explanation explain(const char *word, const char *given, ln_request request,
+                                     ln_pool *pool)
+{
+    const ln_explainer *explainer = ln_explainer_find(word);
+    assert_non_null(explainer);
+    const parameters params = parameters_of(&explainer->word, given);
+    return explain_with(word, &params, request, pool);
+}
+
+/* lrp's parameters with a composite of a script's own: `count` entries, which must live as long. */
+static inline parameters lrp_with(const ln_layer_rule *entries, int count, const char *given)
+{
+    const ln_word *word = &ln_explainer_find("lrp")->word;
+    parameters made = parameters_of(word, given);
+    const ln_entries list = {.choice = -1, .count = count, .at = entries};
+    memcpy(made.bytes + parameter(word, "composite")->offset, &list, sizeof list);
+    return made;
 }
 
 /* One row, one target, against literals; `baseline` may be NULL. */

@@ -1,7 +1,7 @@
 /* Layer-wise relevance propagation through whole networks: conservation with what biases absorb, composites,
  * folded batch normalisation, the same bits in any batch, what has no rule, memory that runs out. Single rules:
  * test_explainers_relevance.c. */
-#include "networks.h"
+#include "layer_networks.h"
 
 #include "graph/simplify.h"
 #include "model/declare.h"
@@ -110,6 +110,106 @@ static void composites_choose_by_kind_and_place(void **state)
     ln_explanation_free(&one);
     ln_explanation_free(&two);
     ln_tensor_release(row);
+    ln_model_release(model);
+}
+
+/* ---------------------------------------------------------------- composites of scripts */
+
+#define ANY LN_LAYER_ANYWHERE
+
+/* What Zennit says of rules by type, by name, and by place (tests/reference/lrp_composites_reference.py). */
+static void own_composites_as_zennit_has_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *part, *given;
+        int count;
+        ln_layer_rule entries[4];
+    } cases[] = {
+        {"lrp-type",
+         "",
+         2,
+         {{.type = "convolution", .place = ANY, .rule = LN_LAYER_RULE_GAMMA, .gamma = 0.1},
+          {.type = "dense", .place = ANY, .rule = LN_LAYER_RULE_EPSILON, .epsilon = 0.01}}},
+        {"lrp-name", /* the last dense layer has the explainer's own rule */
+         "epsilon=1e-6",
+         4,
+         {{.layer = "conv1", .place = ANY, .rule = LN_LAYER_RULE_W_SQUARE},
+          {.layer = "conv3_out",
+           .place = ANY,
+           .rule = LN_LAYER_RULE_ALPHA_BETA,
+           .alpha = 1.5,
+           .beta = 0.5},
+          {.layer = "7", .place = ANY, .rule = LN_LAYER_RULE_Z_PLUS},
+          {.type = "conv2d", .place = ANY, .rule = LN_LAYER_RULE_GAMMA, .gamma = 0.25}}},
+        {"lrp-place",
+         "",
+         3,
+         {{.place = LN_LAYER_LAST, .rule = LN_LAYER_RULE_GAMMA, .gamma = 0.5},
+          {.type = "convolution",
+           .place = LN_LAYER_FIRST,
+           .rule = LN_LAYER_RULE_Z_BOX,
+           .low = -3,
+           .high = 3},
+          {.type = "convolution", .place = ANY, .rule = LN_LAYER_RULE_Z_PLUS}}},
+        {"lrp-flat", "epsilon=0.25", 1, {{.place = LN_LAYER_FIRST, .rule = LN_LAYER_RULE_FLAT}}},
+    };
+    ln_model *model = model_of("chain");
+    ln_tensor *x = array_of("chain", "x");
+    ln_item items[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        items[i] = (ln_item){.row = i, .target = i % 3};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        const parameters params = lrp_with(cases[c].entries, cases[c].count, cases[c].given);
+        ln_explanation got = explain_with(
+            "lrp", &params,
+            (ln_request){.model = model, .x = x, .items = items, .item_count = ROWS}, NULL);
+        check_array("chain", cases[c].part, &got);
+        ln_explanation_free(&got);
+    }
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
+static ln_status try_entries(ln_model *model, const ln_layer_rule *entries, int count)
+{
+    const parameters params = lrp_with(entries, count, "");
+    const ln_explainer *explainer = ln_explainer_find("lrp");
+    ln_tensor *x = tensor_random(TEST_SHAPE(1, model->width), 1);
+    const ln_item item = {0, 0};
+    ln_request request =
+        completed(explainer, (ln_request){.model = model, .x = x, .items = &item, .item_count = 1});
+    request.params = params.bytes;
+    ln_job *job = NULL;
+    ln_status status = ln_job_new(explainer, &request, NULL, &job, &err);
+    ln_job_free(job);
+    ln_tensor_release(x);
+    return status;
+}
+
+static void wrong_entries_are_told_by_their_place(void **state)
+{
+    (void)state;
+    ln_model *model = model_of("chain");
+    const ln_layer_rule fine = {.place = ANY, .layer = "conv1", .rule = LN_LAYER_RULE_FLAT};
+    ln_layer_rule entries[2] = {fine, fine};
+    assert_ok(try_entries(model, entries, 2));
+    entries[1].layer = "conv7";
+    assert_fails(try_entries(model, entries, 2), LN_EINVALID,
+                 "the network has no layer and no value named 'conv7'");
+    assert_string_equal(err.field, "composite[2].layer");
+    entries[1].layer = "10";
+    assert_fails(try_entries(model, entries, 2), LN_EINVALID, "has 10, numbered from 0");
+    entries[1].layer = "relu1";
+    assert_fails(try_entries(model, entries, 2), LN_EINVALID,
+                 "'relu1' has no weights to share relevance by");
+    entries[0] =
+        (ln_layer_rule){.place = ANY, .rule = LN_LAYER_RULE_ALPHA_BETA, .alpha = 2, .beta = 0.5};
+    assert_fails(try_entries(model, entries, 2), LN_EINVALID, "alpha - beta must be 1");
+    assert_string_equal(err.field, "composite[1].alpha");
+    entries[0] = (ln_layer_rule){.place = ANY, .rule = LN_LAYER_RULE_Z_BOX, .low = 1, .high = 0};
+    assert_fails(try_entries(model, entries, 2), LN_EINVALID, "low is 1 and high 0");
+    assert_string_equal(err.field, "composite[1].low");
     ln_model_release(model);
 }
 
@@ -285,6 +385,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(relevance_is_conserved),
         cmocka_unit_test(composites_choose_by_kind_and_place),
+        cmocka_unit_test(own_composites_as_zennit_has_them),
+        cmocka_unit_test(wrong_entries_are_told_by_their_place),
         cmocka_unit_test(batch_normalisation_is_folded),
         cmocka_unit_test(bits_do_not_depend_on_the_batch),
         cmocka_unit_test(what_has_no_rule_is_refused),

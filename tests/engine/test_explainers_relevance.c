@@ -167,6 +167,8 @@ static const setting settings[] = {
     {"w_square", 1e-6, 0, 1, 0, 0, 0},   {"flat", 1e-6, 0, 1, 0, 0, 0},
 };
 
+#define SETTINGS ((int)(sizeof settings / sizeof *settings))
+
 static void text_of(const setting *s, char *text, size_t size)
 {
     int used = snprintf(text, size, "rule=\"%s\" gamma=%g alpha=%g beta=%g low=%g high=%g", s->rule,
@@ -221,15 +223,15 @@ static void apply(const matrix *m, const double *x, bool relu, double *y)
 
 static matrix first, last; /* too large for the stack */
 
-static void check_rule(const layer_case *c, const setting *s)
+/* The first layer by the rule s, the last one by the rule `upper`. */
+static void check_relevance(const layer_case *c, const setting *s, const setting *upper,
+                            const parameters *params)
 {
     ln_model *model = case_model(c);
     ln_tensor *x = tensor_random(TEST_SHAPE(3, model->width), 11);
     const ln_item items[] = {{0, 1}, {1, 1}, {2, 1}};
-    char given[160];
-    text_of(s, given, sizeof given);
-    ln_explanation got = explain(
-        "lrp", given, (ln_request){.model = model, .x = x, .items = items, .item_count = 3}, NULL);
+    ln_explanation got = explain_with(
+        "lrp", params, (ln_request){.model = model, .x = x, .items = items, .item_count = 3}, NULL);
     for (int64_t n = 0; n < 3; n++) {
         double row[MOST], hidden[MOST], y[2], above[2] = {0}, middle[MOST], below[MOST];
         double absorbed = 0;
@@ -239,7 +241,7 @@ static void check_rule(const layer_case *c, const setting *s)
         apply(&first, row, true, hidden);
         apply(&last, hidden, false, y);
         above[1] = y[1];
-        propagate(s, &last, hidden, above, middle, &absorbed);
+        propagate(upper, &last, hidden, above, middle, &absorbed);
         propagate(s, &first, row, middle, below, &absorbed);
         double size = 0;
         for (int64_t i = 0; i < model->width; i++) {
@@ -254,6 +256,41 @@ static void check_rule(const layer_case *c, const setting *s)
     ln_explanation_free(&got);
     ln_tensor_release(x);
     ln_model_release(model);
+}
+
+static void check_rule(const layer_case *c, const setting *s)
+{
+    char given[160];
+    text_of(s, given, sizeof given);
+    const parameters params = parameters_of(&ln_explainer_find("lrp")->word, given);
+    check_relevance(c, s, s, &params);
+}
+
+static ln_layer_rule entry_of(const setting *s)
+{
+    return (ln_layer_rule){.place = LN_LAYER_ANYWHERE,
+                           .rule = ln_choice_index(LN_LAYER_RULES, s->rule, strlen(s->rule)),
+                           .epsilon = s->epsilon,
+                           .gamma = s->gamma,
+                           .alpha = s->alpha,
+                           .beta = s->beta,
+                           .low = s->low,
+                           .high = s->high};
+}
+
+/* A rule below another one, by a composite that says the first layer's by its place, its number or
+ * its type, and the last one's by what it is not, its name or its place. */
+static void check_pair(const layer_case *c, int below, int above)
+{
+    ln_layer_rule entries[] = {entry_of(&settings[below]), entry_of(&settings[above])};
+    const int way = (below + above) % 3;
+    const parameters params = lrp_with(entries, 2, "");
+    entries[0].place = way == 1 ? LN_LAYER_ANYWHERE : LN_LAYER_FIRST;
+    entries[0].layer = way == 1 ? "0" : NULL;
+    entries[0].type = way == 2 ? c->word : NULL;
+    entries[1].layer = way == 1 ? "dense_3" : NULL;
+    entries[1].place = way == 2 ? LN_LAYER_LAST : LN_LAYER_ANYWHERE;
+    check_relevance(c, &settings[below], &settings[above], &params);
 }
 
 static void rules_are_their_formulas(void **state)
@@ -299,8 +336,11 @@ static void rules_are_their_formulas(void **state)
         probe(&cases[c].input, cases[c].word, &cases[c].attributes, &first);
         last_matrix(model, &last);
         ln_model_release(model);
-        for (size_t s = 0; s < sizeof settings / sizeof *settings; s++)
+        for (int s = 0; s < SETTINGS; s++) {
             check_rule(&cases[c], &settings[s]);
+            for (int above = 1; above < SETTINGS; above += 4)
+                check_pair(&cases[c], s, (s + above) % SETTINGS);
+        }
     }
 }
 
