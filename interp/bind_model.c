@@ -402,11 +402,21 @@ static int stored_targets(lua_State *L)
     return 1;
 }
 
+/* model_numerics(model, "strict" | "fast"): of the passes that follow */
+static int model_numerics(lua_State *L)
+{
+    static const char *const modes[] = {"strict", "fast", NULL};
+    ln_model *model = ln_check_model(L, 1);
+    model->fast = luaL_checkoption(L, 2, NULL, modes) == 1;
+    return 0;
+}
+
 void ln_bind_model(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"model_onnx", model_onnx},
         {"model_info", model_info},
+        {"model_numerics", model_numerics},
         {"model_weights", model_weights},
         {"model_load_weights", model_load_weights},
         {"model_save_weights", model_save_weights},

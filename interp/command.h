@@ -24,7 +24,7 @@ typedef struct ln_options {
     ln_texts set;         /* --set path=value, in order */
     bool seed_given;      /* --seed was given */
     int64_t seed;         /* its value */
-    const char *numerics; /* --numerics: "strict" */
+    const char *numerics; /* --numerics; NULL: as the script has it */
     size_t memory;        /* --memory in bytes; 0: no limit */
     double timeout;       /* --timeout in seconds; 0: none */
     bool quiet;           /* --quiet: no progress, and of run only verdicts */

@@ -24,7 +24,8 @@ const ln_option ln_option_rows[] = {
      "a field of the script: train.epochs=3, explain[2].steps=100, explain.saliency.absolute=false",
      false},
     {"seed", 0, LN_OPTION_SEED, AT(seed), "N", "the same as --set seed=N", false},
-    {"numerics", 0, LN_OPTION_TEXT, AT(numerics), "MODE", "strict, the only one of this version",
+    {"numerics", 0, LN_OPTION_TEXT, AT(numerics), "MODE",
+     "the same as --set numerics=MODE: strict, or fast, which makes convolutions of less work",
      false},
     {"from", 0, LN_OPTION_TEXT, AT(from), "FILE.db", "the run is in that store", false},
     {"with-data", 0, LN_OPTION_FLAG, AT(with_data), "",
@@ -332,11 +333,6 @@ static ln_status check_for(const parser *p, const ln_command *command, ln_error 
     if (command->max_operands >= 0 && count > command->max_operands)
         return ln_usage(options, err, "'lunette %s' does not know what to do with '%.100s'",
                         command->name, options->operands.at[command->max_operands]);
-    if (options->numerics && strcmp(options->numerics, "strict") != 0) {
-        ln_fail(err, LN_EINVALID, "--numerics: expected strict, found '%.100s'", options->numerics);
-        ln_error_hint(err, "strict is the only one of this version");
-        return LN_EINVALID;
-    }
     return LN_OK;
 }
 
@@ -388,8 +384,6 @@ ln_status ln_options_parse(int argc, char **argv, ln_options *options, const ln_
         *kind = LN_ASK_HELP;
         return LN_OK;
     }
-    if (!options->numerics)
-        options->numerics = "strict";
     return check_for(&p, *command, err);
 }
 

@@ -27,6 +27,7 @@ local function load_and_check(options)
   fail.trace = options.trace
   local value, sources, folder = require("script").load(path, options.arguments)
   local settings = { script = path, folder = folder, set = options.set, seed = options.seed,
+                     numerics = options.numerics,
                      confine = command.confinement(options, folder) }
   local checked = require("schema").check(value, settings)
   settings.arguments = options.arguments

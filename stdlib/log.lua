@@ -59,7 +59,7 @@ local function flatten(rows, key, value)
   end
 end
 
-local described = { "seed", "link", "task", "data", "model", "train", "inputs", "labels", "scores",
+local described = { "seed", "numerics", "link", "task", "data", "model", "train", "inputs", "labels", "scores",
                     "target", "evaluate", "explain", "judge", "pictures" }
 
 function log.params_of(run)
@@ -95,8 +95,7 @@ log.params_json = params_json
 
 -- What it takes to run this again: how it was asked for, and the files that it read.
 local function start_again(store, id, run, bound, context)
-  local settings = { numerics = context.options.numerics or "strict", confine = false,
-                     experiment = run.place.experiment, run = run.place.run }
+  local settings = { confine = false, experiment = run.place.experiment, run = run.place.run }
   for name, value in pairs(context.settings) do settings[name] = value end
   core.store_insert(store, "run_settings", { run = id, settings = core.json(settings) })
   for i, file in ipairs(bound.files) do
@@ -116,7 +115,7 @@ function log.start(store, run, bound, context)
     local uuid = core.uuid()
     local id = core.store_insert(store, "run", {
       uuid = uuid, invocation = context.invocation, experiment = experiment, status = "running",
-      started_at = core.now(), seed = run.seed, numerics = context.options.numerics or "strict",
+      started_at = core.now(), seed = run.seed, numerics = run.numerics,
       threads = context.options.threads, argv = core.json(context.options.argv or {}),
       script_sha256 = context.sources[1].sha256, identity = bound.identity, environment = environment_id,
       parent_run = context.parent_run, reproduces_run = context.reproduces_run })

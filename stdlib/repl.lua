@@ -76,6 +76,7 @@ local function run(value, session, expression)
   local options = session.options
   local text = as_script(session, expression)
   local settings = { script = NAME, folder = session.folder, set = options.set, seed = options.seed,
+                     numerics = options.numerics,
                      confine = session.confine, arguments = {} }
   local checked = require("schema").check(value, settings)
   if options.dry_run then

@@ -131,10 +131,10 @@ end
 local function check_options(options)
   if #options.operands > 0 or #options.arguments > 0 then
     refuse("--resume takes the stored script and its arguments: give no other")
-  elseif #options.set > 0 or options.seed or options.needed or options.confine
+  elseif #options.set > 0 or options.seed or options.numerics or options.needed or options.confine
     or #options.allow > 0 then
-    refuse("--resume takes the settings of the stored run: --set, --seed, --needed, --confine and "
-      .. "--allow do not go with it")
+    refuse("--resume takes the settings of the stored run: --set, --seed, --numerics, --needed, "
+      .. "--confine and --allow do not go with it")
   end
 end
 

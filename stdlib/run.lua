@@ -266,6 +266,7 @@ local function execute_model(run, bound, context)
     local epochs = train(run, bound, context)
     log.training(store, run_id, epochs, core.tensor_info(bound.train_rows).count)
   end
+  core.model_numerics(bound.model, run.numerics) -- the model may be other runs' too
   log.model(store, run_id, bound)
   resume.model(context, bound)
   local raw = core.forward(bound.model, "raw", bound.x, pool)

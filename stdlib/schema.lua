@@ -3,8 +3,8 @@
 -- only files can tell (columns, classes, shapes) is checked by bind.lua, also before the first run.
 --
 --   experiment = { name, line, script, runs = { run ... }, expect = { node ... } }
---   run = { experiment, script, line, path = "", seed, link, task, data, model, train, inputs,
---           labels, scores, target = { kind, value }, evaluate = {...}, explain = {...},
+--   run = { experiment, script, line, path = "", seed, numerics, link, task, data, model, train,
+--           inputs, labels, scores, target = { kind, value }, evaluate = {...}, explain = {...},
 --           judge = {...}, swept = { ["train.epochs"] = 3 } }
 --   node = { word, category, path, script, line, label, options, flags, version, swept }
 --
@@ -114,7 +114,7 @@ local function check_run(raw, swept, at, context)
   first_of(checks)
   run.given = raw.named
   run.experiment = options.name
-  for _, field in ipairs { "seed", "link", "task", "data", "model", "train", "inputs", "labels",
+  for _, field in ipairs { "seed", "numerics", "link", "task", "data", "model", "train", "inputs", "labels",
                            "scores" } do
     run[field] = options[field]
   end
@@ -228,7 +228,7 @@ local function check_experiment(raw, context, script)
 end
 
 -- value: what the script returned. settings: { script =, folder =, set = { "path=value" ... },
--- seed =, confine = { roots } or nil, moved = { [path] = where the file is read instead } or nil }.
+-- seed =, numerics =, confine = { roots } or nil, moved = { [path] = where the file is read instead } or nil }.
 function schema.check(value, settings)
   local script = settings.script
   local raws = experiments_of(value, script)

@@ -256,9 +256,12 @@ end
 function setting.apply(raws, settings)
   local options, overrides = {}, {}
   for _, text in ipairs(settings.set or {}) do options[#options + 1] = parse(text) end
-  if settings.seed then
-    options[#options + 1] = { path = "seed", value = tostring(settings.seed),
-                              text = "--seed " .. settings.seed, paths = {} }
+  for _, name in ipairs { "seed", "numerics" } do
+    local value = settings[name]
+    if value then
+      options[#options + 1] = { path = name, value = tostring(value), paths = {},
+                                text = ("--%s %s"):format(name, value) }
+    end
   end
   for _, option in ipairs(options) do
     raws = apply_one(raws, option)

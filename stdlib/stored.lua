@@ -52,6 +52,7 @@ local function settings_of(argv, script)
       end
       if name == "set" then settings.set[#settings.set + 1] = value end
       if name == "seed" then settings.seed = math.tointeger(tonumber(value)) end
+      if name == "numerics" then settings.numerics = value end
     end
     at = at + 1
   end
@@ -208,6 +209,7 @@ function stored.load(run, moved)
   local value, sources, folder = require("script").load(settings.script, settings.arguments,
     finder(run))
   local asked = { script = settings.script, folder = folder, set = settings.set, seed = settings.seed,
+                  numerics = settings.numerics,
                   confine = settings.confine or nil, moved = moved }
   local checked = require("schema").check(value, asked)
   asked.moved, asked.arguments = nil, settings.arguments

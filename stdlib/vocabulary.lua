@@ -33,6 +33,8 @@ local list = {
       { name = "name", type = "experiment_name", position = 1, required = true,
         help = "the experiment's name in the store" },
       { name = "seed", type = "int", default = "0", min = 0, help = "seed of all random draws" },
+      { name = "numerics", type = "choice", choices = "strict|fast", default = '"strict"',
+        help = "fast: convolutions of 3x3 and 5x5 with fewer multiplications, a little less exact" },
       { name = "data", type = "word", choices = "data", help = "the rows to train, evaluate and explain on" },
       { name = "task", type = "task", otherwise = "by the target column and the model's outputs",
         help = "whether the target is classes or a number" },
@@ -415,7 +417,7 @@ expect = { better { where { train = { epochs = 40 } }, than = where { train = { 
 }
 
 -- What tells runs of one experiment apart.
-local apart = { seed = true, data = true, task = true, model = true, train = true, inputs = true, link = true }
+local apart = { seed = true, numerics = true, data = true, task = true, model = true, train = true, inputs = true, link = true }
 
 for _, word in ipairs(list) do
   if word.name == "where" then

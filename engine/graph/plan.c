@@ -290,6 +290,7 @@ ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan *
         plan->profile = options->profile;
         plan->last = options->last;
         plan->training = options->training;
+        plan->fast = options->fast;
         status = allocate(plan, err);
     }
     if (!status)

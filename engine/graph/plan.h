@@ -20,6 +20,7 @@ typedef struct ln_plan_options {
                                       or results of nodes */
     int gradient_count;            /* 0: no backward, unless in training */
     const ln_composite *composite; /* rules, borrowed, or NULL */
+    bool fast;                     /* numerics "fast", as ln_step has it */
     bool training;                 /* dropout active; gradients of trainable constants wanted */
     bool last;           /* no other plan of this graph will be made: constants that only the
                                       graph holds are given back where packed weights do */

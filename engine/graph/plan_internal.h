@@ -28,6 +28,7 @@ struct ln_plan {
     int64_t rows;
     bool backward; /* ln_exec_backward may be called */
     bool training;
+    bool fast;          /* as ln_plan_options has it */
     bool last;          /* as ln_plan_options has it */
     ln_shape *shapes;   /* one a value, concrete */
     ln_shape *operands; /* shapes of all nodes' inputs and outputs, what steps point into */

@@ -91,6 +91,7 @@ ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
         if (!planned->run)
             continue;
         planned->step.gradient = planned->back;
+        planned->step.fast = plan->fast;
         planned->step.training = plan->training && !fixed;
         if (fixed)
             planned->step.rows =

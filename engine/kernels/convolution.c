@@ -17,6 +17,7 @@
 #include "kernels/convolution.h"
 
 #include "kernels/library.h"
+#include "kernels/winograd.h"
 
 static int64_t volume(const int64_t *sizes)
 {
@@ -38,17 +39,19 @@ int64_t ln_convolution_weights(const ln_convolution *shape)
     return shape->out_channels * (shape->in_channels / shape->groups) * volume(shape->kernel);
 }
 
-/* The library wherever it has direct convolutions. */
-static const ln_convolutions *choose(const float *weight)
+/* The library wherever it has direct convolutions; where fewer multiplications may be made, Winograd's. */
+static const ln_convolutions *choose(const ln_convolution *shape, const float *weight)
 {
     const ln_convolutions *library = ln_library_convolutions();
-    return weight && library ? library : &ln_convolutions_plain;
+    if (!weight || !library)
+        return &ln_convolutions_plain;
+    return shape->fast && ln_winograd_suits(shape) ? &ln_convolutions_winograd : library;
 }
 
 ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const float *weight,
                               ln_convolved **packed, ln_error *err)
 {
-    const ln_convolutions *kernels = *packed ? (*packed)->kernels : choose(weight);
+    const ln_convolutions *kernels = *packed ? (*packed)->kernels : choose(shape, weight);
     return kernels->pack(shape, uses, weight, packed, err);
 }
 

@@ -26,6 +26,7 @@ typedef struct ln_convolution {
     int64_t before[LN_SPATIAL]; /* zeros before the first element; those after it follow from out */
     int64_t images;             /* most in one call of backward_weights */
     bool last; /* channels of x and y are the last axis; no backward_weights then */
+    bool fast; /* fewer multiplications may be made, for a little exactness (numerics "fast") */
 } ln_convolution;
 
 /* What a packed convolution will be asked for, or-ed. */
@@ -40,6 +41,7 @@ typedef struct ln_convolved {
     unsigned uses;
     unsigned direct; /* of these, what the entry computes itself; the plain one does the rest */
     size_t scratch_bytes; /* that any of its uses needs, 64-aligned */
+    int64_t together;     /* images that a call should have, if there are as many; 0: any number */
     bool rereads; /* passes read the weights that were packed, too; else NULL stands for them */
     const char *names[2]; /* what computes forward and backward_data; constants, or NULL */
 } ln_convolved;

@@ -114,8 +114,12 @@ static ln_status plain_pack(const ln_convolution *shape, unsigned uses, const fl
         own = ln_calloc(1, sizeof *own);
         if (!own)
             return ln_fail_memory(err, sizeof *own);
-        own->head =
-            (ln_convolved){&ln_convolutions_plain, *shape, uses, uses, 0, true, {"plain", "plain"}};
+        own->head = (ln_convolved){.kernels = &ln_convolutions_plain,
+                                   .shape = *shape,
+                                   .uses = uses,
+                                   .direct = uses,
+                                   .rereads = true,
+                                   .names = {"plain", "plain"}};
         own->run = ln_kernels_block();
         own->pixels = shape->out[0] * shape->out[1] * shape->out[2];
         own->taps = shape->kernel[0] * shape->kernel[1] * shape->kernel[2];

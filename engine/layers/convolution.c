@@ -190,7 +190,8 @@ static ln_status convolution_of(const ln_step *step, ln_convolution *out, ln_err
                             .in_channels = transposed ? to : from,
                             .out_channels = transposed ? from : to,
                             .images = ln_window_images(in, axes, step->rows),
-                            .last = step->node->layer == &ln_layer_conv2d_last};
+                            .last = step->node->layer == &ln_layer_conv2d_last,
+                            .fast = step->fast};
     memcpy(out->in, window.in, sizeof out->in);
     memcpy(out->out, window.out, sizeof out->out);
     memcpy(out->kernel, window.kernel, sizeof out->kernel);

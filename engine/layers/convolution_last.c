@@ -5,7 +5,7 @@
  *
  * x (N, H, W, C), weight (O, C / groups, kernel), y and add (N, OH, OW, O). Whether f cut is seen from y
  * alone, so that z is kept nowhere. Images go through convolution and f in groups that stay in the
- * second cache. Everything of shapes and weights is conv2d's, on shapes with the channels first. */
+ * second cache, or of as many as the kernels want together. Everything of shapes and weights is conv2d's, on shapes with the channels first. */
 #include <string.h>
 
 #include "kernels/convolution.h"
@@ -27,6 +27,21 @@ static ln_status infer(const struct ln_graph *graph, const struct ln_node *node,
     return status;
 }
 
+/* Images of a group. */
+static int64_t group_of(const ln_convolved *packed)
+{
+    const int64_t row = ln_convolution_out_row(&packed->shape), most = packed->shape.images;
+    const int64_t fit = row < GROUP_FLOATS ? GROUP_FLOATS / row : 1;
+    const int64_t group = fit > packed->together ? fit : packed->together;
+    return group < most ? group : most;
+}
+
+/* Room for a group's dz, before what else needs aligned scratch. */
+static int64_t dz_floats(const ln_convolved *packed)
+{
+    return (group_of(packed) * ln_convolution_out_row(&packed->shape) + 15) / 16 * 16;
+}
+
 static ln_status prepare(ln_step *step, const void *const *constant, ln_error *err)
 {
     ln_shape in[INPUTS] = {{0}}, out = ln_shape_first(step->out_shape[0]);
@@ -44,18 +59,9 @@ static ln_status prepare(ln_step *step, const void *const *constant, ln_error *e
     const bool cuts = own->finish.kind != LN_FINISH_NOTHING;
     /* dz of a group stands before the kernels' scratch. */
     step->scratch_bytes = first.scratch_bytes;
-    if (!status && step->gradient && cuts) {
-        const int64_t row = ln_shape_row(&out);
-        step->scratch_bytes +=
-            (size_t)((row > GROUP_FLOATS ? row : GROUP_FLOATS) + 16) * sizeof(float);
-    }
+    if (!status && step->gradient && cuts)
+        step->scratch_bytes += (size_t)dz_floats(ln_convolution_packed(step)) * sizeof(float);
     return status;
-}
-
-static int64_t group_of(int64_t row, int64_t left)
-{
-    const int64_t group = row < GROUP_FLOATS ? GROUP_FLOATS / row : 1;
-    return group < left ? group : left;
 }
 
 /* What the kernels see as images: rows, or parts of them. */
@@ -74,10 +80,10 @@ static ln_status forward(const ln_pass *pass, ln_error *err)
     const float *x = pass->in[0], *bias = ln_weight_given(pass->step->node, 2) ? pass->in[2] : NULL;
     const float *add = ln_weight_given(pass->step->node, ADD) ? pass->in[ADD] : NULL;
     float *y = pass->out[0];
-    const int64_t images = images_of(pass, in);
+    const int64_t images = images_of(pass, in), group = group_of(packed);
     ln_status status = LN_OK;
     for (int64_t first = 0, count; first < images && !status; first += count) {
-        count = group_of(out, images - first);
+        count = images - first < group ? images - first : group;
         status = packed->kernels->forward(packed, count, x + first * in, pass->in[1], bias,
                                           y + first * out, pass->scratch, err);
         kernels->finish(&own->finish, count * out, add ? add + first * out : NULL, y + first * out);
@@ -96,14 +102,13 @@ static ln_status backward(const ln_pass *pass, ln_error *err)
     const float *y = pass->out[0], *dy = pass->out_grad[0];
     float *dx = pass->in_grad[0];
     float *dadd = ln_weight_given(pass->step->node, ADD) ? pass->in_grad[ADD] : NULL;
-    const int64_t room = (out > GROUP_FLOATS ? out : GROUP_FLOATS) + 15;
     float *own_dz = pass->scratch;
-    void *scratch = cuts ? own_dz + room / 16 * 16 : pass->scratch;
-    const int64_t images = images_of(pass, in);
+    void *scratch = cuts ? own_dz + dz_floats(packed) : pass->scratch;
+    const int64_t images = images_of(pass, in), group = group_of(packed);
     ln_status status = LN_OK;
     for (int64_t first = 0, count; first < images && !status; first += count) {
         const float *dz = dy + first * out;
-        count = group_of(out, images - first);
+        count = images - first < group ? images - first : group;
         if (cuts) {
             float *kept = dadd ? dadd + first * out : own_dz;
             kernels->keep(&own->finish, count * out, y + first * out, dz, kept);

@@ -33,6 +33,10 @@ ln_status ln_model_cut(const ln_model *model, int value, ln_model **out, ln_erro
                 graph->nodes[i].inputs[k] = given;
     const char *output = graph->values[model->output_value].name;
     status = ln_model_new(model->format, graph, output, NULL, model->task, out, err);
+    if (!status) {
+        (*out)->fast = model->fast;
+        (*out)->profile = model->profile;
+    }
     ln_graph_release(graph);
     return status;
 }

@@ -151,6 +151,7 @@ static ln_status make_plan(const ln_function *function, int64_t rows, const ln_c
                                      .gradient_count = function->gradient_count,
                                      .composite = composite,
                                      .last = rows == 1 || function->rows <= FEW_ROWS,
+                                     .fast = function->model->fast,
                                      .profile = function->model->profile};
     return ln_plan_new(function->graph, &options, out, err);
 }

@@ -32,6 +32,7 @@ struct ln_model {
     ln_callback callback;    /* of a black box; its graph is what follows the function */
     char *callback_identity; /* what stands for the function in the hash, or NULL */
     ln_graph *graph;
+    bool fast;             /* numerics "fast": its functions' passes may be less exact */
     ln_profile *profile;   /* gets the times of this model's passes; borrowed, or NULL */
     ln_encoding *encoding; /* owned, or NULL: the inputs are the features */
     ln_task task;

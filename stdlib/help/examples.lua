@@ -5,6 +5,7 @@ return {
   inputs = npy "x.npy", model = onnx "model.onnx", explain = { saliency },
 }]],
   ["experiment.seed"] = "seed = sweep { 1, 2, 3 }",
+  ["experiment.numerics"] = 'numerics = "fast"',
   ["experiment.data"] = 'data = csv "german_credit.csv" { target = "class", positive = "bad" }',
   ["experiment.task"] = "task = regression",
   ["experiment.model"] = "model = network { dense { 64 }, relu, dense { 2 } }",

@@ -2,7 +2,7 @@
  * over a batch of rows that is cut into chunks and spread over threads as explainers do it. One process
  * holds the model, so that neither start nor planning counts.
  *
- *     engine MODEL.onnx ROWS.npy THREADS
+ *     engine MODEL.onnx ROWS.npy THREADS strict|fast
  *
  * then one order a line on standard input, each answered by a line:
  *
@@ -142,11 +142,12 @@ int main(int count, char **arguments)
     char order[64], name[4096], kind[64];
     ln_error err = {0};
     long passes;
-    if (count != 4) {
-        fprintf(stderr, "usage: engine MODEL.onnx ROWS.npy THREADS\n");
+    if (count != 5 || (strcmp(arguments[4], "strict") != 0 && strcmp(arguments[4], "fast") != 0)) {
+        fprintf(stderr, "usage: engine MODEL.onnx ROWS.npy THREADS strict|fast\n");
         return 2;
     }
     prepare(&b, arguments[1], arguments[2], atoi(arguments[3]));
+    b.model->fast = strcmp(arguments[4], "fast") == 0;
     while (scanf("%63s", order) == 1) {
         if (strcmp(order, "memory") == 0)
             say_memory();

@@ -2,6 +2,7 @@
 """How fast are forward passes and input gradients, here, in PyTorch and (forward) in ONNX Runtime?
 
     tests/bench/engine.py build/bench-engine [NETWORK[@BATCH] ...] [--threads 1,2] [--rounds N] [--memory]
+                          [--numerics fast]
 
 Each network is made by PyTorch with random weights, saved as ONNX and read by all. In one run the
 programs take turns, so that what else the machine does falls on all of them; of each the fastest
@@ -9,7 +10,8 @@ turn counts. On one thread it is processor time, on more it is time on the clock
 eager with plain and with channels_last tensors (and of torch.compile with --compile). A number in a
 column `x` says how many times as fast Lunette is. GFLOP/s count two for each multiplication with an
 addition of convolutions and matrix products (of the gradient: twice those of forward), `peak` is
-their share of what fused multiply-adds of the widest registers reach here.
+their share of what fused multiply-adds of the widest registers reach here (above 100 % where Winograd's
+kernels make fewer of them).
 
 The results are compared before anything is timed. With --memory: what a gradient of the batch adds to
 the resident memory of each after loading (a process each), in place of times.
@@ -161,8 +163,8 @@ class Runtime:
 class Lunette:
     """A process of build/bench-engine that has the model loaded."""
 
-    def __init__(self, program, model, rows, threads):
-        self.process = subprocess.Popen([program, model, rows, str(threads)], text=True,
+    def __init__(self, program, model, rows, threads, numerics):
+        self.process = subprocess.Popen([program, model, rows, str(threads), numerics], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, order):
@@ -257,7 +259,7 @@ def bench(options, name, batch, threads, peak):
         path, rows, results = (os.path.join(folder, file) for file in ("m.onnx", "x.npy", "r.npy"))
         save(model, row, path)
         np.save(rows, x.numpy())
-        programs = {"lunette": Lunette(options.program, path, rows, threads), "torch": Torch(model, x)}
+        programs = {"lunette": Lunette(options.program, path, rows, threads, options.numerics), "torch": Torch(model, x)}
         if images:
             programs["torch last"] = Torch(make(name), x, last=True)
         if options.compile:
@@ -302,7 +304,7 @@ def memory(options, name, batch, threads):
         path, rows = os.path.join(folder, "m.onnx"), os.path.join(folder, "x.npy")
         save(make(name), row, path)
         np.save(rows, torch.randn(batch, *row).numpy())
-        lunette = Lunette(options.program, path, rows, threads)
+        lunette = Lunette(options.program, path, rows, threads, options.numerics)
         before = int(lunette.ask("memory").split()[1])
         lunette.ask("gradient 1")
         ours = int(lunette.ask("memory").split()[0]) - before
@@ -320,13 +322,14 @@ def main():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--numerics", default="strict", choices=("strict", "fast"), help="of Lunette")
     parser.add_argument("--compile", action="store_true", help="torch.compile takes part, where it runs")
     options = parser.parse_args()
     cases = []
     for wanted in options.networks or NETWORKS:
         name, _, batch = wanted.partition("@")
         cases += [(name, size) for size in ([int(batch)] if batch else NETWORKS[name][2])]
-    print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, {options.rounds} rounds")
+    print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, numerics {options.numerics}, {options.rounds} rounds")
     peak = 0
     if not options.memory:
         peak = peak_gflops()

@@ -58,6 +58,7 @@ local beside = {
   split = "data = csv 'd.csv' { target = 'y' }, model = network { dense { 2 } }, %s",
   data = "model = network { dense { 2 } }, %s",
   seed = "inputs = npy 'x.npy', model = onnx 'm.onnx', %s",
+  numerics = "inputs = npy 'x.npy', model = onnx 'm.onnx', %s",
   scores = "%s",
   inputs = "model = onnx 'm.onnx', %s",
   evaluate = around.expect, explain = around.evaluate, task = around.task, target = around.target,

@@ -21,6 +21,7 @@
 #include "kernels/last.h"
 #include "kernels/onednn/entries.h"
 #include "kernels/thin.h"
+#include "kernels/turned.h"
 
 /* Images at a time where weights are larger than the second cache, which would else take them in anew
  * for each. The bits are those of an image alone (tests/engine/test_kernels_last.c). */
@@ -199,34 +200,19 @@ static ln_status run_weights(const onednn_convolved *own, const float *x, const 
     return LN_OK;
 }
 
-/* The plain entry for images whose channels are last: turned on their way in and out, one at a time. */
+/* What the plain entry computes. */
 static ln_status run_plain(const onednn_convolved *own, int which, int64_t images,
                            const float *from, const float *weight, const float *bias, float *to,
                            void *scratch, ln_error *err)
 {
-    const ln_convolution *shape = &own->head.shape;
-    const ln_convolutions *plain = own->plain->kernels;
-    if (!shape->last)
-        return which == LN_FORWARD
-                   ? plain->forward(own->plain, images, from, weight, bias, to, scratch, err)
-                   : plain->backward_data(own->plain, images, from, weight, to, scratch, err);
-    const int64_t x = ln_convolution_in_row(shape), y = ln_convolution_out_row(shape);
-    const int64_t places = x / shape->in_channels, out_places = y / shape->out_channels;
-    void *behind = (char *)scratch + own->plain->scratch_bytes;
-    float *turned_x = behind, *turned_y = turned_x + x;
-    ln_status status = LN_OK;
-    for (int64_t i = 0; i < images && !status; i++) {
-        if (which == LN_FORWARD) {
-            ln_last_turn(places, shape->in_channels, from + i * x, turned_x);
-            status = plain->forward(own->plain, 1, turned_x, weight, bias, turned_y, scratch, err);
-            ln_last_turn(shape->out_channels, out_places, turned_y, to + i * y);
-        } else {
-            ln_last_turn(out_places, shape->out_channels, from + i * y, turned_y);
-            status = plain->backward_data(own->plain, 1, turned_y, weight, turned_x, scratch, err);
-            ln_last_turn(shape->in_channels, places, turned_x, to + i * x);
-        }
-    }
-    return status;
+    const ln_convolved *plain = own->plain;
+    const ln_convolution *s = &own->head.shape;
+    if (which == LN_FORWARD)
+        return s->last
+                   ? ln_turned_forward(plain, s, images, from, weight, bias, to, scratch, err)
+                   : plain->kernels->forward(plain, images, from, weight, bias, to, scratch, err);
+    return s->last ? ln_turned_backward_data(plain, s, images, from, weight, to, scratch, err)
+                   : plain->kernels->backward_data(plain, images, from, weight, to, scratch, err);
 }
 
 /* ---------------------------------------------------------------- the entry */
@@ -281,6 +267,7 @@ static ln_status make_group(onednn_convolved *own, int which, ln_error *err)
         return status;
     ln_free_aligned(op->weight);
     op->weight = one->weight;
+    own->head.together = GROUP;
     if (!dnnl_memory_desc_equal(&op->at[LN_SECOND], &one->at[LN_SECOND])) {
         dnnl_primitive_destroy(op->run);
         op->run = NULL;
@@ -306,7 +293,7 @@ static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
         ln_thin_decide(&own->thin, shape);
         own->head.names[0] = own->thin.forward ? "thin" : own->head.names[0];
         own->head.names[1] = own->thin.backward ? "thin" : own->head.names[1];
-        const int64_t turned = ln_convolution_in_row(shape) + ln_convolution_out_row(shape);
+        const int64_t turned = ln_turned_floats(shape);
         const int64_t thin = ln_thin_floats(&own->thin);
         own->head.scratch_bytes += (size_t)(turned > thin ? turned : thin) * sizeof(float);
     }
@@ -350,8 +337,11 @@ static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const f
         own = ln_calloc(1, sizeof *own);
         if (!own)
             return ln_fail_memory(err, sizeof *own);
-        own->head =
-            (ln_convolved){&ln_convolutions_onednn, *shape, uses, 0, 0, true, {"plain", "plain"}};
+        own->head = (ln_convolved){.kernels = &ln_convolutions_onednn,
+                                   .shape = *shape,
+                                   .uses = uses,
+                                   .rereads = true,
+                                   .names = {"plain", "plain"}};
         ln_status status = make(own, weight, err);
         if (status) {
             onednn_release(&own->head);

@@ -1,0 +1,342 @@
+/* Convolutions by Winograd's minimal filtering, with a quarter of the multiplications: for numerics
+ * "fast", and images whose channels are last.
+ *
+ * A tile of 6 x 6 places of x gives 4 x 4 places of y (3 x 3 taps) or 2 x 2 (5 x 5):
+ *
+ *     Y = A' [ sum over c of (G w_c G') . (B' x_c B) ] A
+ *
+ * elementwise at 36 points, where G, B and A evaluate and interpolate polynomials (Toom and Cook). At a
+ * point the sum over channels is a product of matrices, (tiles, channels) by (channels, results).
+ *
+ * Points: 0, +-3/4, +-3/2, infinity. Their matrices hold small numbers, so that little is lost: the error
+ * is about twice that of direct summation in the mean (tests/engine/test_kernels_winograd.c); the
+ * usual 0, +-1, +-2 lose four times as much.
+ *
+ * The gradient of x is such a convolution of dy, of the weights turned round and with their channels
+ * changed: the same packed weights serve both. They are spread to the points block by block when they
+ * are used, which costs little beside the products of some ten tiles and spares four times their memory.
+ *
+ * Work goes in tiles that stay in the second cache together with a panel of results. A number's sequence
+ * of operations depends on its place in the image alone: images may come in any groups. */
+#include "kernels/winograd.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "kernels/turned.h"
+
+enum {
+    SIDE = LN_WINOGRAD_SIDE,
+    BLOCK = LN_WINOGRAD_BLOCK,
+    PANEL = LN_WINOGRAD_PANEL,
+    POINTS = LN_WINOGRAD_POINTS,
+    FORWARD = 0, /* ways */
+    BACKWARD = 1,
+    WAYS = 2,
+    DEPTH = 128,            /* input channels whose weights are spread at a time */
+    TILES_FLOATS = 1 << 19, /* of the tiles that are computed together, at their points */
+    FEWEST_TILES = 32,
+    MOST_TILES = 128,
+    APART =
+        16 /* numbers left between points: else all would fall into one set of the first cache */
+};
+
+/* What one way computes: y (out) from x (in). */
+typedef struct winograd_way {
+    int64_t in_channels, out_channels;
+    int64_t in[2], out[2], before[2];
+    int64_t tiles[2]; /* of an image */
+    int64_t together; /* tiles that are computed together */
+} winograd_way;
+
+typedef struct winograd {
+    ln_convolved head;
+    ln_convolved *plain; /* for weights that are not the packed ones */
+    const float *given;  /* what was packed, borrowed */
+    int taps;            /* along either axis */
+    winograd_way ways[WAYS];
+    int64_t blocks[2]; /* of output and of input channels */
+    float *weight;     /* (blocks[0], blocks[1], taps^2, input channel, output channel), owned */
+} winograd;
+
+static int64_t up(int64_t count, int64_t to)
+{
+    return (count + to - 1) / to * to;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static const ln_winograd_kernels *choose(void)
+{
+#ifdef __x86_64__
+    const char *isa = ln_cpu_isa();
+    if (strcmp(isa, "avx512") == 0)
+        return &ln_winograd_avx512;
+    if (strcmp(isa, "avx2") == 0)
+        return &ln_winograd_avx2;
+#endif
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- shapes */
+
+/* Whether at least a third of the multiplications is spared: tiles reach beyond small images. */
+static bool pays(int64_t taps, const int64_t *out)
+{
+    const int64_t side = SIDE + 1 - taps;
+    const int64_t tiles = up(out[1], side) / side * (up(out[2], side) / side);
+    return 3 * tiles * POINTS <= 2 * out[1] * out[2] * taps * taps;
+}
+
+bool ln_winograd_suits(const ln_convolution *s)
+{
+    const int64_t taps = s->kernel[1];
+    if (!s->last || s->groups != 1 || (taps != 3 && taps != 5) || s->kernel[2] != taps ||
+        s->kernel[0] != 1 || s->in[0] != 1 || s->out[0] != 1 || s->before[0] != 0)
+        return false;
+    for (int i = 1; i < LN_SPATIAL; i++)
+        if (s->stride[i] != 1 || s->dilation[i] != 1)
+            return false;
+    return s->in_channels >= BLOCK && s->out_channels >= BLOCK && pays(taps, s->in) &&
+           pays(taps, s->out) && choose() != NULL;
+}
+
+static void describe(winograd *own)
+{
+    const ln_convolution *s = &own->head.shape;
+    const int64_t taps = s->kernel[1], side = SIDE + 1 - taps;
+    own->taps = (int)taps;
+    own->blocks[0] = up(s->out_channels, PANEL) / BLOCK;
+    own->blocks[1] = up(s->in_channels, PANEL) / BLOCK;
+    for (int way = 0; way < WAYS; way++) {
+        winograd_way *w = &own->ways[way];
+        const int64_t *in = way == FORWARD ? s->in : s->out, *out = way == FORWARD ? s->out : s->in;
+        w->in_channels = way == FORWARD ? s->in_channels : s->out_channels;
+        w->out_channels = way == FORWARD ? s->out_channels : s->in_channels;
+        for (int i = 0; i < 2; i++) {
+            w->in[i] = in[i + 1];
+            w->out[i] = out[i + 1];
+            w->before[i] = way == FORWARD ? s->before[i + 1] : taps - 1 - s->before[i + 1];
+            w->tiles[i] = up(w->out[i], side) / side;
+        }
+        const int64_t fit = TILES_FLOATS / (POINTS * up(w->in_channels, BLOCK));
+        w->together = fit < FEWEST_TILES ? FEWEST_TILES : least(fit, MOST_TILES);
+    }
+}
+
+/* ---------------------------------------------------------------- weights */
+
+static void fill(winograd *own, const float *weight)
+{
+    const int64_t squares = (int64_t)own->taps * own->taps;
+    const int64_t outs = own->head.shape.out_channels, ins = own->head.shape.in_channels;
+    for (int64_t o = 0; o < outs; o++)
+        for (int64_t i = 0; i < ins; i++) {
+            const int64_t block = o / BLOCK * own->blocks[1] + i / BLOCK;
+            float *to =
+                own->weight + block * squares * BLOCK * BLOCK + i % BLOCK * BLOCK + o % BLOCK;
+            for (int64_t tap = 0; tap < squares; tap++)
+                to[tap * BLOCK * BLOCK] = weight[(o * ins + i) * squares + tap];
+        }
+}
+
+/* Where a call keeps what is at the points. */
+typedef struct places {
+    int64_t v_step, u_step, m_step; /* between points */
+    float *v, *u, *m;               /* of tiles, of a panel's weights and of its results */
+    size_t bytes;
+} places;
+
+static places places_of(const winograd_way *w, float *scratch)
+{
+    places p;
+    const int64_t width = up(w->in_channels, BLOCK);
+    p.v_step = w->together * width + APART;
+    p.u_step = least(DEPTH, width) * PANEL + APART;
+    p.m_step = w->together * PANEL + APART;
+    p.v = scratch;
+    p.u = p.v + POINTS * p.v_step;
+    p.m = p.u + POINTS * p.u_step;
+    p.bytes = (size_t)(POINTS * (p.v_step + p.u_step + p.m_step)) * sizeof(float);
+    return p;
+}
+
+/* The weights of a panel of results at the points, from input channel `first` on. */
+static void spread_weights(const winograd *own, int way, const ln_winograd_kernels *kernels,
+                           int64_t panel, int64_t first, int64_t count, const places *p)
+{
+    const int64_t size = (int64_t)own->taps * own->taps * BLOCK * BLOCK;
+    for (int64_t k = 0; k < count; k += BLOCK)
+        for (int64_t o = 0; o < PANEL; o += BLOCK) {
+            const int64_t to = (panel + o) / BLOCK, from = (first + k) / BLOCK;
+            const int64_t block =
+                way == FORWARD ? to * own->blocks[1] + from : from * own->blocks[1] + to;
+            kernels->weights(own->taps, way == BACKWARD, own->weight + block * size,
+                             p->u + k * PANEL + o, p->u_step);
+        }
+}
+
+/* ---------------------------------------------------------------- passes */
+
+/* Tile number `tile` of a call's images, as it is read or (`out`) written, and its image. */
+static ln_winograd_tile tile_of(const winograd_way *w, int taps, int64_t tile, bool out,
+                                int64_t *image)
+{
+    const int64_t whole = w->tiles[0] * w->tiles[1], side = SIDE + 1 - taps;
+    const int64_t row = tile % whole / w->tiles[1] * side, column = tile % w->tiles[1] * side;
+    *image = tile / whole;
+    return out ? (ln_winograd_tile){row, column, w->out[0], w->out[1], w->out_channels}
+               : (ln_winograd_tile){row - w->before[0], column - w->before[1], w->in[0], w->in[1],
+                                    w->in_channels};
+}
+
+/* `count` tiles at the points -> a panel of results at the points. */
+static void compute_panel(const winograd *own, int way, const ln_winograd_kernels *kernels,
+                          int64_t count, int64_t panel, const places *p)
+{
+    const int64_t width = up(own->ways[way].in_channels, BLOCK);
+    for (int64_t k = 0; k < width; k += DEPTH) {
+        const int64_t depth = least(DEPTH, width - k);
+        spread_weights(own, way, kernels, panel, k, depth, p);
+        for (int64_t point = 0; point < POINTS; point++)
+            kernels->product(count, depth, p->v + point * p->v_step + k, width,
+                             p->u + point * p->u_step, k > 0, p->m + point * p->m_step);
+    }
+}
+
+static void run(const winograd *own, int way, int64_t images, const float *x, const float *bias,
+                float *y, void *scratch)
+{
+    const winograd_way *w = &own->ways[way];
+    const ln_winograd_kernels *kernels = choose();
+    const places p = places_of(w, scratch);
+    const int64_t tiles = images * w->tiles[0] * w->tiles[1], width = up(w->in_channels, BLOCK);
+    const int64_t in = w->in[0] * w->in[1] * w->in_channels;
+    const int64_t out = w->out[0] * w->out[1] * w->out_channels;
+    int64_t image;
+    for (int64_t first = 0; first < tiles; first += w->together) {
+        const int64_t count = least(w->together, tiles - first);
+        for (int64_t t = 0; t < count; t++) {
+            const ln_winograd_tile tile = tile_of(w, own->taps, first + t, false, &image);
+            kernels->enter(&tile, x + image * in, p.v + t * width, p.v_step);
+        }
+        for (int64_t panel = 0; panel < w->out_channels; panel += PANEL) {
+            compute_panel(own, way, kernels, count, panel, &p);
+            for (int64_t t = 0; t < count; t++) {
+                const ln_winograd_tile tile = tile_of(w, own->taps, first + t, true, &image);
+                kernels->leave(own->taps, &tile, p.m + t * PANEL, p.m_step, panel, bias,
+                               y + image * out);
+            }
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- the entry */
+
+static void winograd_release(ln_convolved *packed)
+{
+    winograd *own = (winograd *)packed;
+    if (!own)
+        return;
+    ln_convolved_release(own->plain);
+    ln_free_aligned(own->weight);
+    ln_free(own);
+}
+
+static ln_status make(const ln_convolution *shape, unsigned uses, const float *weight,
+                      winograd **out, ln_error *err)
+{
+    winograd *own = ln_calloc(1, sizeof *own);
+    if (!own)
+        return ln_fail_memory(err, sizeof *own);
+    own->head = (ln_convolved){.kernels = &ln_convolutions_winograd,
+                               .shape = *shape,
+                               .uses = uses,
+                               .direct = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA,
+                               .names = {"winograd", "winograd"}};
+    describe(own);
+    const size_t bytes =
+        (size_t)(own->blocks[0] * own->blocks[1] * own->taps * own->taps * BLOCK * BLOCK) *
+        sizeof(float);
+    ln_status status = ln_convolutions_plain.pack(shape, uses, weight, &own->plain, err);
+    own->weight = status ? NULL : ln_alloc_aligned(bytes);
+    if (!status && !own->weight)
+        status = ln_fail_memory(err, bytes);
+    if (status) {
+        winograd_release(&own->head);
+        return status;
+    }
+    memset(own->weight, 0, bytes);
+    own->head.scratch_bytes =
+        own->plain->scratch_bytes + (size_t)ln_turned_floats(shape) * sizeof(float);
+    for (int way = 0; way < WAYS; way++) {
+        const winograd_way *w = &own->ways[way];
+        const size_t needed = places_of(w, NULL).bytes;
+        const int64_t tiles = w->tiles[0] * w->tiles[1];
+        const int64_t images = (w->together + tiles - 1) / tiles;
+        own->head.scratch_bytes =
+            needed > own->head.scratch_bytes ? needed : own->head.scratch_bytes;
+        own->head.together = images > own->head.together ? images : own->head.together;
+    }
+    *out = own;
+    return LN_OK;
+}
+
+static ln_status winograd_pack(const ln_convolution *shape, unsigned uses, const float *weight,
+                               ln_convolved **packed, ln_error *err)
+{
+    winograd *own = (winograd *)*packed;
+    ln_status status = own ? LN_OK : make(shape, uses, weight, &own, err);
+    if (status)
+        return status;
+    fill(own, weight);
+    own->given = weight;
+    *packed = &own->head;
+    return LN_OK;
+}
+
+static ln_status winograd_forward(const ln_convolved *packed, int64_t images, const float *x,
+                                  const float *weight, const float *bias, float *y, void *scratch,
+                                  ln_error *err)
+{
+    const winograd *own = (const winograd *)packed;
+    if (weight && weight != own->given)
+        return ln_turned_forward(own->plain, &packed->shape, images, x, weight, bias, y, scratch,
+                                 err);
+    run(own, FORWARD, images, x, bias, y, scratch);
+    return LN_OK;
+}
+
+static ln_status winograd_backward_data(const ln_convolved *packed, int64_t images, const float *dy,
+                                        const float *weight, float *dx, void *scratch,
+                                        ln_error *err)
+{
+    const winograd *own = (const winograd *)packed;
+    if (weight && weight != own->given)
+        return ln_turned_backward_data(own->plain, &packed->shape, images, dy, weight, dx, scratch,
+                                       err);
+    run(own, BACKWARD, images, dy, NULL, dx, scratch);
+    return LN_OK;
+}
+
+static ln_status winograd_backward_weights(const ln_convolved *packed, int64_t images,
+                                           const float *x, const float *dy, float *dw,
+                                           void *scratch, ln_error *err)
+{
+    const winograd *own = (const winograd *)packed;
+    return own->plain->kernels->backward_weights(own->plain, images, x, dy, dw, scratch, err);
+}
+
+const ln_convolutions ln_convolutions_winograd = {
+    .name = "winograd",
+    .pack = winograd_pack,
+    .release = winograd_release,
+    .forward = winograd_forward,
+    .backward_data = winograd_backward_data,
+    .backward_weights = winograd_backward_weights,
+};
