@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "explainers/explainer.h"
 #include "interp.h"
+#include "judges/by_row.h"
 #include "judges/judge.h"
 #include "judges/mask.h"
 #include "pieces.h"
@@ -56,6 +57,48 @@ static const ln_neuron *neuron_field(lua_State *L, int table, ln_neuron *room)
     return given ? room : NULL;
 }
 
+/* A field that is a list of numbers, one a channel, into `to`. */
+static void channels_field(lua_State *L, int table, const char *field, double to[3])
+{
+    lua_getfield(L, table, field);
+    for (int c = 0; c < 3; c++) {
+        lua_rawgeti(L, -1, c + 1);
+        to[c] = luaL_checknumber(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* Groups that each row has of its own in field `row_groups`: { given = i32 (N, width) }, or { method, ...,
+ * channels, height, width, mean, deviation }, lists of three numbers; NULL without it. */
+static const ln_row_groups *row_groups_field(lua_State *L, int table, ln_row_groups *room)
+{
+    lua_getfield(L, table, "row_groups");
+    const int own = lua_gettop(L);
+    const bool has = lua_istable(L, own);
+    const ln_tensor *given = has ? ln_tensor_field(L, own, "given") : NULL;
+    if (given) {
+        room->given = given->data;
+    } else if (has) {
+        room->superpixels = (ln_superpixels){
+            .method =
+                (ln_superpixel_method)ln_choice_field(L, own, "method", LN_SUPERPIXEL_CHOICES),
+            .kernel_size = ln_number_field(L, own, "kernel_size", 0),
+            .max_dist = ln_number_field(L, own, "max_dist", 0),
+            .ratio = ln_number_field(L, own, "ratio", 0),
+            .segments = ln_integer_field(L, own, "segments", 0),
+            .compactness = ln_number_field(L, own, "compactness", 0),
+            .channels = ln_integer_field(L, own, "channels", 0),
+            .height = ln_integer_field(L, own, "height", 0),
+            .width = ln_integer_field(L, own, "width", 0),
+        };
+        channels_field(L, own, "mean", room->superpixels.mean);
+        channels_field(L, own, "deviation", room->superpixels.deviation);
+    }
+    lua_settop(L, own - 1);
+    return has ? room : NULL;
+}
+
 /* One item a target, `per_row` of them for each row of x. */
 static ln_item *new_items(lua_State *L, const ln_tensor *targets, int64_t per_row)
 {
@@ -89,7 +132,7 @@ static ln_shape shape_field(lua_State *L, int table)
 }
 
 /* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background,
- * background_labels (i64), groups, group_count, shape, layer, params, seed, stream, pool,
+ * background_labels (i64), groups, group_count, row_groups, shape, layer, params, seed, stream, pool,
  * of = { explainer, params }, range } -> job */
 static int job_new(lua_State *L)
 {
@@ -135,6 +178,7 @@ static int job_new(lua_State *L)
         .background_labels = labels ? ln_i64(labels) : NULL,
         .groups = groups ? groups->data : NULL,
         .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
+        .row_groups = row_groups_field(L, 1, &bound->own),
         .input_shape = shape_field(L, 1),
         .layer = (int)ln_integer_field(L, 1, "layer", 0),
         .neuron = neuron_field(L, 1, &bound->neuron),
@@ -179,6 +223,7 @@ static int job_run(lua_State *L)
     ln_piece *piece = ln_new_piece(L);
     ln_box_keep(L, -1, 1); /* the piece reads the job's items */
     piece->items = bound->request.items + first;
+    piece->inputs = bound->request.model->width;
     ln_status status = ln_job_run(bound->job, first, count, &piece->explained, &err);
     if (status == LN_OK && sum_over != NULL) {
         status = ln_explanation_by_column(&piece->explained, sum_over->data,
@@ -234,7 +279,8 @@ static int mask_make(lua_State *L)
     return 1;
 }
 
-/* judge { judge, params, model, link, x, items = piece, baseline, mask, unit_of, seed, pool }
+/* judge { judge, params, model, link, x, items = piece, baseline, mask, unit_of, seed, pool }; where rows have
+ * groups of their own, mask is u8 (1 or N, the model's width)
  * -> list of values (NaN: undefined), table of reasons by place */
 static int judge_run(lua_State *L)
 {
@@ -273,7 +319,11 @@ static int judge_run(lua_State *L)
     const char **reasons = lua_newuserdatauv(L, (size_t)count * sizeof *reasons + 1, 0);
     memset(reasons, 0, (size_t)count * sizeof *reasons);
     ln_error err = {0};
-    if (judge->run(&judged, pool, values, reasons, &err)) {
+    const ln_status status =
+        piece->explained.units
+            ? ln_judge_by_row(judge, &judged, &piece->explained, mask, pool, values, reasons, &err)
+            : judge->run(&judged, pool, values, reasons, &err);
+    if (status) {
         return ln_raise(L, &err);
     }
     lua_createtable(L, (int)count, 0);

@@ -1,5 +1,6 @@
-/* What bind.lua computes with numbers: groups of inputs, differences of row lists, scores as
+/* What bind.lua and pictures compute with numbers: groups of inputs, differences of row lists, scores as
  * probabilities of classes. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,23 +14,10 @@ static int by_i64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* group_ids(i64 tensor) -> i32 tensor of the ranks 0 .. G - 1 of its distinct numbers, G */
-static int group_ids(lua_State *L)
+/* The ranks 0 .. G - 1 of the distinct ones of `count` numbers, to rank; returns G. */
+static int64_t rank_ids(const int64_t *raw, int64_t count, int64_t *distinct, int32_t *rank)
 {
-    const ln_tensor *raw = ln_check_tensor(L, 1);
-    const int64_t count = ln_shape_count(&raw->shape);
-    const ln_shape shape = {.rank = 1, .dims = {count}};
-    ln_error err = {0};
-    ln_tensor **slot = ln_new_tensor(L);
-    if (ln_tensor_new(LN_I32, &shape, slot, &err)) {
-        return ln_raise(L, &err);
-    }
-    int64_t *distinct = ln_alloc((size_t)count * sizeof *distinct);
-    if (distinct == NULL) {
-        ln_fail_memory(&err, (size_t)count * sizeof *distinct);
-        return ln_raise(L, &err);
-    }
-    memcpy(distinct, raw->data, (size_t)count * sizeof *distinct);
+    memcpy(distinct, raw, (size_t)count * sizeof *distinct);
     qsort(distinct, (size_t)count, sizeof *distinct, by_i64);
     int64_t groups = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -38,13 +26,93 @@ static int group_ids(lua_State *L)
         }
     }
     for (int64_t i = 0; i < count; i++) {
-        const int64_t *found =
-            bsearch(&ln_i64(raw)[i], distinct, (size_t)groups, sizeof *distinct, by_i64);
-        ((int32_t *)(*slot)->data)[i] = (int32_t)(found - distinct);
+        const int64_t *found = bsearch(&raw[i], distinct, (size_t)groups, sizeof *distinct, by_i64);
+        rank[i] = (int32_t)(found - distinct);
+    }
+    return groups;
+}
+
+/* group_ids(i64 tensor, rows, channels) -> i32 tensor (rows, channels times its numbers a row) of the ranks
+ * 0 .. G - 1 of a row's distinct numbers, the same for every channel; of one row without the first axis. G of
+ * the last row */
+static int group_ids(lua_State *L)
+{
+    const ln_tensor *raw = ln_check_tensor(L, 1);
+    const int64_t rows = luaL_checkinteger(L, 2), channels = luaL_checkinteger(L, 3);
+    const int64_t count = ln_shape_count(&raw->shape) / rows, width = count * channels;
+    const ln_shape shape = rows > 1 ? (ln_shape){.rank = 2, .dims = {rows, width}}
+                                    : (ln_shape){.rank = 1, .dims = {width}};
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I32, &shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    int64_t *distinct = ln_alloc((size_t)count * sizeof *distinct + 1), groups = 0;
+    if (distinct == NULL) {
+        ln_fail_memory(&err, (size_t)count * sizeof *distinct);
+        return ln_raise(L, &err);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        int32_t *to = (int32_t *)(*slot)->data + r * width;
+        groups = rank_ids(ln_i64(raw) + r * count, count, distinct, to);
+        for (int64_t c = 1; c < channels; c++) {
+            memcpy(to + c * count, to, (size_t)count * sizeof *to);
+        }
     }
     ln_free(distinct);
     lua_pushinteger(L, groups);
     return 2;
+}
+
+/* Appends a line from x, y along one axis, and a break, to the list on top of the stack. */
+static void add_line(lua_State *L, int64_t x, int64_t y, int64_t to_x, int64_t to_y)
+{
+    const lua_Number numbers[] = {(lua_Number)x,    (lua_Number)y, (lua_Number)to_x,
+                                  (lua_Number)to_y, NAN,           NAN};
+    const lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    for (int i = 0; i < 6; i++) {
+        lua_pushnumber(L, numbers[i]);
+        lua_rawseti(L, -2, count + 1 + i);
+    }
+}
+
+/* group_outlines(groups (..., H, W), of any type) -> { x, y, x, y, NaN, NaN ... }: the lines between pixels
+ * of different groups, each as long as it goes straight on, in pixels from the upper left corner; of several
+ * channels the first */
+static int group_outlines(lua_State *L)
+{
+    ln_tensor *given = ln_check_tensor(L, 1);
+    const int rank = given->shape.rank;
+    luaL_argcheck(L, rank >= 2, 1, "an image's groups are needed");
+    const int64_t height = given->shape.dims[rank - 2], width = given->shape.dims[rank - 1];
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_convert(given, LN_I64, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    const int64_t *group = ln_i64(*slot);
+    lua_createtable(L, 0, 0);
+    for (int64_t y = 1; y < height; y++) {
+        for (int64_t x = 0, from = 0; x <= width; x++) {
+            if (x == width || group[y * width + x] == group[(y - 1) * width + x]) {
+                if (from < x) {
+                    add_line(L, from, y, x, y);
+                }
+                from = x + 1;
+            }
+        }
+    }
+    for (int64_t x = 1; x < width; x++) {
+        for (int64_t y = 0, from = 0; y <= height; y++) {
+            if (y == height || group[y * width + x] == group[y * width + x - 1]) {
+                if (from < y) {
+                    add_line(L, x, from, x, y);
+                }
+                from = y + 1;
+            }
+        }
+    }
+    return 1;
 }
 
 /* compose_groups(column of each input (i32), list: group of each column) -> group of each input */
@@ -123,6 +191,7 @@ void ln_bind_groups(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"group_ids", group_ids},
+        {"group_outlines", group_outlines},
         {"compose_groups", compose_groups},
         {"without", rows_without},
         {"as_probabilities", as_probabilities},

@@ -77,14 +77,15 @@ static int own_piece_count(lua_State *L)
     return 1;
 }
 
-/* piece_item(piece, i) -> { row, target, output, baseline_output, attribution } of item i from 1; a
- * number that is not defined is absent */
+/* piece_item(piece, i) -> { row, target, output, baseline_output, attribution, unit_of } of item i from
+ * 1; a number that is not defined is absent, and unit_of (from 1) where rows have no groups of their own */
 static int own_piece_item(lua_State *L)
 {
     const ln_piece *piece = ln_check_piece(L, 1);
     const int64_t i = luaL_checkinteger(L, 2) - 1, width = piece->explained.width;
     luaL_argcheck(L, i >= 0 && i < piece->explained.count, 2, "out of range");
-    lua_createtable(L, 0, 5);
+    const int64_t units = piece->explained.units ? piece->explained.units[i] : width;
+    lua_createtable(L, 0, 6);
     lua_pushinteger(L, piece->items[i].row);
     lua_setfield(L, -2, "row");
     lua_pushinteger(L, piece->items[i].target);
@@ -99,12 +100,21 @@ static int own_piece_item(lua_State *L)
         lua_pushnumber(L, baseline_output);
         lua_setfield(L, -2, "baseline_output");
     }
-    lua_createtable(L, (int)width, 0);
-    for (int64_t j = 0; j < width; j++) {
+    lua_createtable(L, (int)units, 0);
+    for (int64_t j = 0; j < units; j++) {
         lua_pushnumber(L, (lua_Number)piece->explained.values[i * width + j]);
         lua_rawseti(L, -2, j + 1);
     }
     lua_setfield(L, -2, "attribution");
+    const int64_t inputs = piece->inputs;
+    if (piece->explained.groups) {
+        lua_createtable(L, (int)inputs, 0);
+        for (int64_t j = 0; j < inputs; j++) {
+            lua_pushinteger(L, piece->explained.groups[i * inputs + j] + 1);
+            lua_rawseti(L, -2, j + 1);
+        }
+        lua_setfield(L, -2, "unit_of");
+    }
     return 1;
 }
 

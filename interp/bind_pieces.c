@@ -150,15 +150,16 @@ static columns summarise(lua_State *L, const ln_piece *piece, const part *of)
     for (int64_t i = 0; i < count; i++) {
         ln_summary summary = piece->summary[i];
         made.residual[i] = summary.residual;
-        if (of->width < all) {
+        const int64_t width = piece->explained.units ? piece->explained.units[i] : of->width;
+        if (of->input) {
             summary = ln_summarise(piece->explained.values + i * all + of->first, of->width, 0, 0);
         }
         made.nan_count[i] = summary.nan_count;
         made.status[i] = summary.nan_count ? "undefined" : NULL;
         made.reason[i] = summary.nan_count ? lua_pushfstring(L, "%d of %d values are not numbers",
-                                                             (int)summary.nan_count, (int)of->width)
+                                                             (int)summary.nan_count, (int)width)
                                            : NULL;
-        const bool none = summary.nan_count == of->width; /* of no number: NULL */
+        const bool none = summary.nan_count == width; /* of no number: NULL */
         made.total[i] = summary.total;
         made.min[i] = none ? NAN : summary.min;
         made.max[i] = none ? NAN : summary.max;
@@ -211,8 +212,86 @@ static ln_attribution_rows *all_rows(lua_State *L, const ln_piece *piece,
     return rows;
 }
 
+/* The values of item i, or its errors, as a tensor (1, units); left on the stack. */
+static ln_tensor *item_tensor(lua_State *L, const float *all, int64_t width, int64_t i,
+                              int64_t units)
+{
+    ln_error err = {0};
+    if (all == NULL) {
+        return NULL;
+    }
+    const ln_shape shape = {.rank = 2, .dims = {1, units}};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_copy_of(LN_F32, &shape, all + i * width, slot, &err)) {
+        ln_raise(L, &err);
+    }
+    return *slot;
+}
+
+/* The group of each input of item i, of the input's shape, bytes where they suffice; left on the stack. */
+static ln_tensor *item_groups(lua_State *L, const ln_piece *piece, const ln_shape *shape, int64_t i)
+{
+    ln_error err = {0};
+    const int32_t *group = piece->explained.groups + i * piece->inputs;
+    const bool bytes = piece->explained.units[i] <= UINT8_MAX + 1;
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(bytes ? LN_U8 : LN_I32, shape, slot, &err)) {
+        ln_raise(L, &err);
+    }
+    for (int64_t k = 0; k < piece->inputs && bytes; k++) {
+        ((uint8_t *)(*slot)->data)[k] = (uint8_t)group[k];
+    }
+    if (!bytes) {
+        memcpy((*slot)->data, group, (size_t)piece->inputs * sizeof *group);
+    }
+    return *slot;
+}
+
+/* One set of rows an item, each pointing to the next: each has as many numbers as it has groups. */
+static ln_attribution_rows *rows_by_item(lua_State *L, const ln_piece *piece,
+                                         const ln_attribution_rows *whole)
+{
+    const ln_explanation *explained = &piece->explained;
+    const int64_t count = explained->count;
+    part one = {.shape = {.rank = 0}, .width = explained->width};
+    lua_getfield(L, 2, "shape");
+    for (lua_Unsigned axis = 1; axis <= lua_rawlen(L, -1) && axis < LN_MAX_RANK; axis++) {
+        lua_rawgeti(L, -1, (lua_Integer)axis);
+        one.shape.dims[one.shape.rank++] = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    ln_attribution_rows *rows = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *rows, 0);
+    luaL_checkstack(L, 4 * (int)count + 16, NULL);
+    const columns sums = summarise(L, piece, &one);
+    for (int64_t i = 0; i < count; i++) {
+        rows[i] = *whole;
+        rows[i].count = 1;
+        rows[i].judged = i == 0 ? count : 0;
+        rows[i].first_seq += i;
+        rows[i].sample += i;
+        rows[i].target += i;
+        rows[i].output += i;
+        rows[i].baseline_output += i;
+        rows[i].values =
+            item_tensor(L, explained->values, explained->width, i, explained->units[i]);
+        rows[i].errors =
+            item_tensor(L, explained->errors, explained->width, i, explained->units[i]);
+        rows[i].grouping = item_groups(L, piece, &one.shape, i);
+        rows[i].total = sums.total + i;
+        rows[i].residual = sums.residual + i;
+        rows[i].min = sums.min + i;
+        rows[i].max = sums.max + i;
+        rows[i].l1 = sums.l1 + i;
+        rows[i].nan_count = sums.nan_count + i;
+        rows[i].status = sums.status + i;
+        rows[i].reason = sums.reason + i;
+        rows[i].next = i + 1 < count ? &rows[i + 1] : NULL;
+    }
+    return rows;
+}
+
 /* store_submit_piece(store, { run, explanation, first_seq, samples, targets, kind, space, layer, unit,
- * groups, reasons, parts, verdicts, evaluations, elapsed_ns }, piece) */
+ * groups, shape (of the input, where rows have groups of their own), reasons, parts, verdicts, evaluations, elapsed_ns }, piece) */
 static int store_submit_piece(lua_State *L)
 {
     ln_store *store = ln_check_store(L, 1);
@@ -238,7 +317,8 @@ static int store_submit_piece(lua_State *L)
         .evaluations = ln_integer_field(L, 2, "evaluations", 0),
         .elapsed_ns = ln_integer_field(L, 2, "elapsed_ns", 0),
     };
-    const ln_attribution_rows *rows = all_rows(L, piece, &whole);
+    const ln_attribution_rows *rows =
+        piece->explained.units ? rows_by_item(L, piece, &whole) : all_rows(L, piece, &whole);
     int verdict_count;
     const ln_verdict_rows *verdicts = read_verdicts(L, whole.count, &verdict_count);
     ln_error err = {0};

@@ -162,6 +162,7 @@ static void push_explainers(lua_State *L)
         {LN_HAS_FIT, "has_fit"},
         {LN_OF_TRAINING, "of_training"},
         {LN_OF_PROBABILITY, "of_probability"},
+        {LN_OF_PIECES, "of_pieces"},
         {0, NULL},
     };
     for (int i = 0; ln_explainers[i]; i++) {

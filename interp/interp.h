@@ -23,6 +23,7 @@
 typedef struct ln_bound_job {
     ln_request request; /* points into the Lua values that the box keeps alive */
     ln_neuron neuron;   /* what the request explains, where it says so */
+    ln_row_groups own;  /* groups of its own of each row, where there are */
     ln_job *job;        /* owned */
 } ln_bound_job;
 
@@ -33,6 +34,7 @@ typedef struct ln_piece {
     ln_tensor *errors;        /* the same shape, or NULL */
     ln_summary *summary;      /* one an item, owned */
     const ln_item *items;     /* of the job, which the box keeps alive */
+    int64_t inputs;           /* the model's width */
 } ln_piece;
 
 ln_tensor **ln_new_tensor(lua_State *L);

@@ -37,8 +37,10 @@ static ln_status summarise(ln_piece *piece, ln_error *err)
     const double *from =
         piece->explained.absorbed ? piece->explained.absorbed : piece->explained.baseline_output;
     for (int64_t i = 0; i < count; i++) {
-        piece->summary[i] = ln_summarise(piece->explained.values + i * width, width,
-                                         piece->explained.output[i], from[i]);
+        const int64_t *units = piece->explained.units;
+        piece->summary[i] =
+            ln_summarise(piece->explained.values + i * width, units ? units[i] : width,
+                         piece->explained.output[i], from[i]);
     }
     return LN_OK;
 }

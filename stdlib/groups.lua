@@ -1,7 +1,10 @@
--- Groups of the inputs of an array by where they are: grid { 4, 4 }.
+-- Groups of the inputs of an array by where they are, grid { 4, 4 }, or of an image's by what is there,
+-- superpixels.
 local arrays = require "arrays"
 local core = require "core"
 local fail = require "fail"
+local resolve = require "resolve"
+local words = require "words"
 
 local groups = {}
 
@@ -43,6 +46,39 @@ function groups.grid(node, at, shape)
     ids, count = next_ids, count * cells[axis]
   end
   return core.tensor("i32", { #ids }, ids), count
+end
+
+-- Whether rows of this shape are images: (H, W), grey, or (C, H, W).
+function groups.is_image(shape) return shape and (#shape == 2 or #shape == 3) end
+
+-- The groups of an explainer of images whose script names none: superpixels with their defaults.
+function groups.default(node)
+  local at = { path = fail.join(node.path, "groups"), script = node.script, line = node.line, keys = {} }
+  return resolve.node(words.bare("superpixels", "groups"), at, {})
+end
+
+-- One number, or one a channel, as three.
+local function by_channel(value, default)
+  local list = {}
+  for c = 1, 3 do list[c] = type(value) == "table" and (value[c] or default) or value or default end
+  return list
+end
+
+-- How superpixels are found in rows of this shape: (H, W), a grey image, or (C, H, W). Pixels of images whose
+-- normalisation the data says are taken without it.
+function groups.superpixels(node, at, shape, data)
+  if not groups.is_image(shape) then
+    fail.at(at, "groups", ("superpixels are pieces of images, rows of shape (H, W) or (C, H, W): these %s"):format(
+      shape and "have shape " .. arrays.shape_text(shape) or "are columns of a table"),
+      shape and "groups = grid { 4 } cuts rows of any shape, npy \"groups.npy\" is free"
+        or 'give lists of column names: groups = { { "age", "sex" }, { "job" } }')
+  end
+  local made = {}
+  for name, value in pairs(node.options) do made[name] = value end
+  made.channels, made.height, made.width = #shape == 3 and shape[1] or 1, shape[#shape - 1], shape[#shape]
+  local options = data and data.node.word == "images" and data.node.options or {}
+  made.mean, made.deviation = by_channel(options.mean, 0), by_channel(options.std, 1)
+  return made
 end
 
 return groups

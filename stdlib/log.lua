@@ -296,7 +296,7 @@ function log.piece(store, run_id, explanation, entry, first, items, result, verd
     targets = items.targets, kind = entry.node.flags.no_target and "activation"
       or entry.node.flags.attacks and "input" or "feature",
     space = entry.space, layer = entry.layer and entry.layer.name or entry.neuron and entry.neuron.name,
-    unit = entry.neuron and entry.neuron.unit, reasons = items.reasons,
+    unit = entry.neuron and entry.neuron.unit, reasons = items.reasons, shape = entry.row_groups and entry.shape or nil,
     groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts, parts = entry.parts,
     evaluations = cost.evaluations, elapsed_ns = cost.elapsed_ns }, result)
 end

@@ -181,7 +181,7 @@ function own.judge(node, run, bound, entry, piece)
     local names = entry.space == "column" and bound.info.columns
       or entry.space == "input" and about.inputs or nil
     local info = { target = item.target, output = item.output, baseline_output = item.baseline_output,
-                   link = entry.link, names = copied(names), unit_of = copied(about.unit_of),
+                   link = entry.link, names = copied(names), unit_of = item.unit_of or copied(about.unit_of),
                    predict = about.predict, explained = about.explained }
     local value, reason = nil, "the attribution is not defined"
     if all_defined(item.attribution) then

@@ -79,41 +79,64 @@ local function bind_background(node, run, bound, shared)
   return within(data.node, nil, core.model_encode, bound.model, data.dataset, rows), labels
 end
 
--- groups: array of integers, a grid, or lists of column names -> group of each encoded input, their number,
--- and what to call the space. Columns are the groups of a table unless space = "input".
+-- groups from an array of integers: of the input's shape, or of an image's (H, W), which its channels share;
+-- with a row's own for each row where there are as many.
+local function groups_of_array(node, bound, shared)
+  local info = bound.info
+  local array = arrays.read(node.options.groups, shared, node, "groups")
+  local given, shape, rows = array.info.shape, bound.shape or { info.width }, bound.count
+  local image = #shape == 3 and { shape[2], shape[3] } or nil
+  local by_row, channels
+  for _, one in ipairs { shape, image } do
+    local size = arrays.product(one)
+    if arrays.product(given) == size then by_row, channels = false, info.width // size end
+    if #given > 1 and given[1] == rows and arrays.product(given, 2) == size then
+      by_row, channels = rows > 1, info.width // size
+    end
+  end
+  if not channels then
+    fail.at(node, "groups", ("expected the input's shape %s%s, or a row's own for each row, %s, found %s in %s")
+      :format(arrays.shape_text(shape), image and " or an image's " .. arrays.shape_text(image) or "",
+        arrays.shape_text { rows, table.unpack(image or shape) }, arrays.shape_text(given), array.path))
+  end
+  if array.info.dtype == "f32" or array.info.dtype == "f64" then
+    fail.at(node, "groups", ("expected whole numbers, found %s in %s"):format(array.info.dtype,
+      array.path))
+  end
+  local tensor = within(node, "groups", core.tensor_convert, array.tensor, "i64")
+  if by_row then return { row_groups = { given = core.group_ids(tensor, rows, channels) } } end
+  local ids, count = core.group_ids(tensor, 1, channels)
+  return { groups = ids, width = count }
+end
+
+-- groups: array of integers, a grid, superpixels, or lists of column names -> { groups, the group of each
+-- encoded input; width, their number; space, what to call it }, or row_groups where each row has its own.
+-- Columns are the groups of a table unless space = "input".
 local function bind_groups(node, bound, shared, space)
-  local value = node.options.groups
   local info, explained = bound.info, bound.explained
+  if node.flags.of_pieces and not node.options.background and not explained and groups.is_image(bound.shape) then
+    node.options.groups = node.options.groups or groups.default(node)
+  end
+  local value = node.options.groups
   if value ~= nil and explained then
     fail.at(node, "groups", ("groups are of one input, and the model has %d: %s"):format(#info.inputs,
       inputs.text(info)), "leave groups out: every number is replaced alone")
   end
-  if value == nil and explained then return explained.live, explained.width, space end
+  if value == nil and explained then return { groups = explained.live, width = explained.width, space = space } end
   if value == nil then
     if space == "column" and info.columns then
-      return info.column_of, #info.columns, "column"
+      return { groups = info.column_of, width = #info.columns, space = "column" }
     end
-    return nil, info.width, space
+    return { width = info.width, space = space }
   end
   if value.word == "grid" then
     local ids, count = groups.grid(value, node, bound.shape)
-    return ids, count, "group"
+    return { groups = ids, width = count }
   end
-  if value.category == "array" then
-    local array = arrays.read(value, shared, node, "groups")
-    local n = arrays.product(array.info.shape)
-    if n ~= info.width then
-      fail.at(node, "groups", ("expected the input's shape %s, found %s in %s"):format(
-        bound.shape and arrays.shape_text(bound.shape) or ("of %d inputs"):format(info.width),
-        arrays.shape_text(array.info.shape), array.path))
-    end
-    if array.info.dtype == "f32" or array.info.dtype == "f64" then
-      fail.at(node, "groups", ("expected whole numbers, found %s in %s"):format(array.info.dtype,
-        array.path))
-    end
-    local ids, count = core.group_ids(within(node, "groups", core.tensor_convert, array.tensor, "i64"))
-    return ids, count, "group"
+  if value.word == "superpixels" then
+    return { row_groups = groups.superpixels(value, node, bound.shape, bound.data) }
   end
+  if value.category == "array" then return groups_of_array(node, bound, shared) end
   if not info.columns then
     fail.at(node, "groups", bound.shape and "lists of column names need a table, and these rows are arrays"
       or "lists of column names need a table (data = csv)",
@@ -143,7 +166,7 @@ local function bind_groups(node, bound, shared, space)
       count = count + 1
     end
   end
-  return core.compose_groups(info.column_of, group_of), count, "group"
+  return { groups = core.compose_groups(info.column_of, group_of), width = count }
 end
 
 -- The array with its first axes, rows and the targets of each, as one.
@@ -248,7 +271,9 @@ function references.explain(run, bound, shared)
     elseif node.word == "precomputed" then
       bind_precomputed(node, bound, shared, entry)
     elseif flags.takes_groups then
-      entry.groups, entry.width, entry.space = bind_groups(asked, bound, shared, space)
+      local found = bind_groups(asked, bound, shared, space)
+      entry.groups, entry.row_groups = found.groups, found.row_groups
+      entry.width, entry.space = found.width or bound.info.width, found.space or "group"
     elseif space == "column" then
       entry.sum_over = bound.info.column_of
       entry.width = #bound.info.columns
@@ -297,7 +322,7 @@ function references.job(run, bound, entry, targets, pool)
     row_ids = bound.row_ids, targets = targets, per_row = entry.per_row or bound.per_row,
     baseline = entry.baseline, background = entry.background,
     background_labels = entry.background_labels,
-    groups = entry.groups, group_count = entry.groups and entry.width or nil,
+    groups = entry.groups, group_count = entry.groups and entry.width or nil, row_groups = entry.row_groups,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape, layer = entry.layer and entry.layer.value or nil, range = entry.range,
     neuron = entry.neuron,

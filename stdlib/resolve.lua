@@ -356,7 +356,7 @@ function resolve.groups(raw, _, at, context)
   if words.is_word(raw, "array") or words.is_word(raw, "groups") then
     return resolve.node(raw, at, context)
   end
-  local what = 'npy "groups.npy", grid { 4, 4 }, or lists of column names { { "age", "sex" }, { "job" } }'
+  local what = 'npy "groups.npy", grid { 4, 4 }, superpixels, or lists of column names { { "age", "sex" }, { "job" } }'
   if not words.is_table(raw) then place.expected(at, what, raw) end
   if not context.has_data then
     place.fail(at, "lists of column names need a table, and there is no data",

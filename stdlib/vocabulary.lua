@@ -205,6 +205,24 @@ local list = {
     example = "explain = { kernel_shap { groups = grid { 4, 4 } } }",
   },
   {
+    name = "superpixels", category = "groups",
+    summary = "groups of an image's pixels that hang together and have much the same colour, each row's its own",
+    params = {
+      { name = "method", type = "choice", choices = "quickshift|slic", default = '"quickshift"',
+        help = "how they are found: quickshift has the lime package's defaults, slic makes about so many" },
+      { name = "kernel_size", type = "real", default = "4", min = 1, max = 1000,
+        help = "quickshift: deviation of the density's kernel, in pixels; the larger, the fewer" },
+      { name = "max_dist", type = "real", default = "200", min = 0,
+        help = "quickshift: how far a pixel and the denser one that it follows may be apart; the larger, the fewer" },
+      { name = "ratio", type = "real", default = "0.2", min = 0,
+        help = "quickshift: weight of colours beside places" },
+      { name = "segments", type = "int", default = "100", min = 1, help = "slic: how many, about" },
+      { name = "compactness", type = "real", default = "10", min = 0, above_min = true,
+        help = "slic: weight of places beside colours; the larger, the squarer" },
+    },
+    example = "explain = { lime { groups = superpixels }, kernel_shap { groups = superpixels { method = \"slic\" } } }",
+  },
+  {
     name = "precomputed", category = "explainer", version = 1,
     summary = "attributions made elsewhere, stored, judged and compared like our own",
     params = {

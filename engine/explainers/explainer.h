@@ -11,6 +11,7 @@
 
 #include "base/parallel.h"
 #include "base/param.h"
+#include "image/superpixels.h"
 #include "model/model.h"
 
 #define LN_NEEDS_GRADIENT 1u /* a network: gradients */
@@ -28,7 +29,9 @@
 #define LN_HAS_FIT 4096u     /* fits a model of its own: says how well */
 #define LN_OF_TRAINING 8192u /* its default background is all training rows, with their classes */
 #define LN_OF_PROBABILITY 16384u /* explains probabilities where the script names no link */
-#define LN_WRAPS 32768u   /* the job inside is of request->of, what the parameter `of` says */
+#define LN_WRAPS 32768u /* the job inside is of request->of, what the parameter `of` says */
+#define LN_OF_PIECES                                                                               \
+    131072u               /* of images its default groups are superpixels, without a background */
 #define LN_ATTACKS 65536u /* its values are rows, moved on the link "loss"; `fit` is its success */
 
 /* How a table column's encoded inputs become one value in space "column": summed. */
@@ -43,6 +46,13 @@ typedef struct ln_neuron {
     int value;    /* of the model's graph (ln_model_layer) */
     int64_t unit; /* its place in a row of that, flattened */
 } ln_neuron;
+
+/* Groups that every row has of its own, as many as it takes (common/by_row.h). */
+typedef struct ln_row_groups {
+    const int32_t *given; /* (N, width) a row's group of each input, from 0 without gaps; or NULL */
+    ln_superpixels
+        superpixels; /* without `given`: how a row's image is cut; channels share the pieces */
+} ln_row_groups;
 
 typedef struct ln_request {
     ln_model *model;             /* borrowed for the job's life */
@@ -59,9 +69,10 @@ typedef struct ln_request {
                                     explained, or NULL: every input alone;
                                     read by LN_TAKES_GROUPS only */
     int64_t group_count;   /* width when groups is NULL */
-    ln_shape input_shape;  /* of one row as the user gave it, `width` numbers in all; rank 0:
+    const ln_row_groups *row_groups; /* in place of groups, or NULL */
+    ln_shape input_shape; /* of one row as the user gave it, `width` numbers in all; rank 0:
                                     columns of a table, which have no axes */
-    int layer;             /* LN_TAKES_LAYER: a value of the model's graph (ln_model_layer) */
+    int layer;            /* LN_TAKES_LAYER: a value of the model's graph (ln_model_layer) */
     const struct ln_explainer *of; /* LN_WRAPS: the other explainer; what this request refers to
                                       (baseline, background, groups, layer) is that one's */
     const void *of_params;         /* its parameter struct */
@@ -74,11 +85,15 @@ typedef struct ln_request {
 
 /* What a run of items fills; arrays have one entry (or `width`) an item. NaN: not defined. */
 typedef struct ln_explanation {
-    int64_t count;           /* items */
-    int64_t width;           /* values an item: the model's width, or group_count */
-    float *values;           /* (count, width) */
-    float *errors;           /* (count, width) standard errors, or NULL */
-    double *output;          /* the explained number at the row */
+    int64_t count;  /* items */
+    int64_t width;  /* values an item: the model's width, or group_count */
+    int64_t *units; /* with row_groups: (count) values that an item has, the rest of `width`
+                                are 0; else NULL: all of them */
+    int32_t
+        *groups;    /* with row_groups: (count, the model's width) group of each input; else NULL */
+    float *values;  /* (count, width) */
+    float *errors;  /* (count, width) standard errors, or NULL */
+    double *output; /* the explained number at the row */
     double *baseline_output; /* at the baseline; NaN where the method has none */
     double *absorbed;        /* LN_CONSERVES: what biases and stabilisers took; else NULL */
     double *fit; /* LN_HAS_FIT: R^2 of the fitted model, or LN_ATTACKS: 1 where it succeeded, else

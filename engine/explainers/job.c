@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/by_row.h"
 
 typedef struct job_worker {
     ln_runner *runner;   /* its execution of the function */
@@ -251,6 +252,10 @@ static ln_status set_up(job_state *state, ln_error *err)
     const ln_request *request = job->request;
     size_t scratch_bytes = 0;
     ln_status status = check_rows(request, err);
+    if (!status && request->row_groups)
+        status = ln_by_row_check(job, err);
+    if (request->row_groups)
+        return status ? status : resolve_targets(state, err);
     if (!status && (explainer->flags & LN_NEEDS_GRADIENT) && request->model->callback.run)
         status = ln_fail(err, LN_EUNSUPPORTED, "%s needs gradients, and a blackbox has none",
                          explainer->word.name);
@@ -415,6 +420,8 @@ ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *
         return ln_fail(err, LN_EINVALID,
                        "items %" PRId64 " to %" PRId64 " are asked for: there are %" PRId64, first,
                        first + count - 1, job->request->item_count);
+    if (job->request->row_groups)
+        return ln_by_row_run(job, first, count, out, err);
     ln_status status = make_explanation(job, count, out, err);
     if (status)
         return status;
@@ -444,5 +451,7 @@ void ln_explanation_free(ln_explanation *explanation)
     ln_free(explanation->baseline_output);
     ln_free(explanation->absorbed);
     ln_free(explanation->fit);
+    ln_free(explanation->units);
+    ln_free(explanation->groups);
     *explanation = (ln_explanation){0};
 }

@@ -107,7 +107,7 @@ static ln_status choose_way(const ln_job *job, lime *shared, ln_error *err)
     if (shared->masks && axes > 1 && !request->groups) {
         ln_fail(err, LN_EINVALID,
                 "lime covers groups of pixels, and every pixel would be a feature: expected "
-                "groups, as grid { 4, 4 }");
+                "groups, as superpixels or grid { 4, 4 }");
         return fail_field(err, "groups");
     }
     int64_t channels = axes > 2 ? request->input_shape.dims[0] : 1;
@@ -327,7 +327,8 @@ static const ln_param params[] = {
      .type = LN_PARAM_GROUPS,
      .offset = LN_NO_OFFSET,
      .fallback = "nil",
-     .help = "inputs that are one feature; default: every input alone, a table's by column"},
+     .help = "inputs that are one feature; default: every input alone, a table's by column, an "
+             "image's superpixels"},
     {.name = "background",
      .type = LN_PARAM_BACKGROUND,
      .offset = LN_NO_OFFSET,
@@ -356,7 +357,7 @@ const ln_explainer ln_explainer_lime = {
             .params_size = sizeof(lime_params),
         },
     .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_RANDOM | LN_HAS_ERRORS |
-             LN_HAS_FIT | LN_OF_TRAINING | LN_OF_PROBABILITY,
+             LN_HAS_FIT | LN_OF_TRAINING | LN_OF_PROBABILITY | LN_OF_PIECES,
     .version = 1,
     .cost = "samples forward passes a row",
     .prepare = prepare,

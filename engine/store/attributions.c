@@ -41,6 +41,7 @@ typedef struct piece {
     const ln_attribution_rows *rows;
     const ln_verdict_rows *verdicts; /* for verdicts */
     int64_t tensor, errors;          /* ids; errors -1: none */
+    int64_t groups;                  /* id, or -1 */
     int64_t first_id;                /* of the attributions */
     int form;                        /* kind and space */
 } piece;
@@ -73,7 +74,7 @@ static void bind_attribution(sqlite3_stmt *statement, const void *context)
     sqlite3_bind_int(statement, 2, p->form);
     bind_text(statement, 3, p->rows->layer);
     sqlite3_bind_int64(statement, 4, p->tensor);
-    bind_id(statement, 5, p->rows->groups);
+    bind_id(statement, 5, p->groups);
     bind_id(statement, 6, p->errors);
     bind_text(statement, 7, p->rows->input);
     bind_id(statement, 8, p->rows->unit);
@@ -105,7 +106,7 @@ ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *
                                     int64_t *first_id, ln_error *err)
 {
     const ln_tensor *values = rows->values, *errors = rows->errors;
-    piece p = {.rows = rows, .tensor = -1, .errors = -1};
+    piece p = {.rows = rows, .tensor = -1, .errors = -1, .groups = rows->groups};
     if (values->shape.rank < 1 || values->shape.dims[0] != rows->count || rows->count < 1)
         return ln_fail(err, LN_ESTORE,
                        "%lld attributions need a tensor with as many rows, at least one",
@@ -121,6 +122,8 @@ ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *
     status = ln_store_put_tensor(store, values, &p.tensor, err);
     if (status == LN_OK && errors)
         status = ln_store_put_tensor(store, errors, &p.errors, err);
+    if (status == LN_OK && rows->grouping)
+        status = ln_store_put_tensor(store, rows->grouping, &p.groups, err);
     if (status ==
         LN_OK) /* what SQLite will pick, and count on from; nobody else writes meanwhile */
         status = ln_store_number(store, "SELECT max(id) + 1 FROM main.attribution", 0, 1,
@@ -198,7 +201,7 @@ ln_status ln_store_put_piece(ln_store *store, const ln_attribution_rows *rows,
     for (int i = 0; i < verdict_count && status == LN_OK; i++) {
         p.verdicts = &verdicts[i];
         status = ln_store_put_bulk(store, &verdict_bulk, bind_verdict, bind_verdict_row, &p,
-                                   rows->count, err);
+                                   rows->judged ? rows->judged : rows->count, err);
     }
     return ln_store_leave(store, own, status, err);
 }

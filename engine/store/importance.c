@@ -6,7 +6,8 @@
  *   std         sqrt(mean of (a - mean)^2): of all, as NumPy's default, not of a sample
  *   input       the model's input that it belongs to, where there are several; idx counts within it
  *
- * Sums are float64 in the order of the attributions' ids; std by Welford's update, which does not
+ * An explanation whose attributions have groups of their own each (superpixels) has none: their numbers are
+ * not those of the same things. Sums are float64 in the order of the attributions' ids; std by Welford's update, which does not
  * lose digits where the mean is large. One C loop over the tensors: some 100 million numbers a
  * second, where GROUP BY over `element` reads 8. */
 #include "store/element.h"
@@ -214,6 +215,10 @@ static int importance_filter(sqlite3_vtab_cursor *base, int number, const char *
         section *in = section_of(c, (const char *)sqlite3_column_text(rows, INPUT_TEXT));
         ln_slice slice = {0};
         ln_attribution_fill(rows, &row);
+        if (in && in->count && row.groups != in->last.groups) {
+            clear(c);
+            break;
+        }
         code = ln_reader_slice(reader, row.tensor, row.tensor_row, &slice);
         if (code == SQLITE_OK && (!in || !add(in, &slice)))
             code = SQLITE_NOMEM;

@@ -86,14 +86,15 @@ ln_status ln_store_get_tensor(ln_store *store, int64_t id, ln_tensor **out, ln_e
 typedef struct ln_attribution_rows {
     int64_t explanation; /* its id */
     int64_t count, first_seq;
-    const int64_t *sample;                             /* sample ids; entry -1: NULL (global) */
-    const int64_t *target;                             /* entry -1: NULL */
-    const char *kind, *space;                          /* "feature", "input" ... */
-    const char *layer;                                 /* or NULL */
-    int64_t unit;                                      /* of the layer, or -1 */
-    const ln_tensor *values;                           /* (count, ...) f32 */
-    const ln_tensor *errors;                           /* same shape, or NULL */
-    int64_t groups;                                    /* tensor id, or -1 */
+    const int64_t *sample;     /* sample ids; entry -1: NULL (global) */
+    const int64_t *target;     /* entry -1: NULL */
+    const char *kind, *space;  /* "feature", "input" ... */
+    const char *layer;         /* or NULL */
+    int64_t unit;              /* of the layer, or -1 */
+    const ln_tensor *values;   /* (count, ...) f32 */
+    const ln_tensor *errors;   /* same shape, or NULL */
+    int64_t groups;            /* tensor id, or -1 */
+    const ln_tensor *grouping; /* stored with them, in place of `groups`; or NULL */
     const double *output, *baseline_output, *absorbed; /* NaN: NULL; array pointer may be NULL */
     const double *total, *residual, *min, *max, *l1;   /* count entries each */
     const int64_t *nan_count;
@@ -101,7 +102,10 @@ typedef struct ln_attribution_rows {
     const char *const *reason; /* NULL: none */
     const char *input;         /* the model's input they belong to, where there are several */
     const struct ln_attribution_rows
-        *next;                       /* the same samples' attributions to the next input, or NULL */
+        *next; /* the same samples' attributions to the next input, or those of the next samples
+                       where each has groups of its own; or NULL */
+    int64_t judged; /* of the first: attributions that verdicts are of, one after the other, where
+                       they are not these `count`; else 0. `sample` has as many entries */
     int64_t evaluations, elapsed_ns; /* of the explanation so far: its row has them with the piece,
                                         where it is submitted */
 } ln_attribution_rows;

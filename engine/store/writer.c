@@ -32,6 +32,12 @@ typedef struct written {
     int cell_count;            /* how many */
 } written;
 
+/* Attributions that the verdicts of a piece are of. */
+static int64_t judged(const ln_attribution_rows *rows)
+{
+    return rows->judged ? rows->judged : rows->count;
+}
+
 /* --- the thread ------------------------------------------------------------------------------- */
 
 static ln_status write_piece(void *context, ln_error *err)
@@ -46,7 +52,7 @@ static ln_status write_piece(void *context, ln_error *err)
         status = ln_store_put_piece(writer, &w->rows, w->verdicts, w->verdict_count, err);
     status = ln_store_leave(writer, true, status, err);
     if (status == LN_OK)
-        __atomic_add_fetch(&w->store->written, w->rows.count, __ATOMIC_RELEASE);
+        __atomic_add_fetch(&w->store->written, judged(&w->rows), __ATOMIC_RELEASE);
     return status;
 }
 
@@ -64,6 +70,7 @@ static void release(void *context)
     for (const ln_attribution_rows *rows = &w->rows; rows; rows = rows->next) {
         ln_tensor_release((ln_tensor *)rows->values);
         ln_tensor_release((ln_tensor *)rows->errors);
+        ln_tensor_release((ln_tensor *)rows->grouping);
     }
     ln_arena_free(&w->arena);
     ln_free(w);
@@ -100,17 +107,20 @@ static const char *const *copy_texts(written *w, const char *const *texts, int64
 static void copy_rows(written *w, const ln_attribution_rows *from, ln_attribution_rows *rows)
 {
     const size_t count = (size_t)from->count;
+    const size_t samples = (size_t)judged(from);
     *rows = *from;
     rows->values = ln_tensor_retain((ln_tensor *)from->values);
     rows->errors = from->errors ? ln_tensor_retain((ln_tensor *)from->errors) : NULL;
-    w->bytes += from->values->bytes + (from->errors ? from->errors->bytes : 0);
+    rows->grouping = from->grouping ? ln_tensor_retain((ln_tensor *)from->grouping) : NULL;
+    w->bytes += from->values->bytes + (from->errors ? from->errors->bytes : 0) +
+                (from->grouping ? from->grouping->bytes : 0);
     const double **const numbers[] = {&rows->output,   &rows->baseline_output,
                                       &rows->absorbed, &rows->total,
                                       &rows->residual, &rows->min,
                                       &rows->max,      &rows->l1};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         *numbers[i] = copy(w, *numbers[i], count * sizeof **numbers[i]);
-    rows->sample = copy(w, from->sample, count * sizeof *from->sample);
+    rows->sample = copy(w, from->sample, samples * sizeof *from->sample);
     rows->target = copy(w, from->target, count * sizeof *from->target);
     rows->nan_count = copy(w, from->nan_count, count * sizeof *from->nan_count);
     rows->status = copy_texts(w, from->status, from->count);
@@ -134,8 +144,8 @@ static void copy_verdicts(written *w, const ln_verdict_rows *from, int count)
         verdict->name = copy_text(w, from[i].name);
         verdict->label = copy_text(w, from[i].label);
         verdict->params = copy_text(w, from[i].params);
-        verdict->values = copy(w, from[i].values, (size_t)w->rows.count * sizeof *from->values);
-        verdict->reasons = copy_texts(w, from[i].reasons, w->rows.count);
+        verdict->values = copy(w, from[i].values, (size_t)judged(&w->rows) * sizeof *from->values);
+        verdict->reasons = copy_texts(w, from[i].reasons, judged(&w->rows));
     }
 }
 

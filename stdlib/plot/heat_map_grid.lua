@@ -3,7 +3,7 @@
 -- Colour images and feature maps are summed over their channels. Signed maps are centred at 0, maps
 -- without negative numbers (saliency) use the one-sided colours, unless `colours` says otherwise. A
 -- map's darkest colour is its own greatest |value| (written beneath it), or with scale = "shared" that
--- of its explanation over the samples drawn.
+-- of its explanation over the samples drawn. `outlines` draws what is stored as the groups of each map.
 local core = require "core"
 local figure = require "plot/figure"
 
@@ -60,6 +60,22 @@ function grid.maps(store, explanation)
     maps.several = maps.several or #maps[row] > 1
   end
   return maps
+end
+
+local GROUPS = [[SELECT s.idx, a.target, a.groups FROM attribution a JOIN sample s ON s.id = a.sample
+WHERE a.explanation = :explanation AND a.space = 'group']]
+
+-- The lines between an explanation's groups, given to each of its maps.
+local function add_outlines(store, explanation, maps)
+  local lines, by = {}, {}
+  for _, row in ipairs(core.store_rows(store, GROUPS, { explanation = explanation })) do
+    lines[row.groups] = lines[row.groups]
+      or core.group_outlines(core.store_get_tensor(store, row.groups))
+    by[("%d %d"):format(row.idx, row.target or -1)] = lines[row.groups]
+  end
+  for _, map in ipairs(maps.list) do
+    map.lines = by[("%d %d"):format(map.row, map.target)]
+  end
 end
 
 -- The explained samples with their images, by row of the data set.
@@ -131,6 +147,11 @@ function grid.draw(canvas, x, y, width, height, map, style)
                   width = columns * scale, height = rows * scale }
   for key, value in pairs(style) do place[key] = value end
   if style.image then core.draw_image(canvas, map, place) else core.draw_heat(canvas, map, place) end
+  if style.lines then
+    local points = {}
+    for i, at in ipairs(style.lines) do points[i] = (i % 2 == 1 and place.x or place.y) + at * scale end
+    core.draw_line(canvas, points, { stroke = "#404040", width = 0.5 })
+  end
   core.draw_rectangle(canvas, place.x, place.y, place.width, place.height,
     { stroke = "#b3b3b3", width = 0.75 })
 end
@@ -161,6 +182,7 @@ local function columns_of(context, chosen)
   for _, one in ipairs(list) do
     local maps = grid.maps(context.store, one.id)
     if maps then
+      if context.options.outlines then add_outlines(context.store, one.id, maps) end
       local list, most = {}, 0
       for _, sample in ipairs(chosen) do
         for _, map in ipairs(maps[sample.idx] or {}) do
@@ -229,7 +251,7 @@ local function draw_row(canvas, y, cell, height, row, columns, context, low, hig
     if map then
       local limit = shared and column.most or map.most
       grid.draw(canvas, x, y, cell, height, map.values, { limit = limit, map = column.kind, low = low,
-        high = high,
+        high = high, lines = map.lines,
         overlay = context.options.overlay and same_size(map.values, sample.image) and sample.image or nil })
       figure.text(canvas, x + cell / 2, y + height + 2, note(map, limit, shared),
         { size = 9.5, x = 0.5, colour = figure.soft, most = cell })

@@ -23,6 +23,8 @@ return {
       help = "two colours around 0, or one from 0; auto: absolute where nothing is negative" },
     { name = "overlay", type = "bool", default = "false",
       help = "whether a map lies on its input" },
+    { name = "outlines", type = "bool", default = "false",
+      help = "whether lines are drawn between the groups of an explanation that has groups" },
   }),
   picture("importance_bar", "mean |attribution| by column: bars, a panel an explanation", {
     { name = "top", type = "int", default = "15", min = 1, max = 200,

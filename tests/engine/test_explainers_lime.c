@@ -323,8 +323,10 @@ static void what_does_not_apply_is_refused(void **state)
                   "without bins a group has one number, and group 0 has 2 columns", "discretize");
     masks.baseline = base;
     masks.input_shape = TEST_SHAPE(1, 7);
-    check_refused("lime", "", masks,
-                  "every pixel would be a feature: expected groups, as grid { 4, 4 }", "groups");
+    check_refused(
+        "lime", "", masks,
+        "every pixel would be a feature: expected groups, as superpixels or grid { 4, 4 }",
+        "groups");
     ln_tensor_release(base);
     free_setting(&it);
 }

@@ -9,6 +9,9 @@
   lime.credit-* and lime.cancer-*  a network for german_credit.csv (every fourth row is a test row) and
                 one for scikit-learn's breast cancer data, and what the package says of 20 rows, once a seed
   lime.digits-* the same of 20 pictures of scikit-learn's digits, in 16 segments of 2 x 2 pixels
+  lime.pictures-*  the same of 10 coloured pictures (3, 24, 24) in the package's own quickshift segments: `whole`
+                with its defaults, `fine` with smaller ones; -x the pictures, -weights the network's, -label the
+                segments, -SEED the coefficients (rows, segments), NaN where a row has fewer
 
 In a bin whose two ends are one number the package (0.2.0.1) puts 0 into its samples. lime.credit-zero-* are
 as it does that, in lime.credit-* (and nowhere else) the number is kept.
@@ -24,7 +27,8 @@ from lime.lime_base import LimeBase
 from lime.lime_image import LimeImageExplainer
 from lime.lime_tabular import LimeTabularExplainer
 from safetensors.numpy import save_file
-from sklearn.datasets import load_breast_cancer, load_digits
+from lime.wrappers.scikit_image import SegmentationAlgorithm
+from sklearn.datasets import load_breast_cancer, load_digits, load_sample_images
 
 from explainers_reference import FOLDER, save
 
@@ -141,6 +145,53 @@ def digits():
         save("lime.digits-%d" % seed, result[:, segments][:, None], np.float32)
 
 
+def crops():
+    """Pictures of 24 x 24 from scikit-learn's two photographs, and which it was."""
+    rng, x, y = np.random.default_rng(8), [], []
+    for k in range(160):
+        photo, side = load_sample_images().images[k % 2], 24 * int(rng.integers(4, 11))
+        top, left = (int(rng.integers(0, size - side)) for size in photo.shape[:2])
+        piece = photo[top:top + side, left:left + side].reshape(24, side // 24, 24, side // 24, 3)
+        x.append(piece.mean((1, 3)).round() / 255)
+        y.append(k % 2)
+    return np.array(x).transpose(0, 3, 1, 2).astype(np.float32), np.array(y)
+
+
+def pictures():
+    x, y = crops()
+    torch.manual_seed(1)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 24 * 24, 6), torch.nn.ReLU(), torch.nn.Linear(6, 2))
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3, weight_decay=1e-2)
+    inputs, labels = torch.tensor(x[EXPLAINED:]), torch.tensor(y[EXPLAINED:])
+    for _ in range(60):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(net(inputs), labels).backward()
+        optimizer.step()
+    rows = x[:10]
+    save("lime.pictures-x", rows, np.float32)
+    save("lime.pictures-weights", np.concatenate([p.detach().numpy().ravel() for p in net.parameters()]), np.float32)
+
+    def predict(images):
+        with torch.no_grad():
+            return torch.softmax(net(torch.tensor(images.transpose(0, 3, 1, 2), dtype=torch.float32)), 1).numpy()
+
+    fine = SegmentationAlgorithm("quickshift", kernel_size=2, max_dist=6, ratio=0.5)
+    for name, segment in (("whole", None), ("fine", fine)):
+        found = np.full((SEEDS, len(rows), 24 * 24), np.nan)
+        for seed in range(SEEDS):
+            explainer, segments = LimeImageExplainer(random_state=seed), []
+            for i, row in enumerate(rows):
+                told = explainer.explain_instance(row.transpose(1, 2, 0).astype(float), predict, labels=(1,),
+                                                  top_labels=None, segmentation_fn=segment)
+                for feature, value in told.local_exp[1]:
+                    found[seed, i, feature] = value
+                segments.append(told.segments)
+        save("lime.pictures-%s-label" % name, segments, np.int32)
+        most = int(np.isfinite(found).any((0, 1)).sum())
+        for seed in range(SEEDS):
+            save("lime.pictures-%s-%d" % (name, seed), found[seed, :, :most], np.float32)
+
+
 def keep_points():
     """Bins whose ends are one number give that number."""
     given = BaseDiscretizer.get_undiscretize_values
@@ -191,4 +242,5 @@ if __name__ == "__main__":
     bins()
     cancer()
     digits()
+    pictures()
     credit()

@@ -1,0 +1,187 @@
+#include "explainers/common/by_row.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+/* A run of items, row by row. */
+typedef struct by_row {
+    const ln_job *job;
+    int64_t first;         /* item of the request that is entry 0 */
+    const int64_t *start;  /* entries of row k of the run: start[k] .. start[k + 1] */
+    ln_explanation *parts; /* what each row's job made */
+    int32_t *groups;       /* (entries, the model's width) */
+} by_row;
+
+/* The group of each input of a row, as many as the model is wide, and how many there are. */
+static ln_status find_groups(const ln_request *request, int64_t row, int32_t *group, int64_t *count,
+                             ln_error *err)
+{
+    const ln_row_groups *own = request->row_groups;
+    const int64_t width = request->model->width;
+    if (own->given) {
+        memcpy(group, own->given + row * width, (size_t)width * sizeof *group);
+        *count = 0;
+        for (int64_t i = 0; i < width; i++)
+            *count = group[i] >= *count ? group[i] + 1 : *count;
+        return LN_OK;
+    }
+    const ln_superpixels *how = &own->superpixels;
+    const int64_t plane = how->height * how->width;
+    if (how->channels * plane != width)
+        return ln_fail(err, LN_EINVALID, "the images' shape does not fit the model's inputs");
+    ln_status status = ln_superpixels_of(how, ln_f32(request->x) + row * width, group, count, err);
+    if (status) {
+        ln_error_prefix(err, "row %" PRId64, request->row_ids ? request->row_ids[row] : row);
+        ln_error_field(err, "groups");
+        return status;
+    }
+    for (int64_t c = 1; c < how->channels; c++)
+        memcpy(group + c * plane, group, (size_t)plane * sizeof *group);
+    return LN_OK;
+}
+
+/* The request of some items of one row. */
+static ln_request request_of(const ln_request *whole, int64_t first, int64_t count,
+                             const int32_t *group, int64_t groups)
+{
+    ln_request one = *whole;
+    one.items = whole->items + first;
+    one.item_count = count;
+    one.groups = group;
+    one.group_count = groups;
+    one.row_groups = NULL;
+    return one;
+}
+
+ln_status ln_by_row_check(const ln_job *job, ln_error *err)
+{
+    const ln_request *request = job->request;
+    const int64_t width = request->model->width;
+    if (request->item_count == 0)
+        return LN_OK;
+    int32_t *group = ln_alloc((size_t)width * sizeof *group);
+    if (!group)
+        return ln_fail_memory(err, (size_t)width * sizeof *group);
+    int64_t count;
+    ln_job *trial = NULL;
+    ln_request one;
+    ln_status status = find_groups(request, request->items[0].row, group, &count, err);
+    if (!status) {
+        one = request_of(request, 0, 1, group, count);
+        status = ln_job_new(job->explainer, &one, NULL, &trial, err);
+    }
+    ln_job_free(trial);
+    ln_free(group);
+    return status;
+}
+
+static ln_status run_row(void *context, int64_t k, int worker, ln_error *err)
+{
+    (void)worker;
+    const by_row *task = context;
+    const ln_request *request = task->job->request;
+    const int64_t width = request->model->width, entry = task->start[k];
+    const int64_t items = task->start[k + 1] - entry;
+    int32_t *group = task->groups + entry * width;
+    int64_t count;
+    ln_status status =
+        find_groups(request, request->items[task->first + entry].row, group, &count, err);
+    if (status)
+        return status;
+    for (int64_t i = 1; i < items; i++)
+        memcpy(group + i * width, group, (size_t)width * sizeof *group);
+    ln_request one = request_of(request, task->first + entry, items, group, count);
+    ln_job *job = NULL;
+    status = ln_job_new(task->job->explainer, &one, NULL, &job, err);
+    if (!status)
+        status = ln_job_run(job, 0, items, &task->parts[k], err);
+    ln_job_free(job);
+    return status;
+}
+
+/* Entries [at, at + part->count) of the whole. */
+static void put(ln_explanation *out, int64_t at, const ln_explanation *part)
+{
+    const size_t items = (size_t)part->count;
+    for (int64_t i = 0; i < part->count; i++) {
+        const size_t bytes = (size_t)part->width * sizeof *out->values;
+        memcpy(out->values + (at + i) * out->width, part->values + i * part->width, bytes);
+        if (out->errors)
+            memcpy(out->errors + (at + i) * out->width, part->errors + i * part->width, bytes);
+        out->units[at + i] = part->width;
+    }
+    memcpy(out->output + at, part->output, items * sizeof *out->output);
+    memcpy(out->baseline_output + at, part->baseline_output, items * sizeof *out->baseline_output);
+    if (out->fit)
+        memcpy(out->fit + at, part->fit, items * sizeof *out->fit);
+    out->evaluations += part->evaluations;
+}
+
+/* All parts as one explanation, each item as wide as the widest; takes task->groups. */
+static ln_status join(by_row *task, int64_t rows, int64_t count, ln_explanation *out, ln_error *err)
+{
+    for (int64_t k = 0; k < rows; k++)
+        out->width = task->parts[k].width > out->width ? task->parts[k].width : out->width;
+    const unsigned flags = task->job->explainer->flags;
+    const size_t items = (size_t)count, numbers = items * (size_t)out->width;
+    out->count = count;
+    out->values = ln_calloc(numbers, sizeof *out->values);
+    out->units = ln_calloc(items, sizeof *out->units);
+    out->output = ln_calloc(items, sizeof *out->output);
+    out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
+    out->errors = flags & LN_HAS_ERRORS ? ln_calloc(numbers, sizeof *out->errors) : NULL;
+    out->fit = flags & LN_HAS_FIT ? ln_calloc(items, sizeof *out->fit) : NULL;
+    if (!out->values || !out->units || !out->output || !out->baseline_output ||
+        (flags & LN_HAS_ERRORS && !out->errors) || (flags & LN_HAS_FIT && !out->fit))
+        return ln_fail_memory(err, numbers * sizeof *out->values);
+    for (int64_t k = 0; k < rows; k++)
+        put(out, task->start[k], &task->parts[k]);
+    out->groups = task->groups;
+    task->groups = NULL;
+    return LN_OK;
+}
+
+/* Where the items of each row start, to `start`; how many rows there are. */
+static int64_t cut(const ln_item *items, int64_t count, int64_t *start)
+{
+    int64_t rows = 0;
+    for (int64_t i = 0; i < count; i++)
+        if (i == 0 || items[i].row != items[i - 1].row)
+            start[rows++] = i;
+    start[rows] = count;
+    return rows;
+}
+
+ln_status ln_by_row_run(const ln_job *job, int64_t first, int64_t count, ln_explanation *out,
+                        ln_error *err)
+{
+    const ln_request *request = job->request;
+    const size_t items = (size_t)count, width = (size_t)request->model->width;
+    int64_t *start = ln_alloc((items + 1) * sizeof *start);
+    by_row task = {.job = job, .first = first, .start = start};
+    task.parts = ln_calloc(items + 1, sizeof *task.parts);
+    task.groups = ln_alloc((items * width + 1) * sizeof *task.groups);
+    ln_status status = LN_OK;
+    int64_t rows = 0;
+    if (!start || !task.parts || !task.groups) {
+        status = ln_fail_memory(err, items * width * sizeof *task.groups);
+    } else {
+        /* A profile is added to by the thread that frees what it measured. */
+        ln_pool *pool = request->model->profile ? NULL : job->pool;
+        rows = cut(request->items + first, count, start);
+        status = ln_parallel(pool, rows, run_row, &task, NULL, NULL, err);
+    }
+    if (!status)
+        status = join(&task, rows, count, out, err);
+    if (status)
+        ln_explanation_free(out);
+    for (int64_t k = 0; k < rows; k++)
+        ln_explanation_free(&task.parts[k]);
+    ln_free(task.parts);
+    ln_free(task.groups);
+    ln_free(start);
+    return status;
+}
