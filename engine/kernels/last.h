@@ -45,6 +45,18 @@ typedef struct ln_thin {
 #define LN_THIN_TAPS 256
 #define LN_THIN_PLACES 16 /* that are computed together, at most */
 
+/* The gradient of x for wide lines, where registers hold neighbouring places (across_body.h). */
+typedef struct ln_across {
+    ln_thin thin;      /* lanes, left, right and weight are not used */
+    int64_t shifts[2]; /* lines, and places of a line, of dy that a place of dx reads at most */
+    int64_t places;    /* of the stride, of a line of dx: a multiple of LN_ACROSS_PLACES */
+    int64_t width;     /* of a turned line of dy */
+    const float
+        *weight; /* (kernel[0], shifts[1], results, stride[1], channels), 0 beyond the kernel */
+} ln_across;
+#define LN_ACROSS_ROWS 8 /* stride[1] * channels, at most: 3, 4, 6 or 8 */
+#define LN_ACROSS_PLACES 128
+
 typedef struct ln_last_kernels {
     void (*finish)(const ln_finish *finish, int64_t count, const float *add, float *y);
     /* dz = dy where f did not cut, else 0; y is f's. */
@@ -57,6 +69,7 @@ typedef struct ln_last_kernels {
     void (*mean_forward)(const ln_last_pool *pool, const float *x, float *y);
     void (*mean_backward)(const ln_last_pool *pool, const float *dy, float *dx);
     void (*thin)(const ln_thin *thin, const float *dy, float *dx);
+    void (*across)(const ln_across *across, const float *dy, float *dx, float *scratch);
     /* x has zeros around it as far as it is read, `line` numbers a line; at most LN_THIN_LANES results. */
     void (*thin_forward)(const ln_thin *thin, const float *x, int64_t line, const float *bias,
                          float *y);

@@ -6,6 +6,7 @@
 
 #define LANES 8
 #define THIN_LIST(X) X(1, 7) X(2, 5) X(3, 3) X(4, 2)
+#define ACROSS_LIST(X) X(3, 4) X(4, 2) X(6, 2) X(8, 1)
 #define FORWARD_PLACES 8
 #define NAME ln_last_avx2
 

@@ -6,6 +6,7 @@
 
 #define LANES 16
 #define THIN_LIST(X) X(1, 14) X(2, 12) X(3, 8) X(4, 6)
+#define ACROSS_LIST(X) X(3, 8) X(4, 4) X(6, 4) X(8, 2)
 #define FORWARD_PLACES 12
 #define NAME ln_last_avx512
 

@@ -6,6 +6,7 @@
 
 #define LANES 4
 #define THIN_LIST(X) X(1, 4) X(2, 2) X(3, 2) X(4, 1)
+#define ACROSS_LIST(X) X(3, 4) X(4, 2) X(6, 2) X(8, 1)
 #define FORWARD_PLACES 4
 #define NAME ln_last_baseline
 

@@ -118,10 +118,25 @@ static void max_forward(const ln_last_pool *pool, const float *x, float *y)
         }
 }
 
+/* The lines of dx up to the last of a window (NULL: all). */
+static void clear_lines(const ln_last_pool *pool, const ln_last_span *span, float *dx,
+                        int64_t *cleared)
+{
+    const int64_t line = pool->in[1] * pool->channels;
+    const int64_t end =
+        span ? span->first + (span->count - 1) * pool->dilation[0] + 1 : pool->in[0];
+    if (end <= *cleared)
+        return;
+    memset(dx + *cleared * line, 0, (size_t)((end - *cleared) * line) * sizeof *dx);
+    *cleared = end;
+}
+
 static void max_backward(const ln_last_pool *pool, const float *x, const float *dy, float *dx)
 {
-    memset(dx, 0, (size_t)(pool->in[0] * pool->in[1] * pool->channels) * sizeof *dx);
-    for (int64_t row = 0; row < pool->out[0]; row++)
+    int64_t cleared =
+        0; /* lines of dx: each shortly before it is added to, so that it stays near */
+    for (int64_t row = 0; row < pool->out[0]; row++) {
+        clear_lines(pool, &pool->spans[0][row], dx, &cleared);
         for (int64_t column = 0; column < pool->out[1]; column++, dy += pool->channels) {
             const place at = place_at(pool, row, column);
             for (int64_t c = 0; c < pool->channels; c += LANES) {
@@ -139,6 +154,8 @@ static void max_backward(const ln_last_pool *pool, const float *x, const float *
                     }
             }
         }
+    }
+    clear_lines(pool, NULL, dx, &cleared);
 }
 
 static void mean_forward(const ln_last_pool *pool, const float *x, float *y)
@@ -363,6 +380,8 @@ static void widen(int64_t places, int64_t channels, int64_t lanes, const float *
         }
 }
 
+#include "kernels/across_body.h"
+
 const ln_last_kernels NAME = {
     .finish = finish,
     .keep = keep,
@@ -372,6 +391,7 @@ const ln_last_kernels NAME = {
     .mean_forward = mean_forward,
     .mean_backward = mean_backward,
     .thin = thin,
+    .across = across,
     .thin_forward = thin_forward,
     .widen = widen,
 };

@@ -10,7 +10,10 @@ typedef struct ln_thin_convolution {
     bool forward, backward; /* what these kernels compute: both are false for other shapes */
     bool copied;            /* backward reads a copy of dy whose places fill their lanes */
     ln_thin thin;
-    float *weight; /* thin.weight, 64-aligned, owned */
+    bool wide; /* backward is last.h's `across` */
+    ln_across across;
+    float *weight;        /* thin.weight, 64-aligned, owned */
+    float *across_weight; /* the same of across.weight */
 } ln_thin_convolution;
 
 void ln_thin_decide(ln_thin_convolution *own, const ln_convolution *shape); /* own is zeroed */

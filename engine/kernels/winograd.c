@@ -35,8 +35,8 @@ enum {
     FORWARD = 0, /* ways */
     BACKWARD = 1,
     WAYS = 2,
-    DEPTH = 128,            /* input channels whose weights are spread at a time */
-    TILES_FLOATS = 1 << 19, /* of the tiles that are computed together, at their points */
+    DEPTH = 128,           /* input channels whose weights are spread at a time */
+    TILES_FLOATS = 600000, /* of the tiles that are computed together, at their points */
     FEWEST_TILES = 32,
     MOST_TILES = 128,
     APART =
@@ -58,7 +58,7 @@ typedef struct winograd {
     int taps;            /* along either axis */
     winograd_way ways[WAYS];
     int64_t blocks[2]; /* of output and of input channels */
-    float *weight;     /* (blocks[0], blocks[1], taps^2, input channel, output channel), owned */
+    float *weight;     /* (blocks[0], blocks[1], input channel, taps^2, output channel), owned */
 } winograd;
 
 static int64_t up(int64_t count, int64_t to)
@@ -138,10 +138,9 @@ static void fill(winograd *own, const float *weight)
     for (int64_t o = 0; o < outs; o++)
         for (int64_t i = 0; i < ins; i++) {
             const int64_t block = o / BLOCK * own->blocks[1] + i / BLOCK;
-            float *to =
-                own->weight + block * squares * BLOCK * BLOCK + i % BLOCK * BLOCK + o % BLOCK;
+            float *to = own->weight + (block * BLOCK + i % BLOCK) * squares * BLOCK + o % BLOCK;
             for (int64_t tap = 0; tap < squares; tap++)
-                to[tap * BLOCK * BLOCK] = weight[(o * ins + i) * squares + tap];
+                to[tap * BLOCK] = weight[(o * ins + i) * squares + tap];
         }
 }
 
@@ -166,19 +165,27 @@ static places places_of(const winograd_way *w, float *scratch)
     return p;
 }
 
+/* The packed block number `number` of a panel: two of output channels for each of input channels. */
+static const float *block_of(const winograd *own, int way, int64_t panel, int64_t first,
+                             int64_t number)
+{
+    const int64_t to = panel / BLOCK + number % 2, from = first / BLOCK + number / 2;
+    const int64_t block = way == FORWARD ? to * own->blocks[1] + from : from * own->blocks[1] + to;
+    return own->weight + block * own->taps * own->taps * BLOCK * BLOCK;
+}
+
 /* The weights of a panel of results at the points, from input channel `first` on. */
 static void spread_weights(const winograd *own, int way, const ln_winograd_kernels *kernels,
                            int64_t panel, int64_t first, int64_t count, const places *p)
 {
-    const int64_t size = (int64_t)own->taps * own->taps * BLOCK * BLOCK;
-    for (int64_t k = 0; k < count; k += BLOCK)
-        for (int64_t o = 0; o < PANEL; o += BLOCK) {
-            const int64_t to = (panel + o) / BLOCK, from = (first + k) / BLOCK;
-            const int64_t block =
-                way == FORWARD ? to * own->blocks[1] + from : from * own->blocks[1] + to;
-            kernels->weights(own->taps, way == BACKWARD, own->weight + block * size,
-                             p->u + k * PANEL + o, p->u_step);
-        }
+    const int64_t blocks = 2 * count / BLOCK;
+    const float *block = block_of(own, way, panel, first, 0);
+    for (int64_t k = 0; k < blocks; k++) {
+        const float *next = block_of(own, way, panel, first, k + 1 < blocks ? k + 1 : k);
+        kernels->weights(own->taps, way == BACKWARD, block, next,
+                         p->u + k / 2 * BLOCK * PANEL + k % 2 * BLOCK, p->u_step);
+        block = next;
+    }
 }
 
 /* ---------------------------------------------------------------- passes */

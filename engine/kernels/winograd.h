@@ -22,9 +22,10 @@ typedef struct ln_winograd_tile {
 
 /* `step`: numbers between what belongs to two neighbouring points. `taps`: 3 or 5. */
 typedef struct ln_winograd_kernels {
-    /* A block of packed weights (taps^2, BLOCK, BLOCK) into u (points, BLOCK of the first, PANEL);
-     * `turned`: of the second, and with the taps in reverse. */
-    void (*weights)(int taps, bool turned, const float *block, float *u, int64_t step);
+    /* A block of packed weights (BLOCK, taps^2, BLOCK) into u (points, BLOCK of the first, PANEL);
+     * `turned`: of the second, and with the taps in reverse. `next` is the block that will follow. */
+    void (*weights)(int taps, bool turned, const float *block, const float *next, float *u,
+                    int64_t step);
     /* A tile of an image into v (points, channels rounded up to BLOCK). */
     void (*enter)(const ln_winograd_tile *tile, const float *image, float *v, int64_t step);
     /* m (rows, PANEL) = (`more`: +=) v (rows, the first `count` of `width`) u (count, PANEL). */

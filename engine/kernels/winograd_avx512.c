@@ -32,12 +32,12 @@ static inline void store_part(float *p, vector a, int64_t count)
 }
 
 /* Quarters of four rows each are transposed in place, then the quarters change places. */
-static inline void turn_block(const float *from, float *to)
+static inline void turn_block(const float *from, float *to, int row)
 {
     __m512 a[16], b[16];
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
-        a[i] = _mm512_loadu_ps(from + 16 * i);
+        a[i] = _mm512_loadu_ps(from + row * i);
 #pragma GCC unroll 4
     for (int i = 0; i < 16; i += 4) {
         const __m512 low = _mm512_unpacklo_ps(a[i], a[i + 1]);
@@ -55,10 +55,10 @@ static inline void turn_block(const float *from, float *to)
         const __m512 odd = _mm512_shuffle_f32x4(b[i], b[i + 4], 0xdd);
         const __m512 next_even = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0x88);
         const __m512 next_odd = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0xdd);
-        _mm512_storeu_ps(to + 16 * i, _mm512_shuffle_f32x4(even, next_even, 0x88));
-        _mm512_storeu_ps(to + 16 * (i + 4), _mm512_shuffle_f32x4(odd, next_odd, 0x88));
-        _mm512_storeu_ps(to + 16 * (i + 8), _mm512_shuffle_f32x4(even, next_even, 0xdd));
-        _mm512_storeu_ps(to + 16 * (i + 12), _mm512_shuffle_f32x4(odd, next_odd, 0xdd));
+        _mm512_storeu_ps(to + row * i, _mm512_shuffle_f32x4(even, next_even, 0x88));
+        _mm512_storeu_ps(to + row * (i + 4), _mm512_shuffle_f32x4(odd, next_odd, 0x88));
+        _mm512_storeu_ps(to + row * (i + 8), _mm512_shuffle_f32x4(even, next_even, 0xdd));
+        _mm512_storeu_ps(to + row * (i + 12), _mm512_shuffle_f32x4(odd, next_odd, 0xdd));
     }
 }
 

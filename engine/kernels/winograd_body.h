@@ -11,7 +11,7 @@
  *     fused(a, b, c)           a b + c
  *     load_part(p, count)      `count` numbers, in the other lanes 0; count <= LANES
  *     store_part(p, a, count)
- *     turn_block(from, to)     a matrix of LN_WINOGRAD_BLOCK rows and columns, transposed
+ *     turn_block(from, to, row)  LN_WINOGRAD_BLOCK rows and columns, transposed; `row` numbers a row
  *
  * The points are 0, a, -a, b, -b and infinity with a = 3/4, b = 3/2: of the points that float32 holds
  * exactly, these lose least (winograd.c). What belongs to a pair +-p shares its even and odd part. */
@@ -55,17 +55,20 @@ static inline __attribute__((always_inline)) void at_points(const int taps, cons
 }
 
 static inline __attribute__((always_inline)) void spread_weights(const int taps, const float *block,
-                                                                 const bool flipped, float *u,
+                                                                 const float *next, float *u,
                                                                  int64_t step)
 {
-    enum { BLOCK = LN_WINOGRAD_BLOCK };
-    vector g[25], half[SIDE * 5], whole[SIDE * SIDE];
-    for (int k = 0; k < BLOCK; k++)
+    enum { BLOCK = LN_WINOGRAD_BLOCK, LINE = 16 };
+    const int squares = taps * taps;
+    vector half[SIDE * 5], whole[SIDE * SIDE];
+    for (int k = 0; k < BLOCK; k++, block += squares * BLOCK, next += squares * BLOCK) {
+        for (int i = 0; i < squares * BLOCK; i += LINE)
+            __builtin_prefetch(next + i);
         for (int lane = 0; lane < BLOCK; lane += LANES) {
-            for (int tap = 0; tap < taps * taps; tap++) {
-                const int from = flipped ? taps * taps - 1 - tap : tap;
-                g[tap] = *(const vector *)(block + (from * BLOCK + k) * BLOCK + lane);
-            }
+            vector g[25];
+#pragma GCC unroll 25
+            for (int tap = 0; tap < squares; tap++)
+                g[tap] = *(const vector *)(block + tap * BLOCK + lane);
 #pragma GCC unroll 8
             for (int i = 0; i < taps; i++) /* columns */
                 at_points(taps, g + i, taps, half + i, taps);
@@ -76,18 +79,21 @@ static inline __attribute__((always_inline)) void spread_weights(const int taps,
             for (int p = 0; p < SIDE * SIDE; p++)
                 *(vector *)(u + p * step + k * LN_WINOGRAD_PANEL + lane) = whole[p];
         }
+    }
 }
 
-static void weights(int taps, bool turned, const float *block, float *u, int64_t step)
+static void weights(int taps, bool turned, const float *block, const float *next, float *u,
+                    int64_t step)
 {
-    enum { BLOCK = LN_WINOGRAD_BLOCK * LN_WINOGRAD_BLOCK };
-    float other[25 * BLOCK] __attribute__((aligned(64)));
-    for (int tap = 0; tap < taps * taps && turned; tap++)
-        turn_block(block + tap * BLOCK, other + tap * BLOCK);
+    enum { BLOCK = LN_WINOGRAD_BLOCK };
+    float other[BLOCK * 25 * BLOCK] __attribute__((aligned(64)));
+    const int squares = taps * taps, row = squares * BLOCK;
+    for (int tap = 0; tap < squares && turned; tap++)
+        turn_block(block + tap * BLOCK, other + (squares - 1 - tap) * BLOCK, row);
     if (taps == 3)
-        spread_weights(3, turned ? other : block, turned, u, step);
+        spread_weights(3, turned ? other : block, next, u, step);
     else
-        spread_weights(5, turned ? other : block, turned, u, step);
+        spread_weights(5, turned ? other : block, next, u, step);
 }
 
 /* ---------------------------------------------------------------- images */

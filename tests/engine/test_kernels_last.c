@@ -51,14 +51,16 @@ static float *turned(const float *first, int64_t images, int64_t channels, int64
 
 /* groups, channels, results, size, kernel, stride, dilation, padding before and after */
 static const int64_t shapes[][9] = {
-    {1, 1, 10, 28, 5, 1, 1, 0, 0}, {1, 3, 64, 33, 7, 2, 1, 3, 3},
-    {1, 4, 17, 9, 3, 1, 1, 1, 1},  {1, 2, 32, 12, 4, 3, 1, 0, 2},
-    {1, 3, 8, 20, 3, 2, 1, 0, 1},  {1, 3, 5, 7, 1, 1, 1, 0, 0},
-    {1, 1, 16, 6, 6, 1, 1, 0, 0},  {1, 3, 16, 11, 3, 1, 2, 2, 2},
-    {1, 64, 32, 9, 3, 1, 1, 1, 1}, {1, 10, 20, 12, 5, 1, 1, 0, 0},
-    {1, 24, 30, 8, 1, 2, 1, 0, 0}, {20, 20, 20, 10, 3, 2, 1, 1, 1},
-    {4, 16, 32, 7, 3, 1, 1, 1, 1}, {1, 512, 256, 5, 3, 1, 1, 1, 1},
-    {1, 1, 1, 1, 1, 1, 1, 0, 0},
+    {1, 1, 10, 28, 5, 1, 1, 0, 0},  {1, 3, 64, 33, 7, 2, 1, 3, 3},
+    {1, 4, 17, 9, 3, 1, 1, 1, 1},   {1, 2, 32, 12, 4, 3, 1, 0, 2},
+    {1, 3, 8, 20, 3, 2, 1, 0, 1},   {1, 3, 5, 7, 1, 1, 1, 0, 0},
+    {1, 1, 16, 6, 6, 1, 1, 0, 0},   {1, 3, 16, 11, 3, 1, 2, 2, 2},
+    {1, 64, 32, 9, 3, 1, 1, 1, 1},  {1, 10, 20, 12, 5, 1, 1, 0, 0},
+    {1, 24, 30, 8, 1, 2, 1, 0, 0},  {20, 20, 20, 10, 3, 2, 1, 1, 1},
+    {4, 16, 32, 7, 3, 1, 1, 1, 1},  {1, 512, 256, 5, 3, 1, 1, 1, 1},
+    {1, 1, 1, 1, 1, 1, 1, 0, 0},    {1, 3, 21, 126, 3, 1, 1, 1, 1},
+    {1, 3, 10, 198, 7, 2, 1, 3, 2}, {1, 4, 33, 100, 5, 1, 1, 0, 0},
+    {1, 2, 16, 225, 4, 2, 1, 2, 1}, {1, 4, 20, 240, 3, 2, 1, 0, 3},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
@@ -205,6 +207,58 @@ static void thin_is_the_gradient_of_few_channels(void **state)
             }
 }
 
+/* channels, stride: a place of the stride has 3, 4, 6 or 8 numbers of dx. */
+static void across_is_the_gradient_of_wide_lines(void **state)
+{
+    static const int64_t cases[][2] = {{3, 1}, {4, 1}, {2, 2}, {3, 2}, {2, 3}, {4, 2}};
+    enum { RESULTS = 16, KERNEL_X = 5, KERNEL_Y = 3, OUT = 19 };
+    const ln_last_kernels *kernels[3];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int64_t channels = cases[i][0], stride = cases[i][1], rows = channels * stride;
+        const int64_t shifts = (KERNEL_X + stride - 1) / stride;
+        ln_across t = {.thin = {.channels = channels,
+                                .results = RESULTS,
+                                .lanes = RESULTS,
+                                .in = {5 * stride + 2, 18 * stride + 4},
+                                .out = {6, OUT},
+                                .kernel = {KERNEL_Y, KERNEL_X},
+                                .stride = {stride, stride},
+                                .before = {1, 2}},
+                       .shifts = {(KERNEL_Y + stride - 1) / stride, shifts},
+                       .places = LN_ACROSS_PLACES,
+                       .width = LN_ACROSS_PLACES + shifts - 1};
+        const int64_t count = t.thin.in[0] * t.thin.in[1] * channels;
+        float *dy = floats(6 * OUT * RESULTS, 1), *dx = floats(count, 2);
+        float *weight = floats(KERNEL_Y * KERNEL_X * channels * RESULTS, 3);
+        float *own = ln_calloc((size_t)(KERNEL_Y * shifts * RESULTS * rows), sizeof *own);
+        float *scratch = floats(t.shifts[0] * RESULTS * t.width + 2 * rows * t.places, 4);
+        double *wanted = ln_calloc((size_t)count, sizeof *wanted);
+        for (int64_t k = 0; k < KERNEL_Y * KERNEL_X * channels * RESULTS; k++) {
+            const int64_t tap = k / RESULTS / channels, c = k / RESULTS % channels, o = k % RESULTS;
+            const int64_t j = tap % KERNEL_X / stride, phase = tap % KERNEL_X % stride;
+            own[((tap / KERNEL_X * shifts + j) * RESULTS + o) * rows + phase * channels + c] =
+                weight[k];
+        }
+        t.thin.weight = weight;
+        t.weight = own;
+        naive_thin(&t.thin, dy, wanted);
+        for (int k = 0; k < tables(kernels); k++) {
+            kernels[k]->across(&t, dy, dx, scratch);
+            for (int64_t e = 0; e < count; e++)
+                if (!(fabs((double)dx[e] - wanted[e]) < 1e-4))
+                    fail_msg("case %d, table %d, element %d: %g, not %g", (int)i, k, (int)e,
+                             (double)dx[e], wanted[e]);
+        }
+        ln_free_aligned(dy);
+        ln_free_aligned(dx);
+        ln_free_aligned(weight);
+        ln_free(own);
+        ln_free_aligned(scratch);
+        ln_free(wanted);
+    }
+}
+
 /* A 5 x 6 image, windows 3 x 2 that overlap along the first axis and are cut at both ends. */
 static void check_pools(const ln_last_kernels *kernels, int64_t channels, bool nan)
 {
@@ -314,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_are_those_of_turned_images),
         cmocka_unit_test(thin_is_the_gradient_of_few_channels),
+        cmocka_unit_test(across_is_the_gradient_of_wide_lines),
         cmocka_unit_test(poolings_match_naive_loops),
         cmocka_unit_test(what_follows_a_convolution),
         cmocka_unit_test(turning_there_and_back),
