@@ -279,8 +279,8 @@ static int mask_make(lua_State *L)
     return 1;
 }
 
-/* judge { judge, params, model, link, x, items = piece, baseline, mask, unit_of, seed, pool }; where rows have
- * groups of their own, mask is u8 (1 or N, the model's width)
+/* judge { judge, params, model, link, x, items = piece, other = piece, shape, baseline, mask, unit_of, seed,
+ * pool }; where rows have groups of their own, mask is u8 (1 or N, the model's width)
  * -> list of values (NaN: undefined), table of reasons by place */
 static int judge_run(lua_State *L)
 {
@@ -291,10 +291,17 @@ static int judge_run(lua_State *L)
     luaL_argcheck(L, judge != NULL, 1, "no such judge");
     lua_getfield(L, 1, "items");
     const ln_piece *piece = ln_check_piece(L, -1);
+    lua_getfield(L, 1, "other");
+    const ln_piece *other = lua_isnil(L, -1) ? NULL : ln_check_piece(L, -1);
     lua_getfield(L, 1, "pool");
     ln_pool *pool = ln_opt_pool(L, -1);
     lua_getfield(L, 1, "model");
     ln_model *model = ln_check_model(L, -1);
+    luaL_argcheck(L, !(judge->flags & LN_JUDGE_EXPLAINS_AGAIN) || other, 1, "other is needed");
+    luaL_argcheck(L,
+                  !other || (other->explained.count == piece->explained.count &&
+                             other->explained.width == piece->explained.width),
+                  1, "other has other items");
     const ln_tensor *unit_of = ln_tensor_field(L, 1, "unit_of");
     const ln_tensor *mask = ln_tensor_field(L, 1, "mask");
     const int64_t count = piece->explained.count;
@@ -305,6 +312,8 @@ static int judge_run(lua_State *L)
         .items = piece->items,
         .item_count = count,
         .attribution = piece->explained.values,
+        .other = other ? other->explained.values : NULL,
+        .shape = shape_field(L, 1),
         .units = piece->explained.width,
         .unit_of = unit_of ? unit_of->data : NULL,
         .output = piece->explained.output,

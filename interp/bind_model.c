@@ -411,6 +411,24 @@ static int model_numerics(lua_State *L)
     return 0;
 }
 
+/* model_randomise(model, value or nil: all, order, seed) -> model with the weights of layers drawn anew */
+static int model_randomise(lua_State *L)
+{
+    const ln_model *model = ln_check_model(L, 1);
+    const int layer = (int)luaL_optinteger(L, 2, -1);
+    size_t length;
+    const char *order = luaL_checklstring(L, 3, &length);
+    const int choice = ln_choice_index(LN_RANDOMISE_ORDERS, order, length);
+    luaL_argcheck(L, choice >= 0, 3, "no such order");
+    ln_model **slot = ln_new_model(L);
+    ln_error err = {0};
+    if (ln_model_randomise(model, layer, (ln_randomise)choice, (uint64_t)luaL_checkinteger(L, 4),
+                           slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
 void ln_bind_model(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -422,6 +440,7 @@ void ln_bind_model(lua_State *L)
         {"model_save_weights", model_save_weights},
         {"model_save_onnx", model_save_onnx},
         {"model_layer", model_layer},
+        {"model_randomise", model_randomise},
         {"model_encode", model_encode},
         {"pool", pool_new},
         {"forward", model_forward},

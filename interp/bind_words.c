@@ -201,6 +201,7 @@ static void push_judges(lua_State *L)
         {LN_JUDGE_NEEDS_MODEL, "needs_model"},
         {LN_JUDGE_TAKES_BASELINE, "takes_baseline"},
         {LN_JUDGE_TAKES_MASK, "takes_mask"},
+        {LN_JUDGE_EXPLAINS_AGAIN, "explains_again"},
         {0, NULL},
     };
     for (int i = 0; ln_judges[i]; i++) {

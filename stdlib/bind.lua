@@ -18,6 +18,7 @@ local inputs = require "inputs"
 local measure = require "measure"
 local models = require "models"
 local own = require "own"
+local randomisation = require "randomisation"
 local references = require "references"
 
 local bind = {}
@@ -278,6 +279,9 @@ function bind.content(run, shared)
     end
   end
   references.judges(run, bound, shared)
+  for _, node in ipairs(run.judge) do
+    if node.flags.explains_again then randomisation.model(node, bound.model, run.seed) end
+  end
   if #run.evaluate > 0 then
     if not data and not bound.labels then
       fail.at(run, "evaluate", "metrics need labels: give data or labels = npy \"y.npy\"")

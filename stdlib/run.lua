@@ -7,6 +7,7 @@ local bind = require "bind"
 local log = require "log"
 local measure = require "measure"
 local own = require "own"
+local randomisation = require "randomisation"
 local references = require "references"
 local pictures = require "pictures"
 local expect = require "expect"
@@ -78,7 +79,11 @@ end
 -- in them, of a hidden unit's nothing that the model has to answer.
 local function no_concern(node, entry)
   local asks = node.own or node.flags.needs_model
-  if entry.node.flags.attacks and (asks or node.flags.takes_mask) then
+  if node.flags.explains_again then
+    local no = randomisation.no_concern(entry)
+    if no then return no end
+  end
+  if entry.node.flags.attacks and (asks or node.flags.takes_mask or node.flags.explains_again) then
     return "it judges attributions, and this one is an attacked input"
   elseif entry.space == "layer" and (asks or node.flags.takes_mask) then
     return "it judges attributions of inputs, and this one is of a layer"
@@ -119,8 +124,9 @@ local function judge_fit(entry, result)
   return row
 end
 
--- What every judge says of a piece of attributions: one value a sample, and why where there is none.
-local function judge_piece(run, bound, entry, context, result)
+-- What every judge says of a piece of attributions: one value a sample, and why where there is none. `piece` says
+-- which items it has, and how it was made.
+local function judge_piece(run, bound, entry, context, result, piece)
   local rows = {}
   for _, judge in ipairs(bound.judge) do
     local node = judge.node
@@ -131,9 +137,11 @@ local function judge_piece(run, bound, entry, context, result)
     elseif node.own then
       values, reasons = own.judge(node, run, bound, entry, result)
     else
+      local other = node.flags.explains_again
+        and randomisation.piece(node, run, bound, entry, context.pool, piece) or nil
       values, reasons = fail.within(node, nil, core.judge, {
         judge = node.word, params = node.options, model = bound.model, link = entry.link,
-        x = bound.x, items = result, baseline = judge.baseline,
+        x = bound.x, items = result, other = other, shape = piece.shape, baseline = judge.baseline,
         unit_of = entry.groups or entry.sum_over, mask = judge.masks and judge.masks[entry],
         seed = run.seed, pool = context.pool })
     end
@@ -171,11 +179,9 @@ end
 -- A function of (first item, number of items) that gives the piece: computed by the explainer's job, or
 -- cut from what the script brought (then there is no job), in a file or by a function. Of the latter
 -- also the reasons of rows without values, and what it had the model evaluate.
-local function piece_maker(run, bound, entry, targets, job, context)
-  local shape = entry.space == "input" and bound.shape or entry.space == "layer" and entry.shape or nil
+local function piece_maker(run, bound, entry, targets, job, context, sums)
+  local shape = sums.shape
   if job then
-    local sums = { sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,
-                   shape = shape }
     return function(first, rows) return core.job_run(job, first, rows, sums) end
   end
   local outputs = core.forward(bound.model, entry.link, bound.x, context.pool)
@@ -200,7 +206,9 @@ local function explain(run, bound, entry, seq, targets, context)
   entry.fit = { total = 0, n = 0 }
   local job <close> = not entry.values and not entry.node.own
     and references.job(run, bound, entry, targets, context.pool) or nil
-  local piece_of = piece_maker(run, bound, entry, targets, job, context)
+  local sums = { sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,
+    shape = entry.space == "input" and bound.shape or entry.space == "layer" and entry.shape or nil }
+  local piece_of = piece_maker(run, bound, entry, targets, job, context, sums)
   local per_row = entry.per_row or bound.per_row
   local count, piece = bound.count * per_row, piece_rows(entry.width)
   local before = context.submitted
@@ -215,7 +223,8 @@ local function explain(run, bound, entry, seq, targets, context)
     if not (kept and kept.piece(bound, first, rows)) then
       local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows)
       local samples = core.tensor_take(bound.samples, core.tensor_rows(item_rows, first, rows))
-      local verdicts = judge_piece(run, bound, entry, context, result)
+      local verdicts = judge_piece(run, bound, entry, context, result, { first = first, rows = rows,
+        targets = targets, sums = sums, shape = sums.shape or entry.shape, again = {} })
       evaluations = evaluations + core.explained_evaluations(result) + (asked or 0)
       log.piece(store, run_id, explanation, entry, first, { samples = samples, reasons = reasons,
         targets = core.tensor_rows(target_ids, first, rows) }, result, verdicts,

@@ -11,7 +11,8 @@
 
 #define LN_JUDGE_NEEDS_MODEL 1u
 #define LN_JUDGE_TAKES_BASELINE 2u
-#define LN_JUDGE_TAKES_MASK 4u /* has a parameter `mask` */
+#define LN_JUDGE_TAKES_MASK 4u     /* has a parameter `mask` */
+#define LN_JUDGE_EXPLAINS_AGAIN 8u /* compares with `other`; has the parameters layer and order */
 
 typedef struct ln_judged {
     ln_model *model;          /* borrowed; may be NULL where the judge needs none */
@@ -20,6 +21,8 @@ typedef struct ln_judged {
     const ln_item *items;     /* as explained */
     int64_t item_count;       /* entries of items */
     const float *attribution; /* (item_count, units) */
+    const float *other;       /* LN_JUDGE_EXPLAINS_AGAIN: (item_count, units) of another model */
+    ln_shape shape;           /* of an item's values where they are a map, else of rank 0 */
     int64_t units;            /* values an item: columns, groups or inputs */
     const int32_t
         *unit_of; /* width entries: the unit of each encoded input (-1: none), or NULL: itself */

@@ -12,7 +12,8 @@
     X(completeness)                                                                                \
     X(relevance_mass)                                                                              \
     X(relevance_rank)                                                                              \
-    X(pointing_game)
+    X(pointing_game)                                                                               \
+    X(parameter_randomisation)
 
 #define DECLARE(name) extern const ln_judge ln_judge_##name;
 JUDGES(DECLARE)

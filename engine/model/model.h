@@ -113,6 +113,17 @@ ln_status ln_model_layer(const ln_model *model, const char *name_or_number, int 
 /* The model with one more input, the last: the numbers of value `value` (ln_model_layer), which all that
  * read it read from there. It has no encoding; the caller releases. */
 ln_status ln_model_cut(const ln_model *model, int value, ln_model **out, ln_error *err);
+/* The model with the weights of layers drawn anew (dense, convolutions): those of the one that makes value
+ * `layer` and of others by the order, or of all (layer < 0). LN_EINVALID where that one has none. Values keep
+ * their numbers; it has no encoding; the caller releases. */
+#define LN_RANDOMISE_ORDERS "top_down|bottom_up|independent"
+typedef enum ln_randomise {
+    LN_RANDOMISE_TOP_DOWN,  /* and of all layers behind it, to the output */
+    LN_RANDOMISE_BOTTOM_UP, /* and of all layers before it, to the input */
+    LN_RANDOMISE_ALONE
+} ln_randomise;
+ln_status ln_model_randomise(const ln_model *model, int layer, ln_randomise order, uint64_t seed,
+                             ln_model **out, ln_error *err);
 /* The graph with what the link adds (softmax, sigmoid, loss) or leaves off, planned. Errors say
  * why a link is not defined here. On LN_LINK_LOSS output c is the loss if c were the label. */
 ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,

@@ -49,6 +49,7 @@ return {
     { name = "bins", type = "int", default = "10", min = 2, max = 50, help = "of equal width" },
   }),
   picture("confusion_chart", "counts of true against predicted classes", {}),
+  picture("randomisation_chart", "how alike attributions stay when layers are drawn anew: a line an explanation", {}),
   picture("kernels", "kernels of a convolution, from the trained weights", {
     { name = "layer", type = "layer", otherwise = "the first conv2d",
       help = "the convolution: its number, from 0, or its name" },

@@ -94,6 +94,65 @@ static void attributions_as_captum_has_them(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- layers that forget */
+
+static bool weights_differ(const ln_model *a, const ln_model *b, const char *layer)
+{
+    char name[64];
+    bool differ = false;
+    for (int part = 0; part < 2; part++) {
+        snprintf(name, sizeof name, "%s.%s", layer, part ? "bias" : "weight");
+        const int id = ln_graph_find_value(a->graph, name);
+        assert_int_equal(id, ln_graph_find_value(b->graph, name));
+        const ln_tensor *x = a->graph->values[id].constant, *y = b->graph->values[id].constant;
+        const bool own = memcmp(x->data, y->data, (size_t)ln_shape_count(&x->shape) * 4) != 0;
+        assert_true(part == 0 || own == differ); /* the bias goes with the weight */
+        differ = own;
+    }
+    return differ;
+}
+
+/* fc1 -> (fc2, fc3) -> fc4: the order says which forget, each in the same way whichever others do; drawn
+ * within what the layer's inputs allow; the model itself keeps its weights. */
+static void layers_forget_alone_and_with_others(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"fc1", "fc2", "fc3", "fc4"};
+    static const char *const expected[] = {"0011", "1110", "0010"}; /* of fc3, by the orders */
+    ln_model *model = model_of("dense"), *before = model_of("dense"), *all, *made, *again;
+    assert_ok(ln_model_randomise(model, -1, LN_RANDOMISE_ALONE, 3, &all, &err));
+    for (int order = 0; order < 3; order++) {
+        assert_ok(
+            ln_model_randomise(model, layer_of(model, "fc3"), (ln_randomise)order, 3, &made, &err));
+        for (int i = 0; i < 4; i++) {
+            assert_int_equal(weights_differ(model, made, names[i]), expected[order][i] == '1');
+            assert_int_equal(weights_differ(all, made, names[i]), expected[order][i] == '0');
+            assert_true(weights_differ(model, all, names[i]));
+            assert_false(weights_differ(model, before, names[i]));
+        }
+        assert_int_equal(layer_of(made, "sum"), layer_of(model, "sum"));
+        ln_model_release(made);
+    }
+    assert_ok(ln_model_randomise(model, -1, LN_RANDOMISE_ALONE, 3, &again, &err));
+    assert_memory_equal(again->sha256, all->sha256, LN_SHA256_BYTES);
+    ln_model_release(again);
+    assert_ok(ln_model_randomise(model, -1, LN_RANDOMISE_ALONE, 4, &again, &err));
+    assert_memory_not_equal(again->sha256, all->sha256, LN_SHA256_BYTES);
+    const ln_tensor *weight =
+        all->graph->values[ln_graph_find_value(all->graph, "fc4.weight")].constant;
+    double most = 0;
+    for (int64_t k = 0; k < ln_shape_count(&weight->shape); k++)
+        most = fmax(most, fabs((double)ln_f32(weight)[k]));
+    assert_true(most <= 1 / sqrt(13.0) && most > 0.8 / sqrt(13.0)); /* 39 draws */
+    assert_fails(
+        ln_model_randomise(model, layer_of(model, "sum"), LN_RANDOMISE_ALONE, 3, &made, &err),
+        LN_EINVALID, "'sum' has no weights to draw anew");
+    ln_model_release(again);
+    ln_model_release(all);
+    ln_model_release(before);
+    ln_model_release(model);
+}
+
 /* ---------------------------------------------------------------- layers */
 
 /* By name or number; the job has the layer's width and shape; what no output has is NaN. */
@@ -328,6 +387,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attributions_as_captum_has_them),
+        cmocka_unit_test(layers_forget_alone_and_with_others),
         cmocka_unit_test(activations_are_the_layers_own),
         cmocka_unit_test(layers_that_are_none),
         cmocka_unit_test(what_depends_on_what),

@@ -9,7 +9,7 @@ static const reference_network *const net = &reference_networks[0];
 /* Rows out of order, all targets, random attributions, masks and recorded outputs. */
 typedef struct setting {
     ln_model *model;
-    ln_tensor *x, *fill, *attribution;
+    ln_tensor *x, *fill, *attribution, *other;
     ln_item items[COUNT];
     uint8_t mask[COUNT * 6]; /* row by row, never empty */
     double output[COUNT], baseline_output[COUNT];
@@ -22,6 +22,7 @@ static void set_up(setting *it)
     it->x = tensor_random(TEST_SHAPE(COUNT, 6), 1);
     it->fill = tensor_random(TEST_SHAPE(COUNT, 6), 2);
     it->attribution = tensor_random(TEST_SHAPE(COUNT, 6), 3);
+    it->other = tensor_random(TEST_SHAPE(COUNT, 6), 4);
     for (int i = 0; i < COUNT; i++) {
         it->items[i] = (ln_item){.row = i * 23 % COUNT, .target = i % 3};
         it->output[i] = i;
@@ -34,6 +35,7 @@ static void set_up(setting *it)
                              .items = it->items,
                              .item_count = COUNT,
                              .attribution = ln_f32(it->attribution),
+                             .other = ln_f32(it->other),
                              .units = 6,
                              .output = it->output,
                              .baseline_output = it->baseline_output,
@@ -47,6 +49,7 @@ static void tear_down(setting *it)
     ln_tensor_release(it->x);
     ln_tensor_release(it->fill);
     ln_tensor_release(it->attribution);
+    ln_tensor_release(it->other);
     ln_model_release(it->model);
 }
 
@@ -61,9 +64,11 @@ static void judges_are_found_by_name(void **state)
     static const struct {
         const char *word;
         bool higher_is_better;
-    } wanted[] = {{"deletion", false},      {"insertion", true},      {"pixel_flipping", false},
-                  {"sparseness", true},     {"complexity", false},    {"completeness", false},
-                  {"relevance_mass", true}, {"relevance_rank", true}, {"pointing_game", true}};
+    } wanted[] = {{"deletion", false},       {"insertion", true},
+                  {"pixel_flipping", false}, {"sparseness", true},
+                  {"complexity", false},     {"completeness", false},
+                  {"relevance_mass", true},  {"relevance_rank", true},
+                  {"pointing_game", true},   {"parameter_randomisation", false}};
     size_t count = 0;
     for (const ln_judge *const *entry = ln_judges; *entry; entry++, count++) {
         const ln_word *word = &(*entry)->word;
@@ -148,6 +153,7 @@ static void bits_do_not_depend_on_threads_or_batches(void **state)
             part.items += i;
             part.item_count = i % 2 ? 1 : 2;
             part.attribution += i * 6;
+            part.other += i * 6;
             part.output += i;
             part.baseline_output += i;
             verdict got = judge_all(word, "", part, NULL);

@@ -167,6 +167,67 @@ static void sizes_as_written_out_in_numpy(void **state)
     }
 }
 
+/* What SciPy and scikit-image say of pairs of maps (tests/reference/randomisation_reference.py). */
+static void similarities_as_scipy_and_scikit_image_have_them(void **state)
+{
+    (void)state;
+    static const char *const similarities[] = {"spearman", "pearson", "ssim"};
+    ln_tensor *a = reference("randomisation.a"), *b = reference("randomisation.b");
+    ln_item items[6] = {0};
+    for (int i = 0; i < 6; i++) {
+        char name[64], given[64];
+        snprintf(name, sizeof name, "randomisation.%s%s", similarities[i / 2],
+                 i % 2 ? "-absolute" : "");
+        snprintf(given, sizeof given, "similarity=\"%s\"%s", similarities[i / 2],
+                 i % 2 ? " absolute=true" : "");
+        ln_tensor *wanted = reference(name);
+        verdict got = judge_all("parameter_randomisation", given,
+                                (ln_judged){.items = items,
+                                            .item_count = 6,
+                                            .attribution = ln_f32(a),
+                                            .other = ln_f32(b),
+                                            .shape = TEST_SHAPE(2, 9, 11),
+                                            .units = 198},
+                                NULL);
+        assert_near_f64(got.values, ln_f64(wanted), 6, 1e-12, 1e-12);
+        ln_tensor_release(wanted);
+    }
+    ln_tensor_release(a);
+    ln_tensor_release(b);
+}
+
+/* Maps that say nothing, or are none. */
+static void likeness_is_undefined_with_a_reason(void **state)
+{
+    (void)state;
+    static const float flat[] = {2, 2, 2, 2}, rising[] = {1, 2, 3, 4}, broken[] = {1, NAN, 3, 4};
+    const struct {
+        const float *a, *b;
+        const char *given;
+        ln_shape shape;
+        const char *reason;
+    } cases[] = {
+        {flat, rising, "", {0}, "the attribution is the same everywhere"},
+        {rising, flat, "", {0}, "the attribution of the randomised model is the same everywhere"},
+        {rising, broken, "", {0}, "the attribution of the randomised model is not finite"},
+        {rising, rising, "similarity=\"ssim\"", {0}, "ssim compares maps of two axes"},
+        {rising, rising, "similarity=\"ssim\"", TEST_SHAPE(2, 2), "7 by 7 pixels or more"},
+    };
+    ln_item item = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        verdict got = judge_all("parameter_randomisation", cases[i].given,
+                                (ln_judged){.items = &item,
+                                            .item_count = 1,
+                                            .attribution = cases[i].a,
+                                            .other = cases[i].b,
+                                            .shape = cases[i].shape,
+                                            .units = 4},
+                                NULL);
+        assert_true(isnan(got.values[0]));
+        assert_non_null(strstr(got.reasons[0], cases[i].reason));
+    }
+}
+
 /* The residual of a coarse quadrature, from attribution to verdict. */
 static void completeness_as_written_out_in_numpy(void **state)
 {
@@ -275,6 +336,8 @@ int main(void)
         cmocka_unit_test(empty_and_infinite_are_undefined),
         cmocka_unit_test(masks_belong_to_rows),
         cmocka_unit_test(completeness_by_hand),
+        cmocka_unit_test(similarities_as_scipy_and_scikit_image_have_them),
+        cmocka_unit_test(likeness_is_undefined_with_a_reason),
         cmocka_unit_test(sizes_as_written_out_in_numpy),
         cmocka_unit_test(completeness_as_written_out_in_numpy),
         cmocka_unit_test(masks_go_from_elements_to_units),
