@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "graph/plan.h"
 #include "graph/simplify_internal.h"
-#include "layers/attributes.h"
+#include "layers/common.h"
 
 enum { CHECKED_ROWS = 3 };
 
@@ -70,6 +70,23 @@ ln_status ln_simplify_copy(ln_simplifying *s, int index, ln_error *err)
     return status;
 }
 
+/* relu of a dense layer's results that nobody else reads: the layer cuts them itself. */
+static bool let_dense_cut(ln_simplifying *s, const ln_node *node)
+{
+    if (node->layer != &ln_layer_relu || s->readers[node->inputs[0]] != 1)
+        return false;
+    const int made = s->map[node->inputs[0]];
+    for (int i = s->to->node_count - 1; i >= 0; i--) {
+        const ln_node *maker = &s->to->nodes[i];
+        if (maker->outputs[0] != made || maker->layer != &ln_layer_dense)
+            continue;
+        ((ln_dense_attributes *)maker->attributes)->cut = true;
+        s->map[node->outputs[0]] = made;
+        return true;
+    }
+    return false;
+}
+
 /* Inputs and constants first, in their order; `fixed` is an execution that knows what nodes of constants
  * make. */
 static ln_status add_values(ln_simplifying *s, const ln_exec *fixed, ln_error *err)
@@ -108,6 +125,9 @@ static ln_status add_node(ln_simplifying *s, int index, const int *keep, int kee
         s->map[node->outputs[0]] = s->map[node->inputs[0]];
         return LN_OK;
     }
+    if ((s->passes & LN_SIMPLIFY_CUTS) && !is_kept(s, node->outputs[0], keep, keep_count) &&
+        let_dense_cut(s, node))
+        return LN_OK;
     if (s->norm[index] < 0 && s->pad[index] < 0)
         return ln_simplify_copy(s, index, err);
     ln_status status = ln_simplify_absorb(s, index, &done, err);

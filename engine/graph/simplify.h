@@ -13,10 +13,12 @@ typedef enum ln_simplify {
     LN_SIMPLIFY_PAD = 8,        /* pad goes into the convolution or pooling after it */
     LN_SIMPLIFY_ALL = 15,
     LN_SIMPLIFY_UNCHECKED = 16, /* without the check below, which costs some passes over rows */
+    LN_SIMPLIFY_CUTS =
+        32, /* relu goes into the dense layer before it; for passes without gradient */
 } ln_simplify;
 
 /* `keep`: ids of values that have to stay. The result shares constants with the graph and computes the
- * same outputs: with LN_SIMPLIFY_CONSTANTS and _IDENTITY the same bits, with the others the same
+ * same outputs: with LN_SIMPLIFY_CONSTANTS, _IDENTITY and _CUTS the same bits, with the others the same
  * numbers up to rounding, which is checked on a few rows (LN_EFAILED, which would be our mistake).
  * Caller releases. */
 ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, int keep_count,

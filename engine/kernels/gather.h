@@ -17,6 +17,7 @@ typedef struct ln_gather {
     const float *tables;        /* (count, parts, width) */
     const uint16_t *chosen;     /* (rows, count) below `parts` */
     float *y;                   /* (rows, width) */
+    bool cut;                   /* what is <= 0 becomes 0 in the end */
 } ln_gather;
 
 typedef void (*ln_gather_fn)(const ln_gather *gather);

@@ -22,6 +22,7 @@ typedef struct ln_product {
     int64_t inputs;  /* rows of B: the length of each sum; >= 1 */
     int64_t outputs; /* columns of B; >= 1 */
     int64_t rows;    /* most rows in one call; >= 1 */
+    bool cut;        /* of multiply: what is <= 0 becomes 0 */
 } ln_product;
 
 /* B in the entry's own layout. Each entry's own struct begins with this one. */

@@ -111,7 +111,8 @@ static ln_status plain_multiply(const ln_packed *packed, int64_t rows, const flo
                             .b = own->panels,
                             .c = y,
                             .c_row = product->outputs,
-                            .bias = bias};
+                            .bias = bias,
+                            .cut = product->cut};
     own->run(&block);
     return LN_OK;
 }
@@ -143,7 +144,8 @@ void ln_kernels_multiply_once(ln_block_fn run, const ln_product *product, int64_
                           .b = scratch,
                           .c = y + first,
                           .c_row = product->outputs,
-                          .bias = bias ? bias + first : NULL};
+                          .bias = bias ? bias + first : NULL,
+                          .cut = product->cut};
         pack_panel(b, product->inputs, input_step, output_step, first, block.columns, scratch);
         run(&block);
     }

@@ -16,6 +16,7 @@ typedef struct ln_block {
     int64_t c_row;
     const float *bias; /* start of each column, or NULL */
     bool add;          /* start from C (bias is then not read) */
+    bool cut;          /* what is <= 0 becomes 0 in the end */
 } ln_block;
 
 void ln_block_baseline(const ln_block *block);

@@ -16,6 +16,15 @@
  * shared out evenly (50 rows are 5 blocks of 10 rather than 4 of 12 and 2 left over). */
 
 #define VECTORS (LN_PANEL / LANES)
+#define FEW_COLUMNS 4 /* of C, that rows are turned for */
+
+typedef int32_t lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+/* 0 where a lane is <= 0; NaN stays. */
+static inline vector cut(vector x)
+{
+    return (vector)((lanes)x & ~(lanes)(x <= (vector){0}));
+}
 
 /* One register block; `rows` and `panels` are constants where this is inlined. */
 static inline __attribute__((always_inline)) void register_block(const ln_block *block,
@@ -84,7 +93,7 @@ static inline __attribute__((always_inline)) void register_block(const ln_block 
         float *to = whole ? c : edge;
 #pragma GCC unroll 16
         for (int v = 0; v < vectors; v++)
-            *(vector *)(to + v * LANES) = sum[r][v];
+            *(vector *)(to + v * LANES) = block->cut ? cut(sum[r][v]) : sum[r][v];
         if (!whole)
             memcpy(c, edge, (size_t)left * sizeof *edge);
     }
@@ -129,9 +138,94 @@ static void wide_block(const ln_block *block, int64_t rows, int64_t row, int64_t
     }
 }
 
-/* All of C: panels outside, so that a group of them stays in the cache for all rows. */
-static inline __attribute__((always_inline)) void whole_block(const ln_block *block)
+/* Turns a square: number l of x[i] becomes number i of x[l]. */
+static inline __attribute__((always_inline)) void turn(vector x[LANES])
 {
+    static const int32_t numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const lanes number = *(const lanes *)numbers;
+#pragma GCC unroll 4
+    for (int step = 1; step < LANES; step *= 2) {
+        /* Of the two halves that a step exchanges: where in (a, b) each lane comes from. */
+        const lanes low = number + ((lanes)((number & step) != 0) & (LANES - step));
+        const lanes high = low + step;
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            if (!(i & step)) {
+                const vector a = x[i], b = x[i + step];
+                x[i] = __builtin_shuffle(a, b, low);
+                x[i + step] = __builtin_shuffle(a, b, high);
+            }
+    }
+}
+
+/* LANES rows of few columns: a row a lane, so that no lane computes what a panel has too many of. */
+static inline __attribute__((always_inline)) void few_columns(const ln_block *block,
+                                                              const int columns, int64_t row)
+{
+    const int64_t depth = block->depth;
+    const float *b = block->b;
+    vector sum[FEW_COLUMNS];
+    float *c = block->c + row * block->c_row;
+    for (int j = 0; j < columns; j++)
+        sum[j] = block->bias ? spread(block->bias[j]) : (vector){0};
+    for (int64_t first = 0; first < depth; first += LANES) {
+        const int64_t left = depth - first < LANES ? depth - first : LANES;
+        const float *from = block->a + row * block->a_row + first;
+        vector x[LANES];
+        if (left == LANES)
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; i++)
+                x[i] = *(const vector *)(from + i * block->a_row);
+        else
+            for (int i = 0; i < LANES; i++) {
+                x[i] = (vector){0};
+                memcpy(&x[i], from + i * block->a_row, (size_t)left * sizeof *from);
+            }
+        turn(x);
+        for (int64_t k = 0; k < left; k++, b += LN_PANEL)
+            for (int j = 0; j < columns; j++)
+                sum[j] = fused(x[k], spread(b[j]), sum[j]);
+    }
+    for (int j = 0; j < columns; j++) {
+        const vector y = block->cut ? cut(sum[j]) : sum[j];
+        for (int i = 0; i < LANES; i++)
+            c[i * block->c_row + j] = y[i];
+    }
+}
+
+/* All rows but those left over when they are taken LANES at once; how many. */
+static int64_t few_columns_block(const ln_block *block)
+{
+    int64_t row = 0;
+    if (block->columns > FEW_COLUMNS || block->a_depth != 1 || block->add)
+        return 0;
+    for (; row + LANES <= block->rows; row += LANES)
+        switch (block->columns) {
+        case 1:
+            few_columns(block, 1, row);
+            break;
+        case 2:
+            few_columns(block, 2, row);
+            break;
+        case 3:
+            few_columns(block, 3, row);
+            break;
+        default:
+            few_columns(block, 4, row);
+        }
+    return row;
+}
+
+/* All of C: panels outside, so that a group of them stays in the cache for all rows. */
+static inline __attribute__((always_inline)) void whole_block(const ln_block *given)
+{
+    ln_block rest = *given, *block = &rest;
+    const int64_t done = few_columns_block(given);
+    rest.rows -= done;
+    rest.a += done * rest.a_row;
+    rest.c += done * rest.c_row;
+    if (rest.rows == 0)
+        return;
     const int64_t panels = (block->columns + LN_PANEL - 1) / LN_PANEL;
     const int64_t blocks = (block->rows + TALL_ROWS - 1) / TALL_ROWS;
     for (int64_t panel = 0; panel < panels;) {

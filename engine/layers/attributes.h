@@ -11,6 +11,7 @@ typedef struct ln_dense_attributes {
     int64_t units; /* out; 0: as the weight says (imports) */
     bool bias;     /* declare makes one; of a node the third input says it */
     bool in_out;   /* the weight is stored (in, out), as ONNX's MatMul has it; else (out, in) */
+    bool cut;      /* relu follows at once: simplifying sets it (LN_SIMPLIFY_CUTS); no gradient */
 } ln_dense_attributes;
 
 /* "leaky_relu" */

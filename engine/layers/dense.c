@@ -6,6 +6,7 @@
  * gets the same products without packing.
  *
  * Source: torch.nn.Linear; initial values uniform in +-1/sqrt(in). */
+#include <assert.h>
 #include <math.h>
 #include <stddef.h>
 
@@ -103,7 +104,8 @@ static ln_product dense_product(const ln_step *step)
     const ln_shape *in = &step->in_shape[0], *out = &step->out_shape[0];
     return (ln_product){.inputs = in->dims[in->rank - 1],
                         .outputs = out->dims[out->rank - 1],
-                        .rows = ln_shape_count(in) / in->dims[in->rank - 1]};
+                        .rows = ln_shape_count(in) / in->dims[in->rank - 1],
+                        .cut = ((const ln_dense_attributes *)step->node->attributes)->cut};
 }
 
 static int64_t dense_rows(const ln_pass *pass, const ln_product *product)
@@ -133,7 +135,8 @@ static ln_status dense_prepare(ln_step *step, const void *const *constant, ln_er
 {
     const ln_dense_attributes *attributes = step->node->attributes;
     const ln_product product = dense_product(step);
-    const ln_product back = {product.outputs, product.inputs, product.rows};
+    const ln_product back = {
+        .inputs = product.outputs, .outputs = product.inputs, .rows = product.rows};
     const int64_t input_step = attributes->in_out ? product.outputs : 1;
     const int64_t output_step = attributes->in_out ? 1 : product.inputs;
     dense_prepared *own = step->prepared;
@@ -143,6 +146,7 @@ static ln_status dense_prepare(ln_step *step, const void *const *constant, ln_er
             return ln_fail_memory(err, sizeof *own);
         own->block = ln_kernels_block();
     }
+    assert(!(attributes->cut && step->gradient)); /* what was cut is known to nobody */
     own->weight = constant[1];
     const ln_kernels *kernels = ln_kernels_choose(product.inputs, product.outputs);
     step->operations = 2.0 * (double)product.inputs * (double)product.outputs *
@@ -193,7 +197,8 @@ static ln_status dense_backward(const ln_pass *pass, ln_error *err)
     const ln_dense_attributes *attributes = pass->step->node->attributes;
     const dense_prepared *own = pass->step->prepared;
     const ln_product product = dense_product(pass->step);
-    const ln_product back = {product.outputs, product.inputs, product.rows};
+    const ln_product back = {
+        .inputs = product.outputs, .outputs = product.inputs, .rows = product.rows};
     const int64_t rows = dense_rows(pass, &product);
     if (!pass->in_grad[0])
         return LN_OK;

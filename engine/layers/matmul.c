@@ -146,7 +146,7 @@ static matrix matrix_at(const float *data, int64_t rows, int64_t columns, bool t
 static void multiply(ln_block_fn run, int64_t rows, int64_t depth, int64_t columns, matrix a,
                      matrix b, float scale, float *to, float *kept, void *scratch)
 {
-    const ln_product product = {depth, columns, rows};
+    const ln_product product = {.inputs = depth, .outputs = columns, .rows = rows};
     if (a.column != 1 || a.row != depth) {
         for (int64_t i = 0; i < rows; i++)
             for (int64_t j = 0; j < depth; j++)

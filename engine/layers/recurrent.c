@@ -84,19 +84,23 @@ static ln_status pack_direction(ln_step *step, const ln_cell *cell, const ln_ste
     const int64_t all = w->sequences * w->steps;
     const bool back = step->gradient || step->training;
     prepared *made = step->prepared;
-    ln_status status = pack(&made->input[d], (ln_product){w->inputs, w->gates, all}, ih, 1,
-                            w->inputs, scratch, err);
+    ln_status status =
+        pack(&made->input[d], (ln_product){.inputs = w->inputs, .outputs = w->gates, .rows = all},
+             ih, 1, w->inputs, scratch, err);
     if (!status && back)
-        status = pack(&made->input_back[d], (ln_product){w->gates, w->inputs, all}, ih, w->inputs,
-                      1, scratch, err);
+        status = pack(&made->input_back[d],
+                      (ln_product){.inputs = w->gates, .outputs = w->inputs, .rows = all}, ih,
+                      w->inputs, 1, scratch, err);
     for (int i = 0; i < cell->parts && !status; i++) {
         const int64_t h = w->hidden_size, count = cell->part[i].count * h;
         const float *weight = hh + cell->part[i].first * h * h;
-        status = pack(&made->part[d][i], (ln_product){h, count, w->sequences}, weight, 1, h,
-                      scratch, err);
+        status = pack(&made->part[d][i],
+                      (ln_product){.inputs = h, .outputs = count, .rows = w->sequences}, weight, 1,
+                      h, scratch, err);
         if (!status && back)
-            status = pack(&made->part_back[d][i], (ln_product){count, h, w->sequences}, weight, h,
-                          1, scratch, err);
+            status = pack(&made->part_back[d][i],
+                          (ln_product){.inputs = count, .outputs = h, .rows = w->sequences}, weight,
+                          h, 1, scratch, err);
     }
     return status;
 }

@@ -50,6 +50,16 @@ static const ln_node *find(const ln_model *model)
     }
 }
 
+static ln_status is_behind(const ln_graph *graph, int value, int output, bool *out, ln_error *err)
+{
+    ln_graph *behind;
+    int made;
+    ln_status status = ln_graph_behind(graph, value, output, &behind, &made, err);
+    *out = !status && behind;
+    ln_graph_release(behind);
+    return status;
+}
+
 ln_status ln_model_first_dense(const ln_model *model, ln_link link, ln_first_dense *out,
                                ln_error *err)
 {
@@ -62,21 +72,28 @@ ln_status ln_model_first_dense(const ln_model *model, ln_link link, ln_first_den
     const int bias = node->input_count > 2 ? node->inputs[2] : -1;
     if (!weight->constant || (bias >= 0 && !graph->values[bias].constant))
         return LN_OK;
-    ln_graph *linked = NULL, *behind = NULL;
+    /* Behind the relu where there is one and something follows it; else behind the layer itself. */
+    const ln_node *next = only_reader(graph, node->outputs[0]);
+    const bool cut = next && strcmp(next->layer->word.name, "relu") == 0;
+    const int value = cut ? next->outputs[0] : node->outputs[0];
+    ln_graph *linked = NULL;
     int output;
+    bool found = false, found_cut = false;
     ln_status status = ln_link_apply(model, link, &linked, &output, err);
-    if (!status)
-        status = ln_graph_behind(linked, node->outputs[0], output, &behind, &output, err);
-    if (!status && behind)
+    if (!status && cut)
+        status = is_behind(linked, value, output, &found_cut, err);
+    if (!status && !found_cut)
+        status = is_behind(linked, node->outputs[0], output, &found, err);
+    if (!status && (found || found_cut))
         *out = (ln_first_dense){
             .weight = ln_f32(weight->constant),
             .bias = bias >= 0 ? ln_f32(graph->values[bias].constant) : NULL,
             .in_out = ((const ln_dense_attributes *)node->attributes)->in_out,
             .inputs = model->width,
             .outputs = ln_shape_row(&graph->values[node->outputs[0]].shape),
-            .value = node->outputs[0],
+            .cut = found_cut,
+            .value = found_cut ? value : node->outputs[0],
         };
-    ln_graph_release(behind);
     ln_graph_release(linked);
     return status;
 }

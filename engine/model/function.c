@@ -100,8 +100,9 @@ static void take_graph(ln_function *function, ln_graph *made)
  * of what runs fastest. */
 static ln_status simplify(ln_function *function, const ln_composite *composite, ln_error *err)
 {
-    const unsigned passes =
-        composite ? composite->simplify : LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED;
+    const unsigned passes = composite ? composite->simplify
+                                      : LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED |
+                                            (function->gradient ? 0 : LN_SIMPLIFY_CUTS);
     const ln_fuse fuse = composite && !composite->chains ? LN_FUSE_LAYERS : LN_FUSE_CHAINS;
     const int count = function->layer >= 0 ? 2 : 1;
     ln_graph *made;

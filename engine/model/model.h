@@ -102,7 +102,8 @@ typedef struct ln_first_dense {
     const float *bias;       /* (outputs), or NULL */
     bool in_out;             /* the weight is stored (inputs, outputs) */
     int64_t inputs, outputs; /* numbers a row */
-    int value;               /* its results, in the model's graph */
+    bool cut;                /* relu is all that reads its results */
+    int value;               /* its results, of relu where that follows, in the model's graph */
 } ln_first_dense;
 ln_status ln_model_first_dense(const ln_model *model, ln_link link, ln_first_dense *out,
                                ln_error *err);

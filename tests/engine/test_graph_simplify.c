@@ -167,6 +167,50 @@ static void what_is_read_stays(void **state)
     ln_graph_release(graph);
 }
 
+/* Two dense layers with relu behind them, the first of which somebody else may read: the bits of the
+ * outputs stay. */
+static void dense_layers_cut(void **state)
+{
+    (void)state;
+    ln_error err;
+    for (int others = 0; others < 3; others++) {
+        net n = net_begin(&err);
+        const ln_shape shape = TEST_SHAPE(-1, 2, 6, 6);
+        int x, first, cut;
+        assert_ok(ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, &err));
+        x = add(&n, "flatten", "flat", &(ln_flatten_attributes){1}, x, -1, -1);
+        first = x = add(&n, "dense", "fc1", &(ln_dense_attributes){0}, x,
+                        numbers(&n, "w1", TEST_SHAPE(7, 72), -1, 1),
+                        numbers(&n, "b1", TEST_SHAPE(7), -1, 1));
+        cut = x = add(&n, "relu", "relu1", NULL, x, -1, -1);
+        x = add(&n, "dense", "fc2", &(ln_dense_attributes){0}, x,
+                numbers(&n, "w2", TEST_SHAPE(3, 7), -1, 1), -1);
+        x = add(&n, "relu", "relu2", NULL, x, -1, -1);
+        x = add(&n, "tanh", "y", NULL, x, -1, -1);
+        if (others == 1) /* reads what is not cut */
+            x = add(&n, "add", "both", NULL, x,
+                    add(&n, "dense", "fc3", &(ln_dense_attributes){0}, first,
+                        numbers(&n, "w3", TEST_SHAPE(3, 7), -1, 1), -1),
+                    -1);
+        assert_ok(n.status);
+        assert_ok(ln_graph_add_output(n.graph, x, &err));
+        ln_graph *simple;
+        float wanted[15], got[15];
+        assert_ok(ln_graph_simplify(n.graph, LN_SIMPLIFY_CUTS, &cut, others == 2, &simple, &err));
+        assert_int_equal(has_node(simple, "relu1"), others > 0);
+        assert_false(has_node(simple, "relu2"));
+        run(n.graph, wanted);
+        run(simple, got);
+        assert_same_bits(got, wanted, sizeof wanted);
+        ln_graph_release(simple);
+        /* Who passes backwards does not ask for it. */
+        assert_ok(ln_graph_simplify(n.graph, LN_SIMPLIFY_ALL, NULL, 0, &simple, &err));
+        assert_true(has_node(simple, "relu1") && has_node(simple, "relu2"));
+        ln_graph_release(simple);
+        ln_graph_release(n.graph);
+    }
+}
+
 static ln_status simplify(void *context, ln_error *err)
 {
     ln_graph *simple = NULL;
@@ -190,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_pass_takes_its_own),
         cmocka_unit_test(what_is_read_stays),
+        cmocka_unit_test(dense_layers_cut),
         cmocka_unit_test(failing_allocations_leave_nothing),
     };
     return cmocka_run_group_tests_name("graph simplify", tests, NULL, NULL);

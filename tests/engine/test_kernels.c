@@ -63,7 +63,7 @@ typedef struct problem {
 static problem make(const ln_kernels *kernels, int64_t inputs, int64_t outputs, int64_t rows)
 {
     ln_error err;
-    problem p = {.product = {inputs, outputs, rows}};
+    problem p = {.product = {.inputs = inputs, .outputs = outputs, .rows = rows}};
     p.x = floats(rows * inputs, 1);
     p.b = floats(outputs * inputs, 2);
     p.bias = floats(outputs, 3);
@@ -100,8 +100,9 @@ static void plain_is_its_documented_sum(void **state)
     for (int s = 0; s < SHAPES; s++)
         for (int64_t rows = 1; rows <= 19; rows += 3) {
             problem p = make(&ln_kernels_plain, shapes[s][0], shapes[s][1], rows);
-            for (int with_bias = 0; with_bias < 2; with_bias++) {
-                const float *bias = with_bias ? p.bias : NULL;
+            for (int variant = 0; variant < 4; variant++) {
+                const float *bias = variant & 1 ? p.bias : NULL;
+                p.packed->product.cut = variant & 2;
                 multiply(&p, rows, p.x, bias, p.y);
                 for (int64_t r = 0; r < rows; r++)
                     for (int64_t o = 0; o < p.product.outputs; o++) {
@@ -109,8 +110,34 @@ static void plain_is_its_documented_sum(void **state)
                         for (int64_t k = 0; k < p.product.inputs; k++)
                             sum = step(p.x[r * p.product.inputs + k], p.b[o * p.product.inputs + k],
                                        sum);
+                        if (p.packed->product.cut && sum <= 0)
+                            sum = 0;
                         assert_same_bits(&p.y[r * p.product.outputs + o], &sum, sizeof sum);
                     }
+            }
+            drop(&p);
+        }
+}
+
+/* What is no number is cut by neither entry, and 0 is +0. */
+static void cutting_keeps_nan(void **state)
+{
+    const ln_kernels *kernels[2];
+    const int count = entries(kernels);
+    (void)state;
+    for (int e = 0; e < count; e++)
+        for (int64_t outputs = 2; outputs < 60; outputs += 57) {
+            problem p = make(kernels[e], 5, outputs, 33);
+            p.packed->product.cut = true;
+            p.x[17 * 5 + 3] = NAN;
+            memset(p.x + 9 * 5, 0, 5 * sizeof *p.x);
+            for (int64_t o = 0; o < outputs; o++)
+                p.bias[o] = -0.0f;
+            multiply(&p, 33, p.x, p.bias, p.y);
+            for (int64_t i = 0; i < 33 * outputs; i++) {
+                const int64_t r = i / outputs;
+                assert_true(r == 17 ? isnan(p.y[i]) : p.y[i] >= 0 && !signbit(p.y[i]));
+                assert_true(r != 9 || p.y[i] == 0);
             }
             drop(&p);
         }
@@ -345,6 +372,15 @@ static void register_widths_agree(void **state)
     assert_same_bits(y, p.y, 17 * 83 * sizeof(float));
     ln_block_baseline(&block);
     assert_near_f32(y, p.y, 17 * 83, 1e-5, 1e-5);
+    /* Few columns, for which rows are turned. */
+    block.columns = 3;
+    block.cut = true;
+    memset(y, 0, 17 * 83 * sizeof *y);
+    memset(p.y, 0, 17 * 83 * sizeof *y);
+    ln_block_avx2(&block);
+    block.c = p.y;
+    ln_block_avx512(&block);
+    assert_same_bits(y, p.y, 17 * 83 * sizeof(float));
     ln_free_aligned(panels);
     ln_free_aligned(y);
     drop(&p);
@@ -415,7 +451,7 @@ static void one_operand_serves_all_workers(void **state)
 static ln_status pack_once(void *context, ln_error *err)
 {
     const ln_kernels *kernels = context;
-    const ln_product product = {3, 2, 4};
+    const ln_product product = {.inputs = 3, .outputs = 2, .rows = 4};
     const float b[6] = {1, 2, 3, 4, 5, 6};
     ln_packed *packed = NULL;
     ln_status status = kernels->pack(&product, b, 1, 3, &packed, err);
@@ -445,7 +481,8 @@ static void gathered_sums_are_sums_in_order(void **state)
     float *start = floats(ROWS * WIDEST, 2), *tables = floats(TABLES * PARTS * WIDEST, 3);
     float *y = floats(ROWS * WIDEST, 4);
     for (int64_t width = 1; width <= WIDEST; width += width < 70 ? 1 : 40)
-        for (int one = 0; one < 2; one++) {
+        for (int variant = 0; variant < 4; variant++) {
+            const bool one = variant & 1, cut = variant & 2;
             ln_gather gather = {.rows = ROWS,
                                 .width = width,
                                 .count = TABLES,
@@ -454,13 +491,16 @@ static void gathered_sums_are_sums_in_order(void **state)
                                 .start_row = one ? 0 : width,
                                 .tables = tables,
                                 .chosen = chosen,
-                                .y = y};
+                                .y = y,
+                                .cut = cut};
             ln_kernels_gather()(&gather);
             for (int64_t r = 0; r < ROWS; r++)
                 for (int64_t i = 0; i < width; i++) {
                     float sum = start[(one ? 0 : r * width) + i];
                     for (int64_t t = 0; t < TABLES; t++)
                         sum += tables[(t * PARTS + chosen[r * TABLES + t]) * width + i];
+                    if (cut && sum <= 0)
+                        sum = 0;
                     assert_same_bits(&sum, &y[r * width + i], sizeof sum);
                 }
         }
@@ -473,6 +513,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gathered_sums_are_sums_in_order),
+        cmocka_unit_test(cutting_keeps_nan),
         cmocka_unit_test(plain_is_its_documented_sum),
         cmocka_unit_test(entries_agree_with_float64),
         cmocka_unit_test(plain_rows_are_invariant),

@@ -320,11 +320,10 @@ static void where_a_first_dense_layer_is(void **state)
         const char *before; /* a layer before the first dense one, or NULL */
         int dense;
         bool found;
-    } cases[] = {{NULL, 2, true},
-                 {NULL, 1, false},
-                 {"dropout", 2, true},
-                 {"tanh", 2, false},
-                 {"relu", 2, false}};
+        bool relu; /* behind the first dense one */
+    } cases[] = {{NULL, 2, true, false},     {NULL, 1, false, false},  {"dropout", 2, true, false},
+                 {"tanh", 2, false, false},  {"relu", 2, false, true}, {NULL, 2, true, true},
+                 {"dropout", 2, true, true}, {NULL, 1, true, true}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ln_declaration declaration;
         ln_first_dense dense;
@@ -332,11 +331,16 @@ static void where_a_first_dense_layer_is(void **state)
         assert_ok(ln_declare_begin(&shape, 3, &declaration, &err));
         if (cases[i].before)
             declare_word(&declaration, cases[i].before);
-        for (int k = 0; k < cases[i].dense; k++)
+        for (int k = 0; k < cases[i].dense; k++) {
             declare_dense(&declaration, 4);
+            if (k == 0 && cases[i].relu)
+                declare_word(&declaration, "relu");
+        }
         ln_model *model = model_of(&declaration, LN_TASK_CLASSIFICATION);
         assert_ok(ln_model_first_dense(model, LN_LINK_RAW, &dense, &err));
         assert_int_equal(dense.weight != NULL, cases[i].found);
+        /* The relu is part of it where something follows that. */
+        assert_int_equal(dense.cut, cases[i].found && cases[i].relu && cases[i].dense > 1);
         /* A softmax behind the only dense layer is enough to come after it. */
         assert_ok(ln_model_first_dense(model, LN_LINK_PROBABILITY, &dense, &err));
         assert_int_equal(dense.weight != NULL, cases[i].found || (!cases[i].before));

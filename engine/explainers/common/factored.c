@@ -7,7 +7,7 @@
 
 #define MOST_BITS 8
 #define MOST_TABLE                                                                                 \
-    ((int64_t)1 << 18) /* bytes of one row's sums: two of them stay in the second cache */
+    (int64_t)64 * 1024 /* bytes of one row's sums: more of them would be read from farther away */
 
 /* Chooses `bits`: the fewest additions for `count` mixtures. Additions wait for memory where a product
  * does not: they pay where there are half as many. */
@@ -41,6 +41,7 @@ ln_status ln_factored_make(const ln_model *model, ln_link link, const ln_groups 
     out->inputs = dense.inputs;
     out->hidden = dense.outputs;
     out->value = dense.value;
+    out->cut = dense.cut;
     if (!choose_bits(out, groups->count, count))
         return LN_OK;
     size_t bytes = (size_t)(dense.inputs * dense.outputs) * sizeof *out->columns;
@@ -197,6 +198,12 @@ void ln_factored_ends(const ln_factored *factored, const ln_factored_buffers *at
     add_row(factored, at, 2);
 }
 
+void ln_factored_all(const ln_factored *factored, const ln_factored_buffers *at, float *h)
+{
+    for (int64_t o = 0; o < factored->hidden; o++)
+        h[o] = factored->cut && at->start[o] <= 0 ? 0 : at->start[o];
+}
+
 void ln_factored_mix(const ln_factored *factored, const ln_factored_buffers *at, int64_t first,
                      int64_t count, float *h)
 {
@@ -208,5 +215,6 @@ void ln_factored_mix(const ln_factored *factored, const ln_factored_buffers *at,
                                   .start_row = factored->hidden,
                                   .tables = factored->only ? factored->only : at->of_other,
                                   .chosen = at->out + first * factored->runs,
-                                  .y = h});
+                                  .y = h,
+                                  .cut = factored->cut});
 }

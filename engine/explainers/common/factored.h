@@ -7,7 +7,8 @@
  * once for each reference r: a mixture is then one sum of 2 parts a run (kernels/gather.h) in place of a
  * product with W, and its part of x is shared by all references. Sums are taken in one fixed order, so a
  * mixture's bits depend on x, r and S alone, h(all) is the same for all r, h(none) for all x, and a group
- * whose weights are 0 changes no bit. Against the product of the layer itself h differs by rounding. */
+ * whose weights are 0 changes no bit. Against the product of the layer itself h differs by rounding.
+ * Where relu follows the layer, h is what relu makes of it. */
 #ifndef LN_EXPLAINERS_FACTORED_H
 #define LN_EXPLAINERS_FACTORED_H
 
@@ -17,7 +18,8 @@
 
 typedef struct ln_factored {
     bool on;   /* the model has such a layer, and it pays */
-    int value; /* the layer's results in the model's graph */
+    int value; /* h in the model's graph: the layer's results, or relu's behind it */
+    bool cut;  /* it is relu's */
     int64_t inputs, hidden;
     int64_t bits, runs;      /* groups a run; runs */
     const ln_groups *groups; /* borrowed */
@@ -51,8 +53,10 @@ void ln_factored_row(const ln_factored *factored, const ln_factored_buffers *at,
 /* Prepares `count` <= LN_FACTORED_BLOCK mixtures, masks of `words` words each. */
 void ln_factored_masks(const ln_factored *factored, const ln_factored_buffers *at,
                        const uint64_t *masks, int64_t words, int64_t count);
-/* Prepares two: all of x, whose h is at->start as it is, and nothing of it. */
+/* Prepares two: all of x, and nothing of it. */
 void ln_factored_ends(const ln_factored *factored, const ln_factored_buffers *at);
+/* h of the first prepared, where that is all of x. */
+void ln_factored_all(const ln_factored *factored, const ln_factored_buffers *at, float *h);
 /* The reference of the mixtures that follow. */
 void ln_factored_other(const ln_factored *factored, const ln_factored_buffers *at, const float *r);
 /* There is no other reference than this: its sums are made here once. */

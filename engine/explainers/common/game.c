@@ -164,7 +164,7 @@ static ln_status mix_ends(const ln_job *job, const ln_game *game, ln_job_chunk *
                     ln_f32(job->request->x) + row * job->request->model->width);
     ln_factored_ends(factored, &at->factored);
     float *h = ln_runner_place(chunk->runner, count);
-    memcpy(h, at->factored.start, (size_t)factored->hidden * sizeof *h);
+    ln_factored_all(factored, &at->factored, h);
     if (count > 1) {
         ln_factored_other(factored, &at->factored, reference(job, row, 0));
         ln_factored_mix(factored, &at->factored, 1, 1, h + factored->hidden);

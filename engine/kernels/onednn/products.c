@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "kernels/last.h"
 #include "kernels/onednn/entries.h"
 
 enum { X, B, BIAS, Y, SCRATCH, ARGUMENTS };
@@ -253,9 +254,11 @@ static ln_status onednn_multiply(const ln_packed *packed, int64_t rows, const fl
     const dnnl_memory_desc_t *const at[] = {&own->at[X], &own->at[B], &own->at[Y],
                                             &own->at[SCRATCH], &own->at[BIAS]};
     void *const data[] = {(void *)(uintptr_t)x, own->data, y, scratch, (void *)(uintptr_t)bias};
-    (void)rows;
     dnnl_status_t status =
         execute(own->engine, own->run[bias != NULL], bias ? 5 : 4, names, at, data);
+    if (own->head.product.cut)
+        ln_last_kernels_choose()->finish(&(ln_finish){.kind = LN_FINISH_RELU},
+                                         rows * own->head.product.outputs, NULL, y);
     return status == dnnl_success ? LN_OK : failed(status, "multiply matrices", err);
 }
 
