@@ -71,6 +71,20 @@ uint32_t ln_rng_u32(ln_rng *rng)
     return rng->block[rng->used++];
 }
 
+void ln_rng_words(ln_rng *rng, uint32_t *words, int64_t count)
+{
+    int64_t done = 0;
+    while (done < count && rng->used < 4)
+        words[done++] = ln_rng_u32(rng);
+    for (; count - done >= 4; done += 4) {
+        ln_philox4x32(rng->counter, rng->key, words + done);
+        if (++rng->counter[0] == 0)
+            rng->counter[1]++;
+    }
+    while (done < count)
+        words[done++] = ln_rng_u32(rng);
+}
+
 double ln_rng_uniform(ln_rng *rng)
 {
     uint32_t high = ln_rng_u32(rng) >> 5; /* 27 bits */

@@ -20,6 +20,8 @@ typedef struct ln_rng {
 ln_rng ln_rng_make(uint64_t seed, const char *purpose, uint64_t stream, uint64_t row);
 
 uint32_t ln_rng_u32(ln_rng *rng);
+void ln_rng_words(ln_rng *rng, uint32_t *words,
+                  int64_t count);      /* that many of ln_rng_u32, sooner */
 double ln_rng_uniform(ln_rng *rng);    /* [0, 1), 53 bits */
 float ln_rng_uniform_f32(ln_rng *rng); /* [0, 1), 24 bits */
 double ln_rng_normal(ln_rng *rng);     /* mean 0, deviation 1 (Box-Muller, one of two) */

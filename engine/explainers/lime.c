@@ -60,7 +60,8 @@ typedef struct buffers {
     double *y;      /* (samples) */
     double *weight; /* (samples) */
     uint8_t *bins;  /* (width) of the row's columns */
-    float *cover;   /* (width) what stands for the inputs of a covered group */
+    ln_near_buffers near;
+    float *cover; /* (width) what stands for the inputs of a covered group */
     ln_local_model model;
 } buffers;
 
@@ -77,6 +78,8 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.y = ln_carve(&carver, shared->samples, sizeof *made.y);
     made.weight = ln_carve(&carver, shared->samples, sizeof *made.weight);
     made.bins = ln_carve(&carver, model->width, sizeof *made.bins);
+    if (!shared->masks)
+        made.near = ln_near_carve(&shared->near, &carver);
     made.cover = ln_carve(&carver, model->width, sizeof *made.cover);
     made.model = ln_local_model_carve(job->width, &carver);
     if (bytes)
@@ -205,7 +208,7 @@ static void draw(const ln_job *job, const float *x, int64_t s, ln_rng *rng, cons
         distance = draw_mask(shared, at->cover, rng, row, z);
         distance *= distance;
     } else if (s > 0) {
-        distance = ln_neighbourhood_draw(&shared->near, x, at->bins, at->z, rng, row, z);
+        distance = ln_neighbourhood_draw(&shared->near, &at->near, x, at->bins, at->z, rng, row, z);
     } else if (shared->masks) {
         for (int64_t g = 0; g < job->width; g++)
             z[g] = 1;
@@ -259,7 +262,8 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
                                 .y = at.y,
                                 .weight = at.weight,
                                 .count = shared->samples,
-                                .features = job->width};
+                                .features = job->width,
+                                .ones = shared->masks || shared->near.binned};
     for (int64_t entry = 0; entry < chunk->count; entry++) {
         ln_status status = sample(job, chunk, &at, entry, err);
         if (status)
@@ -358,7 +362,7 @@ const ln_explainer ln_explainer_lime = {
         },
     .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_RANDOM | LN_HAS_ERRORS |
              LN_HAS_FIT | LN_OF_TRAINING | LN_OF_PROBABILITY | LN_OF_PIECES,
-    .version = 1,
+    .version = 2,
     .cost = "samples forward passes a row",
     .prepare = prepare,
     .release = release,

@@ -138,6 +138,24 @@ static void moments_of_ten_thousand_draws(void **state)
     assert_near_f64(got, want, 2, 0, 1e-12);
 }
 
+/* From wherever the generator stands. */
+static void many_words_are_the_words(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 6; before++)
+        for (int count = 0; count < 12; count++) {
+            ln_rng one = ln_rng_make(3, "words", 0, 1), other = one;
+            uint32_t words[12];
+            one.counter[0] = other.counter[0] = UINT32_MAX - 1; /* over the carry */
+            for (int i = 0; i < before; i++)
+                assert_int_equal(ln_rng_u32(&one), ln_rng_u32(&other));
+            ln_rng_words(&one, words, count);
+            for (int i = 0; i < count; i++)
+                assert_int_equal(words[i], ln_rng_u32(&other));
+            assert_int_equal(ln_rng_u32(&one), ln_rng_u32(&other));
+        }
+}
+
 static void below_is_the_stored_one_and_unbiased(void **state)
 {
     (void)state;
@@ -181,6 +199,7 @@ int main(void)
         cmocka_unit_test(uniform_stays_below_one),
         cmocka_unit_test(normal_draws_are_the_stored_ones),
         cmocka_unit_test(moments_of_ten_thousand_draws),
+        cmocka_unit_test(many_words_are_the_words),
         cmocka_unit_test(below_is_the_stored_one_and_unbiased),
         cmocka_unit_test(shuffle_is_the_stored_permutation),
     };

@@ -15,7 +15,7 @@ static ln_tensor *fit_reference(const char *name, const char *part)
 }
 
 /* On the package's own samples: its coefficients, intercept and R^2, for each way to choose features. */
-static void check_fits(const char *name)
+static void check_fits(const char *name, bool ones)
 {
     static const ln_selection selections[] = {LN_SELECTION_FORWARD, LN_SELECTION_HIGHEST,
                                               LN_SELECTION_NONE};
@@ -31,7 +31,8 @@ static void check_fits(const char *name)
                                 .y = ln_f64(y),
                                 .weight = ln_f64(weight),
                                 .count = z->shape.dims[0],
-                                .features = n};
+                                .features = n,
+                                .ones = ones};
     for (int64_t s = 0; s < 3; s++)
         for (int64_t c = 0; c < 4; c++) {
             const double *row = ln_f64(wanted) + (s * 4 + c) * (n + 2);
@@ -52,8 +53,9 @@ static void check_fits(const char *name)
 static void fits_are_those_of_the_lime_package(void **state)
 {
     (void)state;
-    check_fits("binary");
-    check_fits("numbers");
+    check_fits("binary", false);
+    check_fits("binary", true);
+    check_fits("numbers", false);
 }
 
 /* "auto" is forward up to six features, then highest. */
@@ -139,11 +141,14 @@ static void bins_by_hand(void **state)
     assert_near_f64(bins.mean, ((double[]){1, 2, 0, 6}), 4, 0, 0);
     assert_near_f64(bins.deviation, ((double[]){0, 0, 0, 2}), 4, 0, 0);
     ln_rng rng = ln_rng_make(1, "test", 0, 0);
-    assert_true(ln_bins_draw(&bins, 0, &rng) == 1 && ln_bins_draw(&bins, 1, &rng) == 2);
+    assert_true(ln_bins_number(&bins, 0, 0.3) == 1 && ln_bins_number(&bins, 1, -1) == 2);
+    assert_true(ln_bins_share(&bins, 0, 0.9) == 0.5);
     double sum = 0, squares = 0;
     enum { DRAWS = 20000 };
     for (int i = 0; i < DRAWS; i++) {
-        double drawn = ln_bins_draw(&bins, 3, &rng);
+        double share = ln_bins_share(&bins, 3, ln_rng_uniform(&rng)), quantile;
+        ln_bins_quantiles(&share, 1, &quantile);
+        double drawn = ln_bins_number(&bins, 3, quantile);
         assert_true(drawn >= 3 && drawn <= 8);
         sum += drawn / DRAWS;
         squares += drawn * drawn / DRAWS;
@@ -152,6 +157,35 @@ static void bins_by_hand(void **state)
     assert_near_f64(&sum, ((double[]){5.7096251}), 1, 0.03, 0);
     double variance = squares - sum * sum;
     assert_near_f64(&variance, ((double[]){1.6627400}), 1, 0.04, 0);
+}
+
+/* Against SciPy's norm.ppf, in every range of the approximation, whatever stands beside a share. */
+static void quantiles_are_those_of_scipy(void **state)
+{
+    (void)state;
+    static const double shares[] = {0.5,  0.1,  0.9,  0.0749, 0.0751, 0.925,   0.3,
+                                    1e-3, 0.75, 1e-9, 1e-20,  1e-300, 0.999999};
+    static const double wanted[] = {0.0,
+                                    -1.2815515655446004,
+                                    1.2815515655446004,
+                                    -1.4402382675279635,
+                                    -1.4388253927525403,
+                                    1.4395314709384563,
+                                    -0.5244005127080409,
+                                    -3.090232306167813,
+                                    0.6744897501960817,
+                                    -5.9978070150076865,
+                                    -9.262340089798409,
+                                    -37.0470962993612,
+                                    4.753424308817087};
+    enum { COUNT = sizeof shares / sizeof *shares };
+    double numbers[COUNT], alone;
+    ln_bins_quantiles(shares, COUNT, numbers);
+    assert_near_f64(numbers, wanted, COUNT, 0, 1e-14);
+    for (int i = 0; i < COUNT; i++) {
+        ln_bins_quantiles(shares + i, 1, &alone);
+        assert_same_bits(&alone, &numbers[i], sizeof alone);
+    }
 }
 
 /* ---------------------------------------------------------------- samples */
@@ -338,6 +372,7 @@ int main(void)
         cmocka_unit_test(auto_is_forward_for_few_features),
         cmocka_unit_test(bounds_are_those_of_the_lime_package),
         cmocka_unit_test(bins_by_hand),
+        cmocka_unit_test(quantiles_are_those_of_scipy),
         cmocka_unit_test(a_linear_model_is_found),
         cmocka_unit_test(a_constant_model_has_no_fit),
         cmocka_unit_test(columns_of_a_group_stay_together),

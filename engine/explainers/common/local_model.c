@@ -27,45 +27,85 @@ ln_local_model ln_local_model_carve(int64_t features, ln_carver *carver)
     return made;
 }
 
-/* Sums are taken of differences from row 0, which loses fewer digits than sums of the numbers; most
- * differences of features that are 0 or 1 are 0. */
-static void accumulate(ln_local_model *model, const ln_local_samples *samples)
+/* Sums of w off off' (the lower half), w off and w off y, where off = z - start. */
+static void add_numbers(ln_local_model *model, const ln_local_samples *samples, const double *start)
 {
     const int64_t n = samples->features;
-    const double *first = samples->z, first_y = samples->y[0];
-    double *off = model->part, total = 0, sum_y = 0, squares = 0;
-    memset(model->gram, 0, (size_t)(n * n) * sizeof *model->gram);
-    memset(model->right, 0, (size_t)n * sizeof *model->right);
-    memset(model->mean, 0, (size_t)n * sizeof *model->mean);
+    double *off = model->part;
     for (int64_t s = 0; s < samples->count; s++) {
         const double *z = samples->z + s * n;
-        double w = samples->weight[s], y = samples->y[s] - first_y;
+        const double w = samples->weight[s], y = samples->y[s] - samples->y[0];
         for (int64_t a = 0; a < n; a++)
-            off[a] = z[a] - first[a];
+            off[a] = z[a] - start[a];
         for (int64_t a = 0; a < n; a++) {
-            if (off[a] == 0)
-                continue;
             double *row = model->gram + a * n, scaled = w * off[a];
             model->mean[a] += scaled;
             model->right[a] += scaled * y;
             for (int64_t b = 0; b <= a; b++)
                 row[b] += scaled * off[b];
         }
+    }
+}
+
+/* The same where z are 0 or 1 and the start is 0: what is 0 adds nothing. */
+static void add_ones(ln_local_model *model, const ln_local_samples *samples)
+{
+    const int64_t n = samples->features;
+    int64_t *one = model->chosen;
+    for (int64_t s = 0; s < samples->count; s++) {
+        const double *z = samples->z + s * n;
+        const double w = samples->weight[s], y = w * (samples->y[s] - samples->y[0]);
+        int64_t count = 0;
+        for (int64_t a = 0; a < n; a++) {
+            one[count] = a; /* without a branch */
+            count += z[a] != 0;
+        }
+        for (int64_t i = 0; i < count; i++) {
+            double *row = model->gram + one[i] * n;
+            model->mean[one[i]] += w;
+            model->right[one[i]] += y;
+            for (int64_t j = 0; j <= i; j++)
+                row[one[j]] += w;
+        }
+    }
+}
+
+/* Sums are taken of differences from row 0, which loses fewer digits than sums of the numbers; of ones
+ * there is nothing to lose. */
+static void accumulate(ln_local_model *model, const ln_local_samples *samples)
+{
+    const int64_t n = samples->features;
+    double *start = model->value, total = 0, sum_y = 0, squares = 0;
+    memset(model->gram, 0, (size_t)(n * n) * sizeof *model->gram);
+    memset(model->right, 0, (size_t)n * sizeof *model->right);
+    memset(model->mean, 0, (size_t)n * sizeof *model->mean);
+    for (int64_t a = 0; a < n; a++)
+        start[a] = samples->ones ? 0 : samples->z[a];
+    if (samples->ones)
+        add_ones(model, samples);
+    else
+        add_numbers(model, samples, start);
+    for (int64_t s = 0; s < samples->count; s++) {
+        double w = samples->weight[s], y = samples->y[s] - samples->y[0];
         total += w;
         sum_y += w * y;
         squares += w * y * y;
     }
     for (int64_t a = 0; a < n; a++) {
-        model->right[a] -= model->mean[a] * sum_y / total;
+        /* One in all samples does not vary, and no rounding may say that it does. */
+        const bool fixed = samples->ones && model->mean[a] == total;
+        model->right[a] = fixed ? 0 : model->right[a] - model->mean[a] * sum_y / total;
         for (int64_t b = 0; b <= a; b++) {
             double *to = &model->gram[a * n + b];
             *to -= model->mean[a] * model->mean[b] / total;
+            if (fixed || (samples->ones && model->mean[b] == total))
+                *to = 0;
             model->gram[b * n + a] = *to;
         }
     }
     for (int64_t a = 0; a < n; a++)
-        model->mean[a] = model->mean[a] / total + first[a];
-    model->mean_output = sum_y / total + first_y;
+        model->mean[a] = model->mean[a] / total + start[a];
+    model->mean_output = sum_y / total + samples->y[0];
     model->variation = squares - sum_y * sum_y / total;
     if (model->variation <= 1e-14 * squares) /* what rounding leaves of nothing */
         model->variation = 0;

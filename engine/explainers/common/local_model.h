@@ -33,6 +33,7 @@ typedef struct ln_local_samples {
     const double *y;      /* (count) */
     const double *weight; /* (count), positive */
     int64_t count, features;
+    bool ones; /* z are 0 or 1 */
 } ln_local_samples;
 
 /* Scratch for `features`, and what a fit leaves in it. */

@@ -228,43 +228,83 @@ void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *
     }
 }
 
-/* Column c as training row r has it, in `row`; whether it is what x has. */
-static bool draw_column(const ln_neighbourhood *near, int64_t c, int64_t r, const float *x,
-                        uint8_t bin_of_x, ln_rng *rng, float *row)
+ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver)
+{
+    ln_near_buffers made;
+    made.words = ln_carve(carver, near->groups + near->column_count, sizeof *made.words);
+    made.share = ln_carve(carver, near->column_count, sizeof *made.share);
+    made.number = ln_carve(carver, near->column_count, sizeof *made.number);
+    made.bin = ln_carve(carver, near->column_count, sizeof *made.bin);
+    return made;
+}
+
+/* Between 0 and 1, neither of them: the middles of 2^32 steps are enough for numbers that end as float32. */
+static double uniform(uint32_t word)
+{
+    return ((double)word + 0.5) * 0x1p-32;
+}
+
+/* Column c as training row r has it, in `row`, but for a number that is drawn: where, goes to at->share.
+ * Whether the column is what x has. */
+static bool draw_column(const ln_neighbourhood *near, const ln_near_buffers *at, int64_t c,
+                        int64_t r, const float *x, uint8_t bin_of_x, float *row)
 {
     const ln_near_column *column = &near->columns[c];
     const float *from = near->training + r * near->width + column->first;
-    size_t bytes = (size_t)column->count * sizeof *row;
-    memcpy(row + column->first, from, bytes);
+    const size_t bytes = (size_t)column->count * sizeof *row;
+    if (column->count > 1 || column->number < 0)
+        memcpy(row + column->first, from, bytes);
+    at->bin[c] = LN_NEAR_TAKEN;
+    at->share[c] = 0.5;
     if (column->number < 0)
         return memcmp(from, x + column->first, bytes) == 0;
-    bool missing = misses(column, row);
-    if (!near->binned) {
-        double value = column->bins.mean[0] + column->bins.deviation[0] * ln_bins_normal(rng);
-        if (!missing)
-            row[column->number] = (float)value;
-        return false;
-    }
-    uint8_t bin = near->bin[r * near->column_count + c];
-    if (!missing && near->zero_points && column->bins.low[bin] == column->bins.high[bin])
+    const double drawn = uniform(at->words[near->groups + c]);
+    const bool missing = misses(column, from - column->first);
+    const uint8_t bin = near->binned ? near->bin[r * near->column_count + c] : 0;
+    if (!missing && near->binned && near->zero_points &&
+        column->bins.low[bin] == column->bins.high[bin]) {
         row[column->number] = column->zero;
-    else if (!missing)
-        row[column->number] = (float)ln_bins_draw(&column->bins, bin, rng);
-    return bin == bin_of_x;
+    } else if (!missing) {
+        at->bin[c] = bin;
+        at->share[c] = near->binned ? ln_bins_share(&column->bins, bin, drawn) : drawn;
+    }
+    return near->binned && bin == bin_of_x;
 }
 
-double ln_neighbourhood_draw(const ln_neighbourhood *near, const float *x, const uint8_t *bins,
-                             const double *z_of_x, ln_rng *rng, float *row, double *z)
+/* The drawn numbers, where their shares lie. */
+static void place_numbers(const ln_neighbourhood *near, const ln_near_buffers *at, float *row)
+{
+    ln_bins_quantiles(at->share, near->column_count, at->number);
+    for (int64_t c = 0; c < near->column_count; c++) {
+        const ln_near_column *column = &near->columns[c];
+        if (at->bin[c] == LN_NEAR_TAKEN)
+            continue;
+        double value = near->binned
+                           ? ln_bins_number(&column->bins, at->bin[c], at->number[c])
+                           : column->bins.mean[0] + column->bins.deviation[0] * at->number[c];
+        row[column->number] = (float)value;
+    }
+}
+
+double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers *at,
+                             const float *x, const uint8_t *bins, const double *z_of_x, ln_rng *rng,
+                             float *row, double *z)
 {
     double distance = 0;
+    ln_rng_words(rng, at->words, near->groups + near->column_count);
     for (int64_t g = 0; g < near->groups; g++) {
-        int64_t r = (int64_t)ln_rng_below(rng, (uint64_t)near->rows);
-        const ln_near_column *column = &near->columns[near->start[g]];
+        /* Of so few rows a word makes some more likely than others by 2^-32 times their number. */
+        const int64_t r = (int64_t)((uint64_t)at->words[g] * (uint64_t)near->rows >> 32);
         bool same = true;
         for (int64_t c = near->start[g]; c < near->start[g + 1]; c++)
-            same &= draw_column(near, c, r, x, bins[c], rng, row);
-        bool number = !near->binned && near->start[g + 1] > near->start[g] && column->number >= 0;
-        z[g] = number ? scaled(column, (double)row[column->number]) : same;
+            same &= draw_column(near, at, c, r, x, bins[c], row);
+        z[g] = same;
+    }
+    place_numbers(near, at, row);
+    for (int64_t g = 0; g < near->groups; g++) {
+        const ln_near_column *column = &near->columns[near->start[g]];
+        if (!near->binned && near->start[g + 1] > near->start[g] && column->number >= 0)
+            z[g] = scaled(column, (double)row[column->number]);
         distance += (z[g] - z_of_x[g]) * (z[g] - z_of_x[g]);
     }
     return distance;

@@ -13,7 +13,9 @@
 #ifndef LN_EXPLAINERS_NEIGHBOURHOOD_H
 #define LN_EXPLAINERS_NEIGHBOURHOOD_H
 
+#include "base/rng.h"
 #include "explainers/common/bins.h"
+#include "explainers/common/passes.h"
 #include "explainers/explainer.h"
 
 typedef struct ln_near_column {
@@ -42,11 +44,22 @@ ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_
                                 ln_neighbourhood *out, ln_error *err);
 void ln_neighbourhood_free(ln_neighbourhood *near);
 
+/* A worker's scratch for one sample. */
+typedef struct ln_near_buffers {
+    uint32_t *words; /* (1 a group, 1 a column) random ones */
+    double *share;   /* (column_count) where in its bin's normal distribution each number lies */
+    double *number;  /* (column_count) the quantiles there */
+    uint8_t *bin;    /* (column_count) whose number is drawn; LN_NEAR_TAKEN: none is */
+} ln_near_buffers;
+#define LN_NEAR_TAKEN (UINT8_MAX - 1)
+ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver);
+
 /* z of the row x itself, and the bin of each of its columns. */
 void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *bins, double *z);
 /* One sample: the row (width) and its z; its squared distance from the row x, whose bins and z are
- * given. */
-double ln_neighbourhood_draw(const ln_neighbourhood *near, const float *x, const uint8_t *bins,
-                             const double *z_of_x, ln_rng *rng, float *row, double *z);
+ * given. It takes the same number of words whatever it draws. */
+double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers *at,
+                             const float *x, const uint8_t *bins, const double *z_of_x, ln_rng *rng,
+                             float *row, double *z);
 
 #endif
