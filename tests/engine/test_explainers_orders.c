@@ -37,7 +37,16 @@ static void orders_by_hand(void **state)
             all_values(it.model, ln_f32(it.x) + row * INPUTS, zero, INPUTS, value);
             for (int w = 0; w < 20; w++) {
                 int64_t order[INPUTS] = {0, 1, 2, 3, 4, 5, 6};
-                ln_rng_shuffle(&rng, order, INPUTS);
+                uint32_t word[INPUTS - 1];
+                for (int k = 0; k < INPUTS - 1;
+                     k++) /* word k says who of the first k + 2 is last */
+                    word[k] = ln_rng_u32(&rng);
+                for (int left = INPUTS; left > 1; left--) {
+                    const int chosen = (int)((uint64_t)word[left - 2] * (uint64_t)left >> 32);
+                    const int64_t moved = order[chosen];
+                    order[chosen] = order[left - 1];
+                    order[left - 1] = moved;
+                }
                 walk_along(value, order, false, antithetic ? 0.5 : 1, walks[w]);
                 if (antithetic)
                     walk_along(value, order, true, 0.5, walks[w]);

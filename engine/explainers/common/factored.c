@@ -165,6 +165,20 @@ static void put(const ln_factored *it, const ln_factored_buffers *at, int64_t mi
     at->out[mixture * it->runs + run] = all ^ in;
 }
 
+/* All runs of a mixture whose mask is one word: what is beyond the last group is in no mask. */
+static void put_word(const ln_factored *it, const ln_factored_buffers *at, int64_t mixture,
+                     uint64_t mask)
+{
+    const int64_t groups = it->groups->count, bits = it->bits;
+    const uint64_t all = groups < 64 ? ((uint64_t)1 << groups) - 1 : UINT64_MAX;
+    const uint64_t last = ((uint64_t)1 << bits) - 1;
+    uint64_t in = mask, out = all & ~mask;
+    for (int64_t run = 0; run < it->runs; run++, in >>= bits, out >>= bits) {
+        at->in[mixture * it->runs + run] = (uint16_t)(in & last);
+        at->out[mixture * it->runs + run] = (uint16_t)(out & last);
+    }
+}
+
 /* The prepared mixtures' parts of x. */
 static void add_row(const ln_factored *it, const ln_factored_buffers *at, int64_t count)
 {
@@ -183,8 +197,11 @@ void ln_factored_masks(const ln_factored *factored, const ln_factored_buffers *a
                        const uint64_t *masks, int64_t words, int64_t count)
 {
     for (int64_t c = 0; c < count; c++)
-        for (int64_t run = 0; run < factored->runs; run++)
-            put(factored, at, c, run, masks + c * words);
+        if (words == 1)
+            put_word(factored, at, c, masks[c]);
+        else
+            for (int64_t run = 0; run < factored->runs; run++)
+                put(factored, at, c, run, masks + c * words);
     add_row(factored, at, count);
 }
 

@@ -16,6 +16,7 @@ typedef struct buffers {
     uint64_t *masks; /* (block walks, coalitions of a walk, words) */
     double *value;   /* (block walks, coalitions of a walk) */
     int64_t *order;  /* (block walks, players) */
+    uint32_t *word;  /* (players) random ones */
     int64_t *player; /* (players) those that vary */
     double *walk;    /* (players) contributions along one walk */
     double *mean;    /* (players) so far */
@@ -37,6 +38,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.masks = ln_carve(&carver, coalitions * shared->game.words, sizeof *made.masks);
     made.value = ln_carve(&carver, coalitions, sizeof *made.value);
     made.order = ln_carve(&carver, shared->block * players, sizeof *made.order);
+    made.word = ln_carve(&carver, players, sizeof *made.word);
     made.player = ln_carve(&carver, players, sizeof *made.player);
     made.walk = ln_carve(&carver, players, sizeof *made.walk);
     made.mean = ln_carve(&carver, players, sizeof *made.mean);
@@ -74,6 +76,20 @@ ln_status ln_orders_start(ln_job *job, ln_runner *runner, int64_t *evaluations, 
 {
     ln_orders *shared = job->shared;
     return ln_game_start(job, &shared->game, runner, evaluations, err);
+}
+
+/* An order of the n players, by a random word each but the first: of so few players a word makes some
+ * more likely than others by 2^-32 times their number. */
+static void draw_order(const buffers *at, ln_rng *rng, int64_t n, int64_t *order)
+{
+    memcpy(order, at->player, (size_t)n * sizeof *order);
+    ln_rng_words(rng, at->word, n - 1);
+    for (int64_t left = n; left > 1; left--) {
+        const int64_t chosen = (int64_t)((uint64_t)at->word[left - 2] * (uint64_t)left >> 32);
+        const int64_t player = order[chosen];
+        order[chosen] = order[left - 1];
+        order[left - 1] = player;
+    }
 }
 
 /* The n - 1 coalitions on the way along an order, forwards or from its end. */
@@ -163,8 +179,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
         for (int64_t w = 0; w < count; w++) {
             int64_t *order = at->order + w * n;
             uint64_t *masks = at->masks + w * coalitions * words;
-            memcpy(order, at->player, (size_t)n * sizeof *order);
-            ln_rng_shuffle(&rng, order, (size_t)n);
+            draw_order(at, &rng, n, order);
             list_coalitions(order, n, false, words, masks);
             if (shared->antithetic)
                 list_coalitions(order, n, true, words, masks + (n - 1) * words);
