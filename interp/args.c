@@ -87,10 +87,13 @@ static ln_status read_number(lua_State *L, const ln_word *word, const ln_param *
                              ln_error *err)
 {
     int fits;
-    if (param->type == LN_PARAM_INT && param->choices && lua_type(L, -1) == LUA_TSTRING) {
+    if (param->choices && lua_type(L, -1) == LUA_TSTRING) {
         int choice;
         ln_status status = read_choice(L, word, param, &choice, err);
-        *(int64_t *)place = -1 - choice;
+        if (param->type == LN_PARAM_INT)
+            *(int64_t *)place = -1 - choice;
+        else
+            *(double *)place = -1 - choice;
         return status;
     }
     if (param->type == LN_PARAM_INT) {

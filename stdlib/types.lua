@@ -63,25 +63,32 @@ end
 types.quoted_list = quoted_list
 
 -- "a whole number from 2, or \"all\""
-function types.int_text(what, param)
+function types.number_text(what, param)
   local text = range_text(what, param)
   return param.choices and ("%s, or %s"):format(text, quoted_list(choices_of(param.choices))) or text
 end
 
-function types.int(raw, param, at)
+-- A text that may stand in place of the number.
+local function is_choice(raw, param)
   for _, choice in ipairs(choices_of(param.choices or "")) do
-    if choice == raw then return raw end
+    if choice == raw then return true end
   end
+  return false
+end
+
+function types.int(raw, param, at)
+  if is_choice(raw, param) then return raw end
   local value = type(raw) == "number" and math.tointeger(raw)
   if not value or not in_range(value, param) then
-    expected(at, types.int_text("a whole number", param), raw, number_hint(raw))
+    expected(at, types.number_text("a whole number", param), raw, number_hint(raw))
   end
   return value
 end
 
 function types.real(raw, param, at)
+  if is_choice(raw, param) then return raw end
   if type(raw) ~= "number" or not in_range(raw, param) then
-    expected(at, range_text("a number", param), raw, number_hint(raw))
+    expected(at, types.number_text("a number", param), raw, number_hint(raw))
   end
   return raw
 end

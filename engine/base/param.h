@@ -52,8 +52,8 @@ typedef struct ln_param {
     double min, max;      /* inclusive range of numbers; -HUGE_VAL and HUGE_VAL: none */
     bool above_min;       /* the lower end itself is not allowed */
     const char *choices;  /* for LN_PARAM_CHOICE "a|b|c"; for LN_PARAM_INTS texts that may stand in
-                             place of the numbers, or NULL; for LN_PARAM_INT the same, stored as
-                             -1 for the first, -2 ...; for LN_PARAM_WORD a category */
+                             place of the numbers, or NULL; for LN_PARAM_INT and _REAL the same,
+                             stored as -1 for the first, -2 ...; for LN_PARAM_WORD a category */
     const struct ln_param
         *fields;        /* for LN_PARAM_COMPOSITE, of one entry, all with an offset ... */
     size_t fields_size; /* ... in a struct of so many bytes */

@@ -7,31 +7,43 @@
  * v as common/game.h has it; which coalitions are evaluated says common/coalitions.h, the fit is
  * common/kernel_regression.h. Features that never vary (the row and all references agree in all
  * their inputs) are left out and get exactly 0. With all coalitions the fit is the Shapley values;
- * with fewer it comes with standard errors. The sum is exact at any rate. x (N, width) -> a (N, M).
+ * with fewer it comes with standard errors. The sum is exact at any rate. `l1` and `features` keep
+ * the features that a sparse fit keeps (common/kernel_selection.h), the others get 0 and have no error; where
+ * none is kept all are 0, and the residual says so. x (N, width) -> a (N, M).
  * Cost: samples times the background's rows forward passes a row. Draws are keyed by the row's number
  * in the data set: an item does not depend on its neighbours. Sources: Lundberg and Lee 2017; paired
  * sampling and elimination: Covert and Lee 2021; leverage: Musco and Witter 2025. */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/rng.h"
 #include "explainers/common/game.h"
 #include "explainers/common/kernel_regression.h"
+#include "explainers/common/kernel_selection.h"
 
 #define ALL_SAMPLES (-1) /* samples = "all" */
 #define ALL_MOST 20      /* features for which all coalitions are evaluated */
 
+#define L1_CHOICES "aic|bic" /* stored as L1_AIC, L1_BIC */
+#define L1_AIC (-1)
+#define L1_BIC (-2)
+
 typedef struct kernel_shap_params {
     int64_t samples;  /* coalitions a row; 0: 2 M + 2048 */
     int sampling;     /* ln_sampling */
+    double l1;        /* penalty; 0: none, L1_AIC, L1_BIC */
+    int64_t features; /* that are kept at most; 0: all */
     double tolerance; /* relative residual that verify lets pass */
 } kernel_shap_params;
 
 typedef struct kernel_shap {
     ln_game game;
     int64_t capacity; /* pairs of coalitions a row */
+    ln_selection_rule rule;
+    double amount; /* of the rule */
 } kernel_shap;
 
 /* A worker's scratch. */
@@ -39,10 +51,12 @@ typedef struct buffers {
     ln_game_buffers game;
     ln_coalitions coalitions;
     ln_kernel_regression regression;
-    int64_t *player; /* (M) the features that vary */
-    double *values;  /* (2 capacity) of the coalitions */
-    double *phi;     /* (M) */
-    double *error;   /* (M) */
+    ln_kernel_selection selection; /* where there is a rule */
+    int64_t *kept;                 /* (M) the features that stay */
+    int64_t *player;               /* (M) the features that vary */
+    double *values;                /* (2 capacity) of the coalitions */
+    double *phi;                   /* (M) */
+    double *error;                 /* (M) */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
@@ -67,6 +81,9 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     fit->sum = ln_carve(&carver, players, sizeof *fit->sum);
     fit->squares = ln_carve(&carver, players, sizeof *fit->squares);
     fit->members = ln_carve(&carver, players, sizeof *fit->members);
+    if (shared->rule != LN_KEEP_ALL)
+        made.selection = ln_kernel_selection_carve(players, &carver);
+    made.kept = ln_carve(&carver, players, sizeof *made.kept);
     made.player = ln_carve(&carver, players, sizeof *made.player);
     made.values = ln_carve(&carver, 2 * capacity, sizeof *made.values);
     made.phi = ln_carve(&carver, players, sizeof *made.phi);
@@ -99,6 +116,24 @@ static ln_status fail_samples(ln_error *err, int64_t samples, int64_t players)
     return LN_EINVALID;
 }
 
+static ln_status choose_rule(const kernel_shap_params *params, kernel_shap *shared, ln_error *err)
+{
+    if (params->l1 != 0 && params->features > 0) {
+        ln_fail(err, LN_EINVALID,
+                "l1 chooses features, and so does features = %" PRId64 ": expected one of them",
+                params->features);
+        ln_error_field(err, "features");
+        return LN_EINVALID;
+    }
+    shared->rule = params->features > 0   ? LN_KEEP_COUNT
+                   : params->l1 == L1_AIC ? LN_KEEP_AIC
+                   : params->l1 == L1_BIC ? LN_KEEP_BIC
+                   : params->l1 > 0       ? LN_KEEP_PENALTY
+                                          : LN_KEEP_ALL;
+    shared->amount = params->features > 0 ? (double)params->features : params->l1;
+    return LN_OK;
+}
+
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const kernel_shap_params *params = job->request->params;
@@ -115,7 +150,9 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     job->shared = shared;
     shared->capacity =
         ln_coalitions_pairs(players, samples == ALL_SAMPLES ? INT64_MAX : samples / 2);
-    ln_status status = ln_game_make(job, 2 * shared->capacity, &shared->game, err);
+    ln_status status = choose_rule(params, shared, err);
+    if (!status)
+        status = ln_game_make(job, 2 * shared->capacity, &shared->game, err);
     if (!status)
         carve(job, NULL, scratch_bytes);
     return status;
@@ -147,11 +184,34 @@ static int64_t choose(const ln_job *job, int64_t row, buffers *at)
     return varying;
 }
 
+static ln_status fail_rows(ln_error *err, const char *field, int64_t row, const char *what)
+{
+    ln_fail(err, LN_EINVALID, "the coalitions drawn for row %" PRId64 " %s: raise samples", row,
+            what);
+    ln_error_field(err, field);
+    return LN_EINVALID;
+}
+
+/* The features that stay, into at->kept: of those that vary what the rule keeps. */
+static int64_t keep(const kernel_shap *shared, const ln_job_chunk *chunk, buffers *at,
+                    int64_t entry, int64_t varying)
+{
+    const double none = chunk->out->baseline_output[entry];
+    if (shared->rule != LN_KEEP_ALL && varying > 1)
+        return ln_kernel_selection_choose(&at->selection, &at->coalitions, at->player, varying,
+                                          at->values, none, chunk->out->output[entry] - none,
+                                          shared->rule, shared->amount, at->kept);
+    memcpy(at->kept, at->player, (size_t)varying * sizeof *at->kept);
+    return varying;
+}
+
 static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
                          ln_error *err)
 {
     const kernel_shap *shared = job->shared;
     int64_t row = job->request->items[chunk->first + entry].row, varying = choose(job, row, at);
+    float *values = chunk->out->values + entry * job->width;
+    float *errors = chunk->out->errors + entry * job->width;
     ln_status status = ln_game_ends(job, &shared->game, chunk, &at->game, entry, err);
     if (!status)
         status = ln_game_values(job, &shared->game, chunk, &at->game, entry, at->coalitions.masks,
@@ -159,22 +219,22 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, in
     if (status)
         return status;
     double change = chunk->out->output[entry] - chunk->out->baseline_output[entry];
-    if (varying == 1) {
+    int64_t kept = keep(shared, chunk, at, entry, varying);
+    if (kept < 0)
+        return fail_rows(err, "l1", row, "are too few to tell what noise is");
+    if (kept == 1) {
         at->phi[0] = change;
         at->error[0] = 0;
-    } else if (varying > 1 &&
-               !ln_kernel_regression_solve(&at->regression, &at->coalitions, at->player, varying,
+    } else if (kept > 1 &&
+               !ln_kernel_regression_solve(&at->regression, &at->coalitions, at->kept, kept,
                                            at->values, change, at->phi, at->error)) {
-        ln_fail(err, LN_EINVALID,
-                "the coalitions drawn for row %" PRId64
-                " do not tell its features apart: raise samples",
-                row);
-        ln_error_field(err, "samples");
-        return LN_EINVALID;
+        return fail_rows(err, "samples", row, "do not tell its features apart");
     }
-    for (int64_t i = 0; i < varying; i++) {
-        chunk->out->values[entry * job->width + at->player[i]] = (float)at->phi[i];
-        chunk->out->errors[entry * job->width + at->player[i]] = (float)at->error[i];
+    for (int64_t i = 0; i < varying; i++)
+        errors[at->player[i]] = NAN; /* of what was not kept */
+    for (int64_t i = 0; i < kept; i++) {
+        values[at->kept[i]] = (float)at->phi[i];
+        errors[at->kept[i]] = (float)at->error[i];
     }
     return LN_OK;
 }
@@ -203,6 +263,23 @@ static const ln_param params[] = {
      .fallback = "\"paired\"",
      .choices = LN_SAMPLING_CHOICES,
      .help = "how they are laid out over the sizes: as the kernel weighs them, or evenly"},
+    {.name = "l1",
+     .type = LN_PARAM_REAL,
+     .offset = offsetof(kernel_shap_params, l1),
+     .fallback = "0",
+     .min = 0,
+     .max = HUGE_VAL,
+     .choices = L1_CHOICES,
+     .help =
+         "keep the features that a lasso of this penalty keeps, or of the one that has the least "
+         "AIC or BIC; 0: all"},
+    {.name = "features",
+     .type = LN_PARAM_INT,
+     .offset = offsetof(kernel_shap_params, features),
+     .fallback = "nil",
+     .min = 1,
+     .max = 1e9,
+     .help = "keep so many features, the first of least angle regression; default: all"},
     LN_GAME_GROUPS,
     LN_GAME_REFERENCES,
     LN_GAME_TOLERANCE(kernel_shap_params),

@@ -49,8 +49,8 @@ local kinds = {
 }
 
 function text.type(param)
-  if param.type == "int" then return types.int_text("whole number", param) end
-  if param.type == "real" then return types.range_text("number", param) end
+  if param.type == "int" then return types.number_text("whole number", param) end
+  if param.type == "real" then return types.number_text("number", param) end
   if param.type == "threshold" then return 'number, "youden", "f1" or "rate:SHARE"' end
   if param.type == "reals" then return types.range_text("number", param) .. ", or a list" end
   if param.type == "ints" then

@@ -136,6 +136,8 @@ static inline void set_parameter(const ln_word *word, parameters *into, const ch
         break;
     case LN_PARAM_REAL:
     case LN_PARAM_STOP: /* its number; 0: none */
+        if (literal[0] == '"')
+            real = -1 - ln_choice_index(param->choices, literal + 1, strlen(literal) - 2);
         memcpy(at, &real, sizeof real);
         break;
     case LN_PARAM_BOOL:

@@ -188,6 +188,92 @@ static void features_that_never_vary_get_nothing(void **state)
     free_setting(&it);
 }
 
+/* ---------------------------------------------------------------- few features */
+
+/* Over all coalitions, where both have the same: what shap's KernelExplainer gives with each l1_reg
+ * (L1 of shapley_reference.py). */
+static void chosen_features_are_those_of_shap(void **state)
+{
+    (void)state;
+    static const char *const given[] = {"features=1", "features=3", "features=5",
+                                        "l1=\"aic\"", "l1=\"bic\"", "l1=0.0005",
+                                        "l1=0.002",   "l1=0.01",    "l1=0.03"};
+    for (int64_t n = 6; n <= 9; n += 3) {
+        char name[32], options[64];
+        snprintf(name, sizeof name, "kernel-l1-%d.network", (int)n);
+        ln_tensor *numbers = reference(name);
+        snprintf(name, sizeof name, "kernel-l1-%d.values", (int)n);
+        ln_tensor *wanted = reference(name);
+        ln_model *model = network_of("dense tanh dense", (int64_t[]){n, 9, 1}, ln_f32(numbers),
+                                     LN_TASK_REGRESSION);
+        const float *row = ln_f32(numbers) + 9 * n + 9 + 9 + 1;
+        ln_tensor *x = tensor_f32(TEST_SHAPE(1, n), row), *base = tensor_f32(x->shape, row + n);
+        ln_item item = {0};
+        ln_request request = {
+            .model = model, .x = x, .items = &item, .item_count = 1, .baseline = base};
+        for (size_t rule = 0; rule < sizeof given / sizeof *given; rule++) {
+            snprintf(options, sizeof options, "samples=\"all\" %s", given[rule]);
+            ln_explanation got = explain("kernel_shap", options, request, NULL);
+            for (int64_t i = 0; i < n; i++) {
+                const double value = ln_f64(wanted)[(int64_t)rule * n + i];
+                if (!(fabs((double)got.values[i] - value) <= 1e-6 + 1e-5 * fabs(value)))
+                    fail_msg("M = %d, %s: feature %d is %g, shap has %g", (int)n, given[rule],
+                             (int)i, (double)got.values[i], value);
+                assert_int_equal(isnan(got.errors[i]), value == 0);
+            }
+            ln_explanation_free(&got);
+        }
+        ln_tensor_release(numbers);
+        ln_tensor_release(wanted);
+        ln_tensor_release(x);
+        ln_tensor_release(base);
+        ln_model_release(model);
+    }
+}
+
+/* Of a function of two features out of eight, from few coalitions: these two, exactly, whatever the rule;
+ * and none where the penalty is larger than everything. */
+static void a_sparse_function_is_found(void **state)
+{
+    (void)state;
+    static const char *const given[] = {"samples=40 features=2", "samples=40 l1=\"bic\"",
+                                        "samples=40 l1=\"aic\"", "samples=40 l1=0.001"};
+    float weights[9] = {0, 0, 3, 0, 0, 0, -2, 0, 1};
+    ln_model *model = network_of("dense", (int64_t[]){8, 1}, weights, LN_TASK_REGRESSION);
+    ln_tensor *x = tensor_f32(TEST_SHAPE(1, 8), (float[]){1, 1, 1, 1, 1, 1, 1, 1});
+    ln_item item = {0};
+    ln_request request = {.model = model, .x = x, .items = &item, .item_count = 1};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        ln_explanation got = explain("kernel_shap", given[i], request, NULL);
+        for (int f = 0; f < 8; f++) {
+            const double wanted = (double)weights[f], value = (double)got.values[f];
+            assert_near_f64(&value, &wanted, 1, 1e-6, 0);
+        }
+        ln_explanation_free(&got);
+    }
+    ln_explanation none = explain("kernel_shap", "l1=100", request, NULL);
+    for (int f = 0; f < 8; f++)
+        assert_true(none.values[f] == 0 && isnan(none.errors[f]));
+    ln_explanation_free(&none);
+    check_refused("kernel_shap", "l1=0.1 features=3", request,
+                  "l1 chooses features, and so does features = 3: expected one of them",
+                  "features");
+    ln_tensor_release(x);
+    ln_model_release(model);
+    /* Rows are four times the pairs, and 14 features of 28 coalitions leave enough of them: only a game
+     * of two has too few. */
+    ln_model *two = network_of("dense", (int64_t[]){2, 1}, (float[]){1, 2, 0}, LN_TASK_REGRESSION);
+    x = tensor_f32(TEST_SHAPE(1, 2), (float[]){1, 1});
+    request.model = two;
+    request.x = x;
+    ln_explanation both = explain("kernel_shap", "l1=\"aic\"", request, NULL);
+    const double sum = (double)both.values[0] + (double)both.values[1];
+    assert_near_f64(&sum, &(double){3}, 1, 1e-6, 0);
+    ln_explanation_free(&both);
+    ln_tensor_release(x);
+    ln_model_release(two);
+}
+
 /* ---------------------------------------------------------------- the estimate */
 
 #define SEEDS 40
@@ -275,6 +361,8 @@ static void bits_depend_on_the_row_alone(void **state)
     check_bits("kernel_shap", "");
     check_bits("kernel_shap", "samples=40");
     check_bits("kernel_shap", "samples=41 sampling=\"leverage\"");
+    check_bits("kernel_shap", "samples=60 features=3");
+    check_bits("kernel_shap", "samples=60 l1=\"aic\"");
 }
 
 static void samples_that_do_not_fit_are_refused(void **state)
@@ -306,6 +394,8 @@ int main(void)
         cmocka_unit_test(drawn_coalitions_are_unbiased),
         cmocka_unit_test(kernel_shap_over_all_coalitions_is_exact),
         cmocka_unit_test(features_that_never_vary_get_nothing),
+        cmocka_unit_test(chosen_features_are_those_of_shap),
+        cmocka_unit_test(a_sparse_function_is_found),
         cmocka_unit_test(kernel_shap_is_closer_than_shap),
         cmocka_unit_test(bits_depend_on_the_row_alone),
         cmocka_unit_test(samples_that_do_not_fit_are_refused),

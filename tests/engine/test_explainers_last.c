@@ -121,7 +121,9 @@ static float *layer_by_layer(const ln_model *model, const char *word, const char
     ln_graph *graph;
     ln_plan *plan;
     ln_exec *exec;
-    assert_ok(explainer->composite(params.bytes, &composite, &err));
+    const ln_request request = {.model = (ln_model *)model, .params = params.bytes};
+    const ln_job job = {.explainer = explainer, .request = &request};
+    assert_ok(explainer->composite(&job, &composite, &err));
     assert_ok(ln_graph_simplify(model->graph, composite->simplify & LN_SIMPLIFY_BATCH_NORM, NULL, 0,
                                 &graph, &err));
     const ln_plan_options options = {

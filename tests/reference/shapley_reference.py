@@ -7,7 +7,8 @@ The networks, rows and baselines are those of explainers_reference.py, read from
 through all orders of the features; shap's Exact explainer averages over a background. For M = 12 to 16
 inputs kernel-M.network is a network (M -> 9 tanh -> 1) with a row and a baseline, kernel-M.exact its Shapley
 values, and kernel-M.shap the mean squared errors of shap's KernelExplainer at 2M + 2048 evaluations, one a
-seed.
+seed. For M = 6 and 9 kernel-l1-M.network is the same kind of network, and kernel-l1-M.values what
+KernelExplainer gives it over all coalitions with each l1_reg of L1.
 """
 import os
 from math import factorial
@@ -69,19 +70,39 @@ def exact(f, x, base):
                      for i, s in enumerate(without)])
 
 
-def kernel_errors(n, seeds=300):
-    rng = np.random.default_rng(100 + n)
+def make_network(n, seed, name):
+    """Saves a network (n -> 9 tanh -> 1), a row and a baseline; returns it as a function, and these."""
+    rng = np.random.default_rng(seed)
     hidden, out = rng.normal(0, 1 / np.sqrt(n), (9, n)), rng.normal(0, 1, 9)
     bias, last = rng.normal(0, 0.3, 9), rng.normal(0, 0.3, 1)
     x, base = rng.normal(0, 1.5, n), rng.normal(0, 0.5, n)
     parts = [p.astype(np.float32) for p in (hidden.ravel(), bias, out, last, x, base)]
-    save("kernel-%d.network" % n, np.concatenate(parts), np.float32)
+    save(name, np.concatenate(parts), np.float32)
     hidden, bias, out, last, x, base = [p.astype(np.float64) for p in parts]
     hidden = hidden.reshape(9, n)
 
     def f(rows):
         return np.tanh(rows @ hidden.T + bias) @ out + last
 
+    return f, x, base
+
+
+L1 = ["num_features(1)", "num_features(3)", "num_features(5)", "aic", "bic", 0.0005, 0.002, 0.01, 0.03]
+
+
+def sparse(n):
+    """A penalty is on the scale of y: that of the network's output over the coalitions."""
+    f, x, base = make_network(n, 200 + n, "kernel-l1-%d.network" % n)
+    rows = []
+    for rule in L1:
+        explainer = shap.KernelExplainer(f, base[None])
+        rows.append(np.ravel(explainer.shap_values(x[None], nsamples=2 ** n, l1_reg=rule, silent=True)))
+    save("kernel-l1-%d.values" % n, np.array(rows))
+    return np.array(rows)
+
+
+def kernel_errors(n, seeds=300):
+    f, x, base = make_network(n, 100 + n, "kernel-%d.network" % n)
     wanted, errors = exact(f, x, base), []
     save("kernel-%d.exact" % n, wanted)
     explainer = shap.KernelExplainer(f, base[None])
@@ -95,6 +116,8 @@ def kernel_errors(n, seeds=300):
 def main():
     for n in range(12, 17):
         kernel_errors(n)
+    for n in (6, 9):
+        sparse(n)
     for name in SIZES:
         net = network(name)
         x = torch.from_numpy(load(name, "x")).double()

@@ -7,11 +7,20 @@
 
 #define FEW_PAIRS 8 /* a stratum has at least so many, where there are */
 
-/* The unknowns' places in the first coalition of a pair; how many. */
+/* Whether the second of a pair is the one without the last player: where players that vary were left out,
+ * the last of those kept may be in the first. */
+static int64_t without_last(const ln_coalitions *coalitions, int64_t last, int64_t pair)
+{
+    const uint64_t *mask = coalitions->masks + 2 * pair * coalitions->words;
+    return mask[last / 64] >> last % 64 & 1;
+}
+
+/* The unknowns' places in the coalition of a pair without the last player; how many. */
 static int64_t list_members(const ln_coalitions *coalitions, const int64_t *player,
                             int64_t unknowns, int64_t pair, int64_t *members)
 {
-    const uint64_t *mask = coalitions->masks + 2 * pair * coalitions->words;
+    const int64_t which = 2 * pair + without_last(coalitions, player[unknowns], pair);
+    const uint64_t *mask = coalitions->masks + which * coalitions->words;
     int64_t size = 0;
     for (int64_t i = 0; i < unknowns; i++)
         if (mask[player[i] / 64] >> player[i] % 64 & 1)
@@ -19,9 +28,12 @@ static int64_t list_members(const ln_coalitions *coalitions, const int64_t *play
     return size;
 }
 
-static double contrast(const double *values, int64_t pair, double change)
+/* What that coalition and its complement say of the unknowns in it. */
+static double contrast(const ln_coalitions *coalitions, int64_t last, const double *values,
+                       int64_t pair, double change)
 {
-    return values[2 * pair] - values[2 * pair + 1] + change;
+    const double apart = values[2 * pair] - values[2 * pair + 1];
+    return (without_last(coalitions, last, pair) ? -apart : apart) + change;
 }
 
 /* The lower triangle of A, and b. */
@@ -32,7 +44,8 @@ static void accumulate(const ln_kernel_regression *at, const ln_coalitions *coal
     memset(at->right, 0, (size_t)n * sizeof *at->right);
     for (int64_t p = 0; p < coalitions->pairs; p++) {
         int64_t size = list_members(coalitions, player, n, p, at->members);
-        double weight = coalitions->weight[p], d = contrast(values, p, change);
+        double weight = coalitions->weight[p],
+               d = contrast(coalitions, player[n], values, p, change);
         for (int64_t a = 0; a < size; a++) {
             double *row = at->inverse + at->members[a] * n;
             at->right[at->members[a]] += weight * d;
@@ -84,7 +97,7 @@ static void estimate_errors(const ln_kernel_regression *at, const ln_coalitions 
         memset(at->squares, 0, (size_t)(n + 1) * sizeof *at->squares);
         for (int64_t p = first; p < end; p++) {
             int64_t size = list_members(coalitions, player, n, p, at->members);
-            double residual = contrast(values, p, change);
+            double residual = contrast(coalitions, player[n], values, p, change);
             for (int64_t m = 0; m < size; m++)
                 residual -= 2 * phi[at->members[m]];
             move(at, coalitions, player, n, p, coalitions->weight[p] * residual, at->moved);

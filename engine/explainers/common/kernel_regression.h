@@ -27,8 +27,9 @@ typedef struct ln_kernel_regression {
     int64_t *members; /* (count) players of a coalition */
 } ln_kernel_regression;
 
-/* values: (2 pairs) in the order of the masks. phi and error: `count` entries. False where the
- * coalitions do not determine phi. */
+/* values: (2 pairs) in the order of the masks. phi and error: `count` entries, for `player`: those the
+ * coalitions were chosen for, or some of them (the others are then 0). False where the coalitions do not
+ * determine phi. */
 bool ln_kernel_regression_solve(const ln_kernel_regression *at, const ln_coalitions *coalitions,
                                 const int64_t *player, int64_t count, const double *values,
                                 double change, double *phi, double *error);
