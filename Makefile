@@ -44,7 +44,7 @@ ISA_TESTS = kernels graph layers model train explainers judges onnx
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all help setup setup-checks demo data test test-build test-engine test-lua test-spec \
-        test-conformance reproduce-test resume-test deps-check docs-check format format-check lint \
+        test-conformance test-conformance-fast reproduce-test resume-test deps-check docs-check format format-check lint \
         asan-test fuzz onnx-suite bench-engine bench-gradient fault install uninstall \
         clean FORCE
 
@@ -218,7 +218,7 @@ export ASAN_OPTIONS ?= allocator_may_return_null=1:detect_leaks=1:strict_string_
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export LSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/checks/leaks.supp:print_suppressions=0
 SUITE = sh tests/checks/suite $(B)/counts
-SUITES = engine lua spec conformance
+SUITES = engine lua spec conformance conformance-fast
 
 test: setup ## build and run every test; the last line is "N passed, M failed"
 	@rm -rf $(B)/counts
@@ -239,6 +239,9 @@ test-spec: all ## scripts and commands with their expected output
 
 test-conformance: all ## compare with what independent peers compute, where ../shared has it
 	@$(SUITE) conformance sh tests/checks/run-conformance $(B)/lunette
+
+test-conformance-fast: all ## the same with numerics fast, within ten times the tolerance
+	@$(SUITE) conformance-fast sh tests/checks/run-conformance $(B)/lunette fast
 
 asan-test: ## the engine, Lua and spec tests under the address and undefined sanitizers
 	@rm -rf $(ASAN_B)/counts

@@ -1,9 +1,10 @@
 /* Runs a folder of ONNX's backend cases and counts, by operator:
  *
- *     onnx-suite DIR [PART OF A NAME] [-v]
+ *     onnx-suite DIR [PART OF A NAME] [-v] [-f]
  *
  * DIR is searched for folders with a model.onnx. Each case runs in a process of its own, so that none
- * takes the others with it. -v prints every case. Exit status 1 where one failed. */
+ * takes the others with it. -v prints every case, -f computes as numerics "fast" does. Exit status 1
+ * where one failed. */
 #include <dirent.h>
 #include <poll.h>
 #include <signal.h>
@@ -49,7 +50,7 @@ static void find_cases(const char *folder, const char *part)
 }
 
 /* The result that a process of its own writes into a pipe. */
-static void run_apart(one_case *at)
+static void run_apart(one_case *at, bool fast)
 {
     int ends[2], status = 0;
     at->result = (suite_result){.verdict = SUITE_FAILED, .operator_name = "(none)"};
@@ -60,7 +61,7 @@ static void run_apart(one_case *at)
     if (child == 0) {
         suite_result result;
         alarm(SECONDS);
-        suite_run_case(at->folder, &result);
+        suite_run_case(at->folder, fast, &result);
         _exit(write(ends[1], &result, sizeof result) == sizeof result ? 0 : 1);
     }
     close(ends[1]);
@@ -114,21 +115,23 @@ static void print_operator(int first, int last)
 int main(int argc, char **argv)
 {
     static const char *const verdicts[] = {"passed", "FAILED", "skipped"};
-    bool verbose = false;
+    bool verbose = false, fast = false;
     const char *part = "";
     int counts[3] = {0};
     for (int i = 2; i < argc; i++)
         if (strcmp(argv[i], "-v") == 0)
             verbose = true;
+        else if (strcmp(argv[i], "-f") == 0)
+            fast = true;
         else
             part = argv[i];
     if (argc < 2) {
-        fprintf(stderr, "usage: onnx-suite DIR [PART OF A NAME] [-v]\n");
+        fprintf(stderr, "usage: onnx-suite DIR [PART OF A NAME] [-v] [-f]\n");
         return 2;
     }
     find_cases(argv[1], part);
     for (int i = 0; i < case_count; i++) {
-        run_apart(&cases[i]);
+        run_apart(&cases[i], fast);
         counts[cases[i].result.verdict]++;
         if (verbose)
             printf("%s %s %s %s\n", verdicts[cases[i].result.verdict], base_name(cases[i].folder),

@@ -12,7 +12,7 @@ typedef struct suite_result {
     char reason[400];       /* why not; "" where it passed */
 } suite_result;
 
-/* Runs one case, in this process. */
-void suite_run_case(const char *folder, suite_result *result);
+/* Runs one case, in this process; `fast`: as numerics "fast" would compute it (case.c). */
+void suite_run_case(const char *folder, bool fast, suite_result *result);
 
 #endif
