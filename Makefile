@@ -126,8 +126,11 @@ $(B)/obj/tests/engine/test_store_%.o: EXTRA = -DSQLITE_CORE
 $(B)/obj/interp/%.o: EXTRA = $(LUA_CFLAGS)
 # Cairo and Pango are not linked: engine/draw/library.c opens them when something is drawn.
 $(B)/obj/engine/draw/%.o: EXTRA = $(DRAW_CFLAGS)
-$(B)/obj/engine/kernels/%_avx2.o: EXTRA = -mavx2 -mfma
-$(B)/obj/engine/kernels/%_avx512.o: EXTRA = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma
+$(B)/obj/engine/kernels/%_avx2.o: EXTRA = -mavx2 -mfma $(CHOOSING)
+$(B)/obj/engine/kernels/%_avx512.o: EXTRA = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma $(CHOOSING)
+# Loops that compute a number and then choose another become vectors only so.
+$(B)/obj/engine/kernels/rules_%.o: CHOOSING = -fno-trapping-math
+$(B)/obj/engine/kernels/rules_baseline.o: EXTRA = $(CHOOSING)
 $(B)/obj/engine/base/parallel.o: EXTRA = $(ONEDNN:onednn=-fopenmp)
 
 $(B)/obj/%.o: %.c $(B)/stamps/flags

@@ -228,6 +228,12 @@ ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err)
 
 /* ---------------------------------------------------------------- backward */
 
+/* Rows in which something goes backward. */
+static int64_t rows_back(const ln_exec *exec)
+{
+    return exec->plan->pairs ? exec->rows / 2 : exec->rows;
+}
+
 /* Adds what a node wrote aside to the gradients of its inputs. */
 static void add_asides(const ln_exec *exec, int index)
 {
@@ -237,7 +243,7 @@ static void add_asides(const ln_exec *exec, int index)
         if (planned->send[i] != LN_SEND_ADD)
             continue;
         const int id = planned->step.node->inputs[i];
-        const int64_t count = exec->rows * ln_shape_row(&plan->shapes[id]);
+        const int64_t count = rows_back(exec) * ln_shape_row(&plan->shapes[id]);
         const float *aside = at(exec, planned->aside[i]);
         float *sum = at(exec, plan->grad_at[id]);
         for (int64_t j = 0; j < count; j++)
@@ -255,9 +261,11 @@ static ln_status backward_node(ln_exec *exec, int index, ln_error *err)
         status = layer->backward_parameters(&exec->nodes[index].parameters, err);
     }
     if (planned->back && !status) {
-        const ln_pass *pass = &exec->nodes[index].pass;
-        status = planned->rule ? planned->rule->backward(planned->rule, pass, err)
-                               : layer->backward(pass, err);
+        ln_pass pass = exec->nodes[index].pass;
+        if (!planned->rule)
+            pass.rows = rows_back(exec);
+        status = planned->rule ? planned->rule->backward(planned->rule, &pass, err)
+                               : layer->backward(&pass, err);
         if (!status)
             add_asides(exec, index);
     }

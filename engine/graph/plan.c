@@ -289,6 +289,7 @@ ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan *
         plan->rows = options->rows;
         plan->profile = options->profile;
         plan->last = options->last;
+        plan->pairs = options->composite && options->composite->pairs;
         plan->training = options->training;
         plan->fast = options->fast;
         status = allocate(plan, err);

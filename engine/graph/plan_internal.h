@@ -27,6 +27,7 @@ struct ln_plan {
     ln_profile *profile; /* borrowed, or NULL */
     int64_t rows;
     bool backward; /* ln_exec_backward may be called */
+    bool pairs;    /* as the composite has it */
     bool training;
     bool fast;          /* as ln_plan_options has it */
     bool last;          /* as ln_plan_options has it */

@@ -41,6 +41,9 @@ typedef struct ln_composite {
     bool relevance;
     unsigned
         simplify; /* passes of graph/simplify.h that come first, so that rules meet no batch norm */
+    /* Rows of a pass are pairs, inputs in its first half and what they are compared with in the second. What
+     * goes backward stands in the first half alone: layers without a rule go back over that. */
+    bool pairs;
     /* Its rules know convolutions with what follows them (layers/last.h); else they meet every layer
      * alone. */
     bool chains;

@@ -1,5 +1,5 @@
 /* Rules over the pairs of a pass. Rows r and r + n of every value belong together, n being half the
- * rows of the pass; a rule reads both and writes the same multipliers to both. Multipliers of
+ * rows of the pass; a rule reads both and writes multipliers to the first. Multipliers of
  * functions, softmax and quotients are formed in float64. */
 #include "explainers/common/contrast.h"
 
@@ -12,6 +12,7 @@
 #include "explainers/common/passes.h"
 #include "explainers/common/reveal_cancel.h"
 #include "graph/simplify.h"
+#include "kernels/rules.h"
 #include "layers/attributes.h"
 
 #define NOISE 1e-6     /* of a change, relative to the values that it lies between */
@@ -23,10 +24,12 @@ static int64_t half_of(const ln_pass *pass, const ln_shape *shape)
     return pass->rows / 2 * ln_shape_row(shape);
 }
 
-/* What stands in the first half goes to the second. */
-static void mirror(float *m, int64_t half)
+/* The pass over the rows alone. */
+static ln_pass first_half(const ln_pass *pass)
 {
-    memcpy(m + half, m, (size_t)half * sizeof *m);
+    ln_pass own = *pass;
+    own.rows = pass->rows / 2;
+    return own;
 }
 
 bool ln_contrast_is_noise(double x, double b)
@@ -51,17 +54,14 @@ static ln_status function_backward(const ln_rule *rule, const ln_pass *pass, ln_
     float *m = pass->in_grad[live];
     if (!m)
         return LN_OK;
+    const ln_pass first = first_half(pass);
     ln_status status =
-        pass->step->node->layer->backward(pass, err); /* m_y f'(x), where it is noise */
+        pass->step->node->layer->backward(&first, err); /* m_y f'(x), where it is noise */
     const int64_t half = half_of(pass, &pass->step->out_shape[0]);
-    const float *x = pass->in[live], *y = pass->out[0], *above = pass->out_grad[0];
-    for (int64_t i = 0; i < half && !status; i++) {
-        const double change = (double)x[i] - (double)x[i + half];
-        if (!ln_contrast_is_noise((double)x[i], (double)x[i + half]))
-            m[i] = (float)((double)above[i] * ((double)y[i] - (double)y[i + half]) / change);
-    }
+    const float *x = pass->in[live], *y = pass->out[0];
     if (!status)
-        mirror(m, half);
+        ln_rule_kernels_choose()->secant(NOISE, half, x, x + half, y, y + half, pass->out_grad[0],
+                                         m);
     return status;
 }
 
@@ -109,10 +109,9 @@ static ln_status product_backward(const ln_rule *rule, const ln_pass *pass, ln_e
         const int64_t half = half_of(pass, &pass->step->in_shape[i]);
         mean.in[i] = mean.own[i] ? mean.own[i] : pass->in[i];
         for (int64_t k = 0; k < half && mean.own[i]; k++)
-            mean.own[i][k] = mean.own[i][k + half] =
-                (float)(((double)x[k] + (double)x[k + half]) / 2);
+            mean.own[i][k] = (float)(((double)x[k] + (double)x[k + half]) / 2);
     }
-    ln_pass own = *pass;
+    ln_pass own = first_half(pass);
     own.in = mean.in;
     return node->layer->backward(&own, err);
 }
@@ -131,7 +130,7 @@ static ln_status quotient_backward(const ln_rule *rule, const ln_pass *pass, ln_
     size_t bytes;
     replaced other = carve_inputs(pass->step, pass->rule_scratch, &bytes);
     void *out[1] = {other.out};
-    ln_pass own = *pass;
+    ln_pass own = first_half(pass);
     ln_status status = LN_OK;
     (void)rule;
     own.in = other.in;
@@ -143,12 +142,11 @@ static ln_status quotient_backward(const ln_rule *rule, const ln_pass *pass, ln_
         other.in[0] = other.own[0];
         other.in[1] = other.own[1];
         for (int64_t k = 0; k < half_a; k++)
-            other.own[0][k] = other.own[0][k + half_a] =
-                (float)(((double)a[k] + (double)a[k + half_a]) / 2);
+            other.own[0][k] = (float)(((double)a[k] + (double)a[k + half_a]) / 2);
         for (int64_t k = 0; k < half_b; k++) {
             const double x = (double)b[k], base = (double)b[k + half_b];
             const double both = which == 0 ? 2 / (1 / x + 1 / base) : sqrt(x * base);
-            other.own[1][k] = other.own[1][k + half_b] = (float)both;
+            other.own[1][k] = (float)both;
         }
         if (in_grad[which])
             status = node->layer->forward(&own, err);
@@ -179,11 +177,8 @@ static ln_status choice_backward(const ln_rule *rule, const ln_pass *pass, ln_er
     float *handed = pass->rule_scratch;
     const float *out_grad[1] = {handed};
     const bool least = rule->parameters[0] < 0;
-    for (int64_t j = 0; j < half; j++) {
-        const float c = least ? fminf(y[j], y[j + half]) : fmaxf(y[j], y[j + half]);
-        handed[j] = above[j] * (c - y[j + half]);
-        handed[j + half] = above[j] * (y[j] - c);
-    }
+    const ln_rule_kernels *kernels = ln_rule_kernels_choose();
+    kernels->hand(least, half, y, y + half, above, handed, handed + half);
     ln_pass own = *pass;
     own.out_grad = out_grad;
     ln_status status = node->layer->backward(&own, err);
@@ -191,14 +186,8 @@ static ln_status choice_backward(const ln_rule *rule, const ln_pass *pass, ln_er
         float *m = pass->in_grad[i];
         const float *x = pass->in[i];
         const int64_t inputs = half_of(pass, &pass->step->in_shape[i]);
-        if (!m)
-            continue;
-        for (int64_t k = 0; k < inputs; k++) {
-            const double change = (double)x[k] - (double)x[k + inputs];
-            const double given = (double)m[k] + (double)m[k + inputs];
-            m[k] = change == 0 ? 0 : (float)(given / change);
-        }
-        mirror(m, inputs);
+        if (m)
+            kernels->share(inputs, x, x + inputs, m + inputs, m);
     }
     return status;
 }
@@ -251,7 +240,6 @@ static ln_status softmax_backward(const ln_rule *rule, const ln_pass *pass, ln_e
     for (int64_t first = 0; first < half; first += count * step)
         for (int64_t j = first; j < first + step; j++)
             softmax_line(x + j, above + j, pass->in_grad[0] + j, count, step, half);
-    mirror(pass->in_grad[0], half);
     return LN_OK;
 }
 

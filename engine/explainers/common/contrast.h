@@ -1,8 +1,8 @@
 /* The rules of DeepLIFT: multipliers between a row and its baseline, in place of gradients.
  *
  * A pass holds pairs: rows 0 .. n - 1 are the inputs, row n + r is the baseline of row r. Backward a
- * row's multipliers m = (change of the explained number) / (change of the value) stand in both of its
- * rows. With D for "at the input less at the baseline":
+ * row's multipliers m = (change of the explained number) / (change of the value) stand in its own place, and
+ * nothing in its baseline's. With D for "at the input less at the baseline":
  *
  *   linear layers, sums, moves   the gradient (they are what they are everywhere)
  *   y = f(x) of one value        m_x = m_y Dy / Dx, and f'(x) where Dx is noise: |Dx| <= 1e-6 max(|x|, |b|)

@@ -76,5 +76,5 @@ double ln_pairs_contribution(const ln_pairs *at, int64_t width, int64_t pair, in
 {
     const int64_t row = pair * width + i, base = row + count * width;
     const double change = (double)at->x[row] - (double)at->x[base];
-    return (double)at->m[change < 0 ? base : row] * change; /* halves: both have the same */
+    return (double)at->m[at->rows == 4 && change < 0 ? base : row] * change;
 }

@@ -380,9 +380,14 @@ static ln_status whole_backward(const ln_rule *rule, const ln_pass *pass, ln_err
     own.out_grad = out_grad;
     own.rule_scratch = (char *)pass->rule_scratch + used;
     ln_status status = inner ? inner->backward(inner, &own, err) : node->layer->backward(&own, err);
-    for (int i = 0; i < node->input_count && !status; i++)
-        if (pass->in_grad[i])
-            clear_second_half(pass->in_grad[i], quarter_of(pass, &pass->step->in_shape[i]));
+    for (int i = 0; i < node->input_count && !status; i++) {
+        float *m = pass->in_grad[i];
+        const int64_t quarter = quarter_of(pass, &pass->step->in_shape[i]);
+        if (m && inner) /* it wrote those of the first quarter alone */
+            memcpy(m + quarter, m, (size_t)quarter * sizeof *m);
+        if (m)
+            clear_second_half(m, quarter);
+    }
     return status;
 }
 
