@@ -129,8 +129,8 @@ $(B)/obj/engine/draw/%.o: EXTRA = $(DRAW_CFLAGS)
 $(B)/obj/engine/kernels/%_avx2.o: EXTRA = -mavx2 -mfma $(CHOOSING)
 $(B)/obj/engine/kernels/%_avx512.o: EXTRA = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma $(CHOOSING)
 # Loops that compute a number and then choose another become vectors only so.
-$(B)/obj/engine/kernels/rules_%.o: CHOOSING = -fno-trapping-math
-$(B)/obj/engine/kernels/rules_baseline.o: EXTRA = $(CHOOSING)
+$(B)/obj/engine/kernels/rules_%.o $(B)/obj/engine/kernels/draws_%.o: CHOOSING = -fno-trapping-math
+$(B)/obj/engine/kernels/rules_baseline.o $(B)/obj/engine/kernels/draws_baseline.o: EXTRA = $(CHOOSING)
 $(B)/obj/engine/base/parallel.o: EXTRA = $(ONEDNN:onednn=-fopenmp)
 
 $(B)/obj/%.o: %.c $(B)/stamps/flags

@@ -70,7 +70,7 @@ static void drop_weights(const ln_plan *plan, const ln_planned *planned)
     const ln_graph *graph = plan->graph;
     const int id = planned->step.packed ? planned->step.node->inputs[1] : -1;
     int readers = 0;
-    if (id < 0 || !graph->values[id].constant || planned->rule)
+    if (id < 0 || !graph->values[id].constant)
         return;
     for (int i = 0; i < graph->node_count; i++)
         for (int j = 0; j < graph->nodes[i].input_count; j++)
@@ -90,7 +90,7 @@ ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
         const bool fixed = ln_node_is_fixed(graph, &graph->nodes[i]);
         if (!planned->run)
             continue;
-        planned->step.gradient = planned->back;
+        planned->step.gradient = planned->back && !(planned->rule && planned->rule->apart);
         planned->step.fast = plan->fast;
         planned->step.training = plan->training && !fixed;
         if (fixed)

@@ -19,6 +19,7 @@ typedef struct ln_rule {
     const char *name;
     double parameters[4]; /* epsilon, gamma, alpha, beta, low, high ...: as the rule says */
     int variants;         /* how many it computes with */
+    bool apart;           /* it goes back through these alone: not through the layer as it is */
     /* Constant input `input` (1: the weight, 2: the bias ...) of variant `variant`: `count` numbers
      * from those of the node. NULL: no variants. */
     void (*vary)(const struct ln_rule *rule, int variant, int input, const float *values,

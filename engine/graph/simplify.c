@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/rng.h"
-#include "graph/plan.h"
+#include "graph/plan_internal.h"
 #include "graph/simplify_internal.h"
 #include "layers/common.h"
 
@@ -226,16 +226,38 @@ static ln_status check_outputs(ln_graph *from, ln_graph *to, ln_error *err)
 
 /* ---------------------------------------------------------------- all of it */
 
+/* Whether a pass finds something to do. */
+static bool has_work(const ln_simplifying *s, const int *keep, int keep_count)
+{
+    const ln_graph *graph = s->from;
+    for (int i = 0; i < graph->node_count; i++) {
+        const ln_node *node = &graph->nodes[i];
+        if (s->norm[i] >= 0 || s->pad[i] >= 0)
+            return true;
+        if ((s->passes & LN_SIMPLIFY_CONSTANTS) && ln_node_is_fixed(graph, node))
+            return true;
+        if ((s->passes & LN_SIMPLIFY_CUTS) && node->layer == &ln_layer_relu)
+            return true; /* perhaps */
+        if ((s->passes & LN_SIMPLIFY_IDENTITY) && changes_nothing(graph, node) &&
+            !is_kept(s, node->outputs[0], keep, keep_count))
+            return true;
+    }
+    return false;
+}
+
+/* s->to is made where there is something to do. */
 static ln_status build(ln_simplifying *s, ln_graph *graph, const int *keep, int keep_count,
                        ln_error *err)
 {
     ln_plan *plan = NULL;
     ln_exec *exec = NULL;
-    ln_status status = LN_OK;
-    if (s->passes & LN_SIMPLIFY_CONSTANTS)
-        status = run_fixed(graph, &plan, &exec, err);
     count_readers(s, keep, keep_count);
     ln_simplify_find(s);
+    if (!has_work(s, keep, keep_count))
+        return LN_OK;
+    ln_status status = ln_graph_new(&s->to, err);
+    if (!status && (s->passes & LN_SIMPLIFY_CONSTANTS))
+        status = run_fixed(graph, &plan, &exec, err);
     if (!status)
         status = add_values(s, exec, err);
     for (int i = 0; i < graph->node_count && !status; i++)
@@ -258,13 +280,13 @@ ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, i
     s.pad = ln_calloc(nodes, sizeof *s.pad);
     s.absorbed = ln_calloc(nodes, sizeof *s.absorbed);
     ln_status status = s.map && s.readers && s.norm && s.pad && s.absorbed
-                           ? ln_graph_new(&s.to, err)
+                           ? LN_OK
                            : ln_fail_memory(err, values * sizeof *s.map);
     for (size_t i = 0; i < values && !status; i++)
         s.map[i] = -1;
     if (!status)
         status = build(&s, graph, keep, keep_count, err);
-    if (!status && (passes & (LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_PAD)) &&
+    if (!status && s.to && (passes & (LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_PAD)) &&
         !(passes & LN_SIMPLIFY_UNCHECKED))
         status = check_outputs(graph, s.to, err);
     ln_free(s.map);
@@ -275,6 +297,6 @@ ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, i
     if (status)
         ln_graph_release(s.to);
     else
-        *out = s.to;
+        *out = s.to ? s.to : ln_graph_retain(graph);
     return status;
 }

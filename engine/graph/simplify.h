@@ -20,7 +20,7 @@ typedef enum ln_simplify {
 /* `keep`: ids of values that have to stay. The result shares constants with the graph and computes the
  * same outputs: with LN_SIMPLIFY_CONSTANTS, _IDENTITY and _CUTS the same bits, with the others the same
  * numbers up to rounding, which is checked on a few rows (LN_EFAILED, which would be our mistake).
- * Caller releases. */
+ * Where there is nothing to do it is the graph itself. Caller releases. */
 ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, int keep_count,
                             ln_graph **out, ln_error *err);
 

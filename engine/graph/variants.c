@@ -36,10 +36,15 @@ static ln_status make_variant(const ln_plan *plan, ln_planned *planned, int numb
             status = vary_constant(plan, planned, number, i, own, &in[i], err);
     }
     variant->step = planned->step;
+    variant->step.gradient = planned->back;
     variant->step.prepared = NULL;
     variant->step.scratch_bytes = 0;
     if (!status && node->layer->prepare)
         status = node->layer->prepare(&variant->step, in, err);
+    if (!status && variant->step.packed) { /* nobody reads the weight again */
+        ln_free_aligned((void *)in[1]);
+        in[1] = NULL;
+    }
     return status;
 }
 

@@ -32,7 +32,7 @@ static inline fastest fastest_of(long count, void (*call)(void *context), void *
 {
     fastest best = {1e30, 1e30};
     for (long i = 0; i < count; i++) {
-        const double start = seconds(CLOCK_MONOTONIC), used = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        const double used = seconds(CLOCK_PROCESS_CPUTIME_ID), start = seconds(CLOCK_MONOTONIC);
         call(context);
         const double took = seconds(CLOCK_MONOTONIC) - start;
         const double cost = seconds(CLOCK_PROCESS_CPUTIME_ID) - used;

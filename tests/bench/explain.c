@@ -95,6 +95,10 @@ static void fill_one(const ln_param *param, const char *text, char *params)
         *(bool *)at = strcmp(bare, "true") == 0;
     else if (param->type == LN_PARAM_CHOICE)
         *(int *)at = ln_choice_index(param->choices, bare, strlen(bare));
+    else if (param->type == LN_PARAM_COMPOSITE)
+        ((ln_entries *)at)->choice = ln_choice_index(param->choices, bare, strlen(bare));
+    else if (param->type != LN_PARAM_WORD)
+        stop_on(LN_EUNSUPPORTED, &(ln_error){.message = "a parameter of a type that is not known"});
 }
 
 static void fill(const ln_word *word, char *const *pairs, int count, own_params *out)

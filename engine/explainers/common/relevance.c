@@ -209,6 +209,7 @@ ln_rule ln_relevance_w_square(double stabiliser)
     return (ln_rule){.name = "w_square",
                      .parameters = {stabiliser},
                      .variants = 1,
+                     .apart = true,
                      .vary = vary_square,
                      .scratch = level_bytes,
                      .backward = weights_backward};
@@ -219,6 +220,7 @@ ln_rule ln_relevance_flat(double stabiliser)
     return (ln_rule){.name = "flat",
                      .parameters = {stabiliser},
                      .variants = 1,
+                     .apart = true,
                      .vary = vary_flat,
                      .scratch = level_bytes,
                      .backward = weights_backward};

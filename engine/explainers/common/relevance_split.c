@@ -183,6 +183,7 @@ ln_rule ln_relevance_gamma(double gamma, double stabiliser)
     return (ln_rule){.name = "gamma",
                      .parameters = {[EPSILON] = stabiliser, [GAMMA] = gamma},
                      .variants = SPLITS,
+                     .apart = true,
                      .vary = vary_gamma,
                      .scratch = split_bytes,
                      .backward = gamma_backward};
@@ -193,6 +194,7 @@ ln_rule ln_relevance_alpha_beta(double alpha, double beta, double stabiliser)
     return (ln_rule){.name = "alpha_beta",
                      .parameters = {[EPSILON] = stabiliser, [ALPHA] = alpha, [BETA] = beta},
                      .variants = SPLITS,
+                     .apart = true,
                      .vary = vary_sign,
                      .scratch = split_bytes,
                      .backward = alpha_beta_backward};

@@ -164,6 +164,7 @@ static ln_status linear_backward(const ln_rule *rule, const ln_pass *pass, ln_er
 
 static const ln_rule linear_rule = {.name = "reveal_cancel linear",
                                     .variants = SIGNS,
+                                    .apart = true,
                                     .vary = vary,
                                     .scratch = linear_bytes,
                                     .forward = linear_forward,

@@ -1,0 +1,23 @@
+/* Many draws at once: what ln_rng_normal makes of a generator one by one (base/rng.h), up to rounding. Compiled
+ * once an instruction set, without fused operations: the same bits in all of them. */
+#ifndef LN_KERNELS_DRAWS_H
+#define LN_KERNELS_DRAWS_H
+
+#include "base/rng.h"
+
+typedef struct ln_draw_kernels {
+    void (*normals)(const ln_rng *rng, int64_t count,
+                    double *out); /* the generator stays where it is */
+} ln_draw_kernels;
+
+extern const ln_draw_kernels ln_draws_baseline;
+#ifdef __x86_64__
+extern const ln_draw_kernels ln_draws_avx2, ln_draws_avx512;
+#endif
+
+const ln_draw_kernels *ln_draw_kernels_choose(void); /* this machine's */
+
+/* The next `count` normal draws of a generator that has taken whole blocks (as they do). */
+void ln_draw_normals(ln_rng *rng, int64_t count, double *out);
+
+#endif

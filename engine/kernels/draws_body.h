@@ -1,0 +1,112 @@
+/* The body of draws.h's kernels, compiled once an instruction set; the including file defines NAME, the table's
+ * name. Box and Muller as ln_rng_normal has it, sqrt(-2 log(1 - u)) cos(2 pi w), a block of Philox a draw:
+ *
+ *     log v       v = 2^e m, m in [sqrt 1/2, sqrt 2): e log 2 + 2 s (1 + s^2 / 3 + s^4 / 5 ...), s = (m - 1) / (m + 1)
+ *     cos 2 pi w  4 w = q + f, q the nearest whole number: +-cos or +-sin of f pi / 2, by Taylor's series
+ *
+ * Both series are as long as float64 sees them: within a few units of the last place, 1e-15 of the draw. Loops
+ * have no branches, so that the compiler makes vectors of them. */
+#include <math.h>
+#include <string.h>
+
+#define MULTIPLIER_0 0xD2511F53u
+#define MULTIPLIER_1 0xCD9E8D57u
+#define WEYL_0 0x9E3779B9u
+#define WEYL_1 0xBB67AE85u
+
+enum { DRAWS = 64, ROUNDS = 10 }; /* together; of Philox */
+
+/* The four words of blocks position, position + 1 ... */
+static void blocks(const ln_rng *rng, uint64_t position, uint32_t word[4][DRAWS])
+{
+    uint32_t k0 = rng->key[0], k1 = rng->key[1];
+    for (int i = 0; i < DRAWS; i++) {
+        const uint64_t at = position + (uint64_t)i;
+        word[0][i] = (uint32_t)at;
+        word[1][i] = (uint32_t)(at >> 32);
+        word[2][i] = rng->counter[2];
+        word[3][i] = rng->counter[3];
+    }
+    for (int round = 0; round < ROUNDS; round++, k0 += WEYL_0, k1 += WEYL_1)
+        for (int i = 0; i < DRAWS; i++) {
+            const uint64_t p0 = (uint64_t)MULTIPLIER_0 * word[0][i];
+            const uint64_t p1 = (uint64_t)MULTIPLIER_1 * word[2][i];
+            word[0][i] = (uint32_t)(p1 >> 32) ^ word[1][i] ^ k0;
+            word[1][i] = (uint32_t)p1;
+            word[2][i] = (uint32_t)(p0 >> 32) ^ word[3][i] ^ k1;
+            word[3][i] = (uint32_t)p0;
+        }
+}
+
+/* In [0, 1), 53 bits of two words. */
+static inline double uniform(uint32_t high, uint32_t low)
+{
+    return ((double)(int32_t)(high >> 5) * 67108864.0 + (double)(int32_t)(low >> 6)) * 0x1p-53;
+}
+
+/* Of v in [2^-53, 1]. */
+static inline double logarithm(double v)
+{
+    int64_t bits;
+    double m;
+    memcpy(&bits, &v, sizeof bits);
+    const int32_t e = ((int32_t)(bits >> 32) - 0x3fe6a09e) >> 20;
+    bits -= (int64_t)((uint64_t)(uint32_t)e << 52);
+    memcpy(&m, &bits, sizeof m);
+    const double s = (m - 1) / (m + 1), z = s * s;
+    double sum = 1.0 / 21;
+    sum = sum * z + 1.0 / 19;
+    sum = sum * z + 1.0 / 17;
+    sum = sum * z + 1.0 / 15;
+    sum = sum * z + 1.0 / 13;
+    sum = sum * z + 1.0 / 11;
+    sum = sum * z + 1.0 / 9;
+    sum = sum * z + 1.0 / 7;
+    sum = sum * z + 1.0 / 5;
+    sum = sum * z + 1.0 / 3;
+    return (double)e * 0.69314718055994530942 + (2 * s + 2 * s * z * sum);
+}
+
+/* cos(2 pi w), w in [0, 1). */
+static inline double turn(double w)
+{
+    const int32_t q = (int32_t)(4 * w + 0.5);
+    const double r = (4 * w - (double)q) * 1.57079632679489661923, z = r * r;
+    double even = 1.0 / 20922789888000, odd = 1.0 / 355687428096000;
+    even = even * z - 1.0 / 87178291200;
+    even = even * z + 1.0 / 479001600;
+    even = even * z - 1.0 / 3628800;
+    even = even * z + 1.0 / 40320;
+    even = even * z - 1.0 / 720;
+    even = even * z + 1.0 / 24;
+    even = even * z - 1.0 / 2;
+    even = even * z + 1;
+    odd = odd * z - 1.0 / 1307674368000;
+    odd = odd * z + 1.0 / 6227020800;
+    odd = odd * z - 1.0 / 39916800;
+    odd = odd * z + 1.0 / 362880;
+    odd = odd * z - 1.0 / 5040;
+    odd = odd * z + 1.0 / 120;
+    odd = odd * z - 1.0 / 6;
+    odd = r + r * z * odd;
+    const double size = q & 1 ? odd : even;
+    return (q + 1) & 2 ? -size : size; /* quarters 1 and 2 */
+}
+
+static void normals(const ln_rng *rng, int64_t count, double *out)
+{
+    const uint64_t position = rng->counter[0] | (uint64_t)rng->counter[1] << 32;
+    uint32_t word[4][DRAWS];
+    double made[DRAWS];
+    for (int64_t first = 0; first < count; first += DRAWS) {
+        const int64_t left = count - first < DRAWS ? count - first : DRAWS;
+        blocks(rng, position + (uint64_t)first, word);
+        for (int i = 0; i < DRAWS; i++)
+            made[i] = sqrt(-2.0 * logarithm(1.0 - uniform(word[0][i], word[1][i])));
+        for (int i = 0; i < DRAWS; i++)
+            made[i] *= turn(uniform(word[2][i], word[3][i]));
+        memcpy(out + first, made, (size_t)left * sizeof *out);
+    }
+}
+
+const ln_draw_kernels NAME = {.normals = normals};
