@@ -179,6 +179,7 @@ static ln_status read_one(lua_State *L, const ln_word *word, const ln_param *par
     case LN_PARAM_BACKGROUND:
     case LN_PARAM_GROUPS:
     case LN_PARAM_MASK:
+    case LN_PARAM_TREE:
     case LN_PARAM_LAYER:
     case LN_PARAM_WORD:
     case LN_PARAM_COMPOSITE:

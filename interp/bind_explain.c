@@ -132,7 +132,7 @@ static ln_shape shape_field(lua_State *L, int table)
 }
 
 /* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background,
- * background_labels (i64), groups, group_count, row_groups, shape, layer, params, seed, stream, pool,
+ * background_labels (i64), groups, group_count, row_groups, tree (i64), shape, layer, params, seed, stream, pool,
  * of = { explainer, params }, range } -> job */
 static int job_new(lua_State *L)
 {
@@ -179,6 +179,7 @@ static int job_new(lua_State *L)
         .groups = groups ? groups->data : NULL,
         .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
         .row_groups = row_groups_field(L, 1, &bound->own),
+        .tree = ln_tensor_field(L, 1, "tree"),
         .input_shape = shape_field(L, 1),
         .layer = (int)ln_integer_field(L, 1, "layer", 0),
         .neuron = neuron_field(L, 1, &bound->neuron),

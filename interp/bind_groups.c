@@ -1,5 +1,6 @@
 /* What bind.lua and pictures compute with numbers: groups of inputs, differences of row lists, scores as
  * probabilities of classes. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,29 @@ static int compose_groups(lua_State *L)
     return 1;
 }
 
+/* tree_nodes(linkage matrix (N, 2 or more), f64) -> i64 (N, 2): the two nodes that each row joins */
+static int tree_nodes(lua_State *L)
+{
+    const ln_tensor *linkage = ln_check_tensor(L, 1);
+    const int64_t rows = linkage->shape.dims[0], columns = linkage->shape.dims[1];
+    const ln_shape shape = {.rank = 2, .dims = {rows, 2}};
+    ln_error err = {0};
+    ln_tensor **slot = ln_new_tensor(L);
+    if (ln_tensor_new(LN_I64, &shape, slot, &err)) {
+        return ln_raise(L, &err);
+    }
+    for (int64_t i = 0; i < 2 * rows; i++) {
+        const double node = ln_f64(linkage)[i / 2 * columns + i % 2];
+        if (!(node >= 0 && node < 0x1p53 && node == floor(node))) {
+            ln_fail(&err, LN_EINVALID,
+                    "row %" PRId64 " joins node %g: expected a whole number from 0", i / 2, node);
+            return ln_raise(L, &err);
+        }
+        ln_i64(*slot)[i] = (int64_t)node;
+    }
+    return 1;
+}
+
 /* without(rows, taken): the rows that are not in `taken`, in order; nil when none is left. */
 static int rows_without(lua_State *L)
 {
@@ -193,6 +217,7 @@ void ln_bind_groups(lua_State *L)
         {"group_ids", group_ids},
         {"group_outlines", group_outlines},
         {"compose_groups", compose_groups},
+        {"tree_nodes", tree_nodes},
         {"without", rows_without},
         {"as_probabilities", as_probabilities},
         {NULL, NULL},

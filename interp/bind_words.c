@@ -44,21 +44,14 @@ static void set_true(lua_State *L, const char *key, bool value)
 static const char *type_name(ln_param_type type)
 {
     static const char *const names[] = {
-        [LN_PARAM_INT] = "int",
-        [LN_PARAM_REAL] = "real",
-        [LN_PARAM_BOOL] = "bool",
-        [LN_PARAM_CHOICE] = "choice",
-        [LN_PARAM_STRING] = "string",
-        [LN_PARAM_INTS] = "ints",
-        [LN_PARAM_BASELINE] = "baseline",
-        [LN_PARAM_BACKGROUND] = "background",
-        [LN_PARAM_GROUPS] = "groups",
-        [LN_PARAM_MASK] = "mask",
-        [LN_PARAM_LAYER] = "layer",
-        [LN_PARAM_WORD] = "word",
-        [LN_PARAM_STOP] = "stop",
-        [LN_PARAM_TABLE] = "table",
-        [LN_PARAM_COMPOSITE] = "composite",
+        [LN_PARAM_INT] = "int",           [LN_PARAM_REAL] = "real",
+        [LN_PARAM_BOOL] = "bool",         [LN_PARAM_CHOICE] = "choice",
+        [LN_PARAM_STRING] = "string",     [LN_PARAM_INTS] = "ints",
+        [LN_PARAM_BASELINE] = "baseline", [LN_PARAM_BACKGROUND] = "background",
+        [LN_PARAM_GROUPS] = "groups",     [LN_PARAM_MASK] = "mask",
+        [LN_PARAM_TREE] = "tree",         [LN_PARAM_LAYER] = "layer",
+        [LN_PARAM_WORD] = "word",         [LN_PARAM_STOP] = "stop",
+        [LN_PARAM_TABLE] = "table",       [LN_PARAM_COMPOSITE] = "composite",
     };
     return names[type];
 }
@@ -150,6 +143,7 @@ static void push_explainers(lua_State *L)
         {LN_NEEDS_GRADIENT, "needs_gradient"},
         {LN_TAKES_BASELINE, "takes_baseline"},
         {LN_TAKES_GROUPS, "takes_groups"},
+        {LN_TAKES_TREE, "takes_tree"},
         {LN_TAKES_BACKGROUND, "takes_background"},
         {LN_COMPLETE, "complete"},
         {LN_CONSERVES, "conserves"},

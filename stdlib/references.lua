@@ -169,6 +169,52 @@ local function bind_groups(node, bound, shared, space)
   return { groups = core.compose_groups(info.column_of, group_of), width = count }
 end
 
+-- clustering: a linkage matrix, or pairs of column names -> (features - 1, 2), the nodes that each joins: features
+-- first, then the pairs in their order. nil: by correlation.
+local function bind_tree(node, bound, shared, entry)
+  local value, info = node.options.clustering, bound.info
+  if value == nil or value == "correlation" then return nil end
+  if entry.row_groups then
+    fail.at(node, "clustering", "one tree is for all rows, and here every row has groups of its own",
+      'expected "correlation"')
+  end
+  if value.category == "array" then
+    local array = arrays.read(value, shared, node, "clustering")
+    local shape, pairs_of = array.info.shape, entry.width - 1
+    if #shape ~= 2 or shape[1] ~= pairs_of or shape[2] < 2 then
+      fail.at(node, "clustering", ("a tree of %d features joins two nodes %d times: expected shape (%d, 2), or (%d, 4) as a linkage matrix has it, found %s in %s")
+        :format(entry.width, pairs_of, pairs_of, pairs_of, arrays.shape_text(shape), array.path))
+    end
+    return within(node, "clustering", core.tree_nodes, core.tensor_convert(array.tensor, "f64"))
+  end
+  if entry.space ~= "column" then
+    fail.at(node, "clustering", "pairs of column names join columns, and the features here are "
+      .. (entry.space == "group" and "groups" or "inputs"), 'give npy "tree.npy" of shape (features - 1, 2)')
+  end
+  local place, joined, used = {}, {}, {}
+  for i, name in ipairs(info.columns) do place[name] = i - 1 end
+  local function join(item, field)
+    if type(item) == "string" then
+      local column = place[item]
+      if not column then
+        fail.at(node, field, ("there is no column '%s'"):format(item), fail.nearest(item, info.columns))
+      end
+      used[column] = true
+      return column
+    end
+    local left, right = join(item[1], field .. "[1]"), join(item[2], field .. "[2]")
+    joined[#joined + 1], joined[#joined + 2] = left, right
+    return #info.columns + #joined // 2 - 1
+  end
+  join(value, "clustering")
+  for i, name in ipairs(info.columns) do
+    if not used[i - 1] then
+      fail.at(node, "clustering", ("column '%s' is in no pair"):format(name), "a tree has all columns")
+    end
+  end
+  return core.tensor("i64", { #joined // 2, 2 }, joined)
+end
+
 -- The array with its first axes, rows and the targets of each, as one.
 local function items_first(array, node, bound)
   local shape, per_row = array.info.shape, bound.per_row
@@ -282,6 +328,7 @@ function references.explain(run, bound, shared)
     else
       entry.width = bound.info.width
     end
+    if flags.takes_tree then entry.tree = bind_tree(asked, bound, shared, entry) end
     if bound.explained and not flags.at_layer then entry.parts = bound.explained.parts end
     list[i] = entry
   end
@@ -322,7 +369,7 @@ function references.job(run, bound, entry, targets, pool)
     row_ids = bound.row_ids, targets = targets, per_row = entry.per_row or bound.per_row,
     baseline = entry.baseline, background = entry.background,
     background_labels = entry.background_labels,
-    groups = entry.groups, group_count = entry.groups and entry.width or nil, row_groups = entry.row_groups,
+    tree = entry.tree, groups = entry.groups, group_count = entry.groups and entry.width or nil, row_groups = entry.row_groups,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape, layer = entry.layer and entry.layer.value or nil, range = entry.range,
     neuron = entry.neuron,

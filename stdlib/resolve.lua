@@ -376,6 +376,37 @@ function resolve.groups(raw, _, at, context)
   return groups
 end
 
+-- Which features belong together: "correlation", a linkage matrix, or a pair of names or pairs.
+function resolve.tree(raw, _, at, context)
+  if raw == "correlation" then return raw end
+  if words.is_word(raw, "array") then return resolve.node(raw, at, context) end
+  local what = '"correlation", npy "tree.npy", or pairs of column names or pairs { { "age", "sex" }, "job" }'
+  if not words.is_table(raw) then
+    local near = type(raw) == "string" and suggest.nearest(raw, { "correlation" })
+    place.expected(at, what, raw, near and ('did you mean "%s"?'):format(near) or nil)
+  end
+  if not context.has_data then
+    place.fail(at, "pairs of column names need a table, and there is no data",
+      'give npy "tree.npy" of shape (features - 1, 2)')
+  end
+  local seen = {}
+  local function pair(item, here)
+    if type(item) == "string" and item ~= "" then
+      if seen[item] then place.fail(here, ("column %s is in two pairs"):format(fail.shown(item))) end
+      seen[item] = true
+      return item
+    end
+    if not words.is_table(item) then place.expected(here, "a column name, or a pair of them", item) end
+    local list = types.check_list(item, "a pair", here, 1)
+    if #list ~= 2 then
+      place.fail(here, ("expected two that belong together, found %d"):format(#list),
+        'join more of them pair by pair: { { "a", "b" }, "c" }')
+    end
+    return { pair(list[1], place.child(here, 1)), pair(list[2], place.child(here, 2)) }
+  end
+  return pair(raw, at)
+end
+
 function resolve.mask(raw, _, at, context)
   if words.is_word(raw, "array") then return resolve.node(raw, at, context) end
   local what = 'npy "mask.npy", or a list of column names { "age", "sex" }'

@@ -21,6 +21,7 @@ typedef enum ln_param_type {
     LN_PARAM_BACKGROUND, /* rows {...} or npy */
     LN_PARAM_GROUPS,     /* npy of integers, or lists of column names */
     LN_PARAM_MASK,       /* npy, or a list of column names */
+    LN_PARAM_TREE,       /* "correlation", npy, or pairs of pairs ... of column names */
     LN_PARAM_LAYER,      /* a layer's number or name, or an ONNX node's or value's name */
     LN_PARAM_WORD,       /* another word of the category named in `choices` ("explainer") */
     LN_PARAM_STOP, /* double: { standard_error = number }, the error that is small enough; NAN: none */

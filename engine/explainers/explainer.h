@@ -34,6 +34,8 @@
     131072u               /* of images its default groups are superpixels, without a background */
 #define LN_ATTACKS 65536u /* its values are rows, moved on the link "loss"; `fit` is its success */
 
+#define LN_TAKES_TREE 262144u /* has a parameter of type LN_PARAM_TREE, request->tree */
+
 /* How a table column's encoded inputs become one value in space "column": summed. */
 
 typedef struct ln_item {
@@ -70,9 +72,11 @@ typedef struct ln_request {
                                     read by LN_TAKES_GROUPS only */
     int64_t group_count;   /* width when groups is NULL */
     const ln_row_groups *row_groups; /* in place of groups, or NULL */
-    ln_shape input_shape; /* of one row as the user gave it, `width` numbers in all; rank 0:
+    const ln_tensor *tree; /* LN_TAKES_TREE: (group_count - 1, 2) i64 (common/tree.h), or NULL: by
+                              correlation */
+    ln_shape input_shape;  /* of one row as the user gave it, `width` numbers in all; rank 0:
                                     columns of a table, which have no axes */
-    int layer;            /* LN_TAKES_LAYER: a value of the model's graph (ln_model_layer) */
+    int layer;             /* LN_TAKES_LAYER: a value of the model's graph (ln_model_layer) */
     const struct ln_explainer *of; /* LN_WRAPS: the other explainer; what this request refers to
                                       (baseline, background, groups, layer) is that one's */
     const void *of_params;         /* its parameter struct */

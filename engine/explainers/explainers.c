@@ -36,6 +36,7 @@
     X(kernel_shap)                                                                                 \
     X(shapley_sampling)                                                                            \
     X(permutation_shap)                                                                            \
+    X(partition_shap)                                                                              \
     X(lime)                                                                                        \
     X(random_attribution)
 

@@ -33,8 +33,9 @@ static inline ln_model *random_model(int64_t inputs, uint64_t seed)
 }
 
 /* `baselines`: 1 for all rows, REFERENCE_ROWS row by row, or those as the background (-1). */
-static inline void check_stored(const reference_network *network, const char *word,
-                                const char *given, const char *name, int baselines, bool grouped)
+static inline void check_stored_tree(const reference_network *network, const char *word,
+                                     const char *given, const char *name, int baselines,
+                                     bool grouped, const ln_tensor *tree)
 {
     ln_error err = {0};
     ln_model *model = reference_model(network);
@@ -55,7 +56,8 @@ static inline void check_stored(const reference_network *network, const char *wo
                                                                           : NULL,
                                               .background = baselines < 0 ? rows : NULL,
                                               .groups = grouped ? network->groups : NULL,
-                                              .group_count = 3},
+                                              .group_count = 3,
+                                              .tree = tree},
                                  NULL);
     for (int64_t i = 0; i < REFERENCE_ROWS * model->width; i++) {
         int64_t row = i / model->width, input = i % model->width;
@@ -71,6 +73,12 @@ static inline void check_stored(const reference_network *network, const char *wo
     ln_tensor_release(rows);
     ln_tensor_release(wanted);
     ln_model_release(model);
+}
+
+static inline void check_stored(const reference_network *network, const char *word,
+                                const char *given, const char *name, int baselines, bool grouped)
+{
+    check_stored_tree(network, word, given, name, baselines, grouped, NULL);
 }
 
 #define ROWS 5

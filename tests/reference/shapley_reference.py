@@ -4,7 +4,8 @@
     python3 tests/reference/shapley_reference.py        needs torch, captum, shap, numpy
 
 The networks, rows and baselines are those of explainers_reference.py, read from its files. Captum goes
-through all orders of the features; shap's Exact explainer averages over a background. For M = 12 to 16
+through all orders of the features; shap's Exact explainer averages over a background, and so does its Partition
+explainer, over a tree. For M = 12 to 16
 inputs kernel-M.network is a network (M -> 9 tanh -> 1) with a row and a baseline, kernel-M.exact its Shapley
 values, and kernel-M.shap the mean squared errors of shap's KernelExplainer at 2M + 2048 evaluations, one a
 seed. For M = 6 and 9 kernel-l1-M.network is the same kind of network, and kernel-l1-M.values what
@@ -17,6 +18,8 @@ import numpy as np
 import shap
 import torch
 from captum.attr import ShapleyValues
+from scipy.cluster.hierarchy import single
+from scipy.spatial.distance import pdist
 
 from explainers_reference import ACTIVATIONS, FOLDER, GROUPS, ROWS, SIZES, save
 
@@ -101,6 +104,29 @@ def sparse(n):
     return np.array(rows)
 
 
+def partition(name, net, x, background, target):
+    """Over a tree of its own, and over the one that correlation makes of the background."""
+    def predict(rows):
+        with torch.no_grad():
+            return net(torch.from_numpy(np.asarray(rows, dtype=np.float64))).numpy()
+
+    n, given = x.shape[1], []
+    for i in range(n - 1):  # the last feature with the first, then each next one with all so far
+        given.append([n - 1 if i == 0 else n + i - 1, i, i + 1, i + 2])
+    correlated = single(pdist(background.T, metric="correlation"))
+    for part, tree in (("given", np.array(given, dtype=float)), ("correlation", correlated)):
+        masker = shap.maskers.Partition(background, max_samples=len(background), clustering=tree)
+        values = shap.explainers.Partition(predict, masker)(x, max_evals=100000, silent=True).values
+        save("%s.partition-%s" % (name, part), np.stack([values[i, :, t] for i, t in enumerate(target)]))
+
+
+def trees():
+    """For tests/spec/cases/explainer-partition.spec: a linkage matrix of six features, and two that are none."""
+    save("tree-linkage", [[0, 1, 0.5, 2], [2, 6, 0.7, 3], [3, 4, 0.8, 2], [7, 8, 1, 5], [9, 5, 1.2, 6]])
+    save("tree-short", [[0, 1, 0.5, 2]])
+    save("tree-half", [[0, 1.5, 0, 0]] * 5)
+
+
 def kernel_errors(n, seeds=300):
     f, x, base = make_network(n, 100 + n, "kernel-%d.network" % n)
     wanted, errors = exact(f, x, base), []
@@ -118,6 +144,7 @@ def main():
         kernel_errors(n)
     for n in (6, 9):
         sparse(n)
+    trees()
     for name in SIZES:
         net = network(name)
         x = torch.from_numpy(load(name, "x")).double()
@@ -127,6 +154,7 @@ def main():
         save(name + ".shapley-rows", all_orders(net, x, rows, target))
         save(name + ".shapley-groups", all_orders(net, x, rows[:1].clone(), target, GROUPS[name]))
         save(name + ".shapley-background", over_background(net, x.numpy(), rows.numpy(), target))
+        partition(name, net, x.numpy(), rows.numpy(), target)
     print("shap", shap.__version__, "torch", torch.__version__)
 
 
