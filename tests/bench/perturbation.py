@@ -2,8 +2,12 @@
 """How long do the perturbation methods take, here and in shap, lime and Captum?
 
 The same networks of random weights, rows, backgrounds and budgets for both, one thread. Times are CPU
-times a row, best of some repetitions: of the peers the call alone, warm; of Lunette the whole process, with
-start, reading and storing. Attributions are not compared here (the tests do).
+times a row, best of some repetitions:
+  peer      the call alone, warm
+  lunette   what a row more costs, explaining and storing: a run of all rows less one of a quarter of them,
+            which had the same start, model and background
+  process   a whole run, with start and reading
+Attributions are not compared here (the tests do).
 
     tests/bench/perturbation.py build/lunette [NAME ...]
 
@@ -38,19 +42,22 @@ def cpu(call, rows):
 
 
 def lunette(program, folder, explainer, rows):
-    """CPU seconds a row of a whole run, and its peak of memory in MB."""
-    script = os.path.join(folder, "bench.lua")
-    with open(script, "w") as file:
-        file.write('return experiment "bench" { model = onnx "m.onnx", inputs = npy "x.npy", target = 0,\n'
-                   f"  explain = {{ {explainer} }} }}\n")
-    best = float("inf")
+    """CPU seconds of a row more, and of a row of a whole run."""
+    few, best = rows // 4, {}
+    np.save(os.path.join(folder, "few.npy"), np.load(os.path.join(folder, "x.npy"))[:few])
+    for inputs in ("x", "few"):
+        with open(os.path.join(folder, inputs + ".lua"), "w") as file:
+            file.write(f'return experiment "bench" {{ model = onnx "m.onnx", inputs = npy "{inputs}.npy", target = 0,\n'
+                       f"  explain = {{ {explainer} }} }}\n")
     for _ in range(REPETITIONS):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([program, "run", script, "--db", os.path.join(folder, "bench.db"), "--threads", "1",
-                        "--quiet"], check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return best / rows
+        for inputs in ("x", "few"):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([program, "run", os.path.join(folder, inputs + ".lua"), "--db",
+                            os.path.join(folder, "bench.db"), "--threads", "1", "--quiet"], check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            best[inputs] = min(best.get(inputs, float("inf")), spent)
+    return (best["x"] - best["few"]) / (rows - few), best["x"] / rows
 
 
 def mlp(folder, sizes, rows, background):
@@ -69,18 +76,18 @@ def mlp(folder, sizes, rows, background):
 
 
 def kernel(program, folder):
-    _, predict, x, reference = mlp(folder, [30, 64, 32, 2], 40, 100)
+    _, predict, x, reference = mlp(folder, [30, 64, 32, 2], 100, 100)
     explainer = shap.KernelExplainer(lambda rows: predict(rows)[:, 0], reference)
     theirs = cpu(lambda: explainer.shap_values(x[:3], nsamples=2048, l1_reg=0, silent=True), 3)
-    return theirs, lunette(program, folder, 'kernel_shap { samples = 2048, background = npy "b.npy" }', 40)
+    return theirs, lunette(program, folder, 'kernel_shap { samples = 2048, background = npy "b.npy" }', 100)
 
 
 def masked(program, folder, kind, budget, ours, sizes):
-    _, predict, x, reference = mlp(folder, sizes, 40, 100)
+    _, predict, x, reference = mlp(folder, sizes, 100, 100)
     masker = shap.maskers.Independent(reference, max_samples=100)
     explainer = kind(lambda rows: predict(rows)[:, 0], masker)
     theirs = cpu(lambda: explainer(x[:5], **budget), 5)
-    return theirs, lunette(program, folder, ours, 40)
+    return theirs, lunette(program, folder, ours, 100)
 
 
 def permutation(program, folder):
@@ -156,11 +163,12 @@ def main():
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, shap {shap.__version__}, onnx {onnx.__version__}; CPU milliseconds a row, "
           f"best of {REPETITIONS}")
-    print(f"{'':18} {'peer':>9} {'lunette':>9} {'times':>7}")
+    print(f"{'':18} {'peer':>9} {'lunette':>9} {'times':>7} {'process':>9} {'times':>7}")
     for name in sys.argv[2:] or CASES:
         with tempfile.TemporaryDirectory() as folder:
-            theirs, ours = CASES[name](program, folder)
-        print(f"{name:18} {theirs * 1e3:9.2f} {ours * 1e3:9.2f} {theirs / ours:7.1f}", flush=True)
+            theirs, (ours, process) = CASES[name](program, folder)
+        print(f"{name:18} {theirs * 1e3:9.2f} {ours * 1e3:9.3f} {theirs / ours:7.1f} {process * 1e3:9.3f} "
+              f"{theirs / process:7.1f}", flush=True)
     if os.path.exists("/usr/bin/time") and not sys.argv[2:]:
         print(f"kernel_shap, background 1,000 x 100: {memory(program):.0f} MB at most")
 
