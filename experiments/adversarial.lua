@@ -2,14 +2,22 @@
 --
 -- 8x8 digits (Alpaydin and Kaynak 1998): 1797 images of 64 pixels, scaled to 0 .. 1. A small convolutional network
 -- is attacked on unseen images: one step along the gradient's sign (fgsm) and twenty small ones (pgd), within the
--- same bounds. The success of an attack is a metric; the attacked images are stored and drawn. The attack by steps
--- must succeed at least as often as the single step; attributions of the unmoved images stand beside them.
+-- same bounds. The success of an attack is a metric; the attacked images are stored and drawn. Three explainers
+-- explain the true class at the images as they are and, by `at`, at what pgd made of them: the picture shows how
+-- the maps move.
 --
 --     lunette run experiments/adversarial.lua
 --
 -- How often an attack succeeded, and how sure the network was of the right class afterwards:
 --
 --     lunette query "SELECT label, avg(exp(-output)) FROM attribution_view WHERE kind = 'input' GROUP BY label"
+--
+-- How far attributions moved, by explainer and size of the attack: rank correlation with the clean image's, and
+-- what the ten strongest pixels of both have in common (intersection over union):
+--
+--     lunette query "$(cat experiments/adversarial.sql)"
+
+local moved = sweep { "pgd-0.05", "pgd-0.2" }
 
 return experiment "adversarial" {
   seed  = 1,
@@ -31,8 +39,12 @@ return experiment "adversarial" {
   explain  = {
     fgsm { epsilon = sweep { 0.05, 0.2 }, low = 0, high = 1 },
     pgd { epsilon = sweep { 0.05, 0.2 }, steps = 20, low = 0, high = 1 },
-    integrated_gradients { steps = 32 },
+    saliency { absolute = false, as = "gradient" },
+    saliency { absolute = false, as = "gradient", at = moved },
+    integrated_gradients { steps = 32, as = "ig" },
+    integrated_gradients { steps = 32, as = "ig", at = moved },
     lrp { composite = "epsilon_plus", as = "lrp_plus" },
+    lrp { composite = "epsilon_plus", as = "lrp_plus", at = moved },
   },
   pictures = { heat_map_grid { samples = 8 } },
   expect   = { at_least { accuracy, 0.93 } },

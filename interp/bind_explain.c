@@ -245,6 +245,18 @@ static int piece_evaluations(lua_State *L)
     return 1;
 }
 
+/* explained_rows(piece) -> its values as rows (items, width), f32 */
+static int piece_rows(lua_State *L)
+{
+    const ln_explanation *explained = &ln_check_piece(L, 1)->explained;
+    const ln_shape shape = {.rank = 2, .dims = {explained->count, explained->width}};
+    ln_error err = {0};
+    if (ln_tensor_copy_of(LN_F32, &shape, explained->values, ln_new_tensor(L), &err)) {
+        return ln_raise(L, &err);
+    }
+    return 1;
+}
+
 /* explained_fit(piece) -> how well each attribution's own model fits (NaN: undefined), or nil where the
  * explainer fits none */
 static int piece_fit(lua_State *L)
@@ -357,6 +369,7 @@ void ln_bind_explain(lua_State *L)
         {"job_shape", job_shape},
         {"explained_evaluations", piece_evaluations},
         {"explained_fit", piece_fit},
+        {"explained_rows", piece_rows},
         {"judge", judge_run},
         {"mask", mask_make},
         {NULL, NULL},

@@ -292,6 +292,26 @@ local function bind_neuron(node, bound, entry)
   entry.link, entry.per_row = "raw", 1
 end
 
+-- at: the rows that an attack of the same list makes of the inputs.
+local function bind_attack(node, bound, list)
+  local labels = {}
+  for _, entry in ipairs(list) do
+    if entry.node.flags.attacks then
+      if entry.node.label == node.options.at then
+        if bound.per_row ~= 1 then
+          fail.at(node, "at", ("an attack makes one row of each and each target, and there are %d targets a row"):format(
+            bound.per_row), "give one target: target = label, predicted, a class or a list")
+        end
+        return entry
+      end
+      labels[#labels + 1] = entry.node.label
+    end
+  end
+  fail.at(node, "at", ("no attack of the list has the label %s"):format(fail.shown(node.options.at)),
+    #labels == 0 and ("add one to explain: fgsm { epsilon = 0.1, as = %s }"):format(fail.shown(node.options.at))
+      or fail.nearest(node.options.at, labels, "its attacks"))
+end
+
 function references.explain(run, bound, shared)
   local list = {}
   for i, node in ipairs(run.explain) do
@@ -331,6 +351,9 @@ function references.explain(run, bound, shared)
     if flags.takes_tree then entry.tree = bind_tree(asked, bound, shared, entry) end
     if bound.explained and not flags.at_layer then entry.parts = bound.explained.parts end
     list[i] = entry
+  end
+  for _, entry in ipairs(list) do
+    if entry.node.options.at then entry.attack = bind_attack(entry.node, bound, list) end
   end
   bound.explain = list
 end

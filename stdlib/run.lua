@@ -199,7 +199,19 @@ local function piece_maker(run, bound, entry, targets, job, context, sums)
   end
 end
 
+-- What is bound, with what the attack made of the rows in their place. Attacks draw nothing: the rows are those
+-- that the attack's own explanation has stored, or will.
+local function attacked(run, bound, attack, targets, context)
+  bound.attacked = bound.attacked or {}
+  if not bound.attacked[attack] then
+    local job <close> = references.job(run, bound, attack, targets, context.pool)
+    bound.attacked[attack] = core.explained_rows(fail.within(attack.node, nil, core.job_run, job, 0, bound.count, {}))
+  end
+  return setmetatable({ x = bound.attacked[attack] }, { __index = bound })
+end
+
 local function explain(run, bound, entry, seq, targets, context)
+  if entry.attack then bound = attacked(run, bound, entry.attack, targets, context) end
   local store, run_id, started = context.store, context.run_id, core.clock()
   local explanation = log.explanation(store, run_id, seq, entry)
   for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end

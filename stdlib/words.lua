@@ -55,6 +55,10 @@ local common = {
       add(word, { name = "space", type = "choice", choices = "column|input", otherwise = "column",
         help = "of a model with an encoding: a value a column, or a value an encoded input" })
     end
+    if not attacks and not word.own and word.name ~= "precomputed" then
+      add(word, { name = "at", type = "string", otherwise = "the rows of inputs",
+        help = "explain, in place of each row, what an attack of the list made of it: the label of a fgsm or pgd" })
+    end
     if word.flags.random then
       add(word, { name = "stream", type = "int", default = "0", min = 0,
         help = "another number gives independent draws" })

@@ -11,6 +11,7 @@ local GAP, HEAD, LEFT, BAR = 14, 92, 156, 96
 local SMALL, LARGE = 112, 176 -- width of a map of up to 56 pixels, and of more
 
 local EXPLANATIONS = [[SELECT id, label FROM explanation WHERE run = :run ORDER BY seq]]
+local IS_INPUT = "SELECT 1 FROM attribution WHERE explanation = :explanation AND kind = 'input' LIMIT 1"
 local SAMPLES = [[
 SELECT s.idx, s.label, p.class, p.score, r.input, r.input_row, d.meta FROM run_sample r
 JOIN sample s ON s.id = r.sample JOIN dataset d ON d.id = s.dataset
@@ -175,6 +176,15 @@ local function note(map, limit, shared)
   return text
 end
 
+-- An attack's rows are images like the inputs, from the darkest to the brightest number of those drawn.
+local function as_images(column, list)
+  column.kind, column.low, column.high = "image", math.huge, -math.huge
+  for _, map in ipairs(list) do
+    local low, high = core.heat_range(map.values, false)
+    column.low, column.high = math.min(column.low, low), math.max(column.high, high)
+  end
+end
+
 local function columns_of(context, chosen)
   local columns, nan = {}, false
   local list = context.explanations
@@ -193,6 +203,9 @@ local function columns_of(context, chosen)
       end
       columns[#columns + 1] = { label = one.label, maps = maps, most = most,
                                 kind = grid.colours(list, context.options.colours) }
+      if core.store_rows(context.store, IS_INPUT, { explanation = one.id })[1] then
+        as_images(columns[#columns], list)
+      end
     end
   end
   return columns, nan
@@ -248,7 +261,9 @@ local function draw_row(canvas, y, cell, height, row, columns, context, low, hig
   for i, column in ipairs(columns) do
     local x = LEFT + i * (cell + GAP)
     local map = map_of(column, row)
-    if map then
+    if map and column.kind == "image" then
+      grid.draw(canvas, x, y, cell, height, map.values, { image = true, low = column.low, high = column.high })
+    elseif map then
       local limit = shared and column.most or map.most
       grid.draw(canvas, x, y, cell, height, map.values, { limit = limit, map = column.kind, low = low,
         high = high, lines = map.lines,
@@ -296,7 +311,7 @@ function grid.chart(context)
   local rows = rows_of(chosen, columns)
   local kinds, both = {}, {}
   for _, column in ipairs(columns) do
-    if not kinds[column.kind] then
+    if not kinds[column.kind] and column.kind ~= "image" then
       kinds[column.kind] = true
       both[#both + 1] = column.kind
     end
@@ -308,8 +323,8 @@ function grid.chart(context)
   local width, line = legend + 92, height + GAP + 8
   local canvas = figure.new(width, math.max(HEAD + #rows * line + 12,
     HEAD + #both * (BAR + 50) + (nan and 24 or 0)))
-  figure.title(canvas, context.title, context.options.scale == "shared"
-    and "attribution of each pixel; each column has one scale"
+  figure.title(canvas, context.title, #both == 0 and "what attacks made of each sample"
+    or context.options.scale == "shared" and "attribution of each pixel; each column has one scale"
     or "attribution of each pixel; each map has its own scale", 24, width - 48)
   header(canvas, LEFT, cell, "input")
   for i, column in ipairs(columns) do
