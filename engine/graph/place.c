@@ -3,7 +3,7 @@
  * Time is counted in nodes: n of them forward, then back. A value lives from its node to the last that
  * reads it; with a backward pass also until the last of these, and its own, went back, since they may
  * read it again. A gradient lives from the first node that sends it, the last reader, until its value's
- * node went back. Two that do not live at the same time may share memory: the largest is placed first,
+ * node went back; what a node writes aside, while it goes back. Two that do not live at the same time may share memory: the largest is placed first,
  * each at the lowest place where nothing lies in its time. So a forward pass alone runs in little more
  * than its largest layers, and gradients take little beside the values.
  *
@@ -18,9 +18,9 @@
 
 enum { MOST_SHARING = 4096 }; /* buffers: the search is quadratic */
 
-/* A value or a gradient that may share memory. */
+/* A value, a gradient or one that is written aside, which may share memory. */
 typedef struct buffer {
-    size_t *at; /* its entry in value_at or grad_at */
+    size_t *at; /* its entry in value_at, grad_at or a node's aside */
     size_t bytes;
     int birth, death; /* both included */
 } buffer;
@@ -124,20 +124,41 @@ static void add_value(placing *p, int value, int death)
         own->kind == LN_VALUE_INPUT || own->dtype != LN_F32 || plan->wanted[value]);
 }
 
+static size_t gradient_bytes(const ln_plan *plan, int value)
+{
+    return (size_t)ln_shape_count(&plan->shapes[value]) * sizeof(float);
+}
+
 static void add_gradient(placing *p, int value, int birth, bool asked)
 {
     const ln_plan *plan = p->plan;
     const int producer = plan->graph->values[value].producer;
-    const size_t bytes = (size_t)ln_shape_count(&plan->shapes[value]) * sizeof(float);
-    add(p, &plan->grad_at[value], bytes, birth, producer < 0 ? 0 : back_at(plan, producer),
+    add(p, &plan->grad_at[value], gradient_bytes(plan, value), birth,
+        producer < 0 ? 0 : back_at(plan, producer),
         asked || producer < 0 || birth < 0 || plan->wanted[value]);
+}
+
+/* What nodes write aside lives while they go back. */
+static void add_asides(placing *p)
+{
+    const ln_plan *plan = p->plan;
+    for (int i = 0; i < plan->graph->node_count; i++) {
+        const ln_node *node = &plan->graph->nodes[i];
+        for (int j = 0; j < node->input_count && plan->nodes[i].back; j++)
+            if (node->inputs[j] >= 0 && plan->nodes[i].send[j] == LN_SEND_ADD)
+                add(p, &plan->nodes[i].aside[j], gradient_bytes(plan, node->inputs[j]),
+                    back_at(plan, i), back_at(plan, i), false);
+    }
 }
 
 ln_status ln_plan_place(ln_plan *plan, const bool *placed, const int *gradients, int gradient_count,
                         ln_error *err)
 {
     const size_t values = (size_t)plan->graph->value_count;
-    const size_t most = 2 * values < MOST_SHARING ? 2 * values : MOST_SHARING;
+    size_t most = 2 * values;
+    for (int i = 0; i < plan->graph->node_count; i++)
+        most += (size_t)plan->graph->nodes[i].input_count;
+    most = most < MOST_SHARING ? most : MOST_SHARING;
     placing p = {.plan = plan};
     p.buffers = ln_calloc(most + 1, sizeof *p.buffers + sizeof(int));
     int *death = ln_calloc(values, 2 * sizeof *death), *birth = death + values;
@@ -156,6 +177,8 @@ ln_status ln_plan_place(ln_plan *plan, const bool *placed, const int *gradients,
             if (plan->backward && (plan->carries[i] || plan->wanted[i]))
                 add_gradient(&p, (int)i, birth[i], asked[i]);
         }
+        if (plan->backward)
+            add_asides(&p);
         share(&p, plan->bytes);
     }
     ln_free(p.buffers);

@@ -161,23 +161,6 @@ static size_t gradient_bytes(const ln_plan *plan, int value)
     return (size_t)ln_shape_count(&plan->shapes[value]) * ln_dtype_size(LN_F32);
 }
 
-/* The memory of all that is written aside by one node at a time. */
-static void place_asides(ln_plan *plan)
-{
-    const ln_graph *graph = plan->graph;
-    size_t aside_at = plan->bytes, most = 0;
-    for (int i = graph->node_count - 1; i >= 0; i--) {
-        const ln_node *node = &graph->nodes[i];
-        size_t end = 0;
-        for (int j = 0; j < node->input_count && plan->nodes[i].back; j++)
-            if (node->inputs[j] >= 0 && plan->nodes[i].send[j] == LN_SEND_ADD)
-                plan->nodes[i].aside[j] =
-                    aside_at + ln_plan_take(&end, gradient_bytes(plan, node->inputs[j]));
-        most = end > most ? end : most;
-    }
-    ln_plan_take(&plan->bytes, most);
-}
-
 /* Of the readers of a value the last in the graph writes, the others add. */
 static void decide_sends(ln_plan *plan, bool *started)
 {
@@ -254,7 +237,6 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
     if (status)
         return status;
     if (plan->backward) {
-        place_asides(plan);
         place_parameters(plan);
         /* Whoever asks for the gradient of whole numbers reads zeros. */
         for (int i = 0; i < options->gradient_count; i++)

@@ -92,6 +92,7 @@ ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
             continue;
         planned->step.gradient = planned->back && !(planned->rule && planned->rule->apart);
         planned->step.fast = plan->fast;
+        planned->step.ruled = planned->rule != NULL;
         planned->step.training = plan->training && !fixed;
         if (fixed)
             planned->step.rows =

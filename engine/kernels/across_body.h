@@ -13,7 +13,7 @@
 static inline void turn_square(vector *a)
 {
     typedef int32_t lanes __attribute__((vector_size(sizeof(vector))));
-    lanes low, high;
+    lanes low = {0}, high = {0};
     vector b[LANES];
     for (int i = 0; i < LANES; i++) {
         low[i] = i / 2 + i % 2 * LANES;

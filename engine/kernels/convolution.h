@@ -33,6 +33,7 @@ typedef struct ln_convolution {
 #define LN_CONVOLVE_FORWARD 1u
 #define LN_CONVOLVE_BACKWARD_DATA 2u
 #define LN_CONVOLVE_BACKWARD_WEIGHTS 4u
+#define LN_CONVOLVE_OTHERS 8u /* any of these with weights that were not packed */
 
 /* Weights in the entry's own layout. Each entry's own struct begins with this one. */
 typedef struct ln_convolved {
@@ -53,8 +54,8 @@ typedef struct ln_convolutions {
     ln_status (*pack)(const ln_convolution *shape, unsigned uses, const float *weight,
                       ln_convolved **packed, ln_error *err);
     void (*release)(ln_convolved *packed); /* NULL is fine */
-    /* `images` of them one after another. `weight` is what was packed (or NULL, unless `rereads`), or
-     * others of this shape, as a rule makes them (with the bits of the plain entry). `bias` (out_channels) may be NULL. */
+    /* `images` of them one after another. `weight` is what was packed (or NULL, unless `rereads`), or,
+     * as LN_CONVOLVE_OTHERS says, others of this shape that a rule made (with the bits of the plain entry). `bias` (out_channels) may be NULL. */
     ln_status (*forward)(const ln_convolved *packed, int64_t images, const float *x,
                          const float *weight, const float *bias, float *y, void *scratch,
                          ln_error *err);

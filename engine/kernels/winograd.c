@@ -151,17 +151,22 @@ typedef struct places {
     size_t bytes;
 } places;
 
-static places places_of(const winograd_way *w, float *scratch)
+static places places_of(const winograd_way *w)
 {
-    places p;
     const int64_t width = up(w->in_channels, BLOCK);
-    p.v_step = w->together * width + APART;
-    p.u_step = least(DEPTH, width) * PANEL + APART;
-    p.m_step = w->together * PANEL + APART;
+    places p = {.v_step = w->together * width + APART,
+                .u_step = least(DEPTH, width) * PANEL + APART,
+                .m_step = w->together * PANEL + APART};
+    p.bytes = (size_t)(POINTS * (p.v_step + p.u_step + p.m_step)) * sizeof(float);
+    return p;
+}
+
+static places places_in(const winograd_way *w, void *scratch)
+{
+    places p = places_of(w);
     p.v = scratch;
     p.u = p.v + POINTS * p.v_step;
     p.m = p.u + POINTS * p.u_step;
-    p.bytes = (size_t)(POINTS * (p.v_step + p.u_step + p.m_step)) * sizeof(float);
     return p;
 }
 
@@ -221,7 +226,7 @@ static void run(const winograd *own, int way, int64_t images, const float *x, co
 {
     const winograd_way *w = &own->ways[way];
     const ln_winograd_kernels *kernels = choose();
-    const places p = places_of(w, scratch);
+    const places p = places_in(w, scratch);
     const int64_t tiles = images * w->tiles[0] * w->tiles[1], width = up(w->in_channels, BLOCK);
     const int64_t in = w->in[0] * w->in[1] * w->in_channels;
     const int64_t out = w->out[0] * w->out[1] * w->out_channels;
@@ -279,11 +284,12 @@ static ln_status make(const ln_convolution *shape, unsigned uses, const float *w
         return status;
     }
     memset(own->weight, 0, bytes);
-    own->head.scratch_bytes =
-        own->plain->scratch_bytes + (size_t)ln_turned_floats(shape) * sizeof(float);
+    if (uses & LN_CONVOLVE_OTHERS)
+        own->head.scratch_bytes =
+            own->plain->scratch_bytes + (size_t)ln_turned_floats(shape) * sizeof(float);
     for (int way = 0; way < WAYS; way++) {
         const winograd_way *w = &own->ways[way];
-        const size_t needed = places_of(w, NULL).bytes;
+        const size_t needed = places_of(w).bytes;
         const int64_t tiles = w->tiles[0] * w->tiles[1];
         const int64_t images = (w->together + tiles - 1) / tiles;
         own->head.scratch_bytes =

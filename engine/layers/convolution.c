@@ -239,6 +239,8 @@ ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_
         uses |= LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA;
     if (step->training || (step->gradient && own->own_weight))
         uses |= LN_CONVOLVE_BACKWARD_WEIGHTS;
+    if (step->ruled)
+        uses |= LN_CONVOLVE_OTHERS;
     status = ln_convolution_pack(&shape, uses, constant[1], &own->packed, err);
     if (status)
         return status;

@@ -28,6 +28,7 @@ typedef struct ln_step {
     bool gradient;             /* backward will be called */
     int index;                 /* the node's place in the graph: keys the draws of dropout */
     bool fast;                 /* numerics "fast": products may be made of fewer, less exact */
+    bool ruled;                /* a rule computes backward: passes may have other weights */
     bool training;             /* dropout is active; backward_parameters will be called */
     void *prepared;            /* made by prepare, freed by release */
     size_t scratch_bytes;      /* scratch that prepare asks for, a worker */

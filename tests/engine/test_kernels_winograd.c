@@ -97,6 +97,7 @@ typedef struct convolving {
 static void begin(convolving *c, const int64_t *made)
 {
     ln_error err;
+    const unsigned uses = USES | LN_CONVOLVE_OTHERS; /* of the weights of a rule */
     c->shape = shape_of(made);
     c->packed = NULL;
     c->x = floats(IMAGES * ln_convolution_in_row(&c->shape), 1);
@@ -105,7 +106,7 @@ static void begin(convolving *c, const int64_t *made)
     c->bias = floats(c->shape.out_channels, 4);
     c->y = floats(IMAGES * ln_convolution_out_row(&c->shape), 5);
     c->dx = floats(IMAGES * ln_convolution_in_row(&c->shape), 6);
-    assert_ok(ln_convolution_pack(&c->shape, USES, c->w, &c->packed, &err));
+    assert_ok(ln_convolution_pack(&c->shape, uses, c->w, &c->packed, &err));
     c->scratch = ln_alloc_aligned(c->packed->scratch_bytes + 1);
 }
 
@@ -261,7 +262,7 @@ static void weights_of_a_rule(void **state)
     float *y = floats(IMAGES * ln_convolution_out_row(&c.shape), 5);
     float *dx = floats(IMAGES * ln_convolution_in_row(&c.shape), 6);
     strict.fast = false;
-    assert_ok(ln_convolution_pack(&strict, USES, c.w, &other, &err));
+    assert_ok(ln_convolution_pack(&strict, USES | LN_CONVOLVE_OTHERS, c.w, &other, &err));
     void *scratch = ln_alloc_aligned(other->scratch_bytes + 1);
     assert_ok(c.packed->kernels->forward(c.packed, IMAGES, c.x, w, c.bias, c.y, c.scratch, &err));
     assert_ok(c.packed->kernels->backward_data(c.packed, IMAGES, c.dy, w, c.dx, c.scratch, &err));

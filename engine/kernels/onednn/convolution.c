@@ -275,6 +275,30 @@ static ln_status make_group(onednn_convolved *own, int which, ln_error *err)
     return LN_OK;
 }
 
+/* What the plain entry needs. */
+static size_t plain_scratch(const onednn_convolved *own)
+{
+    const ln_convolution *shape = &own->head.shape;
+    const int64_t turned = shape->last ? ln_turned_floats(shape) : 0;
+    return own->plain->scratch_bytes + (size_t)turned * sizeof(float);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Whether every use of images whose channels are last runs on packed weights. */
+static bool all_packed(const onednn_convolved *own)
+{
+    const unsigned uses = own->head.uses;
+    return own->head.shape.last &&
+           (!(uses & LN_CONVOLVE_FORWARD) || own->operations[LN_FORWARD].run ||
+            own->thin.forward) &&
+           (!(uses & LN_CONVOLVE_BACKWARD_DATA) || own->operations[LN_BACKWARD_DATA].run ||
+            own->thin.backward);
+}
+
 static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
 {
     static const unsigned uses[LN_OPERATIONS] = {LN_CONVOLVE_FORWARD, LN_CONVOLVE_BACKWARD_DATA,
@@ -287,15 +311,11 @@ static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
     if (created != dnnl_success)
         return ln_onednn_failed(created, "prepare a convolution", err);
     ln_status status = ln_convolutions_plain.pack(shape, own->head.uses, weight, &own->plain, err);
-    if (!status)
-        own->head.scratch_bytes = own->plain->scratch_bytes;
     if (!status && shape->last) {
         ln_thin_decide(&own->thin, shape);
         own->head.names[0] = own->thin.forward ? "thin" : own->head.names[0];
         own->head.names[1] = own->thin.backward ? "thin" : own->head.names[1];
-        const int64_t turned = ln_turned_floats(shape);
-        const int64_t thin = ln_thin_floats(&own->thin);
-        own->head.scratch_bytes += (size_t)(turned > thin ? turned : thin) * sizeof(float);
+        own->head.scratch_bytes = (size_t)ln_thin_floats(&own->thin) * sizeof(float);
     }
     for (int i = 0; i < LN_OPERATIONS && !status; i++) {
         if (!(own->head.uses & uses[i]) || ours_is_faster(shape, i) ||
@@ -310,18 +330,9 @@ static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
         if (i < LN_BACKWARD_WEIGHTS && own->operations[i].run)
             own->head.names[i] = own->operations[i].name;
     }
+    if (!status && ((own->head.uses & LN_CONVOLVE_OTHERS) || !all_packed(own)))
+        own->head.scratch_bytes = larger(own->head.scratch_bytes, plain_scratch(own));
     return status;
-}
-
-/* Whether every use of images whose channels are last runs on packed weights. */
-static bool all_packed(const onednn_convolved *own)
-{
-    const unsigned uses = own->head.uses;
-    return own->head.shape.last &&
-           (!(uses & LN_CONVOLVE_FORWARD) || own->operations[LN_FORWARD].run ||
-            own->thin.forward) &&
-           (!(uses & LN_CONVOLVE_BACKWARD_DATA) || own->operations[LN_BACKWARD_DATA].run ||
-            own->thin.backward);
 }
 
 static bool is_packed(const onednn_convolved *own, const float *weight)
