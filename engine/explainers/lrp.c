@@ -16,8 +16,9 @@
  * What no entry of a script's composite holds for has the explainer's own rule.
  * Elsewhere: activations hand relevance on, sums and averages share by the norm rule, max pooling gives
  * all to the maximum, layers that move numbers route it. Batch normalisation is folded into the linear
- * layer before it first. What has no published rule (products of two
- * values, softmax ...) is an error that names the layer.
+ * layer before it first. Products, quotients, softmax within the network
+ * and normalisation over an axis: common/bilinear.h. What has no published rule (recurrent layers, a softmax
+ * that the model ends in ...) is an error that names the layer.
  *
  * Conservation: sum a + absorbed = f_t(x), where `absorbed` is what biases and stabilisers took, summed
  * by the rules on their way. Cost: one forward pass a row, and backward one product a linear layer for
@@ -28,6 +29,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/bilinear.h"
 #include "explainers/common/gradient.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/layer_rules.h"
@@ -62,7 +64,8 @@ typedef struct chosen_rule {
 /* The composite and its rules, in one block. */
 typedef struct lrp_composite {
     ln_composite composite;
-    ln_rule norm; /* of sums and averages */
+    ln_rule norm;    /* of sums and averages */
+    ln_rule product; /* of products of values */
     int count;
     chosen_rule chosen[]; /* `count` of them; the last one holds for all layers */
 } lrp_composite;
@@ -81,6 +84,21 @@ static const ln_rule *chosen_for(const lrp_composite *own, const ln_graph *graph
     return &own->chosen[at].rule;
 }
 
+/* Whether the model ends in the node: what its softmax makes is no part of a sum that relevance could be of. */
+static bool is_last(const ln_graph *graph, const ln_node *node)
+{
+    for (int i = 0; i < graph->output_count; i++)
+        if (graph->outputs[i] == node->outputs[0])
+            return true;
+    return false;
+}
+
+static bool normalises(const ln_node *node)
+{
+    const char *word = node->layer->word.name;
+    return strcmp(word, "layer_norm") == 0 || strcmp(word, "rms_norm") == 0;
+}
+
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
                         int position, const ln_rule **out, ln_error *err)
 {
@@ -94,6 +112,14 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_pass;
     else if (kind == LN_KIND_SUM || kind == LN_KIND_SCALE)
         *out = &own->norm;
+    else if (kind == LN_KIND_PRODUCT)
+        *out = &own->product;
+    else if (kind == LN_KIND_QUOTIENT)
+        *out = &ln_relevance_quotient;
+    else if (kind == LN_KIND_SOFTMAX && !is_last(graph, node))
+        *out = &ln_relevance_softmax;
+    else if (normalises(node))
+        *out = &ln_relevance_pass;
     else if (kind != LN_KIND_CHOICE && kind != LN_KIND_ROUTE) {
         ln_fail(err, LN_EUNSUPPORTED, "lrp has no rule for this layer (%s)",
                 node->layer->word.name);
@@ -172,6 +198,7 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
         return ln_fail_memory(err, sizeof *made + (size_t)count * sizeof *made->chosen);
     made->count = count;
     made->norm = ln_relevance_norm(STABILISER);
+    made->product = ln_relevance_product(STABILISER);
     for (int i = 0; i < count; i++) {
         chosen_rule *chosen = &made->chosen[i];
         const ln_node *node = NULL;

@@ -171,6 +171,58 @@ static void own_composites_as_zennit_has_them(void **state)
     ln_model_release(model);
 }
 
+/* Attention, normalisation and a gate, each contribution written out
+ * (tests/reference/attention_lrp_reference.py); what softmax loses is accounted for. */
+static void attention_as_written_out(void **state)
+{
+    (void)state;
+    ln_model *model = model_of("attention");
+    ln_tensor *x = array_of("attention", "x");
+    ln_item items[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        items[i] = (ln_item){.row = i, .target = i % 2};
+    ln_explanation got = explain(
+        "lrp", "", (ln_request){.model = model, .x = x, .items = items, .item_count = ROWS}, NULL);
+    check_array("attention", "lrp", &got);
+    for (int i = 0; i < ROWS; i++) {
+        const ln_summary summary =
+            ln_summarise(got.values + i * got.width, got.width, got.output[i], got.absorbed[i]);
+        assert_true(fabs(got.absorbed[i]) > 1e-3);
+        assert_true(ln_residual_holds(&summary, got.output[i], got.absorbed[i], 1e-5));
+    }
+    ln_explanation_free(&got);
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
+/* a / b at (3, 2): all to a. */
+static void a_quotient_is_its_numerators(void **state)
+{
+    (void)state;
+    const ln_slice_attributes halves[] = {
+        {.starts = {1, {0}}, .ends = {1, {1}}, .axes = {1, {1}}, .steps = {1, {1}}},
+        {.starts = {1, {1}}, .ends = {1, {2}}, .axes = {1, {1}}, .steps = {1, {1}}}};
+    const ln_shape shape = TEST_SHAPE(-1, 2);
+    const char *const names[] = {"a", "b", "z"};
+    ln_graph *graph;
+    ln_model *model;
+    int x, ends[2], node;
+    assert_ok(ln_graph_new(&graph, &err));
+    assert_ok(ln_graph_add_input(graph, "x", LN_F32, &shape, &x, &err));
+    for (int i = 0; i < 2; i++) {
+        assert_ok(ln_graph_add_node(graph, ln_layer_find("slice"), "slice", names[i], &halves[i],
+                                    &x, 1, &names[i], 1, &node, &err));
+        ends[i] = graph->nodes[node].outputs[0];
+    }
+    assert_ok(ln_graph_add_node(graph, ln_layer_find("div"), "div", "z", NULL, ends, 2, &names[2],
+                                1, &node, &err));
+    assert_ok(ln_graph_add_output(graph, graph->nodes[node].outputs[0], &err));
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_REGRESSION, &model, &err));
+    ln_graph_release(graph);
+    check_one("lrp", "", model, LN_LINK_RAW, (float[]){3, 2}, 0, NULL, (float[]){1.5F, 0}, 1e-6);
+    ln_model_release(model);
+}
+
 static ln_status try_entries(ln_model *model, const ln_layer_rule *entries, int count)
 {
     const parameters params = lrp_with(entries, count, "");
@@ -386,6 +438,8 @@ int main(void)
         cmocka_unit_test(relevance_is_conserved),
         cmocka_unit_test(composites_choose_by_kind_and_place),
         cmocka_unit_test(own_composites_as_zennit_has_them),
+        cmocka_unit_test(attention_as_written_out),
+        cmocka_unit_test(a_quotient_is_its_numerators),
         cmocka_unit_test(wrong_entries_are_told_by_their_place),
         cmocka_unit_test(batch_normalisation_is_folded),
         cmocka_unit_test(bits_do_not_depend_on_the_batch),

@@ -1,0 +1,20 @@
+/* Relevance through what is not linear in one value: products of values, quotients, softmax and normalisation,
+ * the parts of attention and of gates. As the rules of common/relevance.h, and with the same accounts.
+ *
+ *   product      z = sum of the products of k values: R_a = a (dz/da)^T R / s(z) / k: each value gets the same
+ *   quotient     a / b: all to a; b is a scale that follows the row
+ *   softmax      R_i = x_i (R_i - y_i sum R): its Taylor expansion at x; the rest is absorbed
+ *   normalising  over an axis (layer_norm, rms_norm): R_i = R_i
+ *
+ * Sources: Achtibat et al. 2024, AttnLRP, arXiv:2402.05602 (products, softmax, normalisation); Ali et al.
+ * 2022, XAI for Transformers, arXiv:2202.07304 (the scale of a normalisation taken as a constant). */
+#ifndef LN_EXPLAINERS_BILINEAR_H
+#define LN_EXPLAINERS_BILINEAR_H
+
+#include "graph/rule.h"
+
+ln_rule ln_relevance_product(double stabiliser);
+extern const ln_rule ln_relevance_quotient;
+extern const ln_rule ln_relevance_softmax;
+
+#endif
