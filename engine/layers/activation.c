@@ -1,7 +1,7 @@
 /* Activations: y = f(x) element by element, dx = f'(x) dy. Any shape; nothing trains.
  *
- * exp, tanh and their kin are libm's, called element by element, so that an element's bits do not
- * depend on its place in a vector. NaN goes through every one of them, as in numpy and PyTorch: the
+ * sigmoid and tanh are computed in registers (kernels/elementary.h), other functions of that kind are libm's,
+ * element by element; an element's bits do not depend on its place in either. NaN goes through every one of them, as in numpy and PyTorch: the
  * comparisons below are written so that a NaN fails the test that would replace it. At 0 the
  * gradient of relu is 0.
  *
@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "kernels/elementary.h"
 #include "layers/common.h"
 
 /* The elements of one pass, for one loop. */
@@ -134,8 +135,7 @@ static ln_status sigmoid_forward(const ln_pass *pass, ln_error *err)
 {
     const span s = forward_span(pass);
     (void)err;
-    for (int64_t i = 0; i < s.count; i++)
-        s.to[i] = 1 / (1 + expf(-s.x[i]));
+    ln_elementary_choose()->sigmoid(s.count, s.x, s.to);
     return LN_OK;
 }
 
@@ -167,8 +167,7 @@ static ln_status tanh_forward(const ln_pass *pass, ln_error *err)
 {
     const span s = forward_span(pass);
     (void)err;
-    for (int64_t i = 0; i < s.count; i++)
-        s.to[i] = tanhf(s.x[i]);
+    ln_elementary_choose()->tanh(s.count, s.x, s.to);
     return LN_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/elementary.h"
 #include "layers/recurrent.h"
 #include "layers/recurrent_params.h"
 
@@ -28,33 +29,46 @@ static float clip_of(const ln_steps *w)
     return (float)own->clip;
 }
 
+/* The usual cell is computed in registers (kernels/elementary.h), others unit by unit. */
+static bool is_usual(const ln_steps *w)
+{
+    return !w->peephole && !(clip_of(w) > 0);
+}
+
+static void unit_forward(ln_steps *w, int64_t s, float *gate, int64_t k)
+{
+    const int64_t h = w->hidden_size;
+    const float *part = w->part + s * w->gates, clip = clip_of(w);
+    float *memory = &w->memory[s * h + k];
+    const float before = *memory;
+    const float i = sigmoid(ln_step_clipped(gate[k] + part[k] + peephole(w, 0, k) * before, clip));
+    const float f =
+        sigmoid(ln_step_clipped(gate[h + k] + part[h + k] + peephole(w, 1, k) * before, clip));
+    const float g = tanhf(ln_step_clipped(gate[2 * h + k] + part[2 * h + k], clip));
+    *memory = f * before + i * g;
+    const float o = sigmoid(
+        ln_step_clipped(gate[3 * h + k] + part[3 * h + k] + peephole(w, 2, k) * *memory, clip));
+    w->hidden[s * h + k] = o * tanhf(*memory);
+    gate[k] = i;
+    gate[h + k] = f;
+    gate[2 * h + k] = g;
+    gate[3 * h + k] = o;
+}
+
 static void forward(ln_steps *w, int64_t t)
 {
     const int64_t h = w->hidden_size;
-    const float clip = clip_of(w);
+    const ln_elementary *kernels = ln_elementary_choose();
+    const bool usual = is_usual(w);
     ln_steps_multiply(w, 0, w->hidden, w->part);
     for (int64_t s = 0; s < w->sequences; s++) {
         float *gate = w->gate + ln_step_at(w, s, t) * w->gates;
-        const float *part = w->part + s * w->gates;
         if (!ln_step_active(w, s, t))
             continue;
-        for (int64_t k = 0; k < h; k++) {
-            float *memory = &w->memory[s * h + k];
-            const float before = *memory;
-            const float i =
-                sigmoid(ln_step_clipped(gate[k] + part[k] + peephole(w, 0, k) * before, clip));
-            const float f = sigmoid(
-                ln_step_clipped(gate[h + k] + part[h + k] + peephole(w, 1, k) * before, clip));
-            const float g = tanhf(ln_step_clipped(gate[2 * h + k] + part[2 * h + k], clip));
-            *memory = f * before + i * g;
-            const float o = sigmoid(ln_step_clipped(
-                gate[3 * h + k] + part[3 * h + k] + peephole(w, 2, k) * *memory, clip));
-            w->hidden[s * h + k] = o * tanhf(*memory);
-            gate[k] = i;
-            gate[h + k] = f;
-            gate[2 * h + k] = g;
-            gate[3 * h + k] = o;
-        }
+        if (usual)
+            kernels->lstm(h, gate, w->part + s * w->gates, w->memory + s * h, w->hidden + s * h);
+        for (int64_t k = 0; k < h && !usual; k++)
+            unit_forward(w, s, gate, k);
     }
 }
 
@@ -79,6 +93,8 @@ static void backward(ln_steps *w, int64_t t)
 {
     const int64_t h = w->hidden_size;
     const size_t bytes = (size_t)w->gates * sizeof(float);
+    const ln_elementary *kernels = ln_elementary_choose();
+    const bool usual = is_usual(w);
     for (int64_t s = 0; s < w->sequences; s++) {
         const int64_t m = ln_step_at(w, s, t);
         float *d = w->part + s * w->gates;
@@ -86,7 +102,10 @@ static void backward(ln_steps *w, int64_t t)
             memset(d, 0, bytes);
             continue;
         }
-        for (int64_t k = 0; k < h; k++)
+        if (usual)
+            kernels->lstm_back(h, w->gate + m * w->gates, w->cell_before + m * h,
+                               w->d_hidden + s * h, w->d_memory + s * h, d);
+        for (int64_t k = 0; k < h && !usual; k++)
             unit_backward(w, s, m, k, d);
         memcpy(w->d_gate + m * w->gates, d, bytes);
         memcpy(w->d_back + m * w->gates, d, bytes);

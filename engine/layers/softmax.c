@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "kernels/elementary.h"
 #include "layers/common.h"
 
 static const ln_param softmax_params[] = {
@@ -62,10 +63,15 @@ static void softmax_line(const float *x, float *y, int64_t count, int64_t step)
     double sum = 0;
     for (int64_t i = 1; i < count; i++)
         greatest = x[i * step] > greatest ? x[i * step] : greatest;
-    for (int64_t i = 0; i < count; i++) {
-        y[i * step] = expf(x[i * step] - greatest);
+    for (int64_t i = 0; i < count; i++)
+        y[i * step] = x[i * step] - greatest;
+    if (step == 1)
+        ln_elementary_choose()->exp(count, y, y);
+    else
+        for (int64_t i = 0; i < count; i++)
+            y[i * step] = expf(y[i * step]);
+    for (int64_t i = 0; i < count; i++)
         sum += (double)y[i * step];
-    }
     for (int64_t i = 0; i < count; i++)
         y[i * step] = (float)((double)y[i * step] / sum);
 }
