@@ -11,6 +11,7 @@
 #include "draw/canvas.h"
 #include "draw/colour.h"
 #include "draw/decimate.h"
+#include "draw/histogram.h"
 #include "interp.h"
 
 static void close_canvas(void *object)
@@ -252,6 +253,23 @@ static int heat_range(lua_State *L)
     return 4;
 }
 
+/* draw_histogram(tensor f32, most, bins) -> list of counts over [-most, most]; at most 256 bins */
+static int draw_histogram(lua_State *L)
+{
+    const ln_tensor *values = ln_check_tensor(L, 1);
+    const lua_Integer bins = luaL_checkinteger(L, 3);
+    int64_t counts[256];
+    luaL_argcheck(L, values->dtype == LN_F32, 1, "not f32");
+    luaL_argcheck(L, bins >= 1 && bins <= 256, 3, "1 to 256");
+    ln_histogram_of(values, luaL_checknumber(L, 2), bins, counts);
+    lua_createtable(L, (int)bins, 0);
+    for (lua_Integer i = 0; i < bins; i++) {
+        lua_pushinteger(L, counts[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 static void draw_pixels(lua_State *L, ln_canvas *canvas, int place, const uint8_t *rgba,
                         int64_t rows, int64_t columns)
 {
@@ -395,6 +413,7 @@ void ln_bind_draw(lua_State *L)
         {"draw_text", draw_text},
         {"draw_measure", draw_measure},
         {"heat_range", heat_range},
+        {"draw_histogram", draw_histogram},
         {"draw_heat", draw_heat},
         {"draw_image", draw_image},
         {"draw_colours", draw_colours},

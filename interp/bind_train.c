@@ -48,6 +48,53 @@ static void push_state(lua_State *L, const ln_epoch *epoch)
     }
 }
 
+static void set_number(lua_State *L, const char *field, double value)
+{
+    if (isfinite(value)) {
+        lua_pushnumber(L, value);
+        lua_setfield(L, -2, field);
+    }
+}
+
+static void set_integer(lua_State *L, const char *field, int64_t value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, field);
+}
+
+/* Pushes a list of { layer, gradient, weight, change, bins } and { layer, units, dead }. bins: how many
+ * parameters have a gradient of 0 (`zero`) and from 2^n to 2^(n + 1) (["n"]). */
+static void push_layers(lua_State *L, const ln_epoch *epoch)
+{
+    lua_createtable(L, epoch->layer_count, 0);
+    for (int i = 0; i < epoch->layer_count; i++) {
+        const ln_layer_report *report = &epoch->layers[i];
+        lua_createtable(L, 0, 5);
+        lua_pushstring(L, report->name);
+        lua_setfield(L, -2, "layer");
+        if (report->bins) {
+            set_number(L, "gradient", report->gradient);
+            set_number(L, "weight", report->weight);
+            set_number(L, "change", report->change);
+            lua_createtable(L, 0, 16);
+            for (int bin = 0; bin < LN_GRADIENT_BINS; bin++) {
+                char name[16] = "zero";
+                if (bin > 0) {
+                    snprintf(name, sizeof name, "%d", LN_GRADIENT_LEAST + bin - 1);
+                }
+                if (report->bins[bin] > 0) {
+                    set_integer(L, name, report->bins[bin]);
+                }
+            }
+            lua_setfield(L, -2, "bins");
+        } else {
+            set_integer(L, "units", report->units);
+            set_integer(L, "dead", report->dead);
+        }
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
 static int push_epoch(lua_State *L)
 {
     const heard *self = lua_touserdata(L, 2);
@@ -64,6 +111,8 @@ static int push_epoch(lua_State *L)
     }
     lua_pushnumber(L, epoch->lr);
     lua_setfield(L, -2, "lr");
+    push_layers(L, epoch);
+    lua_setfield(L, -2, "layers");
     if (self->state) {
         push_state(L, epoch);
     } else {

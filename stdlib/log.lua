@@ -257,6 +257,17 @@ local function loss_curve(store, id, series, epochs, field)
   core.store_put_curve(store, id, series, core.tensor("f64", { 2, count }, points))
 end
 
+-- How each layer was in each epoch.
+local function layers(store, run_id, epochs)
+  for _, epoch in ipairs(epochs) do
+    for seq, one in ipairs(epoch.layers or {}) do
+      core.store_insert(store, "training_layer", { run = run_id, epoch = epoch.epoch, seq = seq - 1,
+        layer = one.layer, gradient = one.gradient, weight = one.weight, change = one.change,
+        units = one.units, dead = one.dead, bins = one.bins and core.json(one.bins), finding = one.finding })
+    end
+  end
+end
+
 -- Loss by epoch: a metric with the last epoch's loss, whose curve has one point an epoch.
 function log.training(store, run_id, epochs, rows)
   transaction(store, function()
@@ -268,6 +279,7 @@ function log.training(store, run_id, epochs, rows)
     if last and last.validation_loss then
       loss_curve(store, id, "validation", epochs, "validation_loss")
     end
+    layers(store, run_id, epochs)
   end)
 end
 

@@ -4,6 +4,7 @@
 local core = require "core"
 local fail = require "fail"
 local bind = require "bind"
+local diagnosis = require "diagnosis"
 local log = require "log"
 local measure = require "measure"
 local own = require "own"
@@ -54,17 +55,32 @@ local function train_model(run, bound, pool, each, start)
       train = set(bound.train_rows), validation = set(bound.validation_rows) })
 end
 
+-- Says what is new about the network in its last epoch, and keeps it.
+local function tell_news(run, context, epoch, known)
+  for _, text in ipairs(diagnosis.news(epoch, known)) do
+    log.event(context.store, context.run_id, "warning", text)
+    core.progress()
+    if not context.options.quiet then core.err(("lunette: %s: %s\n"):format(run.experiment, text)) end
+  end
+end
+
 local function train(run, bound, context)
   local shared, key = context.shared, training_key(run)
+  local known = {}
   if shared[key] then
     bound.model = shared[key].model
+    for _, epoch in ipairs(shared[key].epochs) do tell_news(run, context, epoch, known) end
     return shared[key].epochs
   end
   local start, epochs = resume.training(context)
   local total = run.train.epochs
   epochs = epochs or {}
+  for _, epoch in ipairs(epochs) do tell_news(run, context, epoch, known) end
   train_model(run, bound, context.pool, function(epoch, state)
+    for _, one in ipairs(epochs[#epochs] and epochs[#epochs].layers or {}) do one.bins = nil end
     epochs[#epochs + 1] = epoch
+    diagnosis.judge(epoch.layers)
+    tell_news(run, context, epoch, known)
     if state then log.checkpoint(context.store, context.run_id, epochs, state) end
     core.progress(epoch.epoch, total, ("%s: training, loss %.4f"):format(run.experiment, epoch.loss))
   end, start)

@@ -44,6 +44,7 @@ static const ln_copy_rule rules[] = {
     {"curve", {NULL}, NULL, "metric"},
     {"expectation", {"invocation", "experiment", "seq"}, NULL, "run"},
     {"event", {NULL}, NULL, "run"},
+    {"training_layer", {NULL}, NULL, "run"},
 };
 #define RULES (sizeof rules / sizeof *rules)
 

@@ -40,6 +40,7 @@ const ln_described ln_store_described[] = {
     TABLE("file", "content of such files, in stores that carry it")
     TABLE("environment", "machine, compiler, version and libraries")
     TABLE("artifact", "files of a run, such as pictures")
+    TABLE("training_layer", "a layer in an epoch of training: gradients, steps, dead units")
     TABLE("checkpoint", "how far the training of an unfinished run is")
     TABLE("saved_query", "queries kept under a name")
     TABLE("schema_version", "versions of these tables")

@@ -8,7 +8,7 @@
 #include "store/sqlite.h"
 #include "store/store.h"
 
-#define LN_SCHEMA_VERSION 7
+#define LN_SCHEMA_VERSION 8
 /* The oldest version whose tables today's views and readers understand as they are: such a store is
  * read where it cannot be migrated. A migration that adds what readers need moves this up. */
 #define LN_SCHEMA_READABLE 1

@@ -19,6 +19,7 @@ const ln_migration ln_migrations[] = {
     {5, "store/0005-checkpoint.sql", NULL},
     {6, NULL, ""}, /* feature_importance by input */
     {7, "store/0007-attribution-form.sql", NULL},
+    {8, "store/0008-training-layer.sql", NULL},
     {0, NULL, NULL},
 };
 

@@ -62,6 +62,7 @@ static void end_chunk(const coupled_job *job, int64_t chunk)
     rows.outputs = ln_exec_value(exec, trainer->output);
     rows.gradient = ln_exec_seed(exec, trainer->output);
     trainer->losses[chunk] = recipe->options->loss->compute(recipe->loss_params, &rows);
+    ln_watch_units(&trainer->watch, (int)chunk, exec, rows.rows);
 }
 
 static ln_status run_stretch(void *context, int64_t chunk, int worker, ln_error *err)

@@ -105,6 +105,7 @@ static ln_status run_microchunk(batch_job *job, int64_t chunk, int worker, ln_er
     rows.outputs = ln_exec_value(exec, trainer->output);
     rows.gradient = ln_exec_seed(exec, trainer->output);
     trainer->losses[chunk] = options->loss->compute(recipe->loss_params, &rows);
+    ln_watch_units(&trainer->watch, worker, exec, rows.rows);
     status = ln_exec_backward(exec, err);
     if (status == LN_OK)
         keep_gradient(job, exec, chunk);
@@ -125,13 +126,18 @@ void ln_trainer_step_block(ln_trainer *trainer, const ln_block *block, double lr
     const ln_optimizer *optimizer = recipe->options->optimizer;
     const ln_trainable *own = &trainer->trainables[block->trainable];
     const int64_t place = own->first + block->first;
-    float *gradient = trainer->gradient + place, *state[4];
-    for (int64_t i = 0; i < block->count; i++)
+    double *before = trainer->sums + place; /* the sums have served */
+    float *gradient = trainer->gradient + place, *weights = own->weights + block->first, *state[4];
+    for (int64_t i = 0; i < block->count; i++) {
         gradient[i] = (float)trainer->sums[place + i];
+        before[i] = (double)weights[i];
+    }
     for (int slot = 0; slot < optimizer->state_slots; slot++)
         state[slot] = trainer->state + slot * trainer->weight_count + place;
-    optimizer->step(recipe->optimizer_params, lr, trainer->step + 1, own->weights + block->first,
-                    gradient, state, block->count);
+    optimizer->step(recipe->optimizer_params, lr, trainer->step + 1, weights, gradient, state,
+                    block->count);
+    ln_watch_step(&trainer->watch, block - trainer->blocks, block->count, gradient, before,
+                  weights);
 }
 
 static ln_status add_wave(void *context, int64_t number, int worker, ln_error *err)
@@ -220,6 +226,7 @@ ln_status ln_trainer_step(ln_trainer *trainer, const ln_batch *batch, double lr,
                                         : step_by_threads(&job, chunks, loss, err);
     if (status == LN_OK && isfinite(*loss)) {
         trainer->step++;
+        trainer->watch.steps++;
         status = ln_plan_refresh(trainer->plan, err);
     }
     return status;

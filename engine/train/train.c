@@ -12,6 +12,7 @@
 #include "base/rng.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---------------------------------------------------------------- checks */
@@ -177,11 +178,18 @@ static ln_status go_on_from(training *loop, const ln_train_state *start, ln_erro
 
 /* ---------------------------------------------------------------- epochs */
 
-static ln_status diverged(const char *what, double value, int64_t epoch, double lr, ln_error *err)
+static ln_status diverged(const ln_trainer *trainer, const char *what, double value, int64_t epoch,
+                          double lr, ln_error *err)
 {
-    ln_status status =
-        ln_fail(err, LN_EFAILED, "training diverged: the %s is %s in epoch %lld (learning rate %g)",
-                what, isnan(value) ? "not a number" : "infinite", (long long)epoch, lr);
+    double gradient = 0;
+    const char *layer = ln_watch_greatest(&trainer->watch, trainer, &gradient);
+    char greatest[160] = "";
+    if (layer)
+        snprintf(greatest, sizeof greatest, "; the greatest gradients are those of %.80s: %.2g",
+                 layer, gradient);
+    ln_status status = ln_fail(
+        err, LN_EFAILED, "training diverged: the %s is %s in epoch %lld (learning rate %g)%s", what,
+        isnan(value) ? "not a number" : "infinite", (long long)epoch, lr, greatest);
     ln_error_hint(err, "try a lower learning rate, such as lr = %g, or scaled inputs", lr / 10);
     return status;
 }
@@ -202,7 +210,8 @@ static ln_status check_weights(const ln_trainer *trainer, int64_t epoch, double 
         const ln_trainable *own = &trainer->trainables[i];
         for (int64_t j = 0; j < own->count; j++) {
             if (!isfinite(own->weights[j]))
-                return diverged("greatest weight", (double)own->weights[j], epoch, lr, err);
+                return diverged(trainer, "greatest weight", (double)own->weights[j], epoch, lr,
+                                err);
         }
     }
     return LN_OK;
@@ -214,6 +223,7 @@ static ln_status run_epoch(training *loop, int64_t epoch, double lr, double *los
     const ln_train_options *options = loop->options;
     double sum = 0, weight = 0;
     put_in_order(loop, epoch);
+    ln_watch_begin(&loop->trainer.watch);
     for (int64_t first = 0; first < loop->rows; first += loop->batch) {
         const int64_t left = loop->rows - first;
         ln_batch batch = {.set = loop->train,
@@ -230,7 +240,7 @@ static ln_status run_epoch(training *loop, int64_t epoch, double lr, double *los
         if (status != LN_OK)
             return status;
         if (!isfinite(batch_loss))
-            return diverged("loss", batch_loss, epoch + 1, lr, err);
+            return diverged(&loop->trainer, "loss", batch_loss, epoch + 1, lr, err);
         sum += batch_loss;
     }
     *loss = sum / weight;
@@ -246,7 +256,8 @@ static ln_status validate(training *loop, ln_epoch *report, ln_error *err)
     if (status != LN_OK)
         return status;
     if (!isfinite(report->validation_loss))
-        return diverged("validation loss", report->validation_loss, report->epoch, report->lr, err);
+        return diverged(&loop->trainer, "validation loss", report->validation_loss, report->epoch,
+                        report->lr, err);
     if (loop->best && report->validation_loss < loop->best_loss - loop->options->min_delta) {
         report->best = true;
         loop->best_loss = report->validation_loss;
@@ -274,6 +285,10 @@ static ln_status run_loop(training *loop, const ln_recipe *recipe, ln_epoch_fn e
             status = validate(loop, &report, err);
         if (status != LN_OK)
             return status;
+        ln_watch *watch = &loop->trainer.watch;
+        ln_watch_report(watch, &loop->trainer);
+        report.layers = watch->reports;
+        report.layer_count = watch->layer_count + watch->relu_count;
         if (each)
             each(context, &report);
         status = ln_check_interrupt(err); /* also what the listener asks for */

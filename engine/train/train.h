@@ -98,12 +98,28 @@ typedef struct ln_train_options {
     const ln_train_state *start; /* to go on from; NULL: the beginning */
 } ln_train_options;
 
+/* What an epoch showed of a layer: of one with weights how large its gradients and steps are, of a
+ * relu which of its units did nothing (watch.c). */
+#define LN_GRADIENT_LEAST (-46) /* the least power of two that has its own bin */
+#define LN_GRADIENT_BINS 64     /* 0, then 2^-46 and below up to 2^16 and above */
+typedef struct ln_layer_report {
+    const char *name;    /* the node's; borrowed from the graph */
+    double gradient;     /* root mean square of the batches' gradients */
+    double weight;       /* of the weights, after the epoch */
+    double change;       /* of the steps, over `weight`; 0 where that is 0 */
+    const int64_t *bins; /* parameters by |gradient| in the last batch: [0] of 0, [1 + i] from
+                                2^(LN_GRADIENT_LEAST + i) on; NULL: no weights, the above are 0 */
+    int64_t units, dead; /* of a relu: units, and those that were 0 for every row; else 0 */
+} ln_layer_report;
+
 typedef struct ln_epoch {
-    int64_t epoch;                      /* from 1 */
-    double loss;                        /* mean over the epoch, each batch before its step */
-    double validation_loss;             /* after the epoch; NaN where there is no validation set */
-    double lr;                          /* of its steps */
-    bool best;                          /* early stopping: the lowest validation loss so far */
+    int64_t epoch;                 /* from 1 */
+    double loss;                   /* mean over the epoch, each batch before its step */
+    double validation_loss;        /* after the epoch; NaN where there is no validation set */
+    double lr;                     /* of its steps */
+    bool best;                     /* early stopping: the lowest validation loss so far */
+    const ln_layer_report *layers; /* in the network's order; until the call returns */
+    int layer_count;
     const struct ln_training *training; /* for ln_train_snapshot */
 } ln_epoch;
 /* Called on the caller's thread after each epoch. */

@@ -137,6 +137,27 @@ static ln_status make_memory(ln_trainer *trainer, int64_t batch, ln_error *err)
     return LN_OK;
 }
 
+/* It keeps what the loss reads and, for the watch, the results of relus. */
+static ln_status make_plan(ln_trainer *trainer, ln_error *err)
+{
+    const ln_watch *watch = &trainer->watch;
+    int *values = ln_alloc((size_t)(1 + watch->relu_count) * sizeof *values), count = 0;
+    if (!values)
+        return ln_fail_memory(err, (size_t)(1 + watch->relu_count) * sizeof *values);
+    values[count++] = trainer->output;
+    for (int i = 0; i < watch->relu_count; i++)
+        if (watch->relus[i].value != trainer->output)
+            values[count++] = watch->relus[i].value;
+    const ln_plan_options plan = {.rows = LN_MICROCHUNK,
+                                  .values = values,
+                                  .value_count = count,
+                                  .training = true,
+                                  .profile = trainer->model->profile};
+    ln_status status = ln_plan_new(trainer->model->graph, &plan, &trainer->plan, err);
+    ln_free(values);
+    return status;
+}
+
 ln_status ln_trainer_init(ln_trainer *trainer, ln_model *model, const ln_recipe *recipe,
                           int64_t batch, ln_pool *pool, ln_error *err)
 {
@@ -151,12 +172,9 @@ ln_status ln_trainer_init(ln_trainer *trainer, ln_model *model, const ln_recipe 
         status = make_memory(trainer, batch, err);
     if (status != LN_OK)
         return status;
-    const ln_plan_options plan = {.rows = LN_MICROCHUNK,
-                                  .values = &trainer->output,
-                                  .value_count = 1,
-                                  .training = true,
-                                  .profile = model->profile};
-    status = ln_plan_new(model->graph, &plan, &trainer->plan, err);
+    status = ln_watch_init(&trainer->watch, trainer, err);
+    if (status == LN_OK)
+        status = make_plan(trainer, err);
     if (status != LN_OK)
         return status;
     trainer->coupled = ln_plan_couples_rows(trainer->plan);
@@ -165,13 +183,15 @@ ln_status ln_trainer_init(ln_trainer *trainer, ln_model *model, const ln_recipe 
     trainer->stops = ln_calloc((size_t)trainer->exec_count, sizeof *trainer->stops);
     if (!trainer->stops)
         return ln_fail_memory(err, (size_t)trainer->exec_count * sizeof *trainer->stops);
-    return ln_execs_new(trainer->plan, trainer->exec_count, &trainer->execs, err);
+    status = ln_watch_open(&trainer->watch, trainer->exec_count, err);
+    return status ? status : ln_execs_new(trainer->plan, trainer->exec_count, &trainer->execs, err);
 }
 
 void ln_trainer_free(ln_trainer *trainer)
 {
     ln_execs_free(trainer->execs, trainer->exec_count);
     ln_plan_free(trainer->plan);
+    ln_watch_free(&trainer->watch);
     ln_free(trainer->stops);
     ln_free(trainer->trainables);
     ln_free(trainer->blocks);

@@ -3,7 +3,7 @@
 #ifndef LN_TRAINER_H
 #define LN_TRAINER_H
 
-#include "train/train.h"
+#include "train/watch.h"
 
 /* A constant of the graph that is trained. All of them in a row make a vector of weight_count. */
 typedef struct ln_trainable {
@@ -51,6 +51,7 @@ typedef struct ln_trainer {
     float *parts;    /* wave x weight_count: gradients of microchunks; NULL until threads help */
     int64_t wave;    /* microchunks whose gradients are held at once */
     int64_t step;    /* optimizer steps made */
+    ln_watch watch;
 } ln_trainer;
 
 /* A batch: `count` rows of the set, by their ids. */

@@ -5,23 +5,13 @@
 local core = require "core"
 local figure = require "plot/figure"
 local grid = require "plot/heat_map_grid"
-
-local MODEL = [[
-SELECT m.graph, m.weights FROM run_model r JOIN model m ON m.id = r.model WHERE r.run = :run]]
+local weights = require "plot/weights"
 
 local LEFT, HEAD, GAP, RIGHT = 48, 92, 6, 96
 local SIDE = 12 -- pictures a line of kernels that read one channel
 
--- How many numbers of a node are in the model's row: its trained ones, and what batch normalisation has seen.
-local function stored(node)
-  local count = node.parameters or 0
-  if node.layer:find("^batch_norm") then count = count + 2 * node.shape[2] end
-  return count
-end
-
 -- The convolution to draw: by name or number (from 0, as explainers count layers), or the first.
 local function find(nodes, wanted)
-  local at = 0
   for number, node in ipairs(nodes) do
     local found
     if wanted == nil then
@@ -33,9 +23,8 @@ local function find(nodes, wanted)
       if not node.layer:find("^conv2d") then
         return nil, ("Layer %s is %s: kernels are drawn of conv2d."):format(node.name, node.layer)
       end
-      return { node = node, first = at }
+      return node
     end
-    at = at + stored(node)
   end
   if wanted == nil then return nil, "The network has no conv2d, so there are no kernels to draw." end
   return nil, ("The network has no layer %s."):format(wanted)
@@ -44,23 +33,16 @@ end
 -- The kernels (made * read, height, width) of a layer, as the model's row has them, with its name and how
 -- many channels it makes and reads; nil and why there are none.
 local function kernels_of(store, run, wanted)
-  local row = core.store_rows(store, MODEL, { run = run })[1]
-  if not row then return nil, "The run has no model." end
-  if not row.weights then
-    return nil, "The store has the weights of declared networks; this model is a file of its own."
-  end
-  local nodes, count = core.json_parse(row.graph).nodes, 0
-  for _, node in ipairs(nodes) do count = count + stored(node) end
-  local all = core.store_get_tensor(store, row.weights)
-  if count ~= core.tensor_info(all).count then return nil, "The weights in the store are not those of its graph." end
-  local found, why = find(nodes, wanted)
-  if not found then return nil, why end
-  local own = found.node.attributes
+  local all, nodes = weights(store, run)
+  if not all then return nil, nodes end
+  local node, why = find(nodes, wanted)
+  if not node then return nil, why end
+  local own = node.attributes
   local high, wide = own.kernel_size[1], own.kernel_size[2] or own.kernel_size[1]
-  local numbers = found.node.parameters - (own.bias and own.out_channels or 0)
+  local numbers = node.parameters - (own.bias and own.out_channels or 0)
   local planes = numbers // (high * wide)
-  local kernels = core.tensor_rows(all, found.first, numbers)
-  return { all = core.tensor_reshape(kernels, { planes, high, wide }), name = found.node.name,
+  local kernels = core.tensor_rows(all, node.first, numbers)
+  return { all = core.tensor_reshape(kernels, { planes, high, wide }), name = node.name,
            made = own.out_channels, read = planes // own.out_channels, high = high, wide = wide }
 end
 

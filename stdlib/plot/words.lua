@@ -56,6 +56,9 @@ return {
     { name = "most", type = "int", default = "32", min = 1, max = 200,
       help = "how many channels are drawn, of those made and of those read" },
   }),
+  picture("histograms", "parameters and their gradients by layer, after the training", {
+    { name = "most", type = "int", default = "40", min = 1, max = 200, help = "how many layers, from the first" },
+  }),
   picture("activations", "a layer's maps for some samples: a row a sample, a column a channel", {
     { name = "of", type = "string", otherwise = "the first explanation that has maps of a layer",
       help = "the label of an explanation of a layer: layer_activation, layer_gradient_x_activation ..." },

@@ -11,6 +11,7 @@
 #include "draw/canvas.h"
 #include "draw/colour.h"
 #include "draw/decimate.h"
+#include "draw/histogram.h"
 #include "tensor/tensor.h"
 
 /* ------------------------------------------------------------------------------------ canvas */
@@ -326,6 +327,19 @@ static void assert_colour(const uint8_t *pixel, ln_colour_map map, double t)
     assert_int_equal(pixel[3], 255);
 }
 
+static void numbers_are_counted_where_they_lie(void **state)
+{
+    (void)state;
+    const float data[] = {-2, -1.01F, -1, 0, 0.99F, 1, 2, NAN, 2.5F, -INFINITY};
+    ln_tensor *values = tensor_of(1, (int64_t[]){10}, data);
+    int64_t counts[5];
+    ln_histogram_of(values, 2, 4, counts);
+    assert_memory_equal(counts, ((int64_t[]){2, 1, 2, 2}), 4 * sizeof *counts);
+    ln_histogram_of(values, 0, 5, counts);
+    assert_memory_equal(counts, ((int64_t[]){0, 0, 1, 0, 0}), 5 * sizeof *counts);
+    ln_tensor_release(values);
+}
+
 static void channels_are_summed(void **state)
 {
     (void)state;
@@ -459,6 +473,7 @@ int main(void)
         cmocka_unit_test(zero_is_white_and_size_is_darkness),
         cmocka_unit_test(signs_are_equally_dark_and_never_alike),
         cmocka_unit_test(what_lies_outside_the_range_is_cut_and_nan_is_grey),
+        cmocka_unit_test(numbers_are_counted_where_they_lie),
         cmocka_unit_test(channels_are_summed),
         cmocka_unit_test(a_map_of_zeros_is_white),
         cmocka_unit_test(an_overlay_shows_the_image_where_nothing_counts),

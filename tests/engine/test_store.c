@@ -56,6 +56,7 @@ static const char *const contract[][2] = {
     {"saved_query", "name sql"},
     {"artifact", "run name media_type path sha256 bytes"},
     {"event", "run at level message"},
+    {"training_layer", "run epoch seq layer gradient weight change units dead bins finding"},
     {"schema_version", "version applied_at"},
     {"element", "attribution idx i0 i1 i2 i3 name raw input value error"},
     {"attribution_view", "run experiment label explainer idx"},
