@@ -21,6 +21,8 @@ local own = require "own"
 local randomisation = require "randomisation"
 local references = require "references"
 
+local check_pictures = require "plot/checks"
+
 local bind = {}
 
 -- Calls a function of the engine; an error it raises is placed at `field` of `node`.
@@ -294,6 +296,7 @@ function bind.content(run, shared)
       within(data.node, nil, core.model_encode, bound.model, data.dataset, bound.test_rows)
     end
   end
+  check_pictures(run, bound)
   measure.check(run, bound, bound.info.classes)
   if run.train then
     if not data or not bound.train_rows then

@@ -27,6 +27,7 @@ local names = {
   pr_chart = "precision and recall", ks_chart = "Kolmogorov\u{2013}Smirnov", lift_chart = "lift",
   gain_chart = "cumulative gain", calibration_chart = "calibration",
   confusion_chart = "confusion matrix", kernels = "kernels", activations = "activation maps",
+  gradients = "gradient maps",
   histograms = "parameters and gradients",
   randomisation_chart = "do explanations depend on what was learnt?",
   waterfall_chart = "from the baseline to a sample", beeswarm_chart = "attributions of every sample",

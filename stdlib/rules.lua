@@ -316,7 +316,8 @@ end
 -- What a picture is drawn from where that is not predictions and labels.
 local DRAWS = { heat_map_grid = "explanations", importance_bar = "explanations", waterfall_chart = "explanations",
                 beeswarm_chart = "explanations", activations = "explanations", kernels = "weights",
-                histograms = "weights", randomisation_chart = "explanations" }
+                histograms = "weights", randomisation_chart = "explanations",
+                gradients = "explanations" }
 
 -- Labels of pictures name their files; what a picture shows has to be in the run.
 function rules.pictures(run, nodes)

@@ -11,6 +11,20 @@ local function picture(name, summary, params)
            example = ("pictures = { %s }"):format(name) }
 end
 
+-- Options of pictures of maps.
+local function maps(otherwise, of)
+  return {
+    { name = "of", type = "string", otherwise = otherwise, help = of },
+    { name = "samples", type = "int", default = "6", min = 1, max = 100,
+      help = "how many of the explained samples, from the first" },
+    { name = "by_class", type = "bool", default = "false",
+      help = "one sample of each true class after the other" },
+    { name = "most", type = "int", default = "12", min = 1, max = 100, help = "how many channels, from the first" },
+    { name = "scale", type = "choice", choices = "shared|map", default = '"shared"',
+      help = "the darkest colour is the greatest |value| of all maps drawn, or each map's own" },
+  }
+end
+
 return {
   picture("heat_map_grid", "attributions of images: a row a sample, a column an explanation", {
     { name = "samples", type = "int", default = "8", min = 1, max = 100,
@@ -59,15 +73,10 @@ return {
   picture("histograms", "parameters and their gradients by layer, after the training", {
     { name = "most", type = "int", default = "40", min = 1, max = 200, help = "how many layers, from the first" },
   }),
-  picture("activations", "a layer's maps for some samples: a row a sample, a column a channel", {
-    { name = "of", type = "string", otherwise = "the first explanation that has maps of a layer",
-      help = "the label of an explanation of a layer: layer_activation, layer_gradient_x_activation ..." },
-    { name = "samples", type = "int", default = "6", min = 1, max = 100,
-      help = "how many of the explained samples, from the first" },
-    { name = "by_class", type = "bool", default = "false",
-      help = "one sample of each true class after the other" },
-    { name = "most", type = "int", default = "12", min = 1, max = 100, help = "how many channels, from the first" },
-    { name = "scale", type = "choice", choices = "shared|map", default = '"shared"',
-      help = "the darkest colour is the greatest |value| of all maps drawn, or each map's own" },
-  }),
+  picture("activations", "a layer's maps for some samples: a row a sample, a column a channel", maps(
+    "the first explanation that has maps of a layer",
+    "the label of an explanation of a layer: layer_activation, layer_gradient_x_activation ...")),
+  picture("gradients", "gradients by a layer or the input for some samples: a row a sample, a column a channel", maps(
+    "the first such gradients, of a layer before those of the input",
+    "the label of layer_gradient_x_activation { multiply_by_activation = false } or saliency { absolute = false }")),
 }

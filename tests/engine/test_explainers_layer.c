@@ -228,6 +228,27 @@ static void what_depends_on_what(void **state)
 
 /* ---------------------------------------------------------------- by hand */
 
+/* f(2) = 3 (2 * 2 - 1): the layer has 3, its gradient is 3. */
+static void gradients_with_and_without_activations(void **state)
+{
+    (void)state;
+    static const float weights[] = {2, -1, 3, 0};
+    ln_model *model =
+        network_of("dense relu dense", (int64_t[]){1, 1, 1}, weights, LN_TASK_REGRESSION);
+    ln_tensor *x = tensor_f32(TEST_SHAPE(1, 1), (float[]){2});
+    ln_item item = {0};
+    for (int with = 0; with < 2; with++) {
+        const ln_request request = {
+            .model = model, .x = x, .items = &item, .item_count = 1, .layer = layer_of(model, "0")};
+        ln_explanation got = explain("layer_gradient_x_activation",
+                                     with ? "" : "multiply_by_activation=false", request, NULL);
+        assert_near_f32(got.values, (float[]){with ? 9 : 3}, 1, 1e-6, 0);
+        ln_explanation_free(&got);
+    }
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 /* f(x) = 3 relu(2 x - 1) from 0 to 1: closed in the first half. Values 2: 2 x - 1, 4: its relu. */
 static void sums_along_the_path_by_hand(void **state)
 {
@@ -391,6 +412,7 @@ int main(void)
         cmocka_unit_test(activations_are_the_layers_own),
         cmocka_unit_test(layers_that_are_none),
         cmocka_unit_test(what_depends_on_what),
+        cmocka_unit_test(gradients_with_and_without_activations),
         cmocka_unit_test(sums_along_the_path_by_hand),
         cmocka_unit_test(conductance_is_complete_where_the_layer_cuts),
         cmocka_unit_test(at_the_input_they_are_the_methods_of_inputs),
