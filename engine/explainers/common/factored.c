@@ -120,9 +120,33 @@ static void fill_table(const ln_factored *it, float *group, const float *x, floa
     }
 }
 
+/* Groups of a run: the last one's may be fewer. */
+static int64_t groups_of(const ln_factored *it, int64_t run)
+{
+    const int64_t left = it->groups->count - run * it->bits;
+    return left < it->bits ? left : it->bits;
+}
+
+/* To each subset of a run's sums what the only reference has outside it. */
+static void add_only(const ln_factored *it, float *table)
+{
+    const int64_t hidden = it->hidden, parts = (int64_t)1 << it->bits;
+    for (int64_t run = 0; run < it->runs; run++) {
+        const int64_t all = ((int64_t)1 << groups_of(it, run)) - 1, first = run * parts * hidden;
+        for (int64_t s = 0; s <= all; s++) {
+            const float *other = it->only + first + (all ^ s) * hidden;
+            float *sum = table + first + s * hidden;
+            for (int64_t o = 0; o < hidden; o++)
+                sum[o] += other[o];
+        }
+    }
+}
+
 void ln_factored_row(const ln_factored *factored, const ln_factored_buffers *at, const float *x)
 {
     fill_table(factored, at->group, x, at->of_row);
+    if (factored->only)
+        add_only(factored, at->of_row);
 }
 
 void ln_factored_other(const ln_factored *factored, const ln_factored_buffers *at, const float *r)
@@ -154,12 +178,11 @@ static uint16_t bits_of(const uint64_t *mask, int64_t first, int64_t count)
     return (uint16_t)(bits & (((uint64_t)1 << count) - 1));
 }
 
-/* Which subset of a run is in a mixture: of the run's groups, the last run's may be fewer. */
+/* Which subset of a run is in a mixture. */
 static void put(const ln_factored *it, const ln_factored_buffers *at, int64_t mixture, int64_t run,
                 const uint64_t *mask)
 {
-    int64_t first = run * it->bits, left = it->groups->count - first;
-    int64_t bits = left < it->bits ? left : it->bits;
+    int64_t first = run * it->bits, bits = groups_of(it, run);
     uint16_t all = (uint16_t)((1 << bits) - 1), in = mask ? bits_of(mask, first, bits) : all;
     at->in[mixture * it->runs + run] = in;
     at->out[mixture * it->runs + run] = all ^ in;
@@ -179,9 +202,11 @@ static void put_word(const ln_factored *it, const ln_factored_buffers *at, int64
     }
 }
 
-/* The prepared mixtures' parts of x. */
+/* The prepared mixtures' parts of x, where each is of use to several references. */
 static void add_row(const ln_factored *it, const ln_factored_buffers *at, int64_t count)
 {
+    if (it->only)
+        return;
     it->gather(&(ln_gather){.rows = count,
                             .width = it->hidden,
                             .count = it->runs,
@@ -215,23 +240,33 @@ void ln_factored_ends(const ln_factored *factored, const ln_factored_buffers *at
     add_row(factored, at, 2);
 }
 
+/* h of mixtures [first, first + count): what `chosen` picks from the tables, added to the start of each. */
+static void mix(const ln_factored *it, int64_t count, const float *start, int64_t start_row,
+                const float *tables, const uint16_t *chosen, float *h)
+{
+    it->gather(&(ln_gather){.rows = count,
+                            .width = it->hidden,
+                            .count = it->runs,
+                            .parts = (int64_t)1 << it->bits,
+                            .start = start,
+                            .start_row = start_row,
+                            .tables = tables,
+                            .chosen = chosen,
+                            .y = h,
+                            .cut = it->cut});
+}
+
 void ln_factored_all(const ln_factored *factored, const ln_factored_buffers *at, float *h)
 {
-    for (int64_t o = 0; o < factored->hidden; o++)
-        h[o] = factored->cut && at->start[o] <= 0 ? 0 : at->start[o];
+    mix(factored, 1, factored->bias, 0, at->of_row, at->in, h);
 }
 
 void ln_factored_mix(const ln_factored *factored, const ln_factored_buffers *at, int64_t first,
                      int64_t count, float *h)
 {
-    factored->gather(&(ln_gather){.rows = count,
-                                  .width = factored->hidden,
-                                  .count = factored->runs,
-                                  .parts = (int64_t)1 << factored->bits,
-                                  .start = at->start + first * factored->hidden,
-                                  .start_row = factored->hidden,
-                                  .tables = factored->only ? factored->only : at->of_other,
-                                  .chosen = at->out + first * factored->runs,
-                                  .y = h,
-                                  .cut = factored->cut});
+    if (factored->only)
+        mix(factored, count, factored->bias, 0, at->of_row, at->in + first * factored->runs, h);
+    else
+        mix(factored, count, at->start + first * factored->hidden, factored->hidden, at->of_other,
+            at->out + first * factored->runs, h);
 }

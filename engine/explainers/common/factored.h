@@ -5,7 +5,8 @@
  *
  * The groups are cut into runs of `bits`, and all sums over subsets of a run are made once for the row x,
  * once for each reference r: a mixture is then one sum of 2 parts a run (kernels/gather.h) in place of a
- * product with W, and its part of x is shared by all references. Sums are taken in one fixed order, so a
+ * product with W, and its part of x is shared by all references. Where there is one reference only, the two
+ * parts are one. Sums are taken in one fixed order, so a
  * mixture's bits depend on x, r and S alone, h(all) is the same for all r, h(none) for all x, and a group
  * whose weights are 0 changes no bit. Against the product of the layer itself h differs by rounding.
  * Where relu follows the layer, h is what relu makes of it. */
