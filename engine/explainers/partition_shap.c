@@ -87,13 +87,6 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const ln_request *request = job->request;
     const partition_shap_params *params = request->params;
-    if (!request->tree && !request->background) {
-        ln_fail(err, LN_EINVALID,
-                "\"correlation\" looks at the background's rows, and there are none: give a "
-                "background, or a tree");
-        ln_error_field(err, "clustering");
-        return LN_EINVALID;
-    }
     if (!request->tree && request->model->width > MOST_CORRELATED) {
         ln_fail(err, LN_EINVALID,
                 "\"correlation\" looks at all pairs of inputs, and there are %" PRId64
@@ -324,7 +317,13 @@ static const ln_param params[] = {
              "pairs of "
              "column names, or a linkage matrix"},
     LN_GAME_GROUPS,
-    LN_GAME_REFERENCES,
+    {.name = "background",
+     .type = LN_PARAM_BACKGROUND,
+     .offset = LN_NO_OFFSET,
+     .fallback = "nil",
+     .help =
+         "rows whose values replace the features left out, averaged over; default: 100 training "
+         "rows, drawn"},
     LN_GAME_TOLERANCE(partition_shap_params),
     LN_PARAM_END,
 };
@@ -342,8 +341,7 @@ const ln_explainer ln_explainer_partition_shap = {
             .params = params,
             .params_size = sizeof(partition_shap_params),
         },
-    .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_TAKES_TREE |
-             LN_COMPLETE | LN_HAS_ERRORS,
+    .flags = LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_TAKES_TREE | LN_COMPLETE | LN_HAS_ERRORS,
     .version = 1,
     .tolerance = 1e-4,
     .cost = "evaluations forward passes a row, or less (times the rows of the background)",

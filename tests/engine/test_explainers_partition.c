@@ -56,9 +56,10 @@ static void partition_shap_is_the_mean_over_its_orders(void **state)
     static double value[1 << INPUTS];
     setting it = new_setting();
     for (int t = 0; t < 2; t++) {
-        ln_request request = request_of(&it, false);
-        ln_tensor *tree = tree_of(trees[t], INPUTS);
+        ln_request request = request_of(&it, true);
+        ln_tensor *tree = tree_of(trees[t], INPUTS), *none = tensor_f32(TEST_SHAPE(1, 7), zero);
         request.tree = tree;
+        request.background = none;
         ln_explanation got = explain("partition_shap", "", request, NULL);
         for (int64_t row = 0; row < ROWS; row++) {
             double wanted[INPUTS];
@@ -72,6 +73,7 @@ static void partition_shap_is_the_mean_over_its_orders(void **state)
         }
         ln_explanation_free(&got);
         ln_tensor_release(tree);
+        ln_tensor_release(none);
     }
     free_setting(&it);
 }
@@ -105,13 +107,16 @@ static void a_product_is_shared_half_and_half(void **state)
     ln_tensor *x = tensor_f32(TEST_SHAPE(1, 2), (float[]){1, 1});
     ln_tensor *tree = tree_of((int64_t[]){0, 1}, 2);
     ln_item item = {0};
-    ln_request request = {.model = model, .x = x, .items = &item, .item_count = 1, .tree = tree};
+    ln_tensor *none = tensor_zero(LN_F32, x->shape);
+    ln_request request = {
+        .model = model, .x = x, .items = &item, .item_count = 1, .tree = tree, .background = none};
     ln_explanation got = explain("partition_shap", "", request, NULL);
     assert_near_f32(got.values, ((float[]){0.5F, 0.5F}), 2, 0, 0);
     assert_int_equal(got.evaluations, 1 + 2 + 1);
     ln_explanation_free(&got);
     ln_tensor_release(x);
     ln_tensor_release(tree);
+    ln_tensor_release(none);
     ln_model_release(model);
 }
 
@@ -154,11 +159,7 @@ static void trees_that_are_none_are_refused(void **state)
 {
     (void)state;
     setting it = new_setting();
-    ln_request request = request_of(&it, false);
-    check_refused("partition_shap", "", request,
-                  "\"correlation\" looks at the background's rows, and there are none: give a "
-                  "background, or a tree",
-                  "clustering");
+    ln_request request = request_of(&it, true);
     static const struct {
         int64_t nodes[12];
         const char *message;
