@@ -40,9 +40,8 @@ void ln_colour_of(ln_colour_map map, double t, uint8_t rgb[3])
     }
     const double size = fmin(fabs(t), 1.0);
     if (map == LN_COLOUR_ABSOLUTE) {
-        const double s = t < 0 ? 0 : size;
-        from_lch(100.0 - 84.0 * s, 56.0 * sin(acos(-1.0) * 0.82 * pow(s, 0.8)), 85.0 - 135.0 * s,
-                 rgb);
+        from_lch(100.0 - 84.0 * size, 56.0 * sin(acos(-1.0) * 0.82 * pow(size, 0.8)),
+                 85.0 - 135.0 * size, rgb);
     } else {
         const double rise = 1.0 - (1.0 - size) * (1.0 - size);
         from_lch(100.0 - 68.0 * size, (t > 0 ? 58.0 : 46.0) * rise,

@@ -4,7 +4,7 @@
  *   signed   t in [-1, 1]: lightness 100 - 68 |t|, so that 0 is white and equal sizes are equally
  *            dark; chroma 1 - (1 - |t|)^2 of the greatest; positive red (hue 33), negative blue
  *            (hue 260 to 288). Red and blue stay apart for readers who cannot tell red from green.
- *   absolute t in [0, 1]: lightness 100 - 84 t, from white over orange and red to dark violet.
+ *   absolute |t| in [0, 1]: lightness 100 - 84 |t|, from white over orange and red to dark violet.
  *
  * Lightness alone orders the values, so a grey print can be read too. What is not a number is grey,
  * which is in neither map. Source: CIE 15:2004 for the spaces; the paths are ours, after the advice

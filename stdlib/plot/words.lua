@@ -34,7 +34,7 @@ return {
     { name = "scale", type = "choice", choices = "map|shared", default = '"map"',
       help = "the darkest colour is each map's own greatest |value|, or that of its column" },
     { name = "colours", type = "choice", choices = "auto|signed|absolute", default = '"auto"',
-      help = "two colours around 0, or one from 0; auto: absolute where nothing is negative" },
+      help = "two colours around 0, or one for |value|; auto: absolute where nothing is negative" },
     { name = "overlay", type = "bool", default = "false",
       help = "whether a map lies on its input" },
     { name = "outlines", type = "bool", default = "false",

@@ -303,8 +303,11 @@ static void what_lies_outside_the_range_is_cut_and_nan_is_grey(void **state)
     ln_colour_of(LN_COLOUR_ABSOLUTE, INFINITY, far);
     ln_colour_of(LN_COLOUR_ABSOLUTE, 1, end);
     assert_memory_equal(far, end, 3);
-    ln_colour_of(LN_COLOUR_ABSOLUTE, -3, far);
-    assert_true(far[0] == 255 && far[1] == 255 && far[2] == 255);
+    ln_colour_of(LN_COLOUR_ABSOLUTE, -3, far); /* a size, whatever the sign */
+    assert_memory_equal(far, end, 3);
+    ln_colour_of(LN_COLOUR_ABSOLUTE, -0.5, far);
+    ln_colour_of(LN_COLOUR_ABSOLUTE, 0.5, end);
+    assert_memory_equal(far, end, 3);
     ln_colour_of(LN_COLOUR_SIGNED, NAN, far);
     assert_true(far[0] == LN_COLOUR_NAN && far[1] == LN_COLOUR_NAN && far[2] == LN_COLOUR_NAN);
 }
