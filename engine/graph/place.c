@@ -138,17 +138,27 @@ static void add_gradient(placing *p, int value, int birth, bool asked)
         asked || producer < 0 || birth < 0 || plan->wanted[value]);
 }
 
-/* What nodes write aside lives while they go back. */
+/* What nodes write aside lives while they go back; in training, too, one node's lies where others' did. */
 static void add_asides(placing *p)
 {
-    const ln_plan *plan = p->plan;
+    ln_plan *plan = p->plan;
+    size_t most = plan->bytes;
     for (int i = 0; i < plan->graph->node_count; i++) {
         const ln_node *node = &plan->graph->nodes[i];
-        for (int j = 0; j < node->input_count && plan->nodes[i].back; j++)
-            if (node->inputs[j] >= 0 && plan->nodes[i].send[j] == LN_SEND_ADD)
-                add(p, &plan->nodes[i].aside[j], gradient_bytes(plan, node->inputs[j]),
-                    back_at(plan, i), back_at(plan, i), false);
+        size_t end = plan->bytes;
+        for (int j = 0; j < node->input_count && plan->nodes[i].back; j++) {
+            if (node->inputs[j] < 0 || plan->nodes[i].send[j] != LN_SEND_ADD)
+                continue;
+            const size_t bytes = gradient_bytes(plan, node->inputs[j]);
+            if (plan->training)
+                plan->nodes[i].aside[j] = ln_plan_take(&end, bytes);
+            else
+                add(p, &plan->nodes[i].aside[j], bytes, back_at(plan, i), back_at(plan, i), false);
+        }
+        most = end > most ? end : most;
     }
+    if (plan->training)
+        plan->bytes = most;
 }
 
 ln_status ln_plan_place(ln_plan *plan, const bool *placed, const int *gradients, int gradient_count,
