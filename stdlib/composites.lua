@@ -119,6 +119,10 @@ end
 
 -- One of the parameter's choices, or a list of entries.
 function composites.resolve(raw, param, at)
+  if type(raw) == "number" or type(raw) == "boolean" then
+    place.expected(at, "the name of a composite or a list of entries", raw,
+      'write "epsilon_plus" or { { type = "conv2d", rule = "gamma" }, { rule = "epsilon" } }')
+  end
   if not words.is_table(raw) then return types.choice(raw, param, at) end
   if #raw.list == 0 and next(raw.named) ~= nil then
     place.fail(at, "expected a list of entries, found names", "write { { type = \"conv2d\", rule = \"gamma\" } }")

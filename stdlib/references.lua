@@ -80,18 +80,19 @@ local function bind_background(node, run, bound, shared)
 end
 
 -- groups from an array of integers: of the input's shape, or of an image's (H, W), which its channels share;
--- with a row's own for each row where there are as many.
+-- with a row's own for each row where there are as many. What may be read as either is all rows' groups.
 local function groups_of_array(node, bound, shared)
   local info = bound.info
   local array = arrays.read(node.options.groups, shared, node, "groups")
   local given, shape, rows = array.info.shape, bound.shape or { info.width }, bound.count
   local image = #shape == 3 and { shape[2], shape[3] } or nil
   local by_row, channels
-  for _, one in ipairs { shape, image } do
-    local size = arrays.product(one)
-    if arrays.product(given) == size then by_row, channels = false, info.width // size end
-    if #given > 1 and given[1] == rows and arrays.product(given, 2) == size then
-      by_row, channels = rows > 1, info.width // size
+  for _, first in ipairs { 1, 2 } do -- where the shape of one row begins
+    for _, one in ipairs { shape, image } do
+      local size = arrays.product(one)
+      if not channels and #given >= first and (first == 1 or given[1] == rows) and arrays.product(given, first) == size then
+        by_row, channels = first == 2, info.width // size
+      end
     end
   end
   if not channels then

@@ -168,7 +168,8 @@ local function same_param(a, b)
   return a and b and a.type == b.type and a.text == b.text and (a.num or 0) == (b.num or 0)
 end
 
--- How the parameters of a checked run differ from the stored ones: "train.epochs was 3, now 4" ...
+-- How the parameters of a checked run differ from the stored ones: "train.epochs was 3, now 4" ... One that was
+-- not there is a later version's, at its default: whether it changes anything the outputs say.
 local function differing(store, run, checked)
   local was = params_by_key(core.store_rows(store,
     "SELECT key, type, num, text FROM param WHERE run = :run", { run = run.id }))
@@ -178,9 +179,6 @@ local function differing(store, run, checked)
     if not same_param(row, now[key]) then
       list[#list + 1] = ("%s was %s, now %s"):format(key, shown(row), shown(now[key]))
     end
-  end
-  for key, row in pairs(now) do
-    if not was[key] then list[#list + 1] = ("%s was not there, now %s"):format(key, shown(row)) end
   end
   table.sort(list)
   return list

@@ -48,12 +48,12 @@ static bool reads_input(const ln_graph *graph, const ln_node *node)
 }
 
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
-                        int position, const ln_rule **out, ln_error *err)
+                        const bool *passed, const ln_rule **out, ln_error *err)
 {
     const deep_taylor *own = composite->context;
     const ln_kind kind = ln_kind_of(graph, node);
     const char *word = node->layer->word.name;
-    (void)position;
+    (void)passed;
     *out = NULL;
     if (kind == LN_KIND_LINEAR)
         *out = reads_input(graph, node) ? &own->first : &own->hidden;

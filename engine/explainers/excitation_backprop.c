@@ -24,10 +24,10 @@ typedef struct excitation {
 } excitation;
 
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
-                        int position, const ln_rule **out, ln_error *err)
+                        const bool *passed, const ln_rule **out, ln_error *err)
 {
     const excitation *own = composite->context;
-    (void)position;
+    (void)passed;
     *out = NULL;
     switch (ln_kind_of(graph, node)) {
     case LN_KIND_LINEAR:

@@ -74,12 +74,13 @@ typedef struct lrp_composite {
 
 /* Of the model's graph or of one made from it: nodes keep their names. */
 static const ln_rule *chosen_for(const lrp_composite *own, const ln_graph *graph,
-                                 const ln_node *node)
+                                 const bool *passed, const ln_node *node)
 {
     int at = 0;
     while (at < own->count - 1 &&
-           !(own->chosen[at].node ? strcmp(own->chosen[at].node, node->name) == 0
-                                  : ln_layer_rule_holds(&own->chosen[at].entry, graph, node)))
+           !(own->chosen[at].node
+                 ? strcmp(own->chosen[at].node, node->name) == 0
+                 : ln_layer_rule_holds(&own->chosen[at].entry, graph, passed, node)))
         at++;
     return &own->chosen[at].rule;
 }
@@ -100,14 +101,13 @@ static bool normalises(const ln_node *node)
 }
 
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
-                        int position, const ln_rule **out, ln_error *err)
+                        const bool *passed, const ln_rule **out, ln_error *err)
 {
     const lrp_composite *own = composite->context;
     const ln_kind kind = ln_kind_of(graph, node);
-    (void)position;
     *out = NULL;
     if (kind == LN_KIND_LINEAR)
-        *out = chosen_for(own, graph, node);
+        *out = chosen_for(own, graph, passed, node);
     else if (kind == LN_KIND_FUNCTION)
         *out = &ln_relevance_pass;
     else if (kind == LN_KIND_SUM || kind == LN_KIND_SCALE)

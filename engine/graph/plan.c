@@ -138,22 +138,24 @@ static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln
 static ln_status assign_rules(ln_plan *plan, const ln_composite *composite, ln_error *err)
 {
     const ln_graph *graph = plan->graph;
-    int position = 0;
-    for (int i = 0; i < graph->node_count; i++) {
+    if (!composite)
+        return LN_OK;
+    bool *passed = ln_calloc((size_t)graph->node_count, sizeof *passed);
+    if (!passed && graph->node_count)
+        return ln_fail_memory(err, (size_t)graph->node_count);
+    for (int i = 0; i < graph->node_count; i++)
+        passed[i] = plan->nodes[i].back;
+    ln_status status = LN_OK;
+    for (int i = 0; i < graph->node_count && !status; i++) {
         const ln_node *node = &graph->nodes[i];
-        const bool linear =
-            (node->layer->flags & LN_LAYER_LINEAR) && !ln_node_is_fixed(graph, node);
-        const int own = linear ? position++ : -1;
-        if (!composite || !plan->nodes[i].back)
+        if (!passed[i])
             continue;
-        ln_status status =
-            composite->assign(composite, graph, node, own, &plan->nodes[i].rule, err);
-        if (status) {
+        status = composite->assign(composite, graph, node, passed, &plan->nodes[i].rule, err);
+        if (status)
             ln_error_prefix(err, "%s '%s'", node->operator_name, node->name);
-            return status;
-        }
     }
-    return LN_OK;
+    ln_free(passed);
+    return status;
 }
 
 static size_t gradient_bytes(const ln_plan *plan, int value)

@@ -1,9 +1,12 @@
 /* What a plan computes once: packed weights, and the results that are made from constants alone (a
  * scaled weight, a folded bias ...), which executions read as if they were constants. Both are made
  * again after training. Cost: one forward pass of the nodes that have no other inputs. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/error.h"
 #include "graph/plan_internal.h"
+#include "layers/attributes.h"
 
 void ln_plan_constants(const ln_plan *plan, const ln_node *node, const void **out)
 {
@@ -81,35 +84,83 @@ static void drop_weights(const ln_plan *plan, const ln_planned *planned)
         ln_tensor_drop_data(graph->values[id].constant);
 }
 
+/* Whether a node chooses the greatest or the least of its inputs' elements. */
+static bool chooses(const ln_node *node)
+{
+    static const char *const words[] = {"max_pool", "adaptive_max_pool", "maximum", "minimum",
+                                        "topk"};
+    const char *word = node->layer->word.name;
+    if (strcmp(word, "reduce") == 0) {
+        const ln_reduce_attributes *own = node->attributes;
+        return own->operation == LN_REDUCE_max || own->operation == LN_REDUCE_min;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strncmp(word, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Marks the values among whose elements something chooses, as they are or behind layers that are not
+ * linear: equal ones must have equal bits, or rounding says which of them gets the whole gradient. */
+static void mark_compared(const ln_graph *graph, bool *compared)
+{
+    for (int i = graph->node_count - 1; i >= 0; i--) {
+        const ln_node *node = &graph->nodes[i];
+        bool marks = chooses(node);
+        for (int k = 0; k < node->output_count; k++)
+            marks |= compared[node->outputs[k]];
+        /* A linear layer makes new numbers of its first input; others are a branch that it adds. */
+        const bool linear = node->layer->flags & LN_LAYER_LINEAR;
+        for (int k = linear ? 1 : 0; k < node->input_count && marks; k++)
+            if (node->inputs[k] >= 0)
+                compared[node->inputs[k]] = true;
+    }
+}
+
+/* Which nodes may be computed with fewer, less exact products. Not those with a rule, which may divide
+ * by a result that is 0 but for rounding. */
+static ln_status choose_numerics(ln_plan *plan, ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    if (!plan->fast)
+        return LN_OK;
+    bool *compared = ln_calloc((size_t)graph->value_count, sizeof *compared);
+    if (!compared)
+        return ln_fail_memory(err, (size_t)graph->value_count);
+    mark_compared(graph, compared);
+    for (int i = 0; i < graph->node_count; i++)
+        plan->nodes[i].step.fast = !plan->nodes[i].rule && !compared[graph->nodes[i].outputs[0]];
+    ln_free(compared);
+    return LN_OK;
+}
+
 /* Prepares every node that runs; fixed ones are computed on the way, since later ones read them. */
 ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
 {
     const ln_graph *graph = plan->graph;
-    for (int i = 0; i < graph->node_count; i++) {
+    ln_status status = choose_numerics(plan, err);
+    for (int i = 0; i < graph->node_count && !status; i++) {
         ln_planned *planned = &plan->nodes[i];
         const bool fixed = ln_node_is_fixed(graph, &graph->nodes[i]);
         if (!planned->run)
             continue;
         planned->step.gradient = planned->back && !(planned->rule && planned->rule->apart);
-        planned->step.fast = plan->fast;
         planned->step.ruled = planned->rule != NULL;
         planned->step.training = plan->training && !fixed;
         if (fixed)
             planned->step.rows =
                 planned->step.out_shape[0].rank > 0 ? planned->step.out_shape[0].dims[0] : 1;
-        ln_status status = prepare_node(plan, planned, err);
+        status = prepare_node(plan, planned, err);
         if (!status)
             status = ln_plan_make_variants(plan, planned, err);
         if (!status && fixed)
             status = compute_fixed(plan, planned, err);
         if (!status && plan->last)
             drop_weights(plan, planned);
-        if (status) {
+        if (status)
             ln_error_prefix(err, "%s '%s'", graph->nodes[i].operator_name, graph->nodes[i].name);
-            return status;
-        }
     }
-    return LN_OK;
+    return status;
 }
 
 ln_status ln_plan_refresh(ln_plan *plan, ln_error *err)

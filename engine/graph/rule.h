@@ -48,11 +48,12 @@ typedef struct ln_composite {
     /* Its rules know convolutions with what follows them (layers/last.h); else they meet every layer
      * alone. */
     bool chains;
-    /* The rule for this node, NULL for the plain gradient. `position` counts nodes with
-     * LN_LAYER_LINEAR from 0; -1 for others. A layer for which the method is not defined is an
+    /* The rule for this node, NULL for the plain gradient. `passed` says of every node of the
+     * graph whether the gradient passes it on its way to the inputs. A layer for which the method is not defined is an
      * error (LN_EUNSUPPORTED); the plan puts operator and node before its words. */
     ln_status (*assign)(const struct ln_composite *composite, const ln_graph *graph,
-                        const ln_node *node, int position, const ln_rule **out, ln_error *err);
+                        const ln_node *node, const bool *passed, const ln_rule **out,
+                        ln_error *err);
 } ln_composite;
 
 #endif

@@ -288,13 +288,13 @@ static ln_status with_doubled_weights(const ln_rule *rule, const ln_pass *pass, 
 }
 
 static ln_status assign_doubled(const ln_composite *composite, const ln_graph *graph,
-                                const ln_node *node, int position, const ln_rule **out,
+                                const ln_node *node, const bool *passed, const ln_rule **out,
                                 ln_error *err)
 {
     (void)graph;
     (void)node;
     (void)err;
-    assert_int_equal(position, 0);
+    assert_true(passed[0]);
     *out = composite->context;
     return LN_OK;
 }

@@ -15,6 +15,11 @@ typedef struct by_row {
     int32_t *groups;       /* (entries, the model's width) */
 } by_row;
 
+static void name_row(const ln_request *request, int64_t row, ln_error *err)
+{
+    ln_error_prefix(err, "row %" PRId64, request->row_ids ? request->row_ids[row] : row);
+}
+
 /* The group of each input of a row, as many as the model is wide, and how many there are. */
 static ln_status find_groups(const ln_request *request, int64_t row, int32_t *group, int64_t *count,
                              ln_error *err)
@@ -34,7 +39,7 @@ static ln_status find_groups(const ln_request *request, int64_t row, int32_t *gr
         return ln_fail(err, LN_EINVALID, "the images' shape does not fit the model's inputs");
     ln_status status = ln_superpixels_of(how, ln_f32(request->x) + row * width, group, count, err);
     if (status) {
-        ln_error_prefix(err, "row %" PRId64, request->row_ids ? request->row_ids[row] : row);
+        name_row(request, row, err);
         ln_error_field(err, "groups");
         return status;
     }
@@ -56,6 +61,33 @@ static ln_request request_of(const ln_request *whole, int64_t first, int64_t cou
     return one;
 }
 
+/* What is wrong with one row is found when others may have been explained already. */
+static ln_status found_late(ln_status status, ln_error *err)
+{
+    if (status != LN_EINVALID && status != LN_EUNSUPPORTED)
+        return status;
+    if (err)
+        err->status = LN_EFAILED;
+    return LN_EFAILED;
+}
+
+/* Whether the explainer can explain item `item` in its row's groups. `group` is scratch. */
+static ln_status try_item(const ln_job *job, int64_t item, int32_t *group, int64_t *count,
+                          ln_error *err)
+{
+    const ln_request *request = job->request;
+    ln_status status = find_groups(request, request->items[item].row, group, count, err);
+    if (status)
+        return status;
+    const ln_request one = request_of(request, item, 1, group, *count);
+    ln_job *trial = NULL;
+    status = ln_job_new(job->explainer, &one, NULL, &trial, err);
+    ln_job_free(trial);
+    return status;
+}
+
+/* The first item, and where groups are given those of the fewest and the most: finding superpixels takes
+ * longer than it may before a run. */
 ln_status ln_by_row_check(const ln_job *job, ln_error *err)
 {
     const ln_request *request = job->request;
@@ -65,15 +97,19 @@ ln_status ln_by_row_check(const ln_job *job, ln_error *err)
     int32_t *group = ln_alloc((size_t)width * sizeof *group);
     if (!group)
         return ln_fail_memory(err, (size_t)width * sizeof *group);
-    int64_t count;
-    ln_job *trial = NULL;
-    ln_request one;
-    ln_status status = find_groups(request, request->items[0].row, group, &count, err);
-    if (!status) {
-        one = request_of(request, 0, 1, group, count);
-        status = ln_job_new(job->explainer, &one, NULL, &trial, err);
+    int64_t count, fewest, most;
+    ln_status status = try_item(job, 0, group, &count, err);
+    fewest = most = count;
+    for (int64_t i = 1; i < request->item_count && request->row_groups->given && !status; i++) {
+        status = find_groups(request, request->items[i].row, group, &count, err);
+        if (status || (count >= fewest && count <= most))
+            continue;
+        fewest = count < fewest ? count : fewest;
+        most = count > most ? count : most;
+        status = try_item(job, i, group, &count, err);
+        if (status)
+            name_row(request, request->items[i].row, err);
     }
-    ln_job_free(trial);
     ln_free(group);
     return status;
 }
@@ -86,11 +122,11 @@ static ln_status run_row(void *context, int64_t k, int worker, ln_error *err)
     const int64_t width = request->model->width, entry = task->start[k];
     const int64_t items = task->start[k + 1] - entry;
     int32_t *group = task->groups + entry * width;
+    const int64_t row = request->items[task->first + entry].row;
     int64_t count;
-    ln_status status =
-        find_groups(request, request->items[task->first + entry].row, group, &count, err);
+    ln_status status = find_groups(request, row, group, &count, err);
     if (status)
-        return status;
+        return found_late(status, err);
     for (int64_t i = 1; i < items; i++)
         memcpy(group + i * width, group, (size_t)width * sizeof *group);
     ln_request one = request_of(request, task->first + entry, items, group, count);
@@ -99,7 +135,9 @@ static ln_status run_row(void *context, int64_t k, int worker, ln_error *err)
     if (!status)
         status = ln_job_run(job, 0, items, &task->parts[k], err);
     ln_job_free(job);
-    return status;
+    if (status)
+        name_row(request, row, err);
+    return found_late(status, err);
 }
 
 /* Entries [at, at + part->count) of the whole. */

@@ -7,7 +7,8 @@
 
 #include "explainers/explainer.h"
 
-/* Whether the explainer can do it, asked of the first item's row. */
+/* Whether the explainer can do it, asked of the first item's row; of given groups also of the rows with the
+ * fewest and the most. Later rows that cannot be explained fail their run (LN_EFAILED). */
 ln_status ln_by_row_check(const ln_job *job, ln_error *err);
 /* As ln_job_run, which has checked first and count. */
 ln_status ln_by_row_run(const ln_job *job, int64_t first, int64_t count, ln_explanation *out,

@@ -291,9 +291,9 @@ ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_nod
 }
 
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
-                        int position, const ln_rule **out, ln_error *err)
+                        const bool *passed, const ln_rule **out, ln_error *err)
 {
-    (void)position;
+    (void)passed;
     return ln_contrast_rule(composite->name, graph, node, out, err);
 }
 

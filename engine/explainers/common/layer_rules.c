@@ -24,14 +24,16 @@ static bool is_of_type(const ln_layer_rule *entry, const ln_node *node)
                : strcmp(entry->type, node->layer->word.name) == 0;
 }
 
-bool ln_layer_rule_holds(const ln_layer_rule *entry, const ln_graph *graph, const ln_node *node)
+bool ln_layer_rule_holds(const ln_layer_rule *entry, const ln_graph *graph, const bool *passed,
+                         const ln_node *node)
 {
     const int way = entry->place == LN_LAYER_FIRST ? -1 : 1;
     bool holds = is_of_type(entry, node);
     const ln_node *end = way < 0 ? graph->nodes - 1 : graph->nodes + graph->node_count;
     for (const ln_node *other = node + way;
          entry->place != LN_LAYER_ANYWHERE && other != end && holds; other += way)
-        holds = !ln_layer_rule_applies(graph, other) || !is_of_type(entry, other);
+        holds = !passed[other - graph->nodes] || !ln_layer_rule_applies(graph, other) ||
+                !is_of_type(entry, other);
     return holds;
 }
 

@@ -27,7 +27,7 @@ enum { LN_LAYER_ANYWHERE = -1, LN_LAYER_FIRST, LN_LAYER_LAST };
 typedef struct ln_layer_rule {
     const char *layer; /* its name or number, or an ONNX node's or value's name; NULL: any */
     const char *type;  /* its word, or LN_LAYER_CONVOLUTION; NULL: any */
-    int place;         /* among the layers with weights of that type, in the graph's order */
+    int place;         /* among the layers with weights of that type that relevance passes */
     int rule;          /* one of LN_LAYER_RULES */
     double epsilon, gamma, alpha, beta, low, high; /* of the rules that have them */
 } ln_layer_rule;
@@ -37,8 +37,10 @@ extern const ln_param ln_layer_rule_fields[];
 
 /* The layers that have such rules: with weights of their own, and not made from constants alone. */
 bool ln_layer_rule_applies(const ln_graph *graph, const ln_node *node);
-/* Whether type and place of the entry hold for such a layer. */
-bool ln_layer_rule_holds(const ln_layer_rule *entry, const ln_graph *graph, const ln_node *node);
+/* Whether type and place of the entry hold for such a layer. First and last are among those that
+ * relevance passes: `passed` as ln_composite.assign has it. */
+bool ln_layer_rule_holds(const ln_layer_rule *entry, const ln_graph *graph, const bool *passed,
+                         const ln_node *node);
 /* The node that `layer` of the entry names, or an error: it must be one that has rules. */
 ln_status ln_layer_rule_find(const ln_layer_rule *entry, const ln_graph *graph, const ln_node **out,
                              ln_error *err);

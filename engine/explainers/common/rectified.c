@@ -73,12 +73,12 @@ const ln_rectified ln_rectified_deconvnet = {
     .chain = {.name = "deconvnet_relu", .backward = deconvnet_chain}};
 
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
-                        int position, const ln_rule **out, ln_error *err)
+                        const bool *passed, const ln_rule **out, ln_error *err)
 {
     const ln_rectified *rules = composite->context;
     const ln_conv2d_last_attributes *own = node->attributes;
     (void)graph;
-    (void)position;
+    (void)passed;
     (void)err;
     *out = NULL;
     if (strcmp(node->layer->word.name, "relu") == 0)

@@ -432,10 +432,10 @@ static const ln_rule *rule_of_scale(const ln_graph *graph, const ln_node *node)
 }
 
 ln_status ln_reveal_cancel_assign(const ln_composite *composite, const ln_graph *graph,
-                                  const ln_node *node, int position, const ln_rule **out,
+                                  const ln_node *node, const bool *passed, const ln_rule **out,
                                   ln_error *err)
 {
-    (void)position;
+    (void)passed;
     ln_status status = ln_contrast_rule(composite->name, graph, node, out, err);
     if (status)
         return status;

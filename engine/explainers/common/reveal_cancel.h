@@ -22,7 +22,7 @@
 
 /* For a composite: the rule of a node; LN_EUNSUPPORTED for layers without one. */
 ln_status ln_reveal_cancel_assign(const ln_composite *composite, const ln_graph *graph,
-                                  const ln_node *node, int position, const ln_rule **out,
+                                  const ln_node *node, const bool *passed, const ln_rule **out,
                                   ln_error *err);
 
 /* b + D+ and b + D- of a value that nothing is known of but its change: `count` numbers each. */
