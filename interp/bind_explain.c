@@ -110,27 +110,6 @@ static ln_item *new_items(lua_State *L, const ln_tensor *targets, int64_t per_ro
     return items;
 }
 
-/* The list in field `shape`, one row of the inputs as the user gave them; rank 0: there is none. A
- * row that is a single number has one axis. */
-static ln_shape shape_field(lua_State *L, int table)
-{
-    ln_shape shape = {0};
-    lua_getfield(L, table, "shape");
-    const int list = lua_gettop(L);
-    const lua_Unsigned axes = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
-    luaL_argcheck(L, axes <= LN_MAX_RANK, table, "too many axes");
-    if (lua_istable(L, list) && axes == 0) {
-        shape = (ln_shape){.rank = 1, .dims = {1}};
-    }
-    for (; shape.rank < (int)axes; shape.rank++) {
-        lua_rawgeti(L, list, shape.rank + 1);
-        shape.dims[shape.rank] = lua_tointeger(L, -1);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    return shape;
-}
-
 /* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background,
  * background_labels (i64), groups, group_count, row_groups, tree (i64), shape, layer, params, seed, stream, pool,
  * of = { explainer, params }, range } -> job */
@@ -180,7 +159,7 @@ static int job_new(lua_State *L)
         .group_count = groups ? ln_integer_field(L, 1, "group_count", 0) : model->width,
         .row_groups = row_groups_field(L, 1, &bound->own),
         .tree = ln_tensor_field(L, 1, "tree"),
-        .input_shape = shape_field(L, 1),
+        .input_shape = ln_shape_field(L, 1, "shape"),
         .layer = (int)ln_integer_field(L, 1, "layer", 0),
         .neuron = neuron_field(L, 1, &bound->neuron),
         .of = of,

@@ -296,6 +296,7 @@ int ln_core_open(lua_State *L)
     ln_bind_model(L);
     ln_bind_train(L);
     ln_bind_explain(L);
+    ln_bind_fill(L);
     ln_bind_precomputed(L);
     ln_bind_metric(L);
     ln_bind_own(L);

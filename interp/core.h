@@ -22,6 +22,7 @@ void ln_bind_saved(lua_State *L);
 void ln_bind_model(lua_State *L);
 void ln_bind_train(lua_State *L);
 void ln_bind_explain(lua_State *L);
+void ln_bind_fill(lua_State *L);
 void ln_bind_precomputed(lua_State *L);
 void ln_bind_metric(lua_State *L);
 void ln_bind_blackbox(lua_State *L);

@@ -87,5 +87,8 @@ double ln_number_field(lua_State *L, int table, const char *field, double fallba
 const char *ln_text_field(lua_State *L, int table, const char *field); /* or NULL */
 /* The index in `choices` of a text field, 0 when it is absent or no choice. */
 int ln_choice_field(lua_State *L, int table, const char *field, const char *choices);
+/* A list of sizes, one row of the inputs as the user gave them; rank 0: there is none. A row that is a single
+ * number has one axis. */
+ln_shape ln_shape_field(lua_State *L, int table, const char *field);
 
 #endif

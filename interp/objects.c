@@ -227,6 +227,25 @@ int ln_choice_field(lua_State *L, int table, const char *field, const char *choi
     return index < 0 ? 0 : index;
 }
 
+ln_shape ln_shape_field(lua_State *L, int table, const char *field)
+{
+    ln_shape shape = {0};
+    lua_getfield(L, table, field);
+    const int list = lua_gettop(L);
+    const lua_Unsigned axes = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
+    luaL_argcheck(L, axes <= LN_MAX_RANK, table, "too many axes");
+    if (lua_istable(L, list) && axes == 0) {
+        shape = (ln_shape){.rank = 1, .dims = {1}};
+    }
+    for (; shape.rank < (int)axes; shape.rank++) {
+        lua_rawgeti(L, list, shape.rank + 1);
+        shape.dims[shape.rank] = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return shape;
+}
+
 void ln_push_number(lua_State *L, const ln_tensor *tensor, int64_t at)
 {
     switch (tensor->dtype) {

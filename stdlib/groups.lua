@@ -48,8 +48,12 @@ function groups.grid(node, at, shape)
   return core.tensor("i32", { #ids }, ids), count
 end
 
--- Whether rows of this shape are images: (H, W), grey, or (C, H, W).
-function groups.is_image(shape) return shape and (#shape == 2 or #shape == 3) end
+-- Whether the rows are images: (C, H, W), or (H, W), grey, which the model does not read as channels along a
+-- length.
+function groups.is_image(bound)
+  local shape = bound.shape
+  return shape and (#shape == 3 or #shape == 2 and core.channel_axis { model = bound.model, shape = shape } < 0)
+end
 
 -- The groups of an explainer of images whose script names none: superpixels with their defaults.
 function groups.default(node)
@@ -66,10 +70,12 @@ end
 
 -- How superpixels are found in rows of this shape: (H, W), a grey image, or (C, H, W). Pixels of images whose
 -- normalisation the data says are taken without it.
-function groups.superpixels(node, at, shape, data)
-  if not groups.is_image(shape) then
+function groups.superpixels(node, at, bound)
+  local shape, data = bound.shape, bound.data
+  if not groups.is_image(bound) then
     fail.at(at, "groups", ("superpixels are pieces of images, rows of shape (H, W) or (C, H, W): these %s"):format(
-      shape and "have shape " .. arrays.shape_text(shape) or "are columns of a table"),
+      shape and "have shape " .. arrays.shape_text(shape) .. (#shape == 2
+        and ", and the model reads them as channels along a length" or "") or "are columns of a table"),
       shape and "groups = grid { 4 } cuts rows of any shape, npy \"groups.npy\" is free"
         or 'give lists of column names: groups = { { "age", "sex" }, { "job" } }')
   end

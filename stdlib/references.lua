@@ -12,8 +12,32 @@ local references = {}
 
 local within = fail.within
 
+-- blur and noise: made from each row itself -> (N, width).
+local fills = {}
+
+function fills.blur(value, node, bound, _, shared)
+  if not bound.shape or #bound.shape < 2 then
+    fail.at(node, "baseline", ("blur smooths along the axes of an array: these rows %s"):format(bound.shape
+      and "have shape " .. arrays.shape_text(bound.shape) or "are columns of a table, which have no order"),
+      'give a number, "mean", "median" ...')
+  end
+  return core.fill_blur { x = bound.x, model = bound.model, shape = bound.shape, sigma = value.options.sigma,
+                          pool = shared.pool }
+end
+
+function fills.noise(value, node, bound, run)
+  local own = bound.shape and #bound.shape >= 2 -- numbers of one kind, channel by channel
+  if not own and not bound.train_x then
+    fail.at(node, "baseline", "the noise of a column is as wide as its training rows, and there are none",
+      'give data with a split, a number, or npy "baseline.npy"')
+  end
+  return core.fill_noise { x = bound.x, model = bound.model, row_ids = bound.row_ids, shape = bound.shape,
+    training = not own and bound.train_x or nil, stdev = value.options.stdev, seed = run.seed,
+    stream = value.options.stream }
+end
+
 -- baseline: a number, a statistic of the training rows, or an array -> (1, width) or (N, width).
-local function bind_baseline(node, bound, shared)
+local function bind_baseline(node, run, bound, shared)
   local value = node.options.baseline
   if value == nil then return nil end
   local width = bound.info.width
@@ -25,6 +49,10 @@ local function bind_baseline(node, bound, shared)
         value), "give data with a split, a number, or npy \"baseline.npy\"")
     end
     return core.statistic(bound.train_x, value)
+  end
+  if fills[value.word] then
+    inputs.check_single(bound.info, node, "baseline")
+    return fills[value.word](value, node, bound, run, shared)
   end
   local array, tensor
   if value.word == "inputs" then
@@ -115,7 +143,7 @@ end
 -- Columns are the groups of a table unless space = "input".
 local function bind_groups(node, bound, shared, space)
   local info, explained = bound.info, bound.explained
-  if node.flags.of_pieces and not node.options.background and not explained and groups.is_image(bound.shape) then
+  if node.flags.of_pieces and not node.options.background and not explained and groups.is_image(bound) then
     node.options.groups = node.options.groups or groups.default(node)
   end
   local value = node.options.groups
@@ -135,7 +163,7 @@ local function bind_groups(node, bound, shared, space)
     return { groups = ids, width = count }
   end
   if value.word == "superpixels" then
-    return { row_groups = groups.superpixels(value, node, bound.shape, bound.data) }
+    return { row_groups = groups.superpixels(value, node, bound) }
   end
   if value.category == "array" then return groups_of_array(node, bound, shared) end
   if not info.columns then
@@ -325,7 +353,7 @@ function references.explain(run, bound, shared)
     if flags.attacks then space = "input" end
     local entry = { node = node, space = space, shape = bound.shape,
                     link = flags.no_target and "raw" or node.options.link or run.link }
-    entry.baseline = bind_baseline(asked, bound, shared)
+    entry.baseline = bind_baseline(asked, run, bound, shared)
     entry.background, entry.background_labels = bind_background(asked, run, bound, shared)
     if node.flags.wraps and bound.info.columns and bound.train_x then
       entry.range = core.statistic(bound.train_x, "range")
@@ -362,7 +390,7 @@ end
 function references.judges(run, bound, shared)
   bound.judge = {}
   for i, node in ipairs(run.judge) do
-    bound.judge[i] = { node = node, baseline = bind_baseline(node, bound, shared), sums = {},
+    bound.judge[i] = { node = node, baseline = bind_baseline(node, run, bound, shared), sums = {},
       masks = masks.bind(node, bound, function(value)
         return arrays.read(value, shared, node, "mask")
       end) }

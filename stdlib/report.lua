@@ -119,8 +119,8 @@ local function explanations(store, run)
   end
   section("explanations", rows, { false, true, true, true })
   local ranks = { { "" } }
-  for e = #list, 1, -1 do -- those of a layer have no features, nor have attacked rows
-    if (list[e].featureless or 0) > 0 then
+  for e = #list, 1, -1 do -- those of a layer have no features, nor have attacked rows, nor rows of own groups
+    if (list[e].featureless or 0) > 0 or list[e].n > 0 and #top[e] == 0 then
       table.remove(list, e)
       table.remove(top, e)
     end

@@ -325,7 +325,7 @@ local statistics = { "zero", "mean", "median", "min", "max" }
 
 function resolve.baseline(raw, _, at, context)
   if type(raw) == "number" and raw == raw and math.abs(raw) < math.huge then return raw end
-  if words.is_word(raw, "array") then return resolve.node(raw, at, context) end
+  if words.is_word(raw, "array") or words.is_word(raw, "baseline") then return resolve.node(raw, at, context) end
   local by_name = named(raw, at, context, "numbers")
   if by_name then return by_name end
   for _, name in ipairs(statistics) do
@@ -338,7 +338,7 @@ function resolve.baseline(raw, _, at, context)
     end
   end
   local near = suggest.nearest(raw, statistics)
-  place.expected(at, 'a number, "zero", "mean", "median", "min", "max" or npy ...', raw,
+  place.expected(at, 'a number, "zero", "mean", "median", "min", "max", blur, noise or npy ...', raw,
     near and ('did you mean "%s"?'):format(near))
 end
 

@@ -223,6 +223,23 @@ local list = {
     example = "explain = { lime { groups = superpixels }, kernel_shap { groups = superpixels { method = \"slic\" } } }",
   },
   {
+    name = "blur", category = "baseline", summary = "each row's own numbers, blurred: what covers parts of an image",
+    params = {
+      { name = "sigma", type = "real", default = "5", min = 0, above_min = true, max = 10000,
+        help = "deviation of the Gaussian, in pixels, along every axis but the channels'" },
+    },
+    example = "explain = { occlusion { window = 4, baseline = blur { sigma = 5 } } }",
+  },
+  {
+    name = "noise", category = "baseline", summary = "normal numbers, drawn for each row: what covers features",
+    params = {
+      { name = "stdev", type = "real", default = "1", min = 0, max = 1000,
+        help = "deviation, times that of the row's own channel for arrays, of the training rows' column for tables" },
+      { name = "stream", type = "int", default = "0", min = 0, help = "another number gives independent draws" },
+    },
+    example = "explain = { feature_ablation { baseline = noise { stdev = 0.5 } } }",
+  },
+  {
     name = "precomputed", category = "explainer", version = 1,
     summary = "attributions made elsewhere, stored, judged and compared like our own",
     params = {

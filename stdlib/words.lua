@@ -399,7 +399,7 @@ words.places = {
   weights = { "a file of weights", "network { weights = ... }" },
   target = { "a target", "target" }, task = { "a task", "task" },
   expectation = { "an expectation", "expect" }, picture = { "a picture", "pictures" },
-  groups = { "a way to group inputs", "groups" },
+  groups = { "a way to group inputs", "groups" }, baseline = { "a baseline", "baseline" },
   ["choice of runs"] = { "a choice of runs", "better { ... } in expect" },
   experiment = { "an experiment", "what the script returns" },
   sweep = { "a sweep", "the place of an option's value" },

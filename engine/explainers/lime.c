@@ -6,7 +6,7 @@
  * (common/neighbourhood.h), z says which columns are still in the row's bin or category, and d is the
  * Euclidean distance of z from the row's. On images, or with a baseline, a sample keeps each group of
  * inputs with probability 1/2; the others are covered, by the baseline, or by the mean of the group a
- * channel; z says which are kept, and d is the cosine distance. The row itself is the first sample. Which
+ * channel (rows of two axes are images, unless the model reads them as channels along a length); z says which are kept, and d is the cosine distance. The row itself is the first sample. Which
  * features the model has, and the fit, are common/local_model.h. x (N, width) -> a (N, groups), 0 for
  * features that were not chosen.
  *
@@ -44,10 +44,10 @@ typedef struct lime_params {
 } lime_params;
 
 typedef struct lime {
-    bool masks;            /* groups are covered; else samples come from the training rows */
-    ln_neighbourhood near; /* unless masks */
-    ln_groups groups;      /* masks */
-    int64_t channel_size;  /* masks: inputs side by side that share a channel */
+    bool masks;              /* groups are covered; else samples come from the training rows */
+    ln_neighbourhood near;   /* unless masks */
+    ln_groups groups;        /* masks */
+    int64_t channels, inner; /* masks: input i is of channel i / inner % channels */
     int64_t samples, features;
     double kernel_width;
 } lime;
@@ -61,7 +61,9 @@ typedef struct buffers {
     double *weight; /* (samples) */
     uint8_t *bins;  /* (width) of the row's columns */
     ln_near_buffers near;
-    float *cover; /* (width) what stands for the inputs of a covered group */
+    double *sum;    /* (channels) of a group */
+    int64_t *count; /* (channels) its inputs */
+    float *cover;   /* (width) what stands for the inputs of a covered group */
     ln_local_model model;
 } buffers;
 
@@ -80,6 +82,8 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.bins = ln_carve(&carver, model->width, sizeof *made.bins);
     if (!shared->masks)
         made.near = ln_near_carve(&shared->near, &carver);
+    made.sum = ln_carve(&carver, shared->channels, sizeof *made.sum);
+    made.count = ln_carve(&carver, shared->channels, sizeof *made.count);
     made.cover = ln_carve(&carver, model->width, sizeof *made.cover);
     made.model = ln_local_model_carve(job->width, &carver);
     if (bytes)
@@ -101,6 +105,17 @@ static ln_status fail_field(ln_error *err, const char *field)
     return LN_EINVALID;
 }
 
+/* Which channel each input is of: see ln_model_channel_axis. */
+static void find_channels(const ln_request *request, lime *shared)
+{
+    const ln_shape *row = &request->input_shape;
+    const int axis = ln_model_channel_axis(request->model, row);
+    shared->channels = axis < 0 ? 1 : row->dims[axis];
+    shared->inner = 1;
+    for (int k = axis + 1; k < row->rank && axis >= 0; k++)
+        shared->inner *= row->dims[k];
+}
+
 /* Whether groups are covered, or samples drawn from training rows; LN_EINVALID where neither can be. */
 static ln_status choose_way(const ln_job *job, lime *shared, ln_error *err)
 {
@@ -113,8 +128,8 @@ static ln_status choose_way(const ln_job *job, lime *shared, ln_error *err)
                 "groups, as superpixels or grid { 4, 4 }");
         return fail_field(err, "groups");
     }
-    int64_t channels = axes > 2 ? request->input_shape.dims[0] : 1;
-    if (shared->masks && !request->baseline && job->width * channels >= request->model->width) {
+    if (shared->masks && !request->baseline &&
+        job->width * shared->channels >= request->model->width) {
         ln_fail(
             err, LN_EINVALID,
             "lime covers a group by its mean, and every group is one pixel, its own mean: expected "
@@ -139,6 +154,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     if (!shared)
         return ln_fail_memory(err, sizeof *shared);
     job->shared = shared;
+    find_channels(request, shared);
     ln_status status = choose_way(job, shared, err);
     if (!status && shared->masks)
         status = ln_groups_make(request->groups, request->model->width, job->width, &shared->groups,
@@ -148,9 +164,6 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
                                        params->point_bins == POINT_ZERO, &shared->near, err);
     if (status)
         return status;
-    int axes = request->input_shape.rank;
-    shared->channel_size =
-        axes > 2 ? request->model->width / request->input_shape.dims[0] : request->model->width;
     shared->samples = params->samples ? params->samples
                       : shared->masks ? MASK_SAMPLES
                                       : TABLE_SAMPLES;
@@ -167,18 +180,27 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 
 /* ---------------------------------------------------------------- masks */
 
-/* The mean of each group, channel by channel. */
-static void average_groups(const lime *shared, const float *x, float *cover)
+static int64_t channel_of(const lime *shared, int64_t input)
 {
-    for (int64_t g = 0; g < shared->groups.count; g++)
-        for (int64_t m = shared->groups.start[g], end = shared->groups.start[g + 1]; m < end;) {
-            int64_t first = m, channel = shared->groups.member[m] / shared->channel_size;
-            double sum = 0;
-            for (; m < end && shared->groups.member[m] / shared->channel_size == channel; m++)
-                sum += (double)x[shared->groups.member[m]];
-            for (int64_t i = first; i < m; i++)
-                cover[shared->groups.member[i]] = (float)(sum / (double)(m - first));
+    return input / shared->inner % shared->channels;
+}
+
+/* The mean of each group, channel by channel. */
+static void average_groups(const lime *shared, const float *x, const buffers *at)
+{
+    const ln_groups *groups = &shared->groups;
+    for (int64_t g = 0; g < groups->count; g++) {
+        memset(at->sum, 0, (size_t)shared->channels * sizeof *at->sum);
+        memset(at->count, 0, (size_t)shared->channels * sizeof *at->count);
+        for (int64_t m = groups->start[g]; m < groups->start[g + 1]; m++) {
+            at->sum[channel_of(shared, groups->member[m])] += (double)x[groups->member[m]];
+            at->count[channel_of(shared, groups->member[m])]++;
         }
+        for (int64_t m = groups->start[g]; m < groups->start[g + 1]; m++) {
+            const int64_t c = channel_of(shared, groups->member[m]);
+            at->cover[groups->member[m]] = (float)(at->sum[c] / (double)at->count[c]);
+        }
+    }
 }
 
 /* Returns the cosine distance of z from a row of ones, which is 1 where nothing is kept. */
@@ -232,7 +254,7 @@ static ln_status sample(const ln_job *job, ln_job_chunk *chunk, const buffers *a
     if (shared->masks && request->baseline)
         memcpy(at->cover, ln_job_baseline(job, row), (size_t)width * sizeof *at->cover);
     else if (shared->masks)
-        average_groups(shared, x, at->cover);
+        average_groups(shared, x, at);
     for (int64_t done = 0; done < shared->samples;) {
         int64_t left = shared->samples - done;
         int64_t count = left < job->rows_per_pass ? left : job->rows_per_pass;

@@ -55,6 +55,11 @@ ln_model *ln_model_retain(ln_model *model);
 void ln_model_release(ln_model *model);
 ln_status ln_model_rehash(ln_model *model, ln_error *err); /* after training */
 
+/* The axis of a row of this shape that holds channels, or -1: the first of three axes or more; of two axes the
+ * first where the model begins with a layer of one spatial axis (conv1d), the second where it begins with a
+ * recurrent layer, else none: an image (H, W). */
+int ln_model_channel_axis(const ln_model *model, const ln_shape *row);
+
 /* Inputs of whole numbers (token ids, indices) beside inputs of real ones are held: what explains or judges
  * moves only the others. This gives `row`, made to stand in x's place, x's own numbers there. */
 void ln_model_hold(const ln_model *model, const float *x, float *row);

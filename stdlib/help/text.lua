@@ -38,7 +38,7 @@ end
 local kinds = {
   bool = "true or false", string = "text", path = "path", strings = "list of texts",
   character = "one character", shape = "list of whole numbers", label = "label",
-  class = "class number or name", baseline = 'number, "zero", "mean", "median", "min", "max" or npy',
+  class = "class number or name", baseline = 'number, "zero", "mean", "median", "min", "max", blur, noise or npy',
   background = "rows or npy", groups = "npy, grid, superpixels, or lists of column names", mask = "npy, or list of column names",
   tree = '"correlation", npy, or pairs of column names or pairs',
   layer = "a layer's number or name", stop = "{ standard_error = number above 0 }", table = "table", fields = "table", branches = "lists of layers",

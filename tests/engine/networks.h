@@ -105,7 +105,7 @@ static inline ln_model *network_of(const char *layers, const int64_t *sizes, con
 /* ---------------------------------------------------------------- parameters by name */
 
 typedef struct parameters {
-    _Alignas(16) unsigned char bytes[256]; /* the word's parameter struct */
+    _Alignas(16) unsigned char bytes[1024]; /* the word's parameter struct */
 } parameters;
 
 static inline const ln_param *parameter(const ln_word *word, const char *name)

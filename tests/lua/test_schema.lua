@@ -167,8 +167,8 @@ t.test("baselines and groups", function()
   t.equal(options 'feature_ablation { groups = npy "g.npy" }'.groups.word, "npy")
   local run = check(credit:format 'explain = { feature_ablation { groups = { { "a", "b" }, "c" } } }')[1].runs[1]
   t.equal(run.explain[1].options.groups, { { "a", "b" }, { "c" } })
-  t.raises('s.lua:1: explain[1].baseline: expected a number, "zero", "mean", "median", "min", "max" or '
-    .. 'npy ..., found "zeros"', 'did you mean "zero"?', options, 'integrated_gradients { baseline = "zeros" }')
+  t.raises('s.lua:1: explain[1].baseline: expected a number, "zero", "mean", "median", "min", "max", '
+    .. 'blur, noise or npy ..., found "zeros"', 'did you mean "zero"?', options, 'integrated_gradients { baseline = "zeros" }')
   t.equal(options 'feature_ablation { groups = grid { 4, 3 } }'.groups.options.cells, { 4, 3 })
   t.raises('s.lua:5: explain[1].groups[2][1]: column "a" is in two groups', nil, check,
     credit:format 'explain = { feature_ablation { groups = { { "a" }, { "a" } } } }')
