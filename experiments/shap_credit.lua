@@ -2,6 +2,7 @@
 --
 -- One network, three explainers by column, on the scale of probabilities so that their values compare. Charts
 -- beside the store: how one applicant's probability comes about, and every attribution of the greatest columns.
+-- off_manifold says how many of the rows that each of them asks the network about are unlike any applicant.
 -- How much hangs on the background that is drawn: shap_credit_backgrounds.lua, which goes on from here.
 local credit = csv "data/german_credit.csv" {
   target = "class", positive = "bad", split = { train = 0.7, test = 0.3, stratify = true },
@@ -20,7 +21,7 @@ return experiment "shap_credit" {
     lime { features = "all" },
   },
   control = { random_attribution },
-  judge = { deletion, insertion },
+  judge = { deletion, insertion, off_manifold },
   pictures = { waterfall_chart { sample = 0 }, beeswarm_chart, importance_bar { top = 12 } },
   expect = {
     better { kernel_shap, than = random_attribution, on = deletion },

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/watch.h"
 #include "explainers/explainer.h"
 #include "interp.h"
 #include "judges/by_row.h"
@@ -99,6 +100,21 @@ static const ln_row_groups *row_groups_field(lua_State *L, int table, ln_row_gro
     return has ? room : NULL;
 }
 
+/* What rows are compared with, from field `watch` = { training, quantile, samples }, to bound->watch. */
+static void watch_field(lua_State *L, int table, ln_pool *pool, ln_bound_job *bound)
+{
+    ln_error err = {0};
+    lua_getfield(L, table, "watch");
+    const int watch = lua_gettop(L);
+    if (lua_istable(L, watch) &&
+        ln_watch_new(ln_tensor_field(L, watch, "training"),
+                     ln_number_field(L, watch, "quantile", 0),
+                     ln_integer_field(L, watch, "samples", 1), pool, &bound->watch, &err)) {
+        ln_raise(L, &err);
+    }
+    lua_pop(L, 1);
+}
+
 /* One item a target, `per_row` of them for each row of x. */
 static ln_item *new_items(lua_State *L, const ln_tensor *targets, int64_t per_row)
 {
@@ -112,7 +128,7 @@ static ln_item *new_items(lua_State *L, const ln_tensor *targets, int64_t per_ro
 
 /* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background,
  * background_labels (i64), groups, group_count, row_groups, tree (i64), shape, layer, params, seed, stream, pool,
- * of = { explainer, params }, range } -> job */
+ * of = { explainer, params }, range, watch } -> job */
 static int job_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -145,6 +161,7 @@ static int job_new(lua_State *L)
     }
     ln_box_keep(L, box, -1);
     lua_settop(L, box);
+    watch_field(L, 1, pool, bound);
     bound->request = (ln_request){
         .model = model,
         .link = (ln_link)ln_choice_field(L, 1, "link", LN_LINK_CHOICES),
@@ -165,6 +182,7 @@ static int job_new(lua_State *L)
         .of = of,
         .of_params = of_params,
         .range = ln_tensor_field(L, 1, "range"),
+        .watch = bound->watch,
         .params = params,
         .seed = (uint64_t)ln_integer_field(L, 1, "seed", 0),
         .stream = (uint64_t)ln_integer_field(L, 1, "stream", 0),
@@ -305,11 +323,12 @@ static int judge_run(lua_State *L)
         .item_count = count,
         .attribution = piece->explained.values,
         .other = other ? other->explained.values : NULL,
-        .shape = shape_field(L, 1),
+        .shape = ln_shape_field(L, 1, "shape"),
         .units = piece->explained.width,
         .unit_of = unit_of ? unit_of->data : NULL,
         .output = piece->explained.output,
         .baseline_output = piece->explained.baseline_output,
+        .outside = piece->explained.outside,
         .baseline = ln_tensor_field(L, 1, "baseline"),
         .mask = mask ? mask->data : NULL,
         .mask_stride = mask && mask->shape.dims[0] > 1 ? piece->explained.width : 0,

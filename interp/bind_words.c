@@ -157,6 +157,7 @@ static void push_explainers(lua_State *L)
         {LN_OF_TRAINING, "of_training"},
         {LN_OF_PROBABILITY, "of_probability"},
         {LN_OF_PIECES, "of_pieces"},
+        {LN_WATCHED, "watched"},
         {0, NULL},
     };
     for (int i = 0; ln_explainers[i]; i++) {
@@ -192,11 +193,9 @@ static void push_metrics(lua_State *L)
 static void push_judges(lua_State *L)
 {
     static const flag_name names[] = {
-        {LN_JUDGE_NEEDS_MODEL, "needs_model"},
-        {LN_JUDGE_TAKES_BASELINE, "takes_baseline"},
-        {LN_JUDGE_TAKES_MASK, "takes_mask"},
-        {LN_JUDGE_EXPLAINS_AGAIN, "explains_again"},
-        {0, NULL},
+        {LN_JUDGE_NEEDS_MODEL, "needs_model"}, {LN_JUDGE_TAKES_BASELINE, "takes_baseline"},
+        {LN_JUDGE_TAKES_MASK, "takes_mask"},   {LN_JUDGE_EXPLAINS_AGAIN, "explains_again"},
+        {LN_JUDGE_WATCHES, "watches"},         {0, NULL},
     };
     for (int i = 0; ln_judges[i]; i++) {
         const ln_judge *judge = ln_judges[i];

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "explainers/common/watch.h"
 #include "host.h"
 #include "interp.h"
 
@@ -46,6 +47,7 @@ static void close_job(void *object)
 {
     ln_bound_job *bound = object;
     ln_job_free(bound->job);
+    ln_watch_free(bound->watch);
     ln_free(bound);
 }
 

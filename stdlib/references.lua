@@ -387,7 +387,37 @@ function references.explain(run, bound, shared)
   bound.explain = list
 end
 
+-- What off_manifold compares the rows of explainers with: the training rows, or so many of them, drawn; nil
+-- where nobody asks.
+function references.watch(run, bound)
+  for _, node in ipairs(run.judge) do
+    if node.flags and node.flags.watches then
+      local options, data, rows = node.options, bound.data, bound.train_rows
+      if core.tensor_info(rows).shape[1] > options.rows then
+        rows = core.dataset_rows(data.dataset, { split = "train", sample = options.rows, class = -1, seed = run.seed })
+      end
+      return { training = within(data.node, nil, core.model_encode, bound.model, data.dataset, rows),
+               quantile = options.quantile, samples = options.samples }
+    end
+  end
+end
+
+local function check_watch(run, bound)
+  local first
+  for _, node in ipairs(run.judge) do
+    if node.flags and node.flags.watches then
+      if first then
+        fail.at(node, nil, ("%s is asked twice: the rows are looked at once"):format(node.word), "leave one of them out")
+      elseif not (bound.data and bound.train_rows) then
+        fail.at(node, nil, "it compares rows with the training rows, and there are none", "give data with a training split")
+      end
+      first = node
+    end
+  end
+end
+
 function references.judges(run, bound, shared)
+  check_watch(run, bound)
   bound.judge = {}
   for i, node in ipairs(run.judge) do
     bound.judge[i] = { node = node, baseline = bind_baseline(node, run, bound, shared), sums = {},
@@ -424,7 +454,7 @@ function references.job(run, bound, entry, targets, pool)
     tree = entry.tree, groups = entry.groups, group_count = entry.groups and entry.width or nil, row_groups = entry.row_groups,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape, layer = entry.layer and entry.layer.value or nil, range = entry.range,
-    neuron = entry.neuron,
+    neuron = entry.neuron, watch = node.flags.watched and pool and bound.watch or nil,
     of = asked ~= node and { explainer = asked.word, params = asked.options } or nil,
   })
   if asked.flags.at_layer then place_layer(entry, bound, job) end

@@ -337,6 +337,7 @@ local function execute_model(run, bound, context)
   if #run.explain > 0 then
     tell_held(bound, context)
     local targets = bound.target(raw)
+    bound.watch = references.watch(run, bound)
     for seq, entry in ipairs(bound.explain) do explain(run, bound, entry, seq, targets, context) end
   end
 end

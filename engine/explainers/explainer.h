@@ -31,8 +31,9 @@
 #define LN_OF_PROBABILITY 16384u /* explains probabilities where the script names no link */
 #define LN_WRAPS 32768u /* the job inside is of request->of, what the parameter `of` says */
 #define LN_OF_PIECES                                                                               \
-    131072u               /* of images its default groups are superpixels, without a background */
-#define LN_ATTACKS 65536u /* its values are rows, moved on the link "loss"; `fit` is its success */
+    131072u                /* of images its default groups are superpixels, without a background */
+#define LN_WATCHED 262144u /* shows the rows that it evaluates (common/watch.h) */
+#define LN_ATTACKS 65536u  /* its values are rows, moved on the link "loss"; `fit` is its success */
 
 #define LN_TAKES_TREE 262144u /* has a parameter of type LN_PARAM_TREE, request->tree */
 
@@ -55,6 +56,9 @@ typedef struct ln_row_groups {
     ln_superpixels
         superpixels; /* without `given`: how a row's image is cut; channels share the pieces */
 } ln_row_groups;
+
+typedef struct ln_watch ln_watch; /* common/watch.h */
+typedef struct ln_watcher ln_watcher;
 
 typedef struct ln_request {
     ln_model *model;             /* borrowed for the job's life */
@@ -83,6 +87,7 @@ typedef struct ln_request {
     const ln_tensor *range;  /* LN_WRAPS: (1, width) f32, how far each input ranges; NULL: as far as
                                the row's own numbers */
     const ln_neuron *neuron; /* what is explained, whatever target and link; NULL: an output */
+    const ln_watch *watch;   /* LN_WATCHED: what its rows are compared with, or NULL */
     const void *params;      /* the explainer's parameter struct */
     uint64_t seed, stream;   /* of draws */
 } ln_request;
@@ -102,6 +107,8 @@ typedef struct ln_explanation {
     double *absorbed;        /* LN_CONSERVES: what biases and stabilisers took; else NULL */
     double *fit; /* LN_HAS_FIT: R^2 of the fitted model, or LN_ATTACKS: 1 where it succeeded, else
                             0; NaN where undefined; else NULL */
+    double *outside; /* with a watch: share of the rows evaluated that lie outside of the training
+                        data; NaN where there were none; else NULL */
     int64_t evaluations; /* rows passed forward, plus rows passed backward */
 } ln_explanation;
 
@@ -148,6 +155,7 @@ typedef struct ln_job_chunk {
     ln_runner *runner;    /* this worker's */
     ln_runner **beside;   /* this worker's of job->beside */
     void *scratch;        /* this worker's, job scratch_bytes, 64-aligned */
+    ln_watcher *watcher;  /* this worker's, or NULL (common/watch.h) */
     ln_explanation *out;  /* arrays already moved to `first`: entry 0 is item `first` */
     int64_t evaluations;  /* to be added to by run */
 } ln_job_chunk;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "explainers/common/groups.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/watch.h"
 #include "explainers/explainer.h"
 
 /* A worker's scratch. */
@@ -73,8 +74,10 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
             int64_t part = (done + r) % per_item;
             float *to = at.x + r * width;
             memcpy(to, ln_f32(request->x) + row * width, (size_t)width * sizeof *to);
-            if (part > 0)
+            if (part > 0) {
                 ln_groups_fill(groups, part - 1, ln_job_baseline(job, row), to);
+                ln_watch_row(chunk, (done + r) / per_item, to);
+            }
         }
         ln_status status = ln_runner_forward(chunk->runner, at.x, count, at.out, err);
         if (status)
@@ -120,7 +123,7 @@ const ln_explainer ln_explainer_feature_ablation = {
                       "Understanding Convolutional Networks, arXiv:1311.2901",
             .params = params,
         },
-    .flags = LN_TAKES_BASELINE | LN_TAKES_GROUPS,
+    .flags = LN_TAKES_BASELINE | LN_TAKES_GROUPS | LN_WATCHED,
     .version = 1,
     .cost = "one forward pass a group and one more, a row",
     .prepare = prepare,

@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "explainers/common/groups.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/watch.h"
 #include "explainers/explainer.h"
 
 typedef struct feature_permutation_params {
@@ -135,6 +136,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
                 draw(shared, background, &rng, at->drawn);
             ln_groups_fill(&shared->groups, copy / samples,
                            ln_f32(request->background) + at->drawn[copy % samples] * width, to);
+            ln_watch_row(chunk, entry, to);
         }
         ln_status status = ln_check_interrupt(err);
         if (!status)
@@ -204,7 +206,7 @@ const ln_explainer ln_explainer_feature_permutation = {
             .params = params,
             .params_size = sizeof(feature_permutation_params),
         },
-    .flags = LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_RANDOM | LN_HAS_ERRORS,
+    .flags = LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_RANDOM | LN_HAS_ERRORS | LN_WATCHED,
     .version = 1,
     .cost = "samples forward passes a group and one more, a row",
     .prepare = prepare,

@@ -12,11 +12,13 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/by_row.h"
+#include "explainers/common/watch.h"
 
 typedef struct job_worker {
     ln_runner *runner;   /* its execution of the function */
     ln_runner **beside;  /* and of those beside it */
     void *scratch;       /* the explainer's scratch bytes */
+    ln_watcher *watcher; /* with a watch */
     int64_t evaluations; /* counted by this worker in the present ln_job_run */
 } job_worker;
 
@@ -203,6 +205,9 @@ static ln_status make_workers(job_state *state, size_t scratch_bytes, ln_error *
         worker->scratch = ln_alloc_aligned(scratch_bytes > 0 ? scratch_bytes : 64);
         if (!worker->scratch)
             return ln_fail_memory(err, scratch_bytes);
+        status = ln_watcher_new(state->job.request, &worker->watcher, err);
+        if (status)
+            return status;
     }
     return LN_OK;
 }
@@ -338,6 +343,7 @@ void ln_job_free(ln_job *job)
             ln_runner_free(state->workers[i].beside[k]);
         ln_free(state->workers[i].beside);
         ln_free_aligned(state->workers[i].scratch);
+        ln_watcher_free(state->workers[i].watcher);
     }
     ln_free(state->workers);
     ln_function_free(job->function);
@@ -375,15 +381,20 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
         part.errors += at * all->width;
     if (part.fit)
         part.fit += at;
+    if (part.outside)
+        part.outside += at;
     ln_job_chunk call = {
         .first = piece->first + at,
         .count = count,
         .runner = worker->runner,
         .beside = worker->beside,
         .scratch = worker->scratch,
+        .watcher = worker->watcher,
         .out = &part,
     };
+    ln_watcher_start(worker->watcher, job->request, call.first, &part);
     ln_status status = job->explainer->run(job, &call, err);
+    ln_watcher_finish(worker->watcher);
     worker->evaluations += call.evaluations;
     return status;
 }
@@ -402,8 +413,10 @@ static ln_status make_explanation(const ln_job *job, int64_t count, ln_explanati
     out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
     out->absorbed = absorbed ? ln_calloc(items, sizeof *out->absorbed) : NULL;
     out->fit = fit ? ln_calloc(items, sizeof *out->fit) : NULL;
+    out->outside = job->request->watch ? ln_calloc(items, sizeof *out->outside) : NULL;
     if (!out->values || (errors && !out->errors) || (fit && !out->fit) || !out->output ||
-        !out->baseline_output || (absorbed && !out->absorbed)) {
+        (job->request->watch && !out->outside) || !out->baseline_output ||
+        (absorbed && !out->absorbed)) {
         ln_explanation_free(out);
         return ln_fail_memory(err, numbers * sizeof *out->values);
     }
@@ -451,6 +464,7 @@ void ln_explanation_free(ln_explanation *explanation)
     ln_free(explanation->baseline_output);
     ln_free(explanation->absorbed);
     ln_free(explanation->fit);
+    ln_free(explanation->outside);
     ln_free(explanation->units);
     ln_free(explanation->groups);
     *explanation = (ln_explanation){0};

@@ -24,6 +24,7 @@
 #include "explainers/common/local_model.h"
 #include "explainers/common/neighbourhood.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/watch.h"
 
 #define TABLE_SAMPLES 5000
 #define TABLE_FEATURES 10
@@ -260,6 +261,8 @@ static ln_status sample(const ln_job *job, ln_job_chunk *chunk, const buffers *a
         int64_t count = left < job->rows_per_pass ? left : job->rows_per_pass;
         for (int64_t i = 0; i < count; i++)
             draw(job, x, done + i, &rng, at, at->x + i * width);
+        for (int64_t i = done == 0; i < count; i++) /* the first is the row itself */
+            ln_watch_row(chunk, entry, at->x + i * width);
         ln_status status = ln_check_interrupt(err);
         if (!status)
             status = ln_runner_forward(chunk->runner, at->x, count, at->out, err);
@@ -383,7 +386,7 @@ const ln_explainer ln_explainer_lime = {
             .params_size = sizeof(lime_params),
         },
     .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_RANDOM | LN_HAS_ERRORS |
-             LN_HAS_FIT | LN_OF_TRAINING | LN_OF_PROBABILITY | LN_OF_PIECES,
+             LN_HAS_FIT | LN_OF_TRAINING | LN_OF_PROBABILITY | LN_OF_PIECES | LN_WATCHED,
     .version = 2,
     .cost = "samples forward passes a row",
     .prepare = prepare,

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/watch.h"
 #include "explainers/common/windows.h"
 #include "explainers/explainer.h"
 
@@ -143,9 +144,13 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
     buffers at = carve(job, chunk->scratch, NULL);
     for (int64_t done = 0; done < rows;) {
         int64_t count = rows - done < job->rows_per_pass ? rows - done : job->rows_per_pass;
-        for (int64_t r = 0; r < count; r++)
-            make_row(job, job->request->items[chunk->first + (done + r) / per_item].row,
-                     (done + r) % per_item, at.x + r * job->width);
+        for (int64_t r = 0; r < count; r++) {
+            const int64_t entry = (done + r) / per_item, part = (done + r) % per_item;
+            make_row(job, job->request->items[chunk->first + entry].row, part,
+                     at.x + r * job->width);
+            if (part > 0)
+                ln_watch_row(chunk, entry, at.x + r * job->width);
+        }
         ln_status status = ln_runner_forward(chunk->runner, at.x, count, at.out, err);
         if (status)
             return status;
@@ -200,7 +205,7 @@ const ln_explainer ln_explainer_occlusion = {
             .params = params,
             .params_size = sizeof(occlusion_params),
         },
-    .flags = LN_TAKES_BASELINE,
+    .flags = LN_TAKES_BASELINE | LN_WATCHED,
     .version = 1,
     .cost = "one forward pass a position of the window and one more, a row",
     .prepare = prepare,

@@ -76,7 +76,8 @@ const ln_explainer ln_explainer_permutation_shap = {
             .params = params,
             .params_size = sizeof(permutation_shap_params),
         },
-    .flags = LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE | LN_RANDOM | LN_HAS_ERRORS,
+    .flags = LN_WATCHED | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE | LN_RANDOM |
+             LN_HAS_ERRORS,
     .version = 3,
     .tolerance = 1e-4,
     .cost = "evaluations times the rows of the background forward passes a row, or less",

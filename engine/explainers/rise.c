@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/watch.h"
 #include "explainers/explainer.h"
 
 typedef struct rise_params {
@@ -226,6 +227,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
         for (int64_t i = 0; i < count; i++) {
             draw_mask(shared, params, &rng, at, at->mask + i * pixels);
             cover(shared, x, ln_job_baseline(job, row), at->mask + i * pixels, at->x + i * width);
+            ln_watch_row(chunk, entry, at->x + i * width);
         }
         status = ln_check_interrupt(err);
         if (!status)
@@ -300,7 +302,7 @@ const ln_explainer ln_explainer_rise = {
             .params = params,
             .params_size = sizeof(rise_params),
         },
-    .flags = LN_TAKES_BASELINE | LN_RANDOM | LN_HAS_ERRORS,
+    .flags = LN_TAKES_BASELINE | LN_RANDOM | LN_HAS_ERRORS | LN_WATCHED,
     .version = 1,
     .cost = "masks forward passes and one more, a row",
     .prepare = prepare,

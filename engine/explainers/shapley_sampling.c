@@ -77,8 +77,8 @@ const ln_explainer ln_explainer_shapley_sampling = {
             .params = params,
             .params_size = sizeof(shapley_sampling_params),
         },
-    .flags = LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE | LN_RANDOM |
-             LN_HAS_ERRORS,
+    .flags = LN_WATCHED | LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE |
+             LN_RANDOM | LN_HAS_ERRORS,
     .version = 3,
     .tolerance = 1e-4,
     .cost = "permutations times features - 1 forward passes a row (times the rows of the "

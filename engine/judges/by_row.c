@@ -43,10 +43,14 @@ static ln_status run_item(void *context, int64_t item, int worker, ln_error *err
     one.items += item;
     one.item_count = 1;
     one.attribution += item * explained->width;
+    if (one.other)
+        one.other += item * explained->width;
     one.units = explained->units[item];
     one.unit_of = explained->groups + item * one.model->width;
     one.output += item;
     one.baseline_output += item;
+    if (one.outside)
+        one.outside += item;
     uint8_t *unit = NULL;
     if (task->mask) {
         unit = ln_calloc((size_t)one.units, sizeof *unit);

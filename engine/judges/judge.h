@@ -13,6 +13,7 @@
 #define LN_JUDGE_TAKES_BASELINE 2u
 #define LN_JUDGE_TAKES_MASK 4u     /* has a parameter `mask` */
 #define LN_JUDGE_EXPLAINS_AGAIN 8u /* compares with `other`; has the parameters layer and order */
+#define LN_JUDGE_WATCHES 16u       /* reads `outside`: the explainer's job has a watch */
 
 typedef struct ln_judged {
     ln_model *model;          /* borrowed; may be NULL where the judge needs none */
@@ -29,10 +30,11 @@ typedef struct ln_judged {
     const double *output;          /* item_count, as the explanation stored them */
     const double *baseline_output; /* item_count, NaN where the method has none */
     const ln_tensor *baseline;     /* (1, width) or (N, width): the fill; NULL: zero */
-    const uint8_t *mask;           /* not 0: the unit is inside; or NULL */
-    int64_t mask_stride;           /* 0: `units` entries for all rows, else units: row by row */
-    const void *params;            /* the judge's parameter struct */
-    uint64_t seed;                 /* the run's, for draws */
+    const double *outside; /* item_count, as the explanation has it; or NULL (off_manifold) */
+    const uint8_t *mask;   /* not 0: the unit is inside; or NULL */
+    int64_t mask_stride;   /* 0: `units` entries for all rows, else units: row by row */
+    const void *params;    /* the judge's parameter struct */
+    uint64_t seed;         /* the run's, for draws */
 } ln_judged;
 
 typedef struct ln_judge {

@@ -13,7 +13,8 @@
     X(relevance_mass)                                                                              \
     X(relevance_rank)                                                                              \
     X(pointing_game)                                                                               \
-    X(parameter_randomisation)
+    X(parameter_randomisation)                                                                     \
+    X(off_manifold)
 
 #define DECLARE(name) extern const ln_judge ln_judge_##name;
 JUDGES(DECLARE)

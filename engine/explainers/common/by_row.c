@@ -155,6 +155,8 @@ static void put(ln_explanation *out, int64_t at, const ln_explanation *part)
     memcpy(out->baseline_output + at, part->baseline_output, items * sizeof *out->baseline_output);
     if (out->fit)
         memcpy(out->fit + at, part->fit, items * sizeof *out->fit);
+    if (out->outside)
+        memcpy(out->outside + at, part->outside, items * sizeof *out->outside);
     out->evaluations += part->evaluations;
 }
 
@@ -164,6 +166,7 @@ static ln_status join(by_row *task, int64_t rows, int64_t count, ln_explanation 
     for (int64_t k = 0; k < rows; k++)
         out->width = task->parts[k].width > out->width ? task->parts[k].width : out->width;
     const unsigned flags = task->job->explainer->flags;
+    const bool watched = task->job->request->watch != NULL;
     const size_t items = (size_t)count, numbers = items * (size_t)out->width;
     out->count = count;
     out->values = ln_calloc(numbers, sizeof *out->values);
@@ -171,9 +174,11 @@ static ln_status join(by_row *task, int64_t rows, int64_t count, ln_explanation 
     out->output = ln_calloc(items, sizeof *out->output);
     out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
     out->errors = flags & LN_HAS_ERRORS ? ln_calloc(numbers, sizeof *out->errors) : NULL;
+    out->outside = watched ? ln_calloc(items, sizeof *out->outside) : NULL;
     out->fit = flags & LN_HAS_FIT ? ln_calloc(items, sizeof *out->fit) : NULL;
     if (!out->values || !out->units || !out->output || !out->baseline_output ||
-        (flags & LN_HAS_ERRORS && !out->errors) || (flags & LN_HAS_FIT && !out->fit))
+        (flags & LN_HAS_ERRORS && !out->errors) || (flags & LN_HAS_FIT && !out->fit) ||
+        (watched && !out->outside))
         return ln_fail_memory(err, numbers * sizeof *out->values);
     for (int64_t k = 0; k < rows; k++)
         put(out, task->start[k], &task->parts[k]);

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/watch.h"
 
 /* Reference `r` of a row of request->x. */
 static const float *reference(const ln_job *job, int64_t row, int64_t r)
@@ -290,12 +291,28 @@ static ln_status add_block(const ln_job *job, const ln_game *game, ln_job_chunk 
     return LN_OK;
 }
 
+/* Shows the rows of these coalitions, with every reference. */
+static void show(const ln_job *job, const ln_game *game, const ln_job_chunk *chunk, int64_t entry,
+                 const uint64_t *masks, int64_t count)
+{
+    const ln_model *model = job->request->model;
+    const int64_t row = job->request->items[chunk->first + entry].row;
+    const float *x = ln_f32(job->request->x) + row * model->width;
+    for (int64_t c = 0; c < count && chunk->watcher; c++)
+        for (int64_t r = 0; r < game->reference_count; r++) {
+            float *to = ln_watch_place(chunk, entry);
+            if (to)
+                make(model, game, masks + c * game->words, x, reference(job, row, r), to);
+        }
+}
+
 ln_status ln_game_values(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
                          const ln_game_buffers *at, int64_t entry, const uint64_t *masks,
                          int64_t count, double *values, ln_error *err)
 {
     ln_status status = LN_OK;
     memset(values, 0, (size_t)count * sizeof *values);
+    show(job, game, chunk, entry, masks, count);
     for (int64_t done = 0, block; done < count && !status; done += block) {
         block = count - done < LN_FACTORED_BLOCK ? count - done : LN_FACTORED_BLOCK;
         status = add_block(job, game, chunk, at, entry, masks + done * game->words, block,
