@@ -327,7 +327,7 @@ static const ln_param params[] = {
      .fallback = "\"auto\"",
      .choices = LN_SELECTION_CHOICES,
      .help = "how they are chosen: one after the other, by the greatest coefficients of a ridge of "
-             "all, or all; \"auto\": forward up to 6, else highest"},
+             "all, all, or along the lasso's path; \"auto\": forward up to 6, else highest"},
     {.name = "kernel_width",
      .type = LN_PARAM_REAL,
      .offset = offsetof(lime_params, kernel_width),

@@ -18,7 +18,7 @@ static ln_tensor *fit_reference(const char *name, const char *part)
 static void check_fits(const char *name, bool ones)
 {
     static const ln_selection selections[] = {LN_SELECTION_FORWARD, LN_SELECTION_HIGHEST,
-                                              LN_SELECTION_NONE};
+                                              LN_SELECTION_NONE, LN_SELECTION_LASSO};
     ln_tensor *z = fit_reference(name, "-z"), *y = fit_reference(name, "-y");
     ln_tensor *weight = fit_reference(name, "-weight"), *wanted = fit_reference(name, "");
     int64_t n = z->shape.dims[1];
@@ -33,7 +33,7 @@ static void check_fits(const char *name, bool ones)
                                 .count = z->shape.dims[0],
                                 .features = n,
                                 .ones = ones};
-    for (int64_t s = 0; s < 3; s++)
+    for (int64_t s = 0; s < 4; s++)
         for (int64_t c = 0; c < 4; c++) {
             const double *row = ln_f64(wanted) + (s * 4 + c) * (n + 2);
             ln_local_model_fit(&model, &samples, selections[s], counts[c]);

@@ -34,7 +34,7 @@ from explainers_reference import FOLDER, save
 
 CREDIT = os.path.join(os.path.dirname(__file__), "..", "..", "experiments", "data", "german_credit.csv")
 SEEDS, EXPLAINED = 6, 20
-SELECTIONS = ["forward_selection", "highest_weights", "none"]
+SELECTIONS = ["forward_selection", "highest_weights", "none", "lasso_path"]
 
 
 def fits():

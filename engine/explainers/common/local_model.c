@@ -8,6 +8,7 @@
 #define FORWARD_MOST 6      /* features that LN_SELECTION_AUTO chooses one by one */
 #define CHOICE_PENALTY 0.01 /* of the ridge that LN_SELECTION_HIGHEST looks at */
 #define PENALTY 1.0         /* of the fit */
+#define MOST_STEPS 500      /* of a path, as scikit-learn has it */
 #define NOTHING_LEFT                                                                               \
     1e-10 /* of a feature's variation, once others are swept out: it is one of them */
 
@@ -22,6 +23,7 @@ ln_local_model ln_local_model_carve(int64_t features, ln_carver *carver)
     made.part = ln_carve(carver, features, sizeof *made.part);
     made.chosen = ln_carve(carver, features, sizeof *made.chosen);
     made.taken = ln_carve(carver, features, sizeof *made.taken);
+    made.path = ln_lars_carve(features, carver);
     made.value = ln_carve(carver, features, sizeof *made.value);
     made.error = ln_carve(carver, features, sizeof *made.error);
     return made;
@@ -183,12 +185,25 @@ static void choose_forward(ln_local_model *model, int64_t n, int64_t most)
     }
 }
 
+/* Coefficients come and go along the path: of its points with at most `most` of them the last counts. */
+static void choose_lasso(ln_local_model *model, int64_t n, int64_t most)
+{
+    ln_lars_start(&model->path, n, model->gram, model->right, true);
+    for (int step = 0; step < MOST_STEPS && ln_lars_step(&model->path, 0); step++) {
+        int64_t count = 0;
+        for (int64_t i = 0; i < n; i++)
+            count += model->path.coefficient[i] != 0;
+        for (int64_t i = 0; i < n && count <= most; i++)
+            model->taken[i] = model->path.coefficient[i] != 0;
+    }
+}
+
 /* How many features are chosen; they stand in model->chosen. */
 static int64_t choose(ln_local_model *model, const double *row, int64_t n, ln_selection selection,
                       int64_t most)
 {
     int64_t count = 0;
-    if (selection == LN_SELECTION_NONE || most >= n) {
+    if (selection == LN_SELECTION_NONE || (most >= n && selection != LN_SELECTION_LASSO)) {
         take_all(model, n);
         return n;
     }
@@ -197,6 +212,8 @@ static int64_t choose(ln_local_model *model, const double *row, int64_t n, ln_se
     memset(model->taken, 0, (size_t)n * sizeof *model->taken);
     if (selection == LN_SELECTION_FORWARD)
         choose_forward(model, n, most);
+    else if (selection == LN_SELECTION_LASSO)
+        choose_lasso(model, n, most);
     else
         choose_highest(model, row, n, most);
     for (int64_t i = 0; i < n; i++)

@@ -8,6 +8,8 @@
  *   highest   the greatest |coefficient * z_0| of a ridge of all features, penalty 0.01, z_0 the row
  *   forward   one after the other, the one that lowers the weighted squared error most (no penalty):
  *             of the features left, the greatest r_j^2 / G_jj once those chosen are swept out of G and r
+ *   lasso     those whose coefficients are not 0 at the last point of the lasso's path (lars.h) that has
+ *             no more of them
  *   none      all of them
  * Ties go to the lower index. The fit has a penalty of 1. Its weighted R^2 is 1 - sum w e^2 / sum w
  * (y - n)^2. Standard errors are White's, which hold whatever the noise: with c the centred features of
@@ -17,6 +19,7 @@
 #ifndef LN_EXPLAINERS_LOCAL_MODEL_H
 #define LN_EXPLAINERS_LOCAL_MODEL_H
 
+#include "explainers/common/lars.h"
 #include "explainers/common/passes.h"
 
 typedef enum ln_selection {
@@ -24,8 +27,10 @@ typedef enum ln_selection {
     LN_SELECTION_FORWARD,
     LN_SELECTION_HIGHEST,
     LN_SELECTION_NONE,
+    LN_SELECTION_LASSO,
 } ln_selection;
-#define LN_SELECTION_CHOICES "auto|forward|highest|none" /* in the order of ln_selection */
+#define LN_SELECTION_CHOICES                                                                       \
+    "auto|forward|highest|none|lasso_path" /* in the order of ln_selection */
 
 /* What is fitted; row 0 is the row explained. */
 typedef struct ln_local_samples {
@@ -46,6 +51,7 @@ typedef struct ln_local_model {
     double *part;       /* (features) */
     int64_t *chosen;    /* (features) S, ascending */
     bool *taken;        /* (features) */
+    ln_lars path;       /* of LN_SELECTION_LASSO */
     double *value;      /* (features) coefficients, 0 for what was not chosen */
     double *error;      /* (features) their standard errors, NaN for what was not chosen */
     double mean_output; /* n */
