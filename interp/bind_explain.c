@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "explainers/common/watch.h"
+#include "explainers/common/manifold.h"
 #include "explainers/explainer.h"
 #include "interp.h"
 #include "judges/by_row.h"
@@ -107,9 +107,9 @@ static void watch_field(lua_State *L, int table, ln_pool *pool, ln_bound_job *bo
     lua_getfield(L, table, "watch");
     const int watch = lua_gettop(L);
     if (lua_istable(L, watch) &&
-        ln_watch_new(ln_tensor_field(L, watch, "training"),
-                     ln_number_field(L, watch, "quantile", 0),
-                     ln_integer_field(L, watch, "samples", 1), pool, &bound->watch, &err)) {
+        ln_manifold_new(ln_tensor_field(L, watch, "training"),
+                        ln_number_field(L, watch, "quantile", 0),
+                        ln_integer_field(L, watch, "samples", 1), pool, &bound->watch, &err)) {
         ln_raise(L, &err);
     }
     lua_pop(L, 1);

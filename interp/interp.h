@@ -24,7 +24,7 @@ typedef struct ln_bound_job {
     ln_request request; /* points into the Lua values that the box keeps alive */
     ln_neuron neuron;   /* what the request explains, where it says so */
     ln_row_groups own;  /* groups of its own of each row, where there are */
-    ln_watch *watch;    /* owned, or NULL */
+    ln_manifold *watch; /* owned, or NULL */
     ln_job *job;        /* owned */
 } ln_bound_job;
 

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
-#include "explainers/common/watch.h"
+#include "explainers/common/manifold.h"
 #include "host.h"
 #include "interp.h"
 
@@ -47,7 +47,7 @@ static void close_job(void *object)
 {
     ln_bound_job *bound = object;
     ln_job_free(bound->job);
-    ln_watch_free(bound->watch);
+    ln_manifold_free(bound->watch);
     ln_free(bound);
 }
 

@@ -32,7 +32,7 @@
 #define LN_WRAPS 32768u /* the job inside is of request->of, what the parameter `of` says */
 #define LN_OF_PIECES                                                                               \
     131072u                /* of images its default groups are superpixels, without a background */
-#define LN_WATCHED 262144u /* shows the rows that it evaluates (common/watch.h) */
+#define LN_WATCHED 262144u /* shows the rows that it evaluates (common/manifold.h) */
 #define LN_ATTACKS 65536u  /* its values are rows, moved on the link "loss"; `fit` is its success */
 
 #define LN_TAKES_TREE 262144u /* has a parameter of type LN_PARAM_TREE, request->tree */
@@ -57,7 +57,7 @@ typedef struct ln_row_groups {
         superpixels; /* without `given`: how a row's image is cut; channels share the pieces */
 } ln_row_groups;
 
-typedef struct ln_watch ln_watch; /* common/watch.h */
+typedef struct ln_manifold ln_manifold; /* common/manifold.h */
 typedef struct ln_watcher ln_watcher;
 
 typedef struct ln_request {
@@ -87,9 +87,9 @@ typedef struct ln_request {
     const ln_tensor *range;  /* LN_WRAPS: (1, width) f32, how far each input ranges; NULL: as far as
                                the row's own numbers */
     const ln_neuron *neuron; /* what is explained, whatever target and link; NULL: an output */
-    const ln_watch *watch;   /* LN_WATCHED: what its rows are compared with, or NULL */
-    const void *params;      /* the explainer's parameter struct */
-    uint64_t seed, stream;   /* of draws */
+    const ln_manifold *watch; /* LN_WATCHED: what its rows are compared with, or NULL */
+    const void *params;       /* the explainer's parameter struct */
+    uint64_t seed, stream;    /* of draws */
 } ln_request;
 
 /* What a run of items fills; arrays have one entry (or `width`) an item. NaN: not defined. */
@@ -155,7 +155,7 @@ typedef struct ln_job_chunk {
     ln_runner *runner;    /* this worker's */
     ln_runner **beside;   /* this worker's of job->beside */
     void *scratch;        /* this worker's, job scratch_bytes, 64-aligned */
-    ln_watcher *watcher;  /* this worker's, or NULL (common/watch.h) */
+    ln_watcher *watcher;  /* this worker's, or NULL (common/manifold.h) */
     ln_explanation *out;  /* arrays already moved to `first`: entry 0 is item `first` */
     int64_t evaluations;  /* to be added to by run */
 } ln_job_chunk;

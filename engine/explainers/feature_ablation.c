@@ -12,8 +12,8 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/groups.h"
+#include "explainers/common/manifold.h"
 #include "explainers/common/passes.h"
-#include "explainers/common/watch.h"
 #include "explainers/explainer.h"
 
 /* A worker's scratch. */
@@ -76,7 +76,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
             memcpy(to, ln_f32(request->x) + row * width, (size_t)width * sizeof *to);
             if (part > 0) {
                 ln_groups_fill(groups, part - 1, ln_job_baseline(job, row), to);
-                ln_watch_row(chunk, (done + r) / per_item, to);
+                ln_manifold_row(chunk, (done + r) / per_item, to);
             }
         }
         ln_status status = ln_runner_forward(chunk->runner, at.x, count, at.out, err);

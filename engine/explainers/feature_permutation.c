@@ -18,8 +18,8 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "explainers/common/groups.h"
+#include "explainers/common/manifold.h"
 #include "explainers/common/passes.h"
-#include "explainers/common/watch.h"
 #include "explainers/explainer.h"
 
 typedef struct feature_permutation_params {
@@ -136,7 +136,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
                 draw(shared, background, &rng, at->drawn);
             ln_groups_fill(&shared->groups, copy / samples,
                            ln_f32(request->background) + at->drawn[copy % samples] * width, to);
-            ln_watch_row(chunk, entry, to);
+            ln_manifold_row(chunk, entry, to);
         }
         ln_status status = ln_check_interrupt(err);
         if (!status)

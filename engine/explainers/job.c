@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/by_row.h"
-#include "explainers/common/watch.h"
+#include "explainers/common/manifold.h"
 
 typedef struct job_worker {
     ln_runner *runner;   /* its execution of the function */

@@ -22,9 +22,9 @@
 #include "base/rng.h"
 #include "explainers/common/groups.h"
 #include "explainers/common/local_model.h"
+#include "explainers/common/manifold.h"
 #include "explainers/common/neighbourhood.h"
 #include "explainers/common/passes.h"
-#include "explainers/common/watch.h"
 
 #define TABLE_SAMPLES 5000
 #define TABLE_FEATURES 10
@@ -262,7 +262,7 @@ static ln_status sample(const ln_job *job, ln_job_chunk *chunk, const buffers *a
         for (int64_t i = 0; i < count; i++)
             draw(job, x, done + i, &rng, at, at->x + i * width);
         for (int64_t i = done == 0; i < count; i++) /* the first is the row itself */
-            ln_watch_row(chunk, entry, at->x + i * width);
+            ln_manifold_row(chunk, entry, at->x + i * width);
         ln_status status = ln_check_interrupt(err);
         if (!status)
             status = ln_runner_forward(chunk->runner, at->x, count, at->out, err);

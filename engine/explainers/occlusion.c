@@ -14,8 +14,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/manifold.h"
 #include "explainers/common/passes.h"
-#include "explainers/common/watch.h"
 #include "explainers/common/windows.h"
 #include "explainers/explainer.h"
 
@@ -149,7 +149,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
             make_row(job, job->request->items[chunk->first + entry].row, part,
                      at.x + r * job->width);
             if (part > 0)
-                ln_watch_row(chunk, entry, at.x + r * job->width);
+                ln_manifold_row(chunk, entry, at.x + r * job->width);
         }
         ln_status status = ln_runner_forward(chunk->runner, at.x, count, at.out, err);
         if (status)

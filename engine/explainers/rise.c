@@ -15,8 +15,8 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "explainers/common/manifold.h"
 #include "explainers/common/passes.h"
-#include "explainers/common/watch.h"
 #include "explainers/explainer.h"
 
 typedef struct rise_params {
@@ -227,7 +227,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
         for (int64_t i = 0; i < count; i++) {
             draw_mask(shared, params, &rng, at, at->mask + i * pixels);
             cover(shared, x, ln_job_baseline(job, row), at->mask + i * pixels, at->x + i * width);
-            ln_watch_row(chunk, entry, at->x + i * width);
+            ln_manifold_row(chunk, entry, at->x + i * width);
         }
         status = ln_check_interrupt(err);
         if (!status)

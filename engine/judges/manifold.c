@@ -1,5 +1,5 @@
 /* off_manifold: the share of the rows which an explainer had the model evaluate that lie outside of the
- * training data. The job counts them while it makes them (explainers/common/watch.h); here the share is told, and
+ * training data. The job counts them while it makes them (explainers/common/manifold.h); here the share is told, and
  * for explainers that make no rows of their own, why there is none. */
 #include <math.h>
 

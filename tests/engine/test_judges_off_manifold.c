@@ -2,7 +2,7 @@
  * explainer that shows its rows; nothing else changes, and a row's share does not depend on the others. */
 #include "judging.h"
 
-#include "explainers/common/watch.h"
+#include "explainers/common/manifold.h"
 
 #define INPUTS 5
 #define ITEMS 4
@@ -17,7 +17,7 @@ typedef struct setting {
     ln_model *model;
     ln_tensor *x, *training, *background;
     ln_item items[ITEMS];
-    ln_watch *watch;
+    ln_manifold *watch;
     ln_request request;
 } setting;
 
@@ -33,7 +33,7 @@ static void set_up(setting *it, double quantile, int64_t rows)
     assert_ok(ln_tensor_rows(it->training, 0, 3, &it->background, &err));
     for (int i = 0; i < ITEMS; i++)
         it->items[i] = (ln_item){.row = i};
-    assert_ok(ln_watch_new(it->training, quantile, rows, NULL, &it->watch, &err));
+    assert_ok(ln_manifold_new(it->training, quantile, rows, NULL, &it->watch, &err));
     it->request = (ln_request){.model = it->model,
                                .x = it->x,
                                .items = it->items,
@@ -43,7 +43,7 @@ static void set_up(setting *it, double quantile, int64_t rows)
 
 static void tear_down(setting *it)
 {
-    ln_watch_free(it->watch);
+    ln_manifold_free(it->watch);
     ln_tensor_release(it->x);
     ln_tensor_release(it->training);
     ln_tensor_release(it->background);
@@ -188,7 +188,7 @@ static void samples_are_drawn_from_all_rows(void **state)
     ln_explanation whole = explain("shapley_exact", "", request, NULL);
     const double share = whole.outside[0];
     double mean = 0;
-    ((ln_watch *)it.watch)->rows = 12;
+    ((ln_manifold *)it.watch)->rows = 12;
     for (int64_t number = 0; number < 60; number++) {
         request.row_ids = &number;
         ln_explanation got = explain("shapley_exact", "", request, NULL);
@@ -223,12 +223,12 @@ static void the_judge_tells_the_share(void **state)
 static ln_status watch_once(void *context, ln_error *err)
 {
     setting *it = context;
-    ln_watch *watch = NULL;
+    ln_manifold *watch = NULL;
     ln_job *job = NULL;
     ln_explanation out = {0};
     const ln_explainer *ablation = ln_explainer_find("feature_ablation");
     ln_request request = completed(ablation, it->request);
-    ln_status status = ln_watch_new(it->training, 0.5, 5, NULL, &watch, err);
+    ln_status status = ln_manifold_new(it->training, 0.5, 5, NULL, &watch, err);
     request.watch = watch;
     if (!status)
         status = ln_job_new(ablation, &request, NULL, &job, err);
@@ -236,7 +236,7 @@ static ln_status watch_once(void *context, ln_error *err)
         status = ln_job_run(job, 0, ITEMS, &out, err);
     ln_explanation_free(&out);
     ln_job_free(job);
-    ln_watch_free(watch);
+    ln_manifold_free(watch);
     return status;
 }
 
@@ -246,10 +246,10 @@ static void mistakes_and_memory(void **state)
     ln_error err = {0};
     setting it;
     set_up(&it, 0.9, 10);
-    ln_watch *watch = NULL;
+    ln_manifold *watch = NULL;
     ln_tensor *one = NULL;
     assert_ok(ln_tensor_rows(it.training, 0, 1, &one, &err));
-    assert_fails(ln_watch_new(one, 0.5, 5, NULL, &watch, &err), LN_EINVALID, "fewer than two");
+    assert_fails(ln_manifold_new(one, 0.5, 5, NULL, &watch, &err), LN_EINVALID, "fewer than two");
     assert_null(watch);
     ln_tensor_release(one);
     sweep_allocation_failures(watch_once, &it);

@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "explainers/common/watch.h"
+#include "explainers/common/manifold.h"
 
 /* Reference `r` of a row of request->x. */
 static const float *reference(const ln_job *job, int64_t row, int64_t r)
@@ -300,7 +300,7 @@ static void show(const ln_job *job, const ln_game *game, const ln_job_chunk *chu
     const float *x = ln_f32(job->request->x) + row * model->width;
     for (int64_t c = 0; c < count && chunk->watcher; c++)
         for (int64_t r = 0; r < game->reference_count; r++) {
-            float *to = ln_watch_place(chunk, entry);
+            float *to = ln_manifold_place(chunk, entry);
             if (to)
                 make(model, game, masks + c * game->words, x, reference(job, row, r), to);
         }

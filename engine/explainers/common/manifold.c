@@ -1,4 +1,4 @@
-#include "explainers/common/watch.h"
+#include "explainers/common/manifold.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #define TRAINING_CHUNK 64 /* training rows whose nearest others are found at once */
 
 struct ln_watcher {
-    const ln_watch *watch;
+    const ln_manifold *watch;
     const ln_request *request;
     int64_t width;
     int64_t first;       /* item of the request that is entry 0 */
@@ -73,8 +73,8 @@ static double quantile_of(const double *squares, int64_t count, double quantile)
     return distance * distance;
 }
 
-ln_status ln_watch_new(ln_tensor *training, double quantile, int64_t rows, ln_pool *pool,
-                       ln_watch **out, ln_error *err)
+ln_status ln_manifold_new(ln_tensor *training, double quantile, int64_t rows, ln_pool *pool,
+                          ln_manifold **out, ln_error *err)
 {
     *out = NULL;
     const int64_t count = training->shape.dims[0];
@@ -82,7 +82,7 @@ ln_status ln_watch_new(ln_tensor *training, double quantile, int64_t rows, ln_po
         return ln_fail(err, LN_EINVALID,
                        "what is near the training rows is told by their distances from each other, "
                        "and there are fewer than two");
-    ln_watch *watch = ln_calloc(1, sizeof *watch);
+    ln_manifold *watch = ln_calloc(1, sizeof *watch);
     double *squares = ln_calloc((size_t)count, sizeof *squares);
     ln_status status = LN_OK;
     if (!watch || !squares)
@@ -105,7 +105,7 @@ ln_status ln_watch_new(ln_tensor *training, double quantile, int64_t rows, ln_po
     return status;
 }
 
-void ln_watch_free(ln_watch *watch)
+void ln_manifold_free(ln_manifold *watch)
 {
     if (!watch)
         return;
@@ -170,7 +170,7 @@ void ln_watcher_finish(ln_watcher *watcher)
 }
 
 /* A reservoir (Vitter's algorithm R): each of the rows seen is in the sample with the same probability. */
-float *ln_watch_place(const ln_job_chunk *chunk, int64_t entry)
+float *ln_manifold_place(const ln_job_chunk *chunk, int64_t entry)
 {
     ln_watcher *watcher = chunk->watcher;
     if (!watcher)
@@ -194,9 +194,9 @@ float *ln_watch_place(const ln_job_chunk *chunk, int64_t entry)
     return watcher->rows + place * watcher->width;
 }
 
-void ln_watch_row(const ln_job_chunk *chunk, int64_t entry, const float *row)
+void ln_manifold_row(const ln_job_chunk *chunk, int64_t entry, const float *row)
 {
-    float *to = ln_watch_place(chunk, entry);
+    float *to = ln_manifold_place(chunk, entry);
     if (to)
         memcpy(to, row, (size_t)chunk->watcher->width * sizeof *to);
 }
