@@ -191,7 +191,7 @@ static void mistakes_are_told_before_the_run(void **state)
         it.given[i] = i % 30;
     assert_fails(ln_job_new(exact, &request, NULL, &job, &err), LN_EINVALID, "30");
     assert_null(job);
-    it.items[6].target = 2;
+    tear_down(&it);
     set_up(&it);
     it.items[6].target = 2;
     request = completed(exact, it.request);
