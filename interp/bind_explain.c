@@ -170,6 +170,7 @@ static int job_new(lua_State *L)
         .items = items,
         .item_count = targets->shape.dims[0],
         .baseline = ln_tensor_field(L, 1, "baseline"),
+        .own_baselines = ln_integer_field(L, 1, "own_baselines", 0) != 0,
         .background = ln_tensor_field(L, 1, "background"),
         .background_labels = labels ? ln_i64(labels) : NULL,
         .groups = groups ? groups->data : NULL,

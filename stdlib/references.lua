@@ -202,7 +202,13 @@ end
 -- first, then the pairs in their order. nil: by correlation.
 local function bind_tree(node, bound, shared, entry)
   local value, info = node.options.clustering, bound.info
-  if value == nil or value == "correlation" then return nil end
+  if value == nil or value == "correlation" then
+    if value and entry.background and core.tensor_info(entry.background).shape[1] == 1 then
+      fail.at(node, "clustering", "a background of one row shows no correlation",
+        'give pairs of column names or npy "tree.npy", or a background of more rows')
+    end
+    return nil
+  end
   if entry.row_groups then
     fail.at(node, "clustering", "one tree is for all rows, and here every row has groups of its own",
       'expected "correlation"')
@@ -354,6 +360,8 @@ function references.explain(run, bound, shared)
     local entry = { node = node, space = space, shape = bound.shape,
                     link = flags.no_target and "raw" or node.options.link or run.link }
     entry.baseline = bind_baseline(asked, run, bound, shared)
+    local given = asked.options.baseline
+    entry.own_baselines = type(given) == "table" and fills[given.word] and 1 or nil
     entry.background, entry.background_labels = bind_background(asked, run, bound, shared)
     if node.flags.wraps and bound.info.columns and bound.train_x then
       entry.range = core.statistic(bound.train_x, "range")
@@ -382,6 +390,11 @@ function references.explain(run, bound, shared)
     list[i] = entry
   end
   for _, entry in ipairs(list) do
+    local within_of = subject(entry.node)
+    if within_of ~= entry.node and within_of.options.at then
+      fail.at(within_of, "at", "belongs to the explainer around it", ("write %s { of = %s, at = %s }"):format(
+        entry.node.word, within_of.word, fail.shown(within_of.options.at)))
+    end
     if entry.node.options.at then entry.attack = bind_attack(entry.node, bound, list) end
   end
   bound.explain = list
@@ -449,7 +462,7 @@ function references.job(run, bound, entry, targets, pool)
   local job = within(node, nil, core.job, {
     explainer = node.word, model = bound.model, link = entry.link, x = bound.x,
     row_ids = bound.row_ids, targets = targets, per_row = entry.per_row or bound.per_row,
-    baseline = entry.baseline, background = entry.background,
+    baseline = entry.baseline, own_baselines = entry.own_baselines, background = entry.background,
     background_labels = entry.background_labels,
     tree = entry.tree, groups = entry.groups, group_count = entry.groups and entry.width or nil, row_groups = entry.row_groups,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,

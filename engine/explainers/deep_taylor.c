@@ -61,7 +61,9 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_pass;
     else if (kind == LN_KIND_SUM || kind == LN_KIND_SCALE)
         *out = &own->norm;
-    else if (kind != LN_KIND_CHOICE && kind != LN_KIND_ROUTE) {
+    else if (kind == LN_KIND_CHOICE || kind == LN_KIND_ROUTE)
+        *out = ln_relevance_has_constant(graph, node) ? &ln_relevance_beside : NULL;
+    else {
         ln_fail(err, LN_EUNSUPPORTED, "deep_taylor has no rule for this layer (%s)", word);
         if (kind == LN_KIND_FUNCTION)
             ln_error_hint(err,

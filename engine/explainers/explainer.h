@@ -31,13 +31,10 @@
 #define LN_OF_PROBABILITY 16384u /* explains probabilities where the script names no link */
 #define LN_WRAPS 32768u /* the job inside is of request->of, what the parameter `of` says */
 #define LN_OF_PIECES                                                                               \
-    131072u                /* of images its default groups are superpixels, without a background */
-#define LN_WATCHED 262144u /* shows the rows that it evaluates (common/manifold.h) */
-#define LN_ATTACKS 65536u  /* its values are rows, moved on the link "loss"; `fit` is its success */
-
+    131072u               /* of images its default groups are superpixels, without a background */
+#define LN_ATTACKS 65536u /* its values are rows, moved on the link "loss"; `fit` is its success */
 #define LN_TAKES_TREE 262144u /* has a parameter of type LN_PARAM_TREE, request->tree */
-
-/* How a table column's encoded inputs become one value in space "column": summed. */
+#define LN_WATCHED 524288u    /* shows the rows that it evaluates (common/manifold.h) */
 
 typedef struct ln_item {
     int64_t row;    /* row of request->x */
@@ -61,15 +58,16 @@ typedef struct ln_manifold ln_manifold; /* common/manifold.h */
 typedef struct ln_watcher ln_watcher;
 
 typedef struct ln_request {
-    ln_model *model;             /* borrowed for the job's life */
-    ln_link link;                /* scale on which the model is explained */
-    const ln_tensor *x;          /* (N, width) f32, encoded */
-    const int64_t *row_ids;      /* (N) numbers in the data set, for draws */
-    const ln_item *items;        /* item_count of them */
-    int64_t item_count;          /* entries of items */
-    const ln_tensor *baseline;   /* (1, width) or (N, width) f32, or NULL */
-    bool baseline_holds;         /* its rows have the held numbers of x already (ln_model_hold) */
-    const ln_tensor *background; /* (K, width) f32, or NULL */
+    ln_model *model;           /* borrowed for the job's life */
+    ln_link link;              /* scale on which the model is explained */
+    const ln_tensor *x;        /* (N, width) f32, encoded */
+    const int64_t *row_ids;    /* (N) numbers in the data set, for draws */
+    const ln_item *items;      /* item_count of them */
+    int64_t item_count;        /* entries of items */
+    const ln_tensor *baseline; /* (1, width) or (N, width) f32, or NULL */
+    bool own_baselines;  /* a row has a baseline of its own, also where there is one row only */
+    bool baseline_holds; /* its rows have the held numbers of x already (ln_model_hold) */
+    const ln_tensor *background;      /* (K, width) f32, or NULL */
     const int64_t *background_labels; /* LN_OF_TRAINING: (K) classes of these rows, or NULL */
     const int32_t *groups; /* width entries 0 .. group_count - 1, -1: held (ln_model_hold) and not
                                     explained, or NULL: every input alone;

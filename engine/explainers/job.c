@@ -181,7 +181,8 @@ static ln_status resolve_baseline(job_state *state, ln_error *err)
     if (status)
         return status;
     job->baseline = ln_f32(state->baseline);
-    job->baseline_stride = state->baseline->shape.dims[0] > 1 ? request->model->width : 0;
+    const bool own = request->own_baselines || state->baseline->shape.dims[0] > 1;
+    job->baseline_stride = own ? request->model->width : 0;
     return LN_OK;
 }
 

@@ -120,7 +120,9 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_softmax;
     else if (normalises(node))
         *out = &ln_relevance_pass;
-    else if (kind != LN_KIND_CHOICE && kind != LN_KIND_ROUTE) {
+    else if (kind == LN_KIND_CHOICE || kind == LN_KIND_ROUTE)
+        *out = ln_relevance_has_constant(graph, node) ? &ln_relevance_beside : NULL;
+    else {
         ln_fail(err, LN_EUNSUPPORTED, "lrp has no rule for this layer (%s)",
                 node->layer->word.name);
         if (kind == LN_KIND_AFFINE)

@@ -223,6 +223,45 @@ static void a_quotient_is_its_numerators(void **state)
     ln_model_release(model);
 }
 
+/* z = WORD(c, x), c constant, explained for both elements: relevance and what was absorbed. */
+static void constant_first(const char *word, const float *c, const float *x, const float *wanted,
+                           const double *absorbed)
+{
+    const ln_shape shape = TEST_SHAPE(-1, 2);
+    const char *const name = "z";
+    ln_tensor *constant = tensor_f32(TEST_SHAPE(1, 2), c), *row = tensor_f32(TEST_SHAPE(1, 2), x);
+    ln_graph *graph;
+    ln_model *model;
+    int in[2], node;
+    assert_ok(ln_graph_new(&graph, &err));
+    assert_ok(ln_graph_add_input(graph, "x", LN_F32, &shape, &in[1], &err));
+    assert_ok(ln_graph_add_constant(graph, "c", constant, false, &in[0], &err));
+    assert_ok(ln_graph_add_node(graph, ln_layer_find(word), word, name, NULL, in, 2, &name, 1,
+                                &node, &err));
+    assert_ok(ln_graph_add_output(graph, graph->nodes[node].outputs[0], &err));
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_REGRESSION, &model, &err));
+    ln_graph_release(graph);
+    const ln_item items[] = {{0, 0}, {0, 1}};
+    ln_explanation got = explain(
+        "lrp", "", (ln_request){.model = model, .x = row, .items = items, .item_count = 2}, NULL);
+    assert_near_f32(got.values, wanted, 4, 1e-6, 0);
+    assert_near_f64(got.absorbed, absorbed, 2, 1e-6, 0);
+    ln_explanation_free(&got);
+    ln_tensor_release(row);
+    ln_tensor_release(constant);
+    ln_model_release(model);
+}
+
+/* A constant divided by x is a function of x; what a constant wins of a maximum is absorbed. */
+static void constants_before_the_input(void **state)
+{
+    (void)state;
+    constant_first("div", (float[]){6, 8}, (float[]){2, 4}, (float[]){3, 0, 0, 2},
+                   (double[]){0, 0});
+    constant_first("maximum", (float[]){2, 4}, (float[]){3, 1}, (float[]){3, 0, 0, 0},
+                   (double[]){0, 4});
+}
+
 static ln_status try_entries(ln_model *model, const ln_layer_rule *entries, int count)
 {
     const parameters params = lrp_with(entries, count, "");
@@ -440,6 +479,7 @@ int main(void)
         cmocka_unit_test(own_composites_as_zennit_has_them),
         cmocka_unit_test(attention_as_written_out),
         cmocka_unit_test(a_quotient_is_its_numerators),
+        cmocka_unit_test(constants_before_the_input),
         cmocka_unit_test(wrong_entries_are_told_by_their_place),
         cmocka_unit_test(batch_normalisation_is_folded),
         cmocka_unit_test(bits_do_not_depend_on_the_batch),

@@ -27,11 +27,12 @@ static void flags_match_parameters(void **state)
 {
     (void)state;
     for (const ln_explainer *const *entry = ln_explainers; *entry; entry++) {
-        bool baseline = false, groups = false, layer = false, tolerance = false;
+        bool baseline = false, groups = false, layer = false, tree = false, tolerance = false;
         for (const ln_param *param = (*entry)->word.params; param->name; param++) {
             baseline |= param->type == LN_PARAM_BASELINE;
             groups |= param->type == LN_PARAM_GROUPS;
             layer |= param->type == LN_PARAM_LAYER;
+            tree |= param->type == LN_PARAM_TREE;
             tolerance |= strcmp(param->name, "tolerance") == 0;
             if (strcmp(param->name, "tolerance") == 0)
                 assert_true(strtod(param->fallback, NULL) == (*entry)->tolerance);
@@ -41,6 +42,7 @@ static void flags_match_parameters(void **state)
         assert_int_equal(baseline, ((*entry)->flags & LN_TAKES_BASELINE) != 0);
         assert_int_equal(groups, ((*entry)->flags & LN_TAKES_GROUPS) != 0);
         assert_int_equal(layer, ((*entry)->flags & LN_TAKES_LAYER) != 0);
+        assert_int_equal(tree, ((*entry)->flags & LN_TAKES_TREE) != 0);
         assert_int_equal(tolerance, ((*entry)->flags & (LN_COMPLETE | LN_CONSERVES)) != 0);
     }
 }

@@ -51,9 +51,9 @@ static int live_inputs(const ln_graph *graph, const ln_node *node)
     return count;
 }
 
-static bool same_elements(const ln_graph *graph, const ln_node *node)
+static bool same_elements(const ln_graph *graph, const ln_node *node, int input)
 {
-    return ln_shape_equal(&graph->values[node->inputs[0]].shape,
+    return ln_shape_equal(&graph->values[node->inputs[input]].shape,
                           &graph->values[node->outputs[0]].shape);
 }
 
@@ -75,9 +75,12 @@ static ln_kind kind_of_arithmetic(const ln_graph *graph, const ln_node *node, co
     if (strcmp(word, "mul") == 0 || strcmp(word, "matmul") == 0 || strcmp(word, "einsum") == 0)
         return live == 1 ? LN_KIND_SCALE : LN_KIND_PRODUCT;
     if (strcmp(word, "div") == 0)
-        return live == 2 ? LN_KIND_QUOTIENT : first ? LN_KIND_SCALE : LN_KIND_FUNCTION;
+        return live == 2                       ? LN_KIND_QUOTIENT
+               : first                         ? LN_KIND_SCALE
+               : same_elements(graph, node, 1) ? LN_KIND_FUNCTION
+                                               : LN_KIND_OTHER;
     const bool function = strcmp(word, "pow") == 0 || strcmp(word, "prelu") == 0;
-    if (function && live == 1 && first && same_elements(graph, node))
+    if (function && live == 1 && first && same_elements(graph, node, 0))
         return LN_KIND_FUNCTION;
     return LN_KIND_OTHER;
 }

@@ -210,7 +210,8 @@ ln_status ln_orders_run(const ln_job *job, ln_job_chunk *chunk,
                 at.player[n++] = g;
         int64_t count = n > 1 ? walks(job->request->params, n) : 1;
         ln_status status = ln_game_ends(job, &shared->game, chunk, &at.game, entry, err);
-        if (!status)
+        if (!status &&
+            n > 0) /* a row that equals its references has no players: all values are 0 */
             status = explain(job, chunk, &at, entry, n, &count, err);
         if (status)
             return status;

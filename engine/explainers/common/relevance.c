@@ -115,13 +115,44 @@ static ln_status pass_backward(const ln_rule *rule, const ln_pass *pass, ln_erro
 {
     (void)rule;
     (void)err;
-    if (pass->in_grad[0])
-        memcpy(pass->in_grad[0], pass->out_grad[0],
-               (size_t)ln_relevance_inputs(pass) * sizeof(float));
+    for (int i = 0; i < pass->step->node->input_count; i++) /* one is live: c / x has it second */
+        if (pass->in_grad[i])
+            memcpy(pass->in_grad[i], pass->out_grad[0],
+                   (size_t)(pass->rows * ln_shape_row(&pass->step->out_shape[0])) * sizeof(float));
     return LN_OK;
 }
 
 const ln_rule ln_relevance_pass = {.name = "pass", .backward = pass_backward};
+
+static ln_status beside_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    (void)rule;
+    const ln_node *node = pass->step->node;
+    const ln_rule_kernels *kernels = ln_rule_kernels_choose();
+    ln_status status = node->layer->backward(pass, err);
+    if (status || !pass->absorbed)
+        return status;
+    const int64_t row = ln_shape_row(&pass->step->out_shape[0]);
+    for (int64_t n = 0; n < pass->rows; n++)
+        pass->absorbed[n] += kernels->sum(row, pass->out_grad[0] + n * row);
+    for (int i = 0; i < node->input_count; i++) {
+        const int64_t width = ln_shape_row(&pass->step->in_shape[i]);
+        for (int64_t n = 0; n < pass->rows && pass->in_grad[i]; n++)
+            pass->absorbed[n] -= kernels->sum(width, pass->in_grad[i] + n * width);
+    }
+    return LN_OK;
+}
+
+const ln_rule ln_relevance_beside = {.name = "beside", .backward = beside_backward};
+
+bool ln_relevance_has_constant(const ln_graph *graph, const ln_node *node)
+{
+    for (int i = 0; i < node->input_count; i++)
+        if (node->inputs[i] >= 0 && graph->values[node->inputs[i]].fixed &&
+            graph->values[node->inputs[i]].dtype == LN_F32)
+            return true;
+    return false;
+}
 
 /* ---------------------------------------------------------------- shares that no row's numbers enter */
 
