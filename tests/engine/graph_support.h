@@ -196,6 +196,18 @@ static inline void run_backward(running *run)
     assert_ok(ln_exec_backward(run->exec, &err));
 }
 
+static inline void check_gradient(const running *run, const ln_graph *graph, const char *name,
+                                  const float *wanted, size_t count)
+{
+    check_numbers(ln_exec_gradient(run->exec, value_of(graph, name)), wanted, count);
+}
+
+static inline void check_value(const running *run, const ln_graph *graph, const char *name,
+                               const float *wanted, size_t count)
+{
+    check_numbers(ln_exec_value(run->exec, value_of(graph, name)), wanted, count);
+}
+
 /* ---------------------------------------------------------------- layers */
 
 /* halves: the columns in two results of half the width. */

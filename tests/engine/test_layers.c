@@ -13,7 +13,7 @@ static void every_layer_matches_its_reference(void **state)
 }
 
 /* Layers of whole numbers and truth values, whose tests are in test_layers_types.c, and those that
- * training changes, in test_layers_spatial.c. */
+ * training changes, in test_layers_batch_norm.c. */
 static const char *const elsewhere[] = {
     "equal",
     "less",
