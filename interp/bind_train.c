@@ -79,12 +79,13 @@ static void push_layers(lua_State *L, const ln_epoch *epoch)
             lua_createtable(L, 0, 16);
             for (int bin = 0; bin < LN_GRADIENT_BINS; bin++) {
                 char name[16] = "zero";
+                if (report->bins[bin] == 0) {
+                    continue;
+                }
                 if (bin > 0) {
                     snprintf(name, sizeof name, "%d", LN_GRADIENT_LEAST + bin - 1);
                 }
-                if (report->bins[bin] > 0) {
-                    set_integer(L, name, report->bins[bin]);
-                }
+                set_integer(L, name, report->bins[bin]);
             }
             lua_setfield(L, -2, "bins");
         } else {

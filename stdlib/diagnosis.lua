@@ -1,6 +1,7 @@
 -- What is wrong with a network in training, by what an epoch showed of its layers (engine/train/watch.c):
 --
---   vanishing  a layer's gradients are below VANISHING of the greatest of a layer behind it, nearer the loss
+--   vanishing  a layer's gradients are below VANISHING of the greatest of a layer behind it, nearer the loss;
+--              not where they are 0 and one farther from the loss has some: no row used these parameters
 --   exploding  a layer's steps are, in the root mean square, as large as its weights: each replaces them
 --   dead       more than DEAD of a relu's units were 0 for every row: no gradient gets through them
 --
@@ -15,12 +16,16 @@ local VANISHING, EXPLODING, DEAD = 1e-4, 1, 0.25
 -- Gives each layer of an epoch's list its `finding`, or none.
 function diagnosis.judge(layers)
   local behind, of = 0, nil -- the greatest gradient nearer the loss, and whose it is
+  local reached = math.huge -- the layer farthest from the loss that has gradients
+  for i = #layers, 1, -1 do
+    if (layers[i].gradient or 0) > 0 then reached = i end
+  end
   for i = #layers, 1, -1 do
     local one = layers[i]
     one.finding, one.than, one.that = nil, nil, nil
     if one.units then
       if one.dead > DEAD * one.units then one.finding = "dead" end
-    elseif one.gradient and one.gradient < VANISHING * behind then
+    elseif one.gradient and one.gradient < VANISHING * behind and (one.gradient > 0 or i < reached) then
       one.finding, one.than, one.that = "vanishing", of, behind
     elseif not (one.change and one.change < EXPLODING) then
       one.finding = "exploding"

@@ -104,10 +104,10 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         status = request->tree ? ln_tree_given(request->tree, job->width, &shared->tree, err)
                                : ln_tree_correlated(request->background, &shared->game.groups,
                                                     &shared->tree, err);
-    /* Two coalitions make four parts. */
-    if (!status && __builtin_mul_overflow(params->evaluations, (int64_t)2, &shared->most))
-        status = ln_fail_memory(err, SIZE_MAX);
-    shared->most += 4;
+    /* Two coalitions make four parts. The tree has no more than a chain: 2^(M + 1) - 3. */
+    shared->most = 2 * params->evaluations + 4;
+    if (job->width < 40 && shared->most > (int64_t)1 << (job->width + 1))
+        shared->most = (int64_t)1 << (job->width + 1);
     if (!status)
         carve(job, NULL, scratch_bytes);
     return status;
@@ -317,13 +317,7 @@ static const ln_param params[] = {
              "pairs of "
              "column names, or a linkage matrix"},
     LN_GAME_GROUPS,
-    {.name = "background",
-     .type = LN_PARAM_BACKGROUND,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help =
-         "rows whose values replace the features left out, averaged over; default: 100 training "
-         "rows, drawn"},
+    LN_GAME_BACKGROUND,
     LN_GAME_TOLERANCE(partition_shap_params),
     LN_PARAM_END,
 };

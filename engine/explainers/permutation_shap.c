@@ -54,13 +54,7 @@ static const ln_param params[] = {
      .help = "coalitions a row: 2M + 1 an order of M features, walked forwards and backwards"},
     LN_ORDERS_STOP(permutation_shap_params),
     LN_GAME_GROUPS,
-    {.name = "background",
-     .type = LN_PARAM_BACKGROUND,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help =
-         "rows whose values replace the features left out, averaged over; default: 100 training "
-         "rows, drawn"},
+    LN_GAME_BACKGROUND,
     LN_GAME_TOLERANCE(permutation_shap_params),
     LN_PARAM_END,
 };

@@ -20,6 +20,11 @@ t.test("gradients vanish below a ten-thousandth of the greatest nearer the loss"
     == "- vanishing - -")
 end)
 
+t.test("a gradient of 0 vanishes only where none gets farther from the loss", function()
+  t.truthy(findings { layer("a", 0.5), layer("slope", 0), layer("c", 1) } == "- - -")
+  t.truthy(findings { layer("a", 0), layer("b", 0), layer("c", 1) } == "vanishing vanishing -")
+end)
+
 t.test("layers behind a small gradient do not vanish for a greater one before them", function()
   t.truthy(findings { layer("a", 1), layer("b", 1e-6) } == "- -")
   t.truthy(findings { layer("a", 0), layer("b", 0) } == "- -")

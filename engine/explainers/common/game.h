@@ -24,6 +24,13 @@
         .name = "groups", .type = LN_PARAM_GROUPS, .offset = LN_NO_OFFSET, .fallback = "nil",      \
         .help = "inputs that are one player; default: every input alone, a table's by column"      \
     }
+#define LN_GAME_BACKGROUND                                                                         \
+    {                                                                                              \
+        .name = "background", .type = LN_PARAM_BACKGROUND, .offset = LN_NO_OFFSET,                 \
+        .fallback = "nil",                                                                         \
+        .help = "rows whose values replace the features left out, averaged over; default: 100 "    \
+                "training rows, drawn"                                                             \
+    }
 #define LN_GAME_REFERENCES                                                                         \
     {.name = "background",                                                                         \
      .type = LN_PARAM_BACKGROUND,                                                                  \
