@@ -253,7 +253,6 @@ static void an_execution_allocates_nothing(void **state)
     ln_graph_release(graph);
 }
 
-/* Sizes that fit in numbers but in no memory are refused when they are to be made. */
 /* What does not live at the same time shares memory: 40 layers need a few forward, and with gradients
  * their values and a few gradients. */
 static void memory_is_shared_over_time(void **state)
@@ -282,6 +281,7 @@ static void memory_is_shared_over_time(void **state)
     ln_graph_release(graph);
 }
 
+/* Sizes that fit in numbers but in no memory are refused when they are to be made. */
 static void plans_larger_than_memory_are_refused(void **state)
 {
     (void)state;

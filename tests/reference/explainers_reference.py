@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/reference/explainers/*.npy: what tests/engine/test_explainers.c and test_judges.c
+"""Writes tests/reference/explainers/*.npy: what tests/engine/test_explainers*.c and test_judges.c
 compare with.
 
     python3 tests/reference/explainers_reference.py        needs torch, captum, numpy, mpmath
