@@ -1,6 +1,6 @@
-/* The worker pool. Work is cut into chunks whose size depends on the task alone; workers take
- * chunks in order; what a chunk computes may not depend on the worker that computes it. Sums over
- * chunks are made by the caller, in chunk order, in float64.
+/* The worker pool. Work is cut into chunks; workers take chunks in order; what a chunk computes may not
+ * depend on the worker that computes it. Sums over chunks are made by the caller, in chunk order, in
+ * float64, and the size of these chunks depends on the task alone.
  *
  * Workers never call Lua. Every worker (and the main thread) runs with one OpenMP thread and the
  * same floating-point mode. */

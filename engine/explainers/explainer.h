@@ -130,7 +130,9 @@ typedef struct ln_job {
     const ln_target *targets; /* one an item of the request, resolved on its link */
     const float *baseline;    /* LN_TAKES_BASELINE: the request's, or one row of zeros */
     int64_t baseline_stride;  /* 0: one row for all, else its width: row by row */
-    int64_t items_per_chunk;  /* fixed by the explainer's prepare from the task alone */
+    int threads;              /* that take its chunks */
+    int64_t items_per_chunk;  /* at most; set by the explainer's prepare */
+    int64_t rows_per_item;    /* with ln_passes_set: whole items share a pass; else 0 */
     int64_t rows_per_pass;    /* rows the function was planned for */
     const int *behind;        /* set by prepare: the function's rows are numbers of this value */
     void *shared;             /* the explainer's own, read-only while running */
@@ -168,7 +170,7 @@ typedef struct ln_explainer {
      * frees; it begins with the composite and holds all that the rules need. Called after prepare. */
     ln_status (*composite)(const ln_job *job, ln_composite **out, ln_error *err);
     /* Checks parameters against the model and the request, chooses items_per_chunk,
-     * rows_per_pass and scratch bytes, may allocate job->shared. May be NULL. */
+     * rows_per_pass (ln_passes_set) and scratch bytes, may allocate job->shared. May be NULL. */
     ln_status (*prepare)(ln_job *job, size_t *scratch_bytes, ln_error *err);
     /* Evaluates once what all items share, before the first chunk; adds to *evaluations, which the
      * first ln_job_run reports. May be NULL. */

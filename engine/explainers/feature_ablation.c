@@ -52,9 +52,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_groups_make(request->groups, request->model->width, job->width, groups, err);
     if (status)
         return status;
-    ln_passes passes = ln_passes_of(request->model, groups->count + 1, request->item_count);
-    job->rows_per_pass = passes.rows;
-    job->items_per_chunk = passes.items;
+    ln_passes_set(job, groups->count + 1);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

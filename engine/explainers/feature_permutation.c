@@ -76,7 +76,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_groups_make(request->groups, request->model->width, job->width, &shared->groups, err);
     if (status)
         return status;
-    job->rows_per_pass = ln_passes_of(request->model, job->width * shared->samples + 1, 1).rows;
+    job->rows_per_pass = ln_passes_of(request->model, job->width * shared->samples + 1, 1, 1).rows;
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

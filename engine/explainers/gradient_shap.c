@@ -61,11 +61,8 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const gradient_shap_params *params = job->request->params;
-    const ln_request *request = job->request;
-    const ln_passes passes = ln_passes_of(request->model, params->samples + 1, request->item_count);
     (void)err;
-    job->rows_per_pass = passes.rows;
-    job->items_per_chunk = passes.items;
+    ln_passes_set(job, params->samples + 1);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

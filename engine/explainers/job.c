@@ -1,6 +1,6 @@
 /* Running an explainer. A job checks the request once, plans one function of the model, and gives
- * each worker a runner and a scratch block, so that nothing is allocated while items are explained.
- * Chunks of a fixed number of items go through the pool; since an item's result depends on the item
+ * each worker, with its first chunk, a runner and a scratch block, so that nothing is allocated for an item.
+ * Chunks of items go through the pool; since an item's result depends on the item
  * alone, results have the same bits for any number of threads and any piece of the request that
  * ln_job_run is asked for. Cost: that of the explainer, and nothing a row. */
 #include "explainers/explainer.h"
@@ -23,19 +23,20 @@ typedef struct job_worker {
 } job_worker;
 
 typedef struct job_state {
-    ln_job job;          /* first: what the explainer and the caller see */
-    ln_pool *pool;       /* borrowed, may be NULL */
-    int worker_count;    /* entries of workers */
-    job_worker *workers; /* one a thread of the pool */
-    ln_target *targets;  /* job.targets */
-    ln_tensor *baseline; /* job.baseline */
-    int64_t started;     /* evaluations of `start` that no ln_job_run has reported yet */
+    ln_job job;           /* first: what the explainer and the caller see */
+    ln_pool *pool;        /* borrowed, may be NULL */
+    job_worker *workers;  /* one a thread of the pool */
+    size_t scratch_bytes; /* of a worker */
+    ln_target *targets;   /* job.targets */
+    ln_tensor *baseline;  /* job.baseline */
+    int64_t started;      /* evaluations of `start` that no ln_job_run has reported yet */
 } job_state;
 
 /* What one ln_job_run tells its chunks. */
 typedef struct job_piece {
     job_state *state;
     int64_t first;       /* item of the request that is entry 0 of `out` */
+    int64_t chunk;       /* items of one */
     ln_explanation *out; /* arrays of all its items */
 } job_piece;
 
@@ -186,31 +187,32 @@ static ln_status resolve_baseline(job_state *state, ln_error *err)
     return LN_OK;
 }
 
-static ln_status make_workers(job_state *state, size_t scratch_bytes, ln_error *err)
+/* A worker that may lack some of it after an error: ln_job_free frees what there is. */
+static ln_status make_worker(const job_state *state, job_worker *worker, ln_error *err)
 {
-    state->worker_count = state->pool ? ln_pool_threads(state->pool) : 1;
-    state->workers = ln_calloc((size_t)state->worker_count, sizeof *state->workers);
-    if (!state->workers)
-        return ln_fail_memory(err, (size_t)state->worker_count * sizeof *state->workers);
-    for (int i = 0; i < state->worker_count; i++) {
-        job_worker *worker = &state->workers[i];
-        const int count = state->job.beside_count;
-        ln_status status = ln_runner_new(state->job.function, &worker->runner, err);
-        worker->beside = ln_calloc((size_t)count + 1, sizeof *worker->beside);
-        if (!status && !worker->beside)
-            return ln_fail_memory(err, (size_t)count * sizeof *worker->beside);
-        for (int k = 0; k < count && !status; k++)
-            status = ln_runner_new(state->job.beside[k], &worker->beside[k], err);
-        if (status)
-            return status;
-        worker->scratch = ln_alloc_aligned(scratch_bytes > 0 ? scratch_bytes : 64);
-        if (!worker->scratch)
-            return ln_fail_memory(err, scratch_bytes);
+    const int count = state->job.beside_count;
+    ln_status status = ln_runner_new(state->job.function, &worker->runner, err);
+    worker->beside = ln_calloc((size_t)count + 1, sizeof *worker->beside);
+    if (!status && !worker->beside)
+        return ln_fail_memory(err, (size_t)count * sizeof *worker->beside);
+    for (int k = 0; k < count && !status; k++)
+        status = ln_runner_new(state->job.beside[k], &worker->beside[k], err);
+    if (!status)
         status = ln_watcher_new(state->job.request, &worker->watcher, err);
-        if (status)
-            return status;
-    }
-    return LN_OK;
+    if (status)
+        return status;
+    worker->scratch = ln_alloc_aligned(state->scratch_bytes > 0 ? state->scratch_bytes : 64);
+    return worker->scratch ? LN_OK : ln_fail_memory(err, state->scratch_bytes);
+}
+
+/* The caller's worker; the others are made when they take their first chunk. */
+static ln_status make_workers(job_state *state, ln_error *err)
+{
+    const size_t count = (size_t)state->job.threads;
+    state->workers = ln_calloc(count, sizeof *state->workers);
+    if (!state->workers)
+        return ln_fail_memory(err, count * sizeof *state->workers);
+    return make_worker(state, &state->workers[0], err);
 }
 
 ln_status ln_job_beside(ln_job *job, int count, ln_function_options **out, ln_error *err)
@@ -256,7 +258,6 @@ static ln_status set_up(job_state *state, ln_error *err)
     ln_job *job = &state->job;
     const ln_explainer *explainer = job->explainer;
     const ln_request *request = job->request;
-    size_t scratch_bytes = 0;
     ln_status status = check_rows(request, err);
     if (!status && request->row_groups)
         status = ln_by_row_check(job, err);
@@ -279,7 +280,7 @@ static ln_status set_up(job_state *state, ln_error *err)
     if (!status && (explainer->flags & LN_TAKES_BASELINE))
         status = resolve_baseline(state, err);
     if (!status && explainer->prepare)
-        status = explainer->prepare(job, &scratch_bytes, err);
+        status = explainer->prepare(job, &state->scratch_bytes, err);
     if (status)
         return status;
 
@@ -288,7 +289,7 @@ static ln_status set_up(job_state *state, ln_error *err)
     if (!status)
         status = make_functions(job, err);
     if (!status)
-        status = make_workers(state, scratch_bytes, err);
+        status = make_workers(state, err);
     if (!status && explainer->start)
         status = explainer->start(job, state->workers[0].runner, &state->started, err);
     return status;
@@ -318,6 +319,7 @@ ln_status ln_job_new(const ln_explainer *explainer, const ln_request *request, l
         .items_per_chunk = 1,
         .rows_per_pass = 1,
         .pool = pool,
+        .threads = explainer->flags & LN_INSIDE ? 1 : ln_pool_threads(pool),
         .looks = (explainer->flags & LN_TAKES_LAYER) != 0,
     };
     if (explainer->flags & LN_AT_LAYER) {
@@ -338,7 +340,7 @@ void ln_job_free(ln_job *job)
     if (!job)
         return;
     job_state *state = (job_state *)job;
-    for (int i = 0; state->workers && i < state->worker_count; i++) {
+    for (int i = 0; state->workers && i < job->threads; i++) {
         ln_runner_free(state->workers[i].runner);
         for (int k = 0; state->workers[i].beside && k < job->beside_count; k++)
             ln_runner_free(state->workers[i].beside[k]);
@@ -366,10 +368,13 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
     const ln_job *job = &piece->state->job;
     job_worker *worker = &piece->state->workers[worker_index];
     ln_explanation *all = piece->out;
-    int64_t at = chunk * job->items_per_chunk;
+    ln_status status = worker->scratch ? LN_OK : make_worker(piece->state, worker, err);
+    if (status)
+        return status;
+    int64_t at = chunk * piece->chunk;
     int64_t count = all->count - at;
-    if (count > job->items_per_chunk)
-        count = job->items_per_chunk;
+    if (count > piece->chunk)
+        count = piece->chunk;
 
     ln_explanation part = *all;
     part.count = count;
@@ -394,7 +399,7 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
         .out = &part,
     };
     ln_watcher_start(worker->watcher, job->request, call.first, &part);
-    ln_status status = job->explainer->run(job, &call, err);
+    status = job->explainer->run(job, &call, err);
     ln_watcher_finish(worker->watcher);
     worker->evaluations += call.evaluations;
     return status;
@@ -426,6 +431,17 @@ static ln_status make_explanation(const ln_job *job, int64_t count, ln_explanati
     return LN_OK;
 }
 
+/* Items of a chunk where `count` are to be run: a piece of the request may have few for all threads. */
+static int64_t chunk_of(const ln_job *job, int64_t count)
+{
+    const int64_t most = job->items_per_chunk;
+    if (job->rows_per_item == 0 || most == 1)
+        return most;
+    const int64_t even =
+        ln_model_chunk(job->request->model, count, job->rows_per_item, job->threads);
+    return even < most ? even : most;
+}
+
 ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out, ln_error *err)
 {
     job_state *state = (job_state *)job;
@@ -439,10 +455,10 @@ ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *
     ln_status status = make_explanation(job, count, out, err);
     if (status)
         return status;
-    for (int i = 0; i < state->worker_count; i++)
+    for (int i = 0; i < job->threads; i++)
         state->workers[i].evaluations = 0;
-    job_piece piece = {.state = state, .first = first, .out = out};
-    int64_t chunks = (count + job->items_per_chunk - 1) / job->items_per_chunk;
+    job_piece piece = {.state = state, .first = first, .chunk = chunk_of(job, count), .out = out};
+    int64_t chunks = (count + piece.chunk - 1) / piece.chunk;
     if (chunks > 0)
         status = ln_parallel(state->pool, chunks, run_chunk, &piece, NULL, NULL, err);
     if (status) {
@@ -452,7 +468,7 @@ ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *
     /* Whole numbers: their sum does not depend on the order. */
     out->evaluations = state->started;
     state->started = 0;
-    for (int i = 0; i < state->worker_count; i++)
+    for (int i = 0; i < job->threads; i++)
         out->evaluations += state->workers[i].evaluations;
     return LN_OK;
 }

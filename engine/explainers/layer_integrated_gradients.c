@@ -78,7 +78,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     asked.model = own->cut;
     asked.input_shape = (ln_shape){.rank = 1, .dims = {own->cut->width}};
     job->items_per_chunk = ln_inside_items(own->cut->width, 1, request->item_count);
-    job->rows_per_pass = ln_passes_of(request->model, 1, job->items_per_chunk).rows;
+    job->rows_per_pass = ln_passes_of(request->model, 1, job->items_per_chunk, 1).rows;
     status = ln_inside_make(&own->inside, ln_explainer_find("integrated_gradients"), &asked,
                             job->items_per_chunk, true, job->pool, err);
     carve(job, NULL, scratch_bytes);

@@ -95,9 +95,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     if (!shared->covering)
         return ln_fail_memory(err, (size_t)job->width * sizeof *shared->covering);
     count_covering(shared);
-    ln_passes passes = ln_passes_of(request->model, shared->windows.count + 1, request->item_count);
-    job->rows_per_pass = passes.rows;
-    job->items_per_chunk = passes.items;
+    ln_passes_set(job, shared->windows.count + 1);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

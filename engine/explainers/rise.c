@@ -115,7 +115,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         shared->cells *= params->cell;
     }
     shared->channels = request->model->width / shared->pixels;
-    job->rows_per_pass = ln_passes_of(request->model, params->masks, 1).rows;
+    job->rows_per_pass = ln_passes_of(request->model, params->masks, 1, 1).rows;
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

@@ -92,7 +92,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
                        own_baselines, job->pool, err);
     if (status)
         return name_field(status, err);
-    job->rows_per_pass = ln_passes_of(request->model, 1, job->items_per_chunk).rows;
+    job->rows_per_pass = ln_passes_of(request->model, 1, job->items_per_chunk, 1).rows;
     job->width = own->job->width;
     job->shape = own->job->shape;
     job->of_pixels = own->job->of_pixels;

@@ -140,13 +140,14 @@ static ln_status set_up(curve_task *task, ln_pool *pool, ln_error *err)
         return status;
 
     task->points = (judged->units + task->step - 1) / task->step + 1;
-    task->passes = ln_passes_of(judged->model, task->points, judged->item_count);
+    task->worker_count = pool ? ln_pool_threads(pool) : 1;
+    task->passes =
+        ln_passes_of(judged->model, task->points, judged->item_count, task->worker_count);
     ln_function_options options = {.link = link, .rows = task->passes.rows};
     status = ln_function_new(judged->model, &options, &task->function, err);
     if (status)
         return status;
     task->outputs = ln_function_outputs(task->function);
-    task->worker_count = pool ? ln_pool_threads(pool) : 1;
     task->workers = ln_calloc((size_t)task->worker_count, sizeof *task->workers);
     if (!task->workers)
         return ln_fail_memory(err, (size_t)task->worker_count * sizeof *task->workers);

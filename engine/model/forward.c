@@ -73,7 +73,8 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
     if (status)
         return status;
     const int64_t count = x->shape.dims[0];
-    const int64_t chunk = ln_even_chunk(count, ln_model_chunk_rows(model));
+    pool = ln_model_pool(model, pool);
+    const int64_t chunk = ln_model_chunk(model, count, 1, ln_pool_threads(pool));
     const ln_function_options options = {.link = link, .rows = chunk};
     status = ln_function_new(model, &options, &function, err);
     if (status)
@@ -88,7 +89,7 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
     status = ln_tensor_new(LN_F32, &shape, &result, err);
     if (!status) {
         job.out = ln_f32(result);
-        status = run_forward(&job, ln_model_pool(model, pool), err);
+        status = run_forward(&job, pool, err);
     }
     ln_function_free(function);
     if (status)

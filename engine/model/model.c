@@ -271,16 +271,36 @@ ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, l
     return LN_OK;
 }
 
-int64_t ln_model_chunk_rows(const ln_model *model)
+/* Of all values of a row. */
+static int64_t count_numbers(const ln_model *model)
 {
-    /* Numbers of values: 128 MB, and what stays in the second cache. */
-    const int64_t most = (int64_t)1 << 25, near = (int64_t)1 << 18;
     int64_t numbers = 1;
     for (int i = 0; i < model->graph->value_count; i++)
         if (!model->graph->values[i].fixed)
             numbers += ln_shape_row(&model->graph->values[i].shape);
+    return numbers;
+}
+
+int64_t ln_model_chunk_rows(const ln_model *model)
+{
+    /* Numbers of values: 128 MB, and what stays in the second cache. */
+    const int64_t most = (int64_t)1 << 25, near = (int64_t)1 << 18;
+    const int64_t numbers = count_numbers(model);
     int64_t rows = near / numbers;
     rows = rows < LN_LEAST_CHUNK_ROWS ? LN_LEAST_CHUNK_ROWS : rows;
     rows = rows > most / numbers ? most / numbers : rows;
     return rows < 1 ? 1 : rows > LN_CHUNK_ROWS ? LN_CHUNK_ROWS : rows;
+}
+
+int64_t ln_model_chunk(const ln_model *model, int64_t count, int64_t rows, int threads)
+{
+    /* Numbers of values whose computation takes longer than a thread takes to wake. */
+    const int64_t worth = (int64_t)1 << 14;
+    const int64_t most = ln_model_chunk_rows(model) / rows;
+    const int64_t fewest = (count + most - 1) / most;
+    const int64_t even = (fewest + threads - 1) / threads * threads;
+    const int64_t useful = count * rows * count_numbers(model) / worth;
+    int64_t chunks = even < useful ? even : useful;
+    chunks = chunks < fewest ? fewest : chunks > count ? count : chunks;
+    return chunks < 1 ? 1 : (count + chunks - 1) / chunks;
 }

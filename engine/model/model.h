@@ -171,19 +171,16 @@ ln_status ln_model_forward(ln_model *model, ln_link link, const ln_tensor *x, ln
 ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln_tensor **out,
                           ln_error *err);
 
-/* Rows of a pass: LN_CHUNK_ROWS; fewer, but LN_LEAST_CHUNK_ROWS, where an execution of that many would
- * leave the second cache; fewer still where its values would be larger than some 128 MB,
- * one at least. It depends on the graph alone, so that nothing depends on threads or memory. */
+/* Rows of a pass at most: LN_CHUNK_ROWS; fewer, but LN_LEAST_CHUNK_ROWS, where an execution of that many
+ * would leave the second cache; fewer still where its values would be larger than some 128 MB,
+ * one at least. It depends on the graph alone. */
 #define LN_CHUNK_ROWS 64
 #define LN_LEAST_CHUNK_ROWS 8
-/* `count` rows (or items) in chunks of at most `most`, all of about the same size and, where there are
- * several, an even number of them, so that two threads end together: the rows of one. */
-static inline int64_t ln_even_chunk(int64_t count, int64_t most)
-{
-    int64_t chunks = (count + most - 1) / most;
-    chunks += chunks > 1 ? chunks % 2 : 0;
-    return chunks < 1 ? 1 : (count + chunks - 1) / chunks;
-}
 int64_t ln_model_chunk_rows(const ln_model *model);
+/* `count` items of `rows` rows each (no more than a pass holds) in chunks that so many threads take: the items
+ * of one, so that all chunks have about the same size and every thread as many of them. Idle threads are given
+ * chunks of fewer rows than LN_LEAST_CHUNK_ROWS too, where these are work enough to wake a thread for. For
+ * results that stand a row each, whose bits do not depend on it: sums over chunks must not be cut by this. */
+int64_t ln_model_chunk(const ln_model *model, int64_t count, int64_t rows, int threads);
 
 #endif

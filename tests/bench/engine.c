@@ -63,7 +63,7 @@ static void prepare(bench *b, const char *model, const char *rows, int threads)
     b->targets = ln_calloc((size_t)b->rows, sizeof *b->targets);
     for (int64_t r = 0; r < b->rows; r++)
         b->targets[r].scale = 1;
-    b->chunk = ln_even_chunk(b->rows, ln_model_chunk_rows(b->model));
+    b->chunk = ln_model_chunk(b->model, b->rows, 1, threads);
     ln_graph_release(graph);
 }
 

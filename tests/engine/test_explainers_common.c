@@ -137,11 +137,37 @@ static void passes_are_full(void **state)
                  {151, 9, 51, 1},   {33, 10, 33, 1}, {32, 10, 64, 2}, {1, 0, 1, 1}};
     ln_model *model = reference_model(&reference_networks[0]);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        ln_passes got = ln_passes_of(model, cases[i].rows_per_item, cases[i].items);
+        ln_passes got = ln_passes_of(model, cases[i].rows_per_item, cases[i].items, 1);
         assert_int_equal(got.rows, cases[i].rows);
         assert_int_equal(got.items, cases[i].chunk);
     }
     ln_model_release(model);
+}
+
+/* Every thread has a chunk where the rows are work enough, and all have about the same number of them. */
+static void chunks_are_for_all_threads(void **state)
+{
+    (void)state;
+    ln_tensor *weights = tensor_random(TEST_SHAPE(17 * 8192), 3);
+    ln_model *wide =
+        network_of("dense", (int64_t[]){16, 8192}, ln_f32(weights), LN_TASK_REGRESSION);
+    ln_model *small = reference_model(&reference_networks[0]);
+    static const struct {
+        int64_t count, rows;
+        int threads;
+        int64_t wide, small;
+    } cases[] = {{4, 1, 1, 4, 4},     {4, 1, 2, 2, 4},  {4, 1, 3, 2, 4},     {3, 1, 8, 3, 3},
+                 {1, 1, 2, 1, 1},     {0, 1, 2, 1, 1},  {100, 1, 1, 25, 50}, {100, 1, 2, 25, 50},
+                 {100, 1, 7, 15, 50}, {3, 17, 2, 1, 3}, {33, 1, 2, 17, 33}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(ln_model_chunk(wide, cases[i].count, cases[i].rows, cases[i].threads),
+                         cases[i].wide);
+        assert_int_equal(ln_model_chunk(small, cases[i].count, cases[i].rows, cases[i].threads),
+                         cases[i].small);
+    }
+    ln_model_release(wide);
+    ln_model_release(small);
+    ln_tensor_release(weights);
 }
 
 /* A row of 6 2^20 numbers: 5 of them are what a pass may hold; its bits are those of
@@ -153,10 +179,10 @@ static void large_rows_make_short_passes(void **state)
     ln_tensor *weights = tensor_random(TEST_SHAPE(2 * wide + wide + 1), 3);
     ln_model *model =
         network_of("dense dense", (int64_t[]){1, wide, 1}, ln_f32(weights), LN_TASK_REGRESSION);
-    const ln_passes got = ln_passes_of(model, 1, 1000);
+    const ln_passes got = ln_passes_of(model, 1, 1000, 1);
     assert_int_equal(got.rows, 5);
     assert_int_equal(got.items, 5);
-    assert_int_equal(ln_passes_of(model, 31, 2).rows, 5);
+    assert_int_equal(ln_passes_of(model, 31, 2, 1).rows, 5);
     ln_tensor *x = tensor_random(TEST_SHAPE(17, 1), 4), *row;
     ln_tensor *all, *one;
     ln_error err = {0};
@@ -181,6 +207,7 @@ int main(void)
         cmocka_unit_test(order_is_descending_and_stable),
         cmocka_unit_test(groups_list_their_inputs),
         cmocka_unit_test(passes_are_full),
+        cmocka_unit_test(chunks_are_for_all_threads),
         cmocka_unit_test(large_rows_make_short_passes),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);

@@ -249,12 +249,55 @@ static void bits_do_not_depend_on_the_batch(void **state)
     ln_model_release(model);
 }
 
+/* Few images are cut so that each thread has some: nobody sees from the numbers how. */
+static void bits_do_not_depend_on_the_threads_of_few_images(void **state)
+{
+    (void)state;
+    enum { FEW = 4 };
+    static const struct {
+        const char *word, *given;
+    } others[] = {{"saliency", ""},
+                  {"integrated_gradients", "steps=3"},
+                  {"smooth_grad", "samples=2"},
+                  {"gradient_shap", "samples=2 stdev=0.1"}};
+    const size_t words = RULES + sizeof others / sizeof *others;
+    ln_model *model = image_model();
+    ln_tensor *x = mixed_rows();
+    ln_item items[FEW];
+    for (int i = 0; i < FEW; i++)
+        items[i] = (ln_item){3 + i, i % 3};
+    for (int threads = 1; threads <= 3; threads++)
+        assert_int_equal(ln_model_chunk(model, FEW, 1, threads), threads == 1 ? FEW : 2);
+    for (size_t k = 0; k < words; k++) {
+        const char *word = k < RULES ? rules[k].word : others[k - RULES].word;
+        const char *given = k < RULES ? rules[k].given : others[k - RULES].given;
+        const ln_request request = {.model = model, .x = x, .items = items, .item_count = FEW};
+        ln_explanation alone = explain(word, given, request, NULL);
+        for (int threads = 2; threads <= 5; threads++) {
+            ln_pool *pool;
+            assert_ok(ln_pool_new(threads, &pool, &err));
+            ln_explanation got = explain(word, given, request, pool);
+            assert_same_bits(got.values, alone.values, (size_t)(FEW * got.width) * sizeof(float));
+            assert_same_bits(got.output, alone.output, FEW * sizeof(double));
+            assert_int_equal(got.evaluations, alone.evaluations);
+            if (alone.absorbed)
+                assert_same_bits(got.absorbed, alone.absorbed, FEW * sizeof(double));
+            ln_explanation_free(&got);
+            ln_pool_free(pool);
+        }
+        ln_explanation_free(&alone);
+    }
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_are_those_of_the_layers),
         cmocka_unit_test(such_networks_are_fused),
         cmocka_unit_test(bits_do_not_depend_on_the_batch),
+        cmocka_unit_test(bits_do_not_depend_on_the_threads_of_few_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

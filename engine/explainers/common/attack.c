@@ -38,9 +38,7 @@ ln_status ln_attack_prepare(ln_job *job, const ln_attack *attack, size_t *scratc
             snprintf(err->field, sizeof err->field, "low");
         return LN_EINVALID;
     }
-    const ln_passes passes = ln_passes_of(job->request->model, 1, job->request->item_count);
-    job->rows_per_pass = passes.rows;
-    job->items_per_chunk = passes.items;
+    ln_passes_set(job, 1);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

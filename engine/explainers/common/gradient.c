@@ -17,9 +17,7 @@ static float *carve(const ln_job *job, void *scratch, size_t *bytes)
 ln_status ln_gradient_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     (void)err;
-    ln_passes passes = ln_passes_of(job->request->model, 1, job->request->item_count);
-    job->rows_per_pass = passes.rows;
-    job->items_per_chunk = passes.items;
+    ln_passes_set(job, 1);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

@@ -1,14 +1,25 @@
 #include "explainers/common/passes.h"
 
-ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t item_count)
+ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t item_count,
+                       int threads)
 {
     const int64_t most = ln_model_chunk_rows(model);
     if (rows_per_item > most) {
         int64_t passes = (rows_per_item + most - 1) / most;
         return (ln_passes){.rows = (rows_per_item + passes - 1) / passes, .items = 1};
     }
-    const int64_t items = ln_even_chunk(item_count, most / rows_per_item);
+    const int64_t items = ln_model_chunk(model, item_count, rows_per_item, threads);
     return (ln_passes){.rows = items * rows_per_item, .items = items};
+}
+
+void ln_passes_set(ln_job *job, int64_t rows_per_item)
+{
+    const ln_request *request = job->request;
+    const ln_passes passes =
+        ln_passes_of(request->model, rows_per_item, request->item_count, job->threads);
+    job->rows_per_item = rows_per_item;
+    job->rows_per_pass = passes.rows;
+    job->items_per_chunk = passes.items;
 }
 
 void *ln_carve(ln_carver *carver, int64_t count, size_t size)

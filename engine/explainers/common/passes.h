@@ -2,18 +2,22 @@
  * network. The rows of a chunk's items follow one another as a stream; each pass takes the next
  * `rows` of them. An item of up to ln_model_chunk_rows rows shares its pass with whole others; a
  * longer one is cut into the fewest passes of equal size, so that none is mostly padding: 785 rows
- * are 13 passes of 61. Both numbers depend on the model and the task alone, never on threads. */
+ * are 13 passes of 61. */
 #ifndef LN_EXPLAINERS_PASSES_H
 #define LN_EXPLAINERS_PASSES_H
 
-#include "model/model.h"
+#include "explainers/explainer.h"
 
 typedef struct ln_passes {
     int64_t rows;  /* rows a pass, 1 .. ln_model_chunk_rows */
     int64_t items; /* items a chunk, at least 1 */
 } ln_passes;
 
-ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t item_count);
+/* For chunks that so many threads take. */
+ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t item_count,
+                       int threads);
+/* For an explainer's prepare: sets the job's rows_per_pass and items_per_chunk. */
+void ln_passes_set(ln_job *job, int64_t rows_per_item);
 
 /* Cuts 64-aligned pieces out of one block. With `base` NULL it only counts: the same calls first
  * give the size to ask for, then the pointers. */

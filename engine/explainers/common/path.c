@@ -78,10 +78,7 @@ ln_status ln_path_prepare(ln_job *job, const ln_path_options *options, size_t *s
     }
     bool own_baselines = options->baseline_output && job->baseline_stride > 0;
     shared->rows_per_item = options->nodes + 1 + own_baselines;
-    ln_passes passes =
-        ln_passes_of(job->request->model, shared->rows_per_item, job->request->item_count);
-    job->rows_per_pass = passes.rows;
-    job->items_per_chunk = passes.items;
+    ln_passes_set(job, shared->rows_per_item);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }
