@@ -82,7 +82,7 @@ CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(call ask,--libs cmocka))
 find = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
 X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
 engine_sources = $(foreach room,$(1),$(call find,engine/$(room),*.c))
-OTHERS = $(if $(X86),,%_avx2.c %_avx512.c) $(if $(ONEDNN),%/library_none.c,engine/kernels/onednn/%)
+OTHERS = $(if $(X86),,%_avx2.c %_avx512.c %_amx.c) $(if $(ONEDNN),%/library_none.c,engine/kernels/onednn/%)
 ENGINE_SOURCES := $(filter-out $(OTHERS),$(call engine_sources,$(ROOMS)))
 INTERP_SOURCES := $(call find,interp,*.c)
 EMBEDDED := $(call find,stdlib,*.lua) $(call find,engine/store,*.sql)
@@ -128,6 +128,7 @@ $(B)/obj/interp/%.o: EXTRA = $(LUA_CFLAGS)
 $(B)/obj/engine/draw/%.o: EXTRA = $(DRAW_CFLAGS)
 $(B)/obj/engine/kernels/%_avx2.o: EXTRA = -mavx2 -mfma $(CHOOSING)
 $(B)/obj/engine/kernels/%_avx512.o: EXTRA = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma $(CHOOSING)
+$(B)/obj/engine/kernels/%_amx.o: EXTRA = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mamx-tile -mamx-bf16
 # Loops that compute a number and then choose another become vectors only so.
 $(B)/obj/engine/kernels/rules_%.o $(B)/obj/engine/kernels/draws_%.o: CHOOSING = -fno-trapping-math
 $(B)/obj/engine/kernels/rules_baseline.o $(B)/obj/engine/kernels/draws_baseline.o: EXTRA = $(CHOOSING)

@@ -9,6 +9,9 @@
  * own) and with the default floating-point mode. Workers block all signals: Ctrl-C goes to the main thread. */
 #include "base/parallel.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #include <fenv.h>
 #ifdef _OPENMP
 #include <omp.h>
@@ -20,6 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#ifdef __x86_64__
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -267,31 +273,64 @@ int ln_cpu_count(void)
 }
 
 #ifdef __x86_64__
-/* The instruction set that oneDNN was told to stay within, as a level: 0, 2 (AVX2) or 3. */
+static const char *const levels[] = {"sse2", "avx2", "avx512", "amx"};
+enum { SSE2, AVX2, AVX512, AMX };
+
+/* The instruction set that oneDNN was told to stay within, as a level. */
 static int allowed_level(void)
 {
     const char *allowed = getenv("ONEDNN_MAX_CPU_ISA");
     if (!allowed)
         allowed = getenv("DNNL_MAX_CPU_ISA");
     if (!allowed)
-        return 3;
+        return AMX;
     if (strcasecmp(allowed, "SSE41") == 0 || strcasecmp(allowed, "AVX") == 0)
-        return 0;
+        return SSE2;
     if (strncasecmp(allowed, "AVX2", 4) == 0 || strncasecmp(allowed, "AVX512_MIC", 10) == 0)
-        return 2;
-    return 3;
+        return AVX2;
+    return strncasecmp(allowed, "AVX512", 6) == 0 && !strcasestr(allowed, "AMX") ? AVX512 : AMX;
+}
+
+/* Tiles are there, and the kernel lets the process use them: it saves what they hold only if asked to. */
+static bool has_tiles(void)
+{
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18, BF16_AND_TILE = 1u << 22 | 1u << 24 };
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & BF16_AND_TILE) == BF16_AND_TILE &&
+           syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+
+/* At most `asked`: whether there are tiles takes a microsecond or more to find out. */
+static int level(int asked)
+{
+    const int told = allowed_level(), allowed = told < asked ? told : asked;
+    if (allowed < AVX2 || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return SSE2;
+    if (allowed < AVX512 || !__builtin_cpu_supports("avx512f") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl"))
+        return AVX2;
+    return allowed < AMX || !has_tiles() ? AVX512 : AMX;
 }
 #endif
 
 const char *ln_cpu_isa(void)
 {
 #ifdef __x86_64__
-    int allowed = allowed_level();
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    return avx512 && allowed >= 3 ? "avx512" : avx2 && allowed >= 2 ? "avx2" : "sse2";
+    return levels[level(AMX)];
 #else
     return "neon";
+#endif
+}
+
+bool ln_cpu_has(const char *isa)
+{
+#ifdef __x86_64__
+    int asked = AMX;
+    while (asked >= SSE2 && strcmp(levels[asked], isa) != 0)
+        asked--;
+    return asked >= SSE2 && level(asked) == asked;
+#else
+    return strcmp(isa, "neon") == 0;
 #endif
 }

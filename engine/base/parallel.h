@@ -32,8 +32,10 @@ int ln_interrupted(void);   /* 0, or why */
 #define LN_INTERRUPT_TIMEOUT 1000
 ln_status ln_check_interrupt(ln_error *err); /* LN_EINTERRUPTED with the words, or LN_OK */
 
-int ln_cpu_count(void);       /* cores this process may use */
-const char *ln_cpu_isa(void); /* "avx512", "avx2", "sse2", "neon": what the kernels use;
-                                    DNNL_MAX_CPU_ISA=AVX2 lowers it for ours too */
+int ln_cpu_count(void); /* cores this process may use */
+/* What the kernels use: "sse2", "avx2", "avx512", "amx" (avx512 and tiles of bfloat16), or "neon".
+ * DNNL_MAX_CPU_ISA lowers it for ours too. */
+const char *ln_cpu_isa(void);
+bool ln_cpu_has(const char *isa); /* whether that is `isa` or contains it */
 
 #endif

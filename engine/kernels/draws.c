@@ -1,17 +1,14 @@
 #include "kernels/draws.h"
 
-#include <assert.h>
-#include <string.h>
-
 #include "base/parallel.h"
+#include <assert.h>
 
 const ln_draw_kernels *ln_draw_kernels_choose(void)
 {
 #ifdef __x86_64__
-    const char *isa = ln_cpu_isa();
-    if (strcmp(isa, "avx512") == 0)
+    if (ln_cpu_has("avx512"))
         return &ln_draws_avx512;
-    if (strcmp(isa, "avx2") == 0)
+    if (ln_cpu_has("avx2"))
         return &ln_draws_avx2;
 #endif
     return &ln_draws_baseline;

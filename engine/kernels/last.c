@@ -8,10 +8,9 @@
 const ln_last_kernels *ln_last_kernels_choose(void)
 {
 #ifdef __x86_64__
-    const char *isa = ln_cpu_isa();
-    if (strcmp(isa, "avx512") == 0)
+    if (ln_cpu_has("avx512"))
         return &ln_last_avx512;
-    if (strcmp(isa, "avx2") == 0)
+    if (ln_cpu_has("avx2"))
         return &ln_last_avx2;
 #endif
     return &ln_last_baseline;

@@ -9,13 +9,11 @@
  * Cost: rows * inputs * outputs fused multiply-adds, outputs rounded up to 16. */
 #include "kernels/plain.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/kernels.h"
+#include <stdlib.h>
 
 typedef struct plain_packed {
     ln_packed head;
@@ -26,10 +24,9 @@ typedef struct plain_packed {
 ln_block_fn ln_kernels_block(void)
 {
 #ifdef __x86_64__
-    const char *isa = ln_cpu_isa();
-    if (strcmp(isa, "avx512") == 0)
+    if (ln_cpu_has("avx512"))
         return ln_block_avx512;
-    if (strcmp(isa, "avx2") == 0)
+    if (ln_cpu_has("avx2"))
         return ln_block_avx2;
 #endif
     return ln_block_baseline;

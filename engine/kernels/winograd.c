@@ -74,10 +74,9 @@ static int64_t least(int64_t a, int64_t b)
 static const ln_winograd_kernels *choose(void)
 {
 #ifdef __x86_64__
-    const char *isa = ln_cpu_isa();
-    if (strcmp(isa, "avx512") == 0)
+    if (ln_cpu_has("avx512"))
         return &ln_winograd_avx512;
-    if (strcmp(isa, "avx2") == 0)
+    if (ln_cpu_has("avx2"))
         return &ln_winograd_avx2;
 #endif
     return NULL;

@@ -255,22 +255,30 @@ static void a_pool_survives_failing_allocations(void **state)
 static void the_instruction_set_follows_the_environment(void **state)
 {
     (void)state;
-    static const char *const known[] = {"avx512", "avx2", "sse2", "neon"};
+    static const char *const known[] = {"amx", "avx512", "avx2", "sse2", "neon"};
     char before[32];
     snprintf(before, sizeof before, "%s", ln_cpu_isa());
     size_t found = 0;
-    while (found < 4 && strcmp(known[found], before) != 0)
+    while (found < 5 && strcmp(known[found], before) != 0)
         found++;
-    assert_true(found < 4);
+    assert_true(found < 5);
     assert_true(ln_cpu_count() >= 1);
     if (strcmp(before, "neon") == 0)
         return;
     const char *kept = getenv("DNNL_MAX_CPU_ISA");
     char *restore = kept ? strdup(kept) : NULL;
+    const bool wide = ln_cpu_has("avx512");
+    setenv("DNNL_MAX_CPU_ISA", "AVX512_CORE_BF16", 1);
+    assert_false(ln_cpu_has("amx"));
+    assert_true(ln_cpu_has("sse2") && !ln_cpu_has("neon"));
+    assert_int_equal(ln_cpu_has("avx512"), wide);
+    assert_true(!wide || strcmp(ln_cpu_isa(), "avx512") == 0);
+    setenv("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX", 1);
+    assert_int_equal(ln_cpu_has("avx512"), wide);
     setenv("DNNL_MAX_CPU_ISA", "AVX2", 1);
-    assert_string_not_equal(ln_cpu_isa(), "avx512");
+    assert_false(ln_cpu_has("avx512") || ln_cpu_has("amx"));
     setenv("DNNL_MAX_CPU_ISA", "avx512_mic", 1);
-    assert_string_not_equal(ln_cpu_isa(), "avx512");
+    assert_false(ln_cpu_has("avx512"));
     setenv("DNNL_MAX_CPU_ISA", "SSE41", 1);
     assert_string_equal(ln_cpu_isa(), "sse2");
     if (restore)

@@ -15,9 +15,9 @@ static int tables(const ln_elementary *out[3])
     int count = 0;
     out[count++] = &ln_elementary_baseline;
 #ifdef __x86_64__
-    if (strcmp(ln_cpu_isa(), "sse2") != 0)
+    if (ln_cpu_has("avx2"))
         out[count++] = &ln_elementary_avx2;
-    if (strcmp(ln_cpu_isa(), "avx512") == 0)
+    if (ln_cpu_has("avx512"))
         out[count++] = &ln_elementary_avx512;
 #endif
     return count;

@@ -12,7 +12,7 @@
 
 static bool isa_is(const char *isa)
 {
-    return strcmp(ln_cpu_isa(), isa) == 0;
+    return ln_cpu_has(isa);
 }
 
 /* One step of the plain entry's sum on this machine. */

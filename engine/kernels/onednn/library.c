@@ -4,15 +4,13 @@
 
 #include <dnnl.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/parallel.h"
 #include "kernels/onednn/entries.h"
 
 static bool is_fast(void)
 {
-    const char *isa = ln_cpu_isa();
-    return strcmp(isa, "avx512") == 0 || strcmp(isa, "avx2") == 0;
+    return ln_cpu_has("avx2");
 }
 
 const ln_kernels *ln_library_products(void)

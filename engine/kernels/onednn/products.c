@@ -203,7 +203,7 @@ static ln_status make(const ln_product *product, onednn_packed **out, ln_error *
         return ln_fail_memory(err, sizeof *own);
     own->head.kernels = &ln_kernels_onednn;
     own->head.product = *product;
-    own->convolution = strcmp(ln_cpu_isa(), "avx512") != 0;
+    own->convolution = !ln_cpu_has("avx512");
     dnnl_status_t status = dnnl_engine_create(&own->engine, dnnl_cpu, 0);
     if (status == dnnl_success)
         status = make_primitive(own, false);
