@@ -60,6 +60,15 @@ ln_rng ln_rng_make(uint64_t seed, const char *purpose, uint64_t stream, uint64_t
     return rng;
 }
 
+ln_rng ln_rng_part(const ln_rng *rng, uint32_t part)
+{
+    ln_rng made = *rng;
+    made.counter[0] = 0;
+    made.counter[1] = part;
+    made.used = 4;
+    return made;
+}
+
 uint32_t ln_rng_u32(ln_rng *rng)
 {
     if (rng->used >= 4) {

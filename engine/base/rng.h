@@ -19,6 +19,9 @@ typedef struct ln_rng {
 /* `purpose` is hashed; `row` is any 64-bit number (row of the data set, epoch, draw ...). */
 ln_rng ln_rng_make(uint64_t seed, const char *purpose, uint64_t stream, uint64_t row);
 
+/* Draws of the same key that are others than its own: part 1 .. 2^32 - 1, each of 2^34 numbers. */
+ln_rng ln_rng_part(const ln_rng *rng, uint32_t part);
+
 uint32_t ln_rng_u32(ln_rng *rng);
 void ln_rng_words(ln_rng *rng, uint32_t *words,
                   int64_t count);      /* that many of ln_rng_u32, sooner */

@@ -10,7 +10,9 @@
  * with fewer it comes with standard errors. The sum is exact at any rate. `l1` and `features` keep
  * the features that a sparse fit keeps (common/kernel_selection.h), the others get 0 and have no error; where
  * none is kept all are 0, and the residual says so. x (N, width) -> a (N, M).
- * Cost: samples times the background's rows forward passes a row. Draws are keyed by the row's number
+ * With `stop` a row chooses few coalitions first, then half as many again, until its errors are small;
+ * those evaluated already are not evaluated again (common/known.h). Cost: samples times the
+ * background's rows forward passes a row. Draws are keyed by the row's number
  * in the data set: an item does not depend on its neighbours. Sources: Lundberg and Lee 2017; paired
  * sampling and elimination: Covert and Lee 2021; leverage: Musco and Witter 2025. */
 #include <inttypes.h>
@@ -23,9 +25,12 @@
 #include "explainers/common/game.h"
 #include "explainers/common/kernel_regression.h"
 #include "explainers/common/kernel_selection.h"
+#include "explainers/common/known.h"
+#include "explainers/common/stop.h"
 
 #define ALL_SAMPLES (-1) /* samples = "all" */
 #define ALL_MOST 20      /* features for which all coalitions are evaluated */
+#define FIRST_PAIRS 128  /* before the first look at the errors, and two a feature */
 
 #define L1_CHOICES "aic|bic" /* stored as L1_AIC, L1_BIC */
 #define L1_AIC (-1)
@@ -36,6 +41,7 @@ typedef struct kernel_shap_params {
     int sampling;     /* ln_sampling */
     double l1;        /* penalty; 0: none, L1_AIC, L1_BIC */
     int64_t features; /* that are kept at most; 0: all */
+    double stop;      /* the greatest standard error that ends a row; NaN: none */
     double tolerance; /* relative residual that verify lets pass */
 } kernel_shap_params;
 
@@ -52,12 +58,19 @@ typedef struct buffers {
     ln_coalitions coalitions;
     ln_kernel_regression regression;
     ln_kernel_selection selection; /* where there is a rule */
+    ln_known known;                /* where rows may stop early */
     int64_t *kept;                 /* (M) the features that stay */
     int64_t *player;               /* (M) the features that vary */
     double *values;                /* (2 capacity) of the coalitions */
     double *phi;                   /* (M) */
     double *error;                 /* (M) */
 } buffers;
+
+static bool may_stop_early(const ln_job *job)
+{
+    const kernel_shap_params *params = job->request->params;
+    return params->stop > 0;
+}
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
@@ -83,6 +96,8 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     fit->members = ln_carve(&carver, players, sizeof *fit->members);
     if (shared->rule != LN_KEEP_ALL)
         made.selection = ln_kernel_selection_carve(players, &carver);
+    if (may_stop_early(job))
+        made.known = ln_known_carve(players, words, capacity, &carver);
     made.kept = ln_carve(&carver, players, sizeof *made.kept);
     made.player = ln_carve(&carver, players, sizeof *made.player);
     made.values = ln_carve(&carver, 2 * capacity, sizeof *made.values);
@@ -164,24 +179,49 @@ static ln_status start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_
     return ln_game_start(job, &shared->game, runner, evaluations, err);
 }
 
-/* The features that vary, and coalitions of them. */
-static int64_t choose(const ln_job *job, int64_t row, buffers *at)
+/* The features that vary. */
+static int64_t list_players(const ln_job *job, int64_t row, const buffers *at)
 {
     const kernel_shap *shared = job->shared;
-    const ln_request *request = job->request;
-    const kernel_shap_params *params = request->params;
     int64_t varying = 0;
     for (int64_t g = 0; g < job->width; g++)
         if (ln_game_varies(job, &shared->game, row, g))
             at->player[varying++] = g;
+    return varying;
+}
+
+/* Coalitions of them, at most `capacity` pairs. */
+static void choose(const ln_job *job, int64_t row, int64_t varying, int64_t capacity, buffers *at)
+{
+    const ln_request *request = job->request;
+    const kernel_shap_params *params = request->params;
     at->coalitions.pairs = 0;
     if (varying < 2)
-        return varying;
+        return;
     ln_rng rng =
         ln_rng_make(request->seed, "kernel_shap", request->stream, (uint64_t)request->row_ids[row]);
-    at->coalitions.capacity = ln_coalitions_pairs(varying, shared->capacity);
+    at->coalitions.capacity = capacity;
     ln_coalitions_choose(&at->coalitions, at->player, varying, (ln_sampling)params->sampling, &rng);
-    return varying;
+}
+
+/* The values of the coalitions chosen; where they may be known, of those that are not. */
+static ln_status evaluate(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
+                          ln_error *err)
+{
+    const ln_game *game = &((const kernel_shap *)job->shared)->game;
+    if (!may_stop_early(job))
+        return ln_game_values(job, game, chunk, &at->game, entry, at->coalitions.masks,
+                              2 * at->coalitions.pairs, at->values, err);
+    ln_known *known = &at->known;
+    const int64_t more = ln_known_add(known, &at->coalitions), first = 2 * known->pairs;
+    ln_status status =
+        ln_game_values(job, game, chunk, &at->game, entry, known->masks + first * known->words,
+                       2 * more, known->values + first, err);
+    if (status)
+        return status;
+    known->pairs += more;
+    ln_known_values(known, &at->coalitions, at->values);
+    return LN_OK;
 }
 
 static ln_status fail_rows(ln_error *err, const char *field, int64_t row, const char *what)
@@ -205,31 +245,52 @@ static int64_t keep(const kernel_shap *shared, const ln_job_chunk *chunk, buffer
     return varying;
 }
 
+/* The fit to at->values: kept features, phi and error. `last`: no more coalitions can be had. Without it
+ * *kept is -1 where they say too little. */
+static ln_status fit(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
+                     int64_t varying, bool last, int64_t *kept, ln_error *err)
+{
+    const int64_t row = job->request->items[chunk->first + entry].row;
+    const double change = chunk->out->output[entry] - chunk->out->baseline_output[entry];
+    *kept = keep(job->shared, chunk, at, entry, varying);
+    if (*kept < 0)
+        return last ? fail_rows(err, "l1", row, "are too few to tell what noise is") : LN_OK;
+    if (*kept == 1) {
+        at->phi[0] = change;
+        at->error[0] = 0;
+    } else if (*kept > 1 &&
+               !ln_kernel_regression_solve(&at->regression, &at->coalitions, at->kept, *kept,
+                                           at->values, change, at->phi, at->error)) {
+        *kept = -1;
+        return last ? fail_rows(err, "samples", row, "do not tell its features apart") : LN_OK;
+    }
+    return LN_OK;
+}
+
 static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
                          ln_error *err)
 {
     const kernel_shap *shared = job->shared;
-    int64_t row = job->request->items[chunk->first + entry].row, varying = choose(job, row, at);
+    const kernel_shap_params *params = job->request->params;
+    const int64_t row = job->request->items[chunk->first + entry].row;
+    const int64_t varying = list_players(job, row, at);
+    const int64_t most = varying > 1 ? ln_coalitions_pairs(varying, shared->capacity) : 0;
     float *values = chunk->out->values + entry * job->width;
     float *errors = chunk->out->errors + entry * job->width;
+    int64_t kept = -1, capacity = 0;
     ln_status status = ln_game_ends(job, &shared->game, chunk, &at->game, entry, err);
-    if (!status)
-        status = ln_game_values(job, &shared->game, chunk, &at->game, entry, at->coalitions.masks,
-                                2 * at->coalitions.pairs, at->values, err);
-    if (status)
-        return status;
-    double change = chunk->out->output[entry] - chunk->out->baseline_output[entry];
-    int64_t kept = keep(shared, chunk, at, entry, varying);
-    if (kept < 0)
-        return fail_rows(err, "l1", row, "are too few to tell what noise is");
-    if (kept == 1) {
-        at->phi[0] = change;
-        at->error[0] = 0;
-    } else if (kept > 1 &&
-               !ln_kernel_regression_solve(&at->regression, &at->coalitions, at->kept, kept,
-                                           at->values, change, at->phi, at->error)) {
-        return fail_rows(err, "samples", row, "do not tell its features apart");
-    }
+    if (may_stop_early(job))
+        ln_known_clear(&at->known);
+    do {
+        capacity = ln_stop_next(params->stop, capacity, FIRST_PAIRS + 2 * varying, most);
+        choose(job, row, varying, capacity, at);
+        if (!status)
+            status = evaluate(job, chunk, at, entry, err);
+        if (!status)
+            status = fit(job, chunk, at, entry, varying, capacity == most, &kept, err);
+        if (status)
+            return status;
+    } while (capacity < most && !(kept > 0 && ln_stop_holds(params->stop, at->error, kept)));
     for (int64_t i = 0; i < varying; i++)
         errors[at->player[i]] = NAN; /* of what was not kept */
     for (int64_t i = 0; i < kept; i++) {
@@ -280,6 +341,7 @@ static const ln_param params[] = {
      .min = 1,
      .max = 1e9,
      .help = "keep so many features, the first of least angle regression; default: all"},
+    LN_STOP(kernel_shap_params),
     LN_GAME_GROUPS,
     LN_GAME_REFERENCES,
     LN_GAME_TOLERANCE(kernel_shap_params),
@@ -302,7 +364,7 @@ const ln_explainer ln_explainer_kernel_shap = {
         },
     .flags = LN_WATCHED | LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE |
              LN_RANDOM | LN_HAS_ERRORS,
-    .version = 3,
+    .version = 4,
     .tolerance = 1e-4,
     .cost = "samples forward passes a row (times the rows of the background)",
     .prepare = prepare,

@@ -10,7 +10,7 @@
  * features the model has, and the fit, are common/local_model.h. x (N, width) -> a (N, groups), 0 for
  * features that were not chosen.
  *
- * Cost: samples forward passes a row, and the fit. No gradient. Not complete. Draws are keyed by the
+ * Cost: samples forward passes a row, and the fit; with `stop` a fit at each look. No gradient. Not complete. Draws are keyed by the
  * row's number in the data set. Source: Ribeiro, Singh and Guestrin 2016; the defaults, and what is left
  * open there, as their package has it. */
 #include <inttypes.h>
@@ -25,12 +25,14 @@
 #include "explainers/common/manifold.h"
 #include "explainers/common/neighbourhood.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/stop.h"
 
 #define TABLE_SAMPLES 5000
 #define TABLE_FEATURES 10
 #define TABLE_WIDTH 0.75 /* times the root of the number of features */
 #define MASK_SAMPLES 1000
 #define MASK_WIDTH 0.25
+#define FIRST_LOOK 500 /* samples: weights leave fewer of them to tell errors by */
 
 #define POINT_BINS "value|zero"
 #define POINT_ZERO 1 /* its place in POINT_BINS */
@@ -42,6 +44,7 @@ typedef struct lime_params {
     int discretize;      /* ln_discretize */
     int selection;       /* ln_selection */
     int point_bins;      /* POINT_BINS */
+    double stop;         /* the greatest standard error that ends a row; NaN: none */
 } lime_params;
 
 typedef struct lime {
@@ -241,26 +244,20 @@ static void draw(const ln_job *job, const float *x, int64_t s, ln_rng *rng, cons
     at->weight[s] = sqrt(exp(-distance / (shared->kernel_width * shared->kernel_width)));
 }
 
+/* Samples `done` to `end`. */
 static ln_status sample(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
-                        ln_error *err)
+                        ln_rng *rng, int64_t done, int64_t end, ln_error *err)
 {
-    const lime *shared = job->shared;
     const ln_request *request = job->request;
     int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
     int64_t row = request->items[chunk->first + entry].row;
     const float *x = ln_f32(request->x) + row * width;
     const ln_target *target = &job->targets[chunk->first + entry];
-    ln_rng rng =
-        ln_rng_make(request->seed, "lime", request->stream, (uint64_t)request->row_ids[row]);
-    if (shared->masks && request->baseline)
-        memcpy(at->cover, ln_job_baseline(job, row), (size_t)width * sizeof *at->cover);
-    else if (shared->masks)
-        average_groups(shared, x, at);
-    for (int64_t done = 0; done < shared->samples;) {
-        int64_t left = shared->samples - done;
+    while (done < end) {
+        int64_t left = end - done;
         int64_t count = left < job->rows_per_pass ? left : job->rows_per_pass;
         for (int64_t i = 0; i < count; i++)
-            draw(job, x, done + i, &rng, at, at->x + i * width);
+            draw(job, x, done + i, rng, at, at->x + i * width);
         for (int64_t i = done == 0; i < count; i++) /* the first is the row itself */
             ln_manifold_row(chunk, entry, at->x + i * width);
         ln_status status = ln_check_interrupt(err);
@@ -274,26 +271,56 @@ static ln_status sample(const ln_job *job, ln_job_chunk *chunk, const buffers *a
         chunk->evaluations += count;
         done += count;
     }
+    return LN_OK;
+}
+
+/* Whether the coefficients are as sure as asked for: those of the features chosen, the others have no error. */
+static bool may_stop(const ln_local_model *model, double stop)
+{
+    for (int64_t k = 0; k < model->count; k++)
+        if (!(model->error[model->chosen[k]] <= stop))
+            return false;
+    return stop > 0;
+}
+
+/* Samples and fits, until there are enough of them. */
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
+                         ln_error *err)
+{
+    const lime *shared = job->shared;
+    const ln_request *request = job->request;
+    const lime_params *params = request->params;
+    const int64_t row = request->items[chunk->first + entry].row, width = request->model->width;
+    ln_local_samples samples = {.z = at->z,
+                                .y = at->y,
+                                .weight = at->weight,
+                                .features = job->width,
+                                .ones = shared->masks || shared->near.binned};
+    ln_rng rng =
+        ln_rng_make(request->seed, "lime", request->stream, (uint64_t)request->row_ids[row]);
+    if (shared->masks && request->baseline)
+        memcpy(at->cover, ln_job_baseline(job, row), (size_t)width * sizeof *at->cover);
+    else if (shared->masks)
+        average_groups(shared, ln_f32(request->x) + row * width, at);
+    do {
+        const int64_t done = samples.count;
+        samples.count = ln_stop_next(params->stop, done, FIRST_LOOK, shared->samples);
+        ln_status status = sample(job, chunk, at, entry, &rng, done, samples.count, err);
+        if (status)
+            return status;
+        ln_local_model_fit(&at->model, &samples, (ln_selection)params->selection, shared->features);
+    } while (samples.count < shared->samples && !may_stop(&at->model, params->stop));
     chunk->out->output[entry] = at->y[0];
     return LN_OK;
 }
 
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
-    const lime *shared = job->shared;
-    const lime_params *params = job->request->params;
     buffers at = carve(job, chunk->scratch, NULL);
-    ln_local_samples samples = {.z = at.z,
-                                .y = at.y,
-                                .weight = at.weight,
-                                .count = shared->samples,
-                                .features = job->width,
-                                .ones = shared->masks || shared->near.binned};
     for (int64_t entry = 0; entry < chunk->count; entry++) {
-        ln_status status = sample(job, chunk, &at, entry, err);
+        ln_status status = explain(job, chunk, &at, entry, err);
         if (status)
             return status;
-        ln_local_model_fit(&at.model, &samples, (ln_selection)params->selection, shared->features);
         for (int64_t g = 0; g < job->width; g++) {
             chunk->out->values[entry * job->width + g] = (float)at.model.value[g];
             chunk->out->errors[entry * job->width + g] = (float)at.model.error[g];
@@ -352,6 +379,7 @@ static const ln_param params[] = {
      .choices = POINT_BINS,
      .help =
          "what a bin whose ends are one number draws: 0, as the lime package does, or that number"},
+    LN_STOP(lime_params),
     {.name = "groups",
      .type = LN_PARAM_GROUPS,
      .offset = LN_NO_OFFSET,

@@ -52,7 +52,7 @@ static const ln_param params[] = {
      .min = 1,
      .max = 1e9,
      .help = "coalitions a row: 2M + 1 an order of M features, walked forwards and backwards"},
-    LN_ORDERS_STOP(permutation_shap_params),
+    LN_STOP(permutation_shap_params),
     LN_GAME_GROUPS,
     LN_GAME_BACKGROUND,
     LN_GAME_TOLERANCE(permutation_shap_params),

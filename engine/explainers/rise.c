@@ -7,7 +7,8 @@
  * the cells and constant beyond the outer ones, and cut to dim of them from a random place 0 .. s - 1, so that
  * cells' borders fall anywhere. Channels, the first of two axes or more, share mask and value. x (N, width) ->
  * a (N, width). Cost: masks + 1 forward passes a row. No gradient. Not complete: where f does not depend on the
- * mask, every pixel gets f. Standard errors are those of a mean over the masks. Draws are keyed by the row's
+ * mask, every pixel gets f. Standard errors are those of a mean over the masks; with `stop` they are looked at every
+ * LOOK masks. Draws are keyed by the row's
  * number in the data set. Source: Petsiuk, Das and Saenko 2018. */
 #include <math.h>
 #include <string.h>
@@ -17,12 +18,16 @@
 #include "base/rng.h"
 #include "explainers/common/manifold.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/stop.h"
 #include "explainers/explainer.h"
 
+#define LOOK 200 /* masks between two looks at the errors */
+
 typedef struct rise_params {
-    int64_t masks; /* a row */
+    int64_t masks; /* a row, at most */
     int64_t cell;  /* cells along each spatial axis */
     double keep;   /* probability that one is kept */
+    double stop;   /* the greatest standard error that ends a row; NaN: none */
 } rise_params;
 
 typedef struct rise {
@@ -187,18 +192,80 @@ static void cover(const rise *shared, const float *x, const float *baseline, con
 
 /* ---------------------------------------------------------------- rows */
 
-static void settle(const rise *shared, const rise_params *params, const buffers *at, float *values,
-                   float *errors)
+/* The standard error of a pixel's value after so many masks. */
+static double error_of(const rise_params *params, const buffers *at, int64_t pixel, int64_t masks)
 {
-    double masks = (double)params->masks;
+    double mean = at->sum[pixel] / (double)masks;
+    double spread = at->squares[pixel] / (double)masks - mean * mean;
+    spread = spread > 0 || isnan(spread) ? spread : 0;
+    return sqrt(spread / (double)(masks - 1)) / params->keep;
+}
+
+static void settle(const rise *shared, const rise_params *params, const buffers *at, int64_t masks,
+                   float *values, float *errors)
+{
     for (int64_t p = 0; p < shared->pixels; p++) {
-        double mean = at->sum[p] / masks, spread = at->squares[p] / masks - mean * mean;
-        spread = spread > 0 || isnan(spread) ? spread : 0;
+        const double value = at->sum[p] / (double)masks / params->keep;
+        const double error = error_of(params, at, p, masks);
         for (int64_t c = 0; c < shared->channels; c++) {
-            values[c * shared->pixels + p] = (float)(mean / params->keep);
-            errors[c * shared->pixels + p] = (float)(sqrt(spread / (masks - 1)) / params->keep);
+            values[c * shared->pixels + p] = (float)value;
+            errors[c * shared->pixels + p] = (float)error;
         }
     }
+}
+
+/* Whether so many masks are enough. */
+static bool may_stop(const rise *shared, const rise_params *params, const buffers *at,
+                     int64_t masks)
+{
+    if (!(params->stop > 0) || masks % LOOK != 0)
+        return false;
+    for (int64_t p = 0; p < shared->pixels; p++)
+        if (!(error_of(params, at, p, masks) <= params->stop))
+            return false;
+    return true;
+}
+
+/* Masks of the next pass: with `stop` it ends where the errors are looked at. */
+static int64_t next_masks(const ln_job *job, const rise_params *params, int64_t done)
+{
+    int64_t count = params->masks - done, look = LOOK - done % LOOK;
+    if (count > job->rows_per_pass)
+        count = job->rows_per_pass;
+    return params->stop > 0 && look < count ? look : count;
+}
+
+/* `count` masks more: into the sums over them. */
+static ln_status add_masks(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
+                           ln_rng *rng, int64_t count, ln_error *err)
+{
+    const ln_request *request = job->request;
+    const rise *shared = job->shared;
+    int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
+    int64_t row = request->items[chunk->first + entry].row, pixels = shared->pixels;
+    const ln_target *target = &job->targets[chunk->first + entry];
+    for (int64_t i = 0; i < count; i++) {
+        draw_mask(shared, request->params, rng, at, at->mask + i * pixels);
+        cover(shared, ln_f32(request->x) + row * width, ln_job_baseline(job, row),
+              at->mask + i * pixels, at->x + i * width);
+        ln_manifold_row(chunk, entry, at->x + i * width);
+    }
+    ln_status status = ln_check_interrupt(err);
+    if (!status)
+        status = ln_runner_forward(chunk->runner, at->x, count, at->out, err);
+    if (status)
+        return status;
+    for (int64_t i = 0; i < count; i++) {
+        double value =
+            target->offset + target->scale * (double)at->out[i * outputs + target->index];
+        for (int64_t p = 0; p < pixels; p++) {
+            double part = value * (double)at->mask[i * pixels + p];
+            at->sum[p] += part;
+            at->squares[p] += part * part;
+        }
+    }
+    chunk->evaluations += count;
+    return LN_OK;
 }
 
 static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
@@ -207,8 +274,8 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
     const ln_request *request = job->request;
     const rise *shared = job->shared;
     const rise_params *params = request->params;
-    int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
-    int64_t row = request->items[chunk->first + entry].row, pixels = shared->pixels;
+    int64_t width = request->model->width, pixels = shared->pixels, masks = 0;
+    int64_t row = request->items[chunk->first + entry].row;
     const float *x = ln_f32(request->x) + row * width;
     const ln_target *target = &job->targets[chunk->first + entry];
     ln_rng rng =
@@ -220,32 +287,15 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
     if (status)
         return status;
     chunk->out->output[entry] = target->offset + target->scale * (double)at->out[target->index];
-    for (int64_t done = 0, count; done < params->masks; done += count) {
-        count = params->masks - done;
-        if (count > job->rows_per_pass)
-            count = job->rows_per_pass;
-        for (int64_t i = 0; i < count; i++) {
-            draw_mask(shared, params, &rng, at, at->mask + i * pixels);
-            cover(shared, x, ln_job_baseline(job, row), at->mask + i * pixels, at->x + i * width);
-            ln_manifold_row(chunk, entry, at->x + i * width);
-        }
-        status = ln_check_interrupt(err);
-        if (!status)
-            status = ln_runner_forward(chunk->runner, at->x, count, at->out, err);
+    chunk->evaluations++;
+    do {
+        int64_t count = next_masks(job, params, masks);
+        status = add_masks(job, chunk, at, entry, &rng, count, err);
         if (status)
             return status;
-        for (int64_t i = 0; i < count; i++) {
-            double value =
-                target->offset + target->scale * (double)at->out[i * outputs + target->index];
-            for (int64_t p = 0; p < pixels; p++) {
-                double part = value * (double)at->mask[i * pixels + p];
-                at->sum[p] += part;
-                at->squares[p] += part * part;
-            }
-        }
-    }
-    chunk->evaluations += params->masks + 1;
-    settle(shared, params, at, chunk->out->values + entry * width,
+        masks += count;
+    } while (masks < params->masks && !may_stop(shared, params, at, masks));
+    settle(shared, params, at, masks, chunk->out->values + entry * width,
            chunk->out->errors + entry * width);
     return LN_OK;
 }
@@ -282,6 +332,7 @@ static const ln_param params[] = {
      .above_min = true,
      .max = 1,
      .help = "probability that a cell is kept"},
+    LN_STOP(rise_params),
     {.name = "baseline",
      .type = LN_PARAM_BASELINE,
      .offset = LN_NO_OFFSET,

@@ -58,7 +58,7 @@ static const ln_param params[] = {
      .offset = offsetof(shapley_sampling_params, antithetic),
      .fallback = "false",
      .help = "every second order is the one before it, backwards"},
-    LN_ORDERS_STOP(shapley_sampling_params),
+    LN_STOP(shapley_sampling_params),
     LN_GAME_GROUPS,
     LN_GAME_REFERENCES,
     LN_GAME_TOLERANCE(shapley_sampling_params),

@@ -188,6 +188,21 @@ static void shuffle_is_the_stored_permutation(void **state)
     assert_same_bits(items, want, sizeof items);
 }
 
+/* A part is its key's stream from another position on, wherever the generator stands. */
+static void parts_begin_elsewhere(void **state)
+{
+    (void)state;
+    ln_rng rng = ln_rng_make(7, "test", 3, 11), moved = rng, part = ln_rng_part(&rng, 5);
+    ln_rng_words(&moved, (uint32_t[6]){0}, 6);
+    ln_rng same = ln_rng_part(&moved, 5);
+    uint32_t wanted[4];
+    ln_philox4x32((const uint32_t[]){0, 5, 11, 0}, rng.key, wanted);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(ln_rng_u32(&part), wanted[i]);
+        assert_int_equal(ln_rng_u32(&same), wanted[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +217,7 @@ int main(void)
         cmocka_unit_test(many_words_are_the_words),
         cmocka_unit_test(below_is_the_stored_one_and_unbiased),
         cmocka_unit_test(shuffle_is_the_stored_permutation),
+        cmocka_unit_test(parts_begin_elsewhere),
     };
     return cmocka_run_group_tests_name("base_rng", tests, NULL, NULL);
 }

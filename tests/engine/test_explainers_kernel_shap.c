@@ -363,6 +363,61 @@ static void bits_depend_on_the_row_alone(void **state)
     check_bits("kernel_shap", "samples=41 sampling=\"leverage\"");
     check_bits("kernel_shap", "samples=60 features=3");
     check_bits("kernel_shap", "samples=60 l1=\"aic\"");
+    check_bits("kernel_shap", "samples=120 stop=0.01");
+}
+
+/* A row ends at the first look whose errors are small enough, with the bits that so many samples give, and
+ * little more is evaluated than these. */
+static void rows_stop_where_errors_are_small(void **state)
+{
+    (void)state;
+    enum { N = 14, FIRST = 2 * (128 + 2 * N) };
+    static const char *const given[] = {"sampling=\"paired\"", "sampling=\"leverage\"",
+                                        "features=6"};
+    static const double enough[] = {0.012, 0.012, 0.05};
+    ln_model *model = random_model(N, 3);
+    ln_tensor *x = tensor_random(TEST_SHAPE(3, N), 1);
+    ln_tensor *background = tensor_random(TEST_SHAPE(2, N), 2);
+    for (int k = 0; k < 9; k++) {
+        char text[96];
+        ln_item item = {.row = k % 3};
+        const char *rest = given[k / 3];
+        const double stop = enough[k / 3];
+        ln_request request = {
+            .model = model, .x = x, .items = &item, .item_count = 1, .background = background};
+        snprintf(text, sizeof text, "%s samples=6000 stop=%g", rest, stop);
+        ln_explanation got = explain("kernel_shap", text, request, NULL);
+        int64_t samples = FIRST, looks = 1;
+        for (double most = 1; most > stop; looks++) {
+            snprintf(text, sizeof text, "%s samples=%d", rest, (int)samples);
+            ln_explanation plain = explain("kernel_shap", text, request, NULL);
+            most = 0;
+            for (int i = 0; i < N; i++)
+                most = fmax(most, (double)plain.errors[i]); /* NaN: not kept */
+            if (most <= stop) {
+                assert_same_bits(got.values, plain.values, N * sizeof(float));
+                assert_same_bits(got.errors, plain.errors, N * sizeof(float));
+                assert_in_range(got.evaluations, plain.evaluations,
+                                plain.evaluations + looks * N * 2);
+            }
+            assert_true(samples < 6000);
+            samples = 2 * (samples / 2 + samples / 4);
+            ln_explanation_free(&plain);
+        }
+        assert_true(looks > 2); /* some were not enough */
+        ln_explanation_free(&got);
+        /* Never more than were asked for. */
+        snprintf(text, sizeof text, "%s samples=701", rest);
+        ln_explanation all = explain("kernel_shap", text, request, NULL);
+        snprintf(text, sizeof text, "%s samples=701 stop=1e-9", rest);
+        got = explain("kernel_shap", text, request, NULL);
+        assert_same_bits(got.values, all.values, N * sizeof(float));
+        ln_explanation_free(&got);
+        ln_explanation_free(&all);
+    }
+    ln_tensor_release(x);
+    ln_tensor_release(background);
+    ln_model_release(model);
 }
 
 static void samples_that_do_not_fit_are_refused(void **state)
@@ -398,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_sparse_function_is_found),
         cmocka_unit_test(kernel_shap_is_closer_than_shap),
         cmocka_unit_test(bits_depend_on_the_row_alone),
+        cmocka_unit_test(rows_stop_where_errors_are_small),
         cmocka_unit_test(samples_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);

@@ -342,6 +342,54 @@ static void bits_depend_on_the_row_alone(void **state)
     free_setting(&it);
 }
 
+/* A row ends at the first look whose errors are small enough, with the bits that so many samples give. */
+static void rows_stop_where_errors_are_small(void **state)
+{
+    (void)state;
+    setting it = new_setting();
+    static const char *const given[] = {"features=3", "features=7", "discretize=\"none\""};
+    static const double enough[] = {0.08, 0.08, 0.02};
+    for (int k = 0; k < 3 * ROWS; k++) {
+        char text[96];
+        const double stop = enough[k / ROWS];
+        ln_request request = request_of(&it, true);
+        request.items = it.items + k % ROWS;
+        request.item_count = 1;
+        snprintf(text, sizeof text, "%s samples=20000 stop=%g", given[k / ROWS], stop);
+        ln_explanation got = explain("lime", text, request, NULL);
+        int64_t samples = 500;
+        for (;; samples += samples / 2) {
+            double most = 0;
+            snprintf(text, sizeof text, "%s samples=%d", given[k / ROWS], (int)samples);
+            ln_explanation plain = explain("lime", text, request, NULL);
+            for (int i = 0; i < 7; i++)
+                most = fmax(most, (double)plain.errors[i]); /* NaN: not chosen */
+            if (samples == got.evaluations) {
+                assert_true(most <= stop);
+                assert_same_bits(got.values, plain.values, 7 * sizeof(float));
+                assert_same_bits(got.errors, plain.errors, 7 * sizeof(float));
+                assert_same_bits(got.fit, plain.fit, sizeof(double));
+                ln_explanation_free(&plain);
+                break;
+            }
+            assert_true(most > stop);
+            ln_explanation_free(&plain);
+        }
+        if (!(samples > 500 && samples < 20000))
+            fail_msg("%s, row %d: %d samples", given[k / ROWS], k % ROWS, (int)samples);
+        ln_explanation_free(&got);
+    }
+    /* Never more than were asked for. */
+    ln_request request = request_of(&it, true);
+    ln_explanation all = explain("lime", "samples=1300", request, NULL);
+    ln_explanation got = explain("lime", "samples=1300 stop=1e-9", request, NULL);
+    assert_same_bits(got.values, all.values, ROWS * 7 * sizeof(float));
+    assert_int_equal(got.evaluations, all.evaluations);
+    ln_explanation_free(&all);
+    ln_explanation_free(&got);
+    free_setting(&it);
+}
+
 static void what_does_not_apply_is_refused(void **state)
 {
     (void)state;
@@ -378,6 +426,7 @@ int main(void)
         cmocka_unit_test(columns_of_a_group_stay_together),
         cmocka_unit_test(errors_are_as_large_as_they_say),
         cmocka_unit_test(bits_depend_on_the_row_alone),
+        cmocka_unit_test(rows_stop_where_errors_are_small),
         cmocka_unit_test(what_does_not_apply_is_refused),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);

@@ -171,6 +171,45 @@ static void the_pixel_that_is_read_has_the_most(void **state)
     ln_model_release(model);
 }
 
+/* A row ends at the first look whose errors are small enough, with the bits that so many masks give. */
+static void rows_stop_where_errors_are_small(void **state)
+{
+    (void)state;
+    picture it = new_picture();
+    for (int row = 0; row < 3; row++) {
+        char given[64];
+        ln_request request = request_of(&it);
+        request.items = it.items + row;
+        request.item_count = 1;
+        ln_explanation got = explain("rise", "cell=2 masks=20000 stop=0.06", request, NULL);
+        const int64_t masks = got.evaluations - 1;
+        if (!(masks % 200 == 0 && masks > 200 && masks < 20000))
+            fail_msg("row %d: %d masks", row, (int)masks);
+        for (int shorter = 0; shorter < 2; shorter++) {
+            double most = 0;
+            snprintf(given, sizeof given, "cell=2 masks=%d", (int)masks - 200 * shorter);
+            ln_explanation plain = explain("rise", given, request, NULL);
+            for (int i = 0; i < WIDTH; i++)
+                most = fmax(most, (double)plain.errors[i]);
+            assert_true(shorter ? most > 0.06 : most <= 0.06);
+            if (!shorter) {
+                assert_same_bits(got.values, plain.values, WIDTH * sizeof(float));
+                assert_same_bits(got.errors, plain.errors, WIDTH * sizeof(float));
+            }
+            ln_explanation_free(&plain);
+        }
+        ln_explanation_free(&got);
+    }
+    /* Never more than were asked for. */
+    ln_explanation all = explain("rise", "cell=2 masks=450", request_of(&it), NULL);
+    ln_explanation got = explain("rise", "cell=2 masks=450 stop=1e-9", request_of(&it), NULL);
+    assert_same_bits(got.values, all.values, 3 * WIDTH * sizeof(float));
+    assert_int_equal(got.evaluations, all.evaluations);
+    ln_explanation_free(&all);
+    ln_explanation_free(&got);
+    free_picture(&it);
+}
+
 static void check_refused(ln_request request, const char *given, ln_status status,
                           const char *message, const char *field)
 {
@@ -203,6 +242,7 @@ int main(void)
         cmocka_unit_test(masks_are_those_of_the_definition),
         cmocka_unit_test(what_hides_nothing_gives_the_output),
         cmocka_unit_test(the_pixel_that_is_read_has_the_most),
+        cmocka_unit_test(rows_stop_where_errors_are_small),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);

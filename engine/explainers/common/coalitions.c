@@ -8,7 +8,7 @@ typedef struct choice {
     ln_coalitions *out;
     const int64_t *player;
     int64_t count; /* players */
-    ln_rng *rng;
+    ln_rng *rng;   /* the layer's */
 } choice;
 
 int64_t ln_coalitions_slots(int64_t capacity)
@@ -102,17 +102,23 @@ static void draw_players(const choice *it, int64_t size)
     }
 }
 
+uint64_t ln_coalitions_hash(const uint64_t *mask, int64_t words)
+{
+    uint64_t hash = 0x9e3779b97f4a7c15u;
+    for (int64_t w = 0; w < words; w++) {
+        hash = (hash ^ mask[w]) * 0xff51afd7ed558ccdu;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
 /* Whether the pair just written is new among those drawn; then it is remembered. */
 static bool is_new(const choice *it)
 {
     const ln_coalitions *out = it->out;
     int64_t mask = ln_coalitions_slots(out->capacity) - 1;
     const uint64_t *pair = out->masks + 2 * out->pairs * out->words;
-    uint64_t hash = 0x9e3779b97f4a7c15u;
-    for (int64_t w = 0; w < out->words; w++) {
-        hash = (hash ^ pair[w]) * 0xff51afd7ed558ccdu;
-        hash ^= hash >> 32;
-    }
+    const uint64_t hash = ln_coalitions_hash(pair, out->words);
     for (int64_t slot = (int64_t)(hash & (uint64_t)mask);; slot = (slot + 1) & mask) {
         if (out->slots[slot] < 0) {
             out->slots[slot] = (int32_t)out->pairs;
@@ -139,7 +145,8 @@ static void draw(const choice *it, int64_t size, int64_t number, double weight, 
 void ln_coalitions_choose(ln_coalitions *coalitions, const int64_t *player, int64_t count,
                           ln_sampling sampling, ln_rng *rng)
 {
-    choice it = {.out = coalitions, .player = player, .count = count, .rng = rng};
+    ln_rng own;
+    choice it = {.out = coalitions, .player = player, .count = count, .rng = &own};
     int64_t layers = count / 2;
     double left = (double)coalitions->capacity, shares = 0, kernel = 0, binomial = 1, done = 0;
     bool full = true;
@@ -171,6 +178,7 @@ void ln_coalitions_choose(ln_coalitions *coalitions, const int64_t *player, int6
         if (coalitions->pairs + number > coalitions->capacity)
             number = coalitions->capacity - coalitions->pairs;
         done += share;
+        own = ln_rng_part(rng, (uint32_t)s);
         if (share > 0)
             draw(&it, s, number, of_kernel / kernel / (2 * share), 1 - share / pairs);
     }

@@ -8,7 +8,8 @@
  * alone). Layers that get as many pairs as they have are enumerated, outward from s = 1; in all
  * others different pairs are drawn. How many is settled before, not drawn: a layer's share of the
  * budget is rounded so that its expectation is the share itself. A pair counts for W_s / share, which
- * makes every sum over the drawn pairs unbiased. Both differ from the papers (numbers a size drawn,
+ * makes every sum over the drawn pairs unbiased. A layer's draws are its own: with a larger budget the
+ * same row draws the same pairs first. Both differ from the papers (numbers a size drawn,
  * repetitions in "paired") by less variance. */
 #ifndef LN_EXPLAINERS_COALITIONS_H
 #define LN_EXPLAINERS_COALITIONS_H
@@ -38,6 +39,7 @@ typedef struct ln_coalitions {
 int64_t ln_coalitions_slots(int64_t capacity);
 /* 2^(n - 1) - 1, or `most` where that is less. */
 int64_t ln_coalitions_pairs(int64_t players, int64_t most);
+uint64_t ln_coalitions_hash(const uint64_t *mask, int64_t words);
 /* Chooses up to `capacity` pairs among `count` players, at least 1; player i is bit player[i]. */
 void ln_coalitions_choose(ln_coalitions *coalitions, const int64_t *player, int64_t count,
                           ln_sampling sampling, ln_rng *rng);

@@ -269,7 +269,7 @@ void ln_local_model_fit(ln_local_model *model, const ln_local_samples *samples,
 {
     const int64_t n = samples->features;
     accumulate(model, samples);
-    int64_t count = choose(model, samples->z, n, selection, most);
+    const int64_t count = model->count = choose(model, samples->z, n, selection, most);
     solve(model, n, count, PENALTY);
     model->intercept = model->mean_output;
     for (int64_t i = 0; i < n; i++) {

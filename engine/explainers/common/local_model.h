@@ -50,6 +50,7 @@ typedef struct ln_local_model {
     double *mean;       /* (features) m */
     double *part;       /* (features) */
     int64_t *chosen;    /* (features) S, ascending */
+    int64_t count;      /* entries of S */
     bool *taken;        /* (features) */
     ln_lars path;       /* of LN_SELECTION_LASSO */
     double *value;      /* (features) coefficients, 0 for what was not chosen */

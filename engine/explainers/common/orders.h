@@ -11,13 +11,7 @@
 #define LN_EXPLAINERS_ORDERS_H
 
 #include "explainers/common/game.h"
-
-/* The parameter `stop` of a word whose struct `of` has a field of that name. */
-#define LN_ORDERS_STOP(of)                                                                         \
-    {                                                                                              \
-        .name = "stop", .type = LN_PARAM_STOP, .offset = offsetof(of, stop), .fallback = "nil",    \
-        .help = "a row ends early where the greatest standard error of its values is at most that" \
-    }
+#include "explainers/common/stop.h"
 
 typedef struct ln_orders {
     ln_game game;
