@@ -17,7 +17,7 @@ enum { CHECKED_ROWS = 3 };
 
 /* ---------------------------------------------------------------- walking */
 
-static void count_readers(ln_simplifying *s, const int *keep, int keep_count)
+void ln_simplify_count_readers(ln_simplifying *s, const int *keep, int keep_count)
 {
     const ln_graph *graph = s->from;
     for (int i = 0; i < graph->node_count; i++)
@@ -89,7 +89,7 @@ static bool let_dense_cut(ln_simplifying *s, const ln_node *node)
 
 /* Inputs and constants first, in their order; `fixed` is an execution that knows what nodes of constants
  * make. */
-static ln_status add_values(ln_simplifying *s, const ln_exec *fixed, ln_error *err)
+ln_status ln_simplify_values(ln_simplifying *s, const ln_exec *fixed, ln_error *err)
 {
     const ln_graph *graph = s->from;
     ln_status status = LN_OK;
@@ -251,7 +251,7 @@ static ln_status build(ln_simplifying *s, ln_graph *graph, const int *keep, int 
 {
     ln_plan *plan = NULL;
     ln_exec *exec = NULL;
-    count_readers(s, keep, keep_count);
+    ln_simplify_count_readers(s, keep, keep_count);
     ln_simplify_find(s);
     if (!has_work(s, keep, keep_count))
         return LN_OK;
@@ -259,7 +259,7 @@ static ln_status build(ln_simplifying *s, ln_graph *graph, const int *keep, int 
     if (!status && (s->passes & LN_SIMPLIFY_CONSTANTS))
         status = run_fixed(graph, &plan, &exec, err);
     if (!status)
-        status = add_values(s, exec, err);
+        status = ln_simplify_values(s, exec, err);
     for (int i = 0; i < graph->node_count && !status; i++)
         status = add_node(s, i, keep, keep_count, err);
     for (int i = 0; i < graph->output_count && !status; i++)

@@ -2,6 +2,7 @@
 #ifndef LN_SIMPLIFY_INTERNAL_H
 #define LN_SIMPLIFY_INTERNAL_H
 
+#include "graph/plan.h"
 #include "graph/simplify.h"
 
 typedef struct ln_simplifying {
@@ -15,6 +16,10 @@ typedef struct ln_simplifying {
     bool *absorbed; /* the same: it is absorbed by another */
 } ln_simplifying;
 
+/* Fills readers. */
+void ln_simplify_count_readers(ln_simplifying *s, const int *keep, int keep_count);
+/* Adds inputs and constants; with `fixed`, an execution, what nodes of constants make as constants too. */
+ln_status ln_simplify_values(ln_simplifying *s, const ln_exec *fixed, ln_error *err);
 /* Fills norm, pad and absorbed. */
 void ln_simplify_find(ln_simplifying *s);
 /* Adds a node that absorbs others; LN_OK and *done = false where that turns out not to fit. */

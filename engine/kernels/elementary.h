@@ -15,7 +15,15 @@ typedef struct ln_elementary {
     void (*sigmoid)(int64_t count, const float *x, float *y);
     void (*erf)(int64_t count, const float *x, float *y);
     void (*normal_below)(int64_t count, const float *x,
-                         float *y); /* P(Z <= x), Z standard normal */
+                         float *y);                        /* P(Z <= x), Z standard normal */
+    void (*gelu)(int64_t count, const float *x, float *y); /* x P(Z <= x) */
+    /* dx = f'(x) dy; dx may be dy. */
+    void (*erf_back)(int64_t count, const float *x, const float *dy, float *dx);
+    void (*gelu_back)(int64_t count, const float *x, const float *dy, float *dx);
+    /* Lines of neighbouring numbers, y = exp x / sum exp x in each; sums in float64. A NaN makes its line NaN.
+     * Back: dx = y (dy - sum dy y). */
+    void (*softmax)(int64_t lines, int64_t count, const float *x, float *y);
+    void (*softmax_back)(int64_t lines, int64_t count, const float *y, const float *dy, float *dx);
     /* A step of one sequence: gate (4, units) has W x + b and gets the gates i, f, g, o; `part` (4, units)
      * is U h + d; memory and hidden (units) go from before the step to after it. */
     void (*lstm)(int64_t units, float *gate, const float *part, float *memory, float *hidden);

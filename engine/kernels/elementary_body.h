@@ -4,16 +4,26 @@
  *     exp x = 2^n exp r, n = round(x / ln 2), |r| <= ln 2 / 2, exp r = 1 + r + r^2 P(r)
  *     tanh x = x + x^3 P(x^2) below 0.625, else 1 - 2 / (exp 2|x| + 1) with the sign of x
  *     erfc z = u exp(-z^2 + P(u)), u = 1 / (1 + z / 2), z >= 0      erf x = x + x P(x^2) below 0.9
+ *     gelu x = x P(Z <= x)
  *
  * Polynomials are minimax fits of float64 values (tests/reference/elementary_fit.py). What is left of a row
  * behind its last whole register goes through a register that is filled up with zeros. */
+#include <math.h>
 #include <string.h>
 
-typedef vector (*one_fn)(vector);
+#include "kernels/sums_body.h"
 
 static inline vector spread(float x)
 {
     return (vector){0} + x;
+}
+
+static inline whole lane_numbers(void)
+{
+    static const int32_t numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    whole lanes;
+    memcpy(&lanes, numbers, sizeof lanes);
+    return lanes;
 }
 
 static inline vector choose(whole mask, vector yes, vector no)
@@ -37,24 +47,45 @@ static inline vector power_of_two(whole n)
     return (vector)((n + 127) << 23);
 }
 
-static inline vector exp_of(vector x)
+/* x / ln 2, rounded to a whole number. */
+static inline vector twos_in(vector x)
 {
     const float whole_bits = 12582912.0F; /* adding it rounds to a whole number */
-    const vector most = spread(89), least = spread(-104.5F);
-    vector at = choose(x > most, most, x);
-    at = choose(x < least, least, at); /* NaN stays */
-    const vector n = fused(at, spread(1.44269504F), spread(whole_bits)) - whole_bits;
-    vector r = fused(n, spread(-0.693359375F), at);
-    r = fused(n, spread(2.12194440e-4F), r);
+    return fused(x, spread(1.44269504F), spread(whole_bits)) - whole_bits;
+}
+
+/* 2^n exp r */
+static inline vector exp_in_parts(vector n, vector r)
+{
     vector p = fused(spread(1.39504892e-3F), r, spread(8.36888980e-3F));
     p = fused(p, r, spread(4.16662060e-2F));
     p = fused(p, r, spread(1.66665182e-1F));
     p = fused(p, r, spread(0.5F));
     const vector y = fused(p, r * r, r) + 1;
     /* In two factors, since n goes from -151 to 128. */
-    const whole power = __builtin_convertvector(choose(x == x, n, spread(0)), whole);
+    const whole power = __builtin_convertvector(choose(n == n, n, spread(0)), whole);
     const whole half = power >> 1;
     return y * power_of_two(half) * power_of_two(power - half);
+}
+
+static inline vector exp_of(vector x)
+{
+    const vector most = spread(89), least = spread(-104.5F);
+    vector at = choose(x > most, most, x);
+    at = choose(x < least, least, at); /* NaN stays */
+    const vector n = twos_in(at);
+    vector r = fused(n, spread(-0.693359375F), at);
+    r = fused(n, spread(2.12194440e-4F), r);
+    return exp_in_parts(n, r);
+}
+
+/* exp(x + more), x in [-125, 1] and |more| < 2: the sum is not rounded at the size of x. */
+static inline vector exp_of_sum(vector x, vector more)
+{
+    const vector n = twos_in(x + more);
+    vector r = fused(n, spread(-0.693359375F), x) + more;
+    r = fused(n, spread(2.12194440e-4F), r);
+    return exp_in_parts(n, r);
 }
 
 static inline vector tanh_of(vector x)
@@ -90,7 +121,7 @@ static inline vector erfc_of(vector z)
     const vector far = spread(11); /* erfc is 0 from here on, and squares stay finite */
     z = choose(z > far, far, z);
     const vector square = z * z, rest = fused(z, z, -square);
-    return u * exp_of(-square) * exp_of(p - rest);
+    return u * exp_of_sum(-square, p - rest);
 }
 
 static inline vector erf_of(vector x)
@@ -108,6 +139,24 @@ static inline vector normal_below_of(vector x)
 {
     const vector tail = 0.5F * erfc_of(magnitude(x) * 0.70710678F);
     return choose(x > spread(0), 1 - tail, tail);
+}
+
+static inline vector gelu_of(vector x)
+{
+    return x * normal_below_of(x);
+}
+
+/* ---------------------------------------------------------------- slopes, times dy */
+
+static inline vector erf_slope(vector x, vector dy)
+{
+    return dy * (1.1283792F * exp_of(-(x * x)));
+}
+
+static inline vector gelu_slope(vector x, vector dy)
+{
+    const vector density = 0.39894228F * exp_of(-0.5F * x * x);
+    return dy * fused(x, density, normal_below_of(x));
 }
 
 /* ---------------------------------------------------------------- loops */
@@ -141,7 +190,97 @@ EACH(tanh)
 EACH(sigmoid)
 EACH(erf)
 EACH(normal_below)
+EACH(gelu)
 #undef EACH
+
+#define EACH(name)                                                                                 \
+    static void name##_back(int64_t count, const float *x, const float *dy, float *dx)             \
+    {                                                                                              \
+        for (int64_t i = 0; i < count; i += LANES)                                                 \
+            store(name##_slope(load(x + i, count - i), load(dy + i, count - i)), dx + i,           \
+                  count - i);                                                                      \
+    }
+EACH(erf)
+EACH(gelu)
+#undef EACH
+
+/* ---------------------------------------------------------------- softmax */
+
+/* The greatest of a line, or NaN where there is one. */
+static inline vector greatest_of(int64_t count, const float *x)
+{
+    vector most = spread(x[0]);
+    whole ill = {0};
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        const vector at = load(x + i, LANES);
+        ill |= (whole)(at != at);
+        most = choose(at > most, at, most);
+    }
+    if (i < count) {
+        vector at = most;
+        memcpy(&at, x + i, (size_t)(count - i) * sizeof *x);
+        ill |= (whole)(at != at);
+        most = choose(at > most, at, most);
+    }
+#pragma GCC unroll 4
+    for (int step = LANES / 2; step > 0; step /= 2) {
+        const whole other = lane_numbers() ^ step;
+        const vector across = __builtin_shuffle(most, other);
+        most = choose(across > most, across, most);
+        ill |= __builtin_shuffle(ill, other);
+    }
+    return choose(ill, spread(NAN), most);
+}
+
+static inline double softmax_line(int64_t count, const float *x, float *y)
+{
+    const vector most = greatest_of(count, x);
+    wide sums[SUM_REGISTERS] = {{0}};
+    int64_t i = 0;
+    for (; i < count; i += LANES)
+        store(exp_of(load(x + i, count - i) - most), y + i, count - i);
+    for (i = 0; i + SUMS <= count; i += SUMS)
+#pragma GCC unroll 8
+        for (int r = 0; r < SUM_REGISTERS; r++)
+            sums[r] += widen(y + i + r * DOUBLES);
+    for (int64_t lane = 0; lane < count - i; lane++)
+        *lane_of(sums, lane) += (double)y[i + lane];
+    return total(sums);
+}
+
+static void softmax_each(int64_t lines, int64_t count, const float *x, float *y)
+{
+    for (; lines > 0; lines--, x += count, y += count) {
+        const double share = 1 / softmax_line(count, x, y);
+        int64_t i = 0;
+        for (; i + DOUBLES <= count; i += DOUBLES)
+            narrow(widen(y + i) * share, y + i);
+        for (; i < count; i++)
+            y[i] = (float)((double)y[i] * share);
+    }
+}
+
+static void softmax_back(int64_t lines, int64_t count, const float *y, const float *dy, float *dx)
+{
+    for (; lines > 0; lines--, y += count, dy += count, dx += count) {
+        wide sums[SUM_REGISTERS] = {{0}};
+        int64_t i = 0;
+        for (; i + SUMS <= count; i += SUMS)
+#pragma GCC unroll 8
+            for (int r = 0; r < SUM_REGISTERS; r++)
+                sums[r] += widen(dy + i + r * DOUBLES) * widen(y + i + r * DOUBLES);
+        for (int64_t lane = 0; lane < count - i; lane++)
+            *lane_of(sums, lane) += (double)dy[i + lane] * (double)y[i + lane];
+        const double mean = total(sums);
+        for (i = 0; i + DOUBLES <= count; i += DOUBLES)
+            narrow(widen(y + i) * (widen(dy + i) - mean), dx + i);
+        for (; i < count; i++)
+            dx[i] = (float)((double)y[i] * ((double)dy[i] - mean));
+    }
+}
+
+/* ---------------------------------------------------------------- lstm */
 
 static void lstm_step(int64_t units, float *gate, const float *part, float *memory, float *hidden)
 {
@@ -185,5 +324,10 @@ const ln_elementary ELEMENTARY = {.exp = exp_each,
                                   .sigmoid = sigmoid_each,
                                   .erf = erf_each,
                                   .normal_below = normal_below_each,
+                                  .gelu = gelu_each,
+                                  .erf_back = erf_back,
+                                  .gelu_back = gelu_back,
+                                  .softmax = softmax_each,
+                                  .softmax_back = softmax_back,
                                   .lstm = lstm_step,
                                   .lstm_back = lstm_step_back};

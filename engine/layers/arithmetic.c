@@ -101,18 +101,21 @@ static ln_status power_types(const struct ln_graph *graph, const struct ln_node 
     return LN_OK;
 }
 
-/* The body for the steps that occur, so that each loop can be made of vectors. */
+/* The body for the steps that occur, so that each loop can be made of vectors: two rows, a row and one
+ * number, and whatever else. */
+#define STEPS(run, a_step, b_step, ...)                                                            \
+    for (int64_t i = 0; i < (run)->count; i++) {                                                   \
+        const float a = (run)->a[i * (a_step)], b = (run)->b[i * (b_step)];                        \
+        __VA_ARGS__                                                                                \
+    }
 #define EACH(run, ...)                                                                             \
-    if ((run)->a_by == 1 && (run)->b_by == 1)                                                      \
-        for (int64_t i = 0; i < (run)->count; i++) {                                               \
-            const float a = (run)->a[i], b = (run)->b[i];                                          \
-            __VA_ARGS__                                                                            \
-        }                                                                                          \
-    else                                                                                           \
-        for (int64_t i = 0; i < (run)->count; i++) {                                               \
-            const float a = (run)->a[i * (run)->a_by], b = (run)->b[i * (run)->b_by];              \
-            __VA_ARGS__                                                                            \
-        }
+    if ((run)->a_by == 1 && (run)->b_by == 1) {                                                    \
+        STEPS(run, 1, 1, __VA_ARGS__)                                                              \
+    } else if ((run)->a_by == 1 && (run)->b_by == 0) {                                             \
+        STEPS(run, 1, 0, __VA_ARGS__)                                                              \
+    } else {                                                                                       \
+        STEPS(run, (run)->a_by, (run)->b_by, __VA_ARGS__)                                          \
+    }
 
 #define LAYER(name_, summary_, formula_, source_, most_, verb_, value_, slope_a, slope_b, whole_,  \
               real_, types_)                                                                       \

@@ -7,8 +7,8 @@
  * (group_norm), one channel (instance_norm). With g = dy * weight, n = the normalised x and s =
  * 1 / sqrt(...): dx = s (g - mean(g) - n mean(g n)), without mean(g) for rms_norm; the gradient of
  * the weight is the sum of dy n, of the bias that of dy. layer_norm's further outputs (ONNX) are
- * the mean and s, whose gradients are added. Means and sums are float64, in the order of the
- * elements; three passes over the input.
+ * the mean and s, whose gradients are added. Means and sums are float64, in the order that
+ * kernels/norm.h says; three passes over the input.
  *
  * Source: Ba, Kiros & Hinton 2016; Wu & He 2018; Ulyanov et al. 2016; Zhang & Sennrich 2019;
  * torch.nn.LayerNorm, GroupNorm, InstanceNorm2d, RMSNorm. */
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/norm.h"
 #include "layers/weight.h"
 #include "layers/window.h"
 
@@ -162,17 +163,13 @@ typedef struct moments {
     double scale; /* 1 / sqrt(variance + eps) */
 } moments;
 
-static moments moments_of(const ln_norm_layout *layout, const float *x)
+static moments moments_of(const ln_norm_kernels *kernels, const ln_norm_layout *layout,
+                          const float *x)
 {
-    moments found = {0, 0};
-    double squares = 0;
-    for (int64_t i = 0; i < layout->count && layout->centred; i++)
-        found.mean += (double)x[i];
-    found.mean /= (double)layout->count;
-    for (int64_t i = 0; i < layout->count; i++)
-        squares += ((double)x[i] - found.mean) * ((double)x[i] - found.mean);
-    found.scale = 1 / sqrt(squares / (double)layout->count + layout->eps);
-    return found;
+    const double count = (double)layout->count;
+    const double mean = layout->centred ? kernels->sum(layout->count, x) / count : 0;
+    const double squares = kernels->squares(layout->count, mean, x);
+    return (moments){mean, 1 / sqrt(squares / count + layout->eps)};
 }
 
 /* The weight or bias of a row: NULL where the node has none. */
@@ -199,18 +196,21 @@ static int64_t run_from(const ln_norm_layout *layout, int64_t i, int64_t *step)
     return (end < layout->count ? end : layout->count) - i;
 }
 
-static void forward_group(const ln_norm_layout *layout, int64_t group, const float *x,
-                          const float *weight, const float *bias, moments found, float *y)
+/* The elements from `i` on that run_from finds together. */
+static ln_norm_group run_at(const ln_norm_layout *layout, int64_t group, int64_t i, const float *x,
+                            const float *weight, const float *bias, moments found)
 {
-    for (int64_t i = 0, run, step; i < layout->count; i += run) {
-        run = run_from(layout, i, &step);
-        const int64_t at = weight_at(layout, group, i);
-        for (int64_t j = 0; j < run; j++) {
-            const double w = weight ? (double)weight[at + j * step] : 1;
-            const double b = bias ? (double)bias[at + j * step] : 0;
-            y[i + j] = (float)(((double)x[i + j] - found.mean) * found.scale * w + b);
-        }
-    }
+    int64_t step;
+    const int64_t count = run_from(layout, i, &step), at = weight_at(layout, group, i);
+    ln_norm_group run = {.count = count,
+                         .x = x + i,
+                         .mean = found.mean,
+                         .scale = found.scale,
+                         .weight = weight && step ? weight + at : NULL,
+                         .factor = weight && !step ? (double)weight[at] : 1,
+                         .bias = bias && step ? bias + at : NULL,
+                         .offset = bias && !step ? (double)bias[at] : 0};
+    return run;
 }
 
 ln_status ln_norm_forward(const ln_pass *pass, ln_error *err)
@@ -219,12 +219,18 @@ ln_status ln_norm_forward(const ln_pass *pass, ln_error *err)
     const int outputs = pass->step->node->output_count;
     const float *x = pass->in[0];
     float *y = pass->out[0];
+    const ln_norm_kernels *kernels = ln_norm_kernels_choose();
     (void)err;
     for (int64_t i = 0; i < pass->rows * layout->groups; i++) {
         const int64_t row = i / layout->groups;
-        const moments found = moments_of(layout, x);
-        forward_group(layout, i % layout->groups, x, operand_of(pass, layout, 1, row),
-                      operand_of(pass, layout, 2, row), found, y);
+        const moments found = moments_of(kernels, layout, x);
+        const float *weight = operand_of(pass, layout, 1, row);
+        const float *bias = operand_of(pass, layout, 2, row);
+        ln_norm_group run;
+        for (int64_t j = 0; j < layout->count; j += run.count) {
+            run = run_at(layout, i % layout->groups, j, x, weight, bias, found);
+            kernels->apply(&run, y + j);
+        }
         if (outputs > 1)
             ((float *)pass->out[1])[i] = (float)found.mean;
         if (outputs > 2)
@@ -235,48 +241,32 @@ ln_status ln_norm_forward(const ln_pass *pass, ln_error *err)
     return LN_OK;
 }
 
-/* sum of g and of g n, where g = dy * weight and n is the normalised x. */
-static void sum_group(const ln_norm_layout *layout, int64_t group, const float *x,
-                      const float *weight, const float *dy, moments found, double sums[2])
-{
-    sums[0] = sums[1] = 0;
-    for (int64_t i = 0, run, step; i < layout->count; i += run) {
-        run = run_from(layout, i, &step);
-        const int64_t at = weight_at(layout, group, i);
-        for (int64_t j = 0; j < run; j++) {
-            const double g = (double)dy[i + j] * (weight ? (double)weight[at + j * step] : 1);
-            sums[0] += g;
-            sums[1] += g * (((double)x[i + j] - found.mean) * found.scale);
-        }
-    }
-}
-
 /* The gradient of x; `more` is what the further outputs add: d mean, d scale. */
-static void backward_group(const ln_norm_layout *layout, int64_t group, const float *x,
-                           const float *weight, const float *dy, const double more[2], float *dx)
+static void backward_group(const ln_norm_kernels *kernels, const ln_norm_layout *layout,
+                           int64_t group, const float *x, const float *weight, const float *dy,
+                           const double more[2], float *dx)
 {
-    const moments found = moments_of(layout, x);
+    const moments found = moments_of(kernels, layout, x);
     const double count = (double)layout->count;
-    double sums[2];
-    sum_group(layout, group, x, weight, dy, found, sums);
+    double sums[2] = {0};
+    ln_norm_group run;
+    for (int64_t i = 0; i < layout->count; i += run.count) {
+        run = run_at(layout, group, i, x, weight, NULL, found);
+        kernels->sums(&run, dy + i, sums);
+    }
     const double level = layout->centred ? (found.scale * sums[0] - more[0]) / count : 0;
     const double slope = (sums[1] + more[1] * found.scale) / count * found.scale;
-    for (int64_t i = 0, run, step; i < layout->count; i += run) {
-        run = run_from(layout, i, &step);
-        const int64_t at = weight_at(layout, group, i);
-        for (int64_t j = 0; j < run; j++) {
-            const double g = (double)dy[i + j] * (weight ? (double)weight[at + j * step] : 1);
-            const double normal = ((double)x[i + j] - found.mean) * found.scale;
-            dx[i + j] = (float)(found.scale * g - level - slope * normal);
-        }
+    for (int64_t i = 0; i < layout->count; i += run.count) {
+        run = run_at(layout, group, i, x, weight, NULL, found);
+        kernels->back(&run, dy + i, level, slope, dx + i);
     }
 }
 
 /* Adds to the gradients of a group's weight and bias (either may be NULL). */
-static void add_gradients(const ln_norm_layout *layout, int64_t group, const float *x,
-                          const float *dy, float *dw, float *db)
+static void add_gradients(const ln_norm_kernels *kernels, const ln_norm_layout *layout,
+                          int64_t group, const float *x, const float *dy, float *dw, float *db)
 {
-    const moments found = moments_of(layout, x);
+    const moments found = moments_of(kernels, layout, x);
     for (int64_t i = 0, run, step; i < layout->count; i += run) {
         run = run_from(layout, i, &step);
         const int64_t at = weight_at(layout, group, i);
@@ -301,10 +291,11 @@ static void add_gradients(const ln_norm_layout *layout, int64_t group, const flo
 static void add_all_gradients(const ln_pass *pass, float *dw, float *db, bool own)
 {
     const ln_norm_layout *layout = pass->step->prepared;
+    const ln_norm_kernels *kernels = ln_norm_kernels_choose();
     const float *x = pass->in[0], *dy = pass->out_grad[0];
     for (int64_t i = 0; i < pass->rows * layout->groups; i++) {
         const int64_t row = own ? i / layout->groups * layout->size : 0;
-        add_gradients(layout, i % layout->groups, x, dy, dw ? dw + row : NULL,
+        add_gradients(kernels, layout, i % layout->groups, x, dy, dw ? dw + row : NULL,
                       db ? db + row : NULL);
         x += layout->count;
         dy += layout->count;
@@ -328,13 +319,14 @@ ln_status ln_norm_backward(const ln_pass *pass, ln_error *err)
     const int outputs = pass->step->node->output_count;
     const float *x = pass->in[0], *dy = pass->out_grad[0];
     float *dx = pass->in_grad[0], *dw = live_gradient(pass, 1), *db = live_gradient(pass, 2);
+    const ln_norm_kernels *kernels = ln_norm_kernels_choose();
     (void)err;
     if (dw || db)
         add_all_gradients(pass, dw, db, true);
     for (int64_t i = 0; i < pass->rows * layout->groups && dx; i++) {
         const double more[2] = {outputs > 1 ? (double)pass->out_grad[1][i] : 0,
                                 outputs > 2 ? (double)pass->out_grad[2][i] : 0};
-        backward_group(layout, i % layout->groups, x,
+        backward_group(kernels, layout, i % layout->groups, x,
                        operand_of(pass, layout, 1, i / layout->groups), dy, more, dx);
         x += layout->count;
         dy += layout->count;

@@ -164,6 +164,24 @@ static void sum_exponentials(const ln_pass *pass, const double *greatest, double
         }
 }
 
+static bool is_sum(int operation)
+{
+    return operation == LN_REDUCE_sum || operation == LN_REDUCE_mean;
+}
+
+/* One run of a sum, in its order. */
+static void add_run(const ln_walk *walk, const float *x, double *sum)
+{
+    const float *from = x + walk->at[0];
+    double *to = sum + walk->at[1];
+    if (walk->by[1] == 1)
+        for (int64_t i = 0; i < walk->run; i++)
+            to[i] += (double)from[i];
+    else
+        for (int64_t i = 0; i < walk->run; i++)
+            to[i * walk->by[1]] += (double)from[i];
+}
+
 static void reduce_real(const ln_pass *pass, int operation)
 {
     const int64_t count = ln_pass_rows(pass) * ln_operand_out(pass->step, 0).count;
@@ -176,11 +194,16 @@ static void reduce_real(const ln_pass *pass, int operation)
         sofar[i] = operation == LN_REDUCE_log_sum_exp ? -INFINITY : first_of(operation);
         sum[i] = 0;
     }
-    for (start(pass, &walk); walk.more; ln_walk_next(&walk))
+    for (start(pass, &walk); walk.more; ln_walk_next(&walk)) {
+        if (is_sum(operation)) {
+            add_run(&walk, x, sofar);
+            continue;
+        }
         for (int64_t i = 0; i < walk.run; i++) {
             double *to = &sofar[walk.at[1] + i * walk.by[1]];
             *to = combined(operation, *to, (double)x[walk.at[0] + i]);
         }
+    }
     if (operation == LN_REDUCE_log_sum_exp)
         sum_exponentials(pass, sofar, sum);
     for (int64_t i = 0; i < count; i++)
@@ -287,6 +310,24 @@ static double slope(int operation, double x, double y, double ties, double produ
     }
 }
 
+/* Of a sum, whose slope is the same everywhere. */
+static void backward_sum(const ln_pass *pass, double slope)
+{
+    const float *dy = pass->out_grad[0];
+    float *dx = pass->in_grad[0];
+    ln_walk walk;
+    for (start(pass, &walk); walk.more; ln_walk_next(&walk)) {
+        const float *from = dy + walk.at[1];
+        float *to = dx + walk.at[0];
+        if (walk.by[1] == 1)
+            for (int64_t i = 0; i < walk.run; i++)
+                to[i] = (float)((double)from[i] * slope);
+        else
+            for (int64_t i = 0; i < walk.run; i++)
+                to[i] = (float)((double)from[i * walk.by[1]] * slope);
+    }
+}
+
 static ln_status reduce_backward(const ln_pass *pass, ln_error *err)
 {
     const ln_reduce_attributes *own = pass->step->node->attributes;
@@ -299,6 +340,10 @@ static ln_status reduce_backward(const ln_pass *pass, ln_error *err)
     (void)err;
     if (!dx)
         return LN_OK;
+    if (is_sum(own->operation)) {
+        backward_sum(pass, own->operation == LN_REDUCE_mean ? 1 / each : 1);
+        return LN_OK;
+    }
     look_again(pass, own->operation, ties, product);
     for (start(pass, &walk); walk.more; ln_walk_next(&walk))
         for (int64_t i = 0; i < walk.run; i++) {

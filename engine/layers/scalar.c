@@ -5,30 +5,13 @@
  * element, so that an element's bits do not depend on its place in a vector; comparisons are written
  * so that a NaN goes through. Where f has a corner f' is what PyTorch has there.
  *
- * relu, sigmoid, tanh and the functions they come with are in activation.c.
+ * relu, sigmoid, tanh and the functions they come with are in activation.c, gelu and erf in gelu.c.
  *
  * Source: torch.nn and ONNX's operators. */
 #include "layers/scalar.h"
 #include "layers/operand.h"
 
 #include <stddef.h>
-
-static bool is_gelu_tanh(const ln_scalar_attributes *own)
-{
-    return own->approximate != 0;
-}
-
-/* 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
-static float gelu_inner(float x)
-{
-    return tanhf(0.79788456F * (x + 0.044715F * x * x * x));
-}
-
-static float gelu_tanh_slope(float x)
-{
-    const float t = gelu_inner(x);
-    return 0.5F * (1 + t) + 0.5F * x * (1 - t * t) * 0.79788456F * (1 + 0.134145F * x * x);
-}
 
 static float mish_slope(float x)
 {
@@ -64,15 +47,6 @@ PARAMETERS(hardshrink, REAL(a, lambd, "0.5", "what is not farther from 0 becomes
 PARAMETERS(softshrink, REAL(a, lambd, "0.5", "how far everything moves towards 0"));
 PARAMETERS(shrink, REAL(a, lambd, "0.5", "what is not farther from 0 becomes 0"),
            REAL(b, bias, "0", "how far the rest moves towards 0"));
-static const ln_param gelu_params[] = {
-    {.name = "approximate",
-     .type = LN_PARAM_CHOICE,
-     .offset = offsetof(ln_scalar_attributes, approximate),
-     .fallback = "\"none\"",
-     .choices = "none|tanh",
-     .help = "\"tanh\": the approximation by tanh that some networks were trained with"},
-    LN_PARAM_END,
-};
 
 /* ---------------------------------------------------------------- the tables */
 
@@ -86,8 +60,6 @@ static const ln_param gelu_params[] = {
     X(ceil, "rounds up", "y = ceil(x)", "ONNX: Ceil", ceilf(x), 0)                                 \
     X(round, "rounds to the nearest whole number, halves to the even one", "y = round(x)",         \
       "ONNX: Round", rintf(x), 0)                                                                  \
-    X(erf, "error function", "y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x",       \
-      "ONNX: Erf", erff(x), 1.1283792F * expf(-(x * x)))                                           \
     X(sin, "sine", "y = sin(x)", "ONNX: Sin", sinf(x), cosf(x))                                    \
     X(cos, "cosine", "y = cos(x)", "ONNX: Cos", cosf(x), -sinf(x))                                 \
     X(tan, "tangent", "y = tan(x)", "ONNX: Tan", tanf(x), 1 + y * y)                               \
@@ -169,11 +141,7 @@ static const ln_param gelu_params[] = {
       fabsf(x) <= a ? 0                                                                            \
       : x > 0       ? x - a                                                                        \
                     : x + a,                                                                             \
-      fabsf(x) <= a ? 0 : 1)                                                                       \
-    X(gelu, "x times the share of normal numbers below x", "y = x P(Z <= x), Z standard normal",   \
-      "PyTorch: torch.nn.GELU; Hendrycks & Gimpel 2016",                                           \
-      is_gelu_tanh(own) ? 0.5F * x *(1 + gelu_inner(x)) : x *ln_normal_below(x),                   \
-      is_gelu_tanh(own) ? gelu_tanh_slope(x) : ln_normal_below(x) + x * ln_normal_density(x))
+      fabsf(x) <= a ? 0 : 1)
 
 /* No words of the language. */
 #define PARAMETRIC(X)                                                                              \

@@ -6,7 +6,7 @@
  *               (N, C > 1): y_c = log sum_j exp(x_j) - x_c
  *               (N, 1):     y_0 = log(1 + exp(x)), y_1 = log(1 + exp(-x))
  *
- * Sums run in float64 in the order of the axis; the maximum is taken off first, so that nothing
+ * Sums run in float64, in a fixed order; the maximum is taken off first, so that nothing
  * overflows. A NaN among the inputs makes its whole row of the axis NaN, as in PyTorch.
  *
  * Source: torch.nn.Softmax, torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss. */
@@ -57,6 +57,7 @@ static ln_status softmax_infer(const struct ln_graph *graph, const struct ln_nod
     return ln_axis_resolve(own->axis, in[0].rank, &axis, err);
 }
 
+/* A line whose numbers do not lie together. */
 static void softmax_line(const float *x, float *y, int64_t count, int64_t step)
 {
     float greatest = x[0];
@@ -64,12 +65,7 @@ static void softmax_line(const float *x, float *y, int64_t count, int64_t step)
     for (int64_t i = 1; i < count; i++)
         greatest = x[i * step] > greatest ? x[i * step] : greatest;
     for (int64_t i = 0; i < count; i++)
-        y[i * step] = x[i * step] - greatest;
-    if (step == 1)
-        ln_elementary_choose()->exp(count, y, y);
-    else
-        for (int64_t i = 0; i < count; i++)
-            y[i * step] = expf(y[i * step]);
+        y[i * step] = expf(x[i * step] - greatest);
     for (int64_t i = 0; i < count; i++)
         sum += (double)y[i * step];
     for (int64_t i = 0; i < count; i++)
@@ -82,7 +78,9 @@ static ln_status softmax_forward(const ln_pass *pass, ln_error *err)
     const float *x = pass->in[0];
     float *y = pass->out[0];
     (void)err;
-    for (int64_t i = 0; i < lines.outer; i++)
+    if (lines.step == 1)
+        ln_elementary_choose()->softmax(lines.outer, lines.count, x, y);
+    for (int64_t i = 0; i < lines.outer && lines.step > 1; i++)
         for (int64_t j = 0; j < lines.step; j++) {
             const int64_t at = i * lines.count * lines.step + j;
             softmax_line(x + at, y + at, lines.count, lines.step);
@@ -106,7 +104,10 @@ static ln_status softmax_backward(const ln_pass *pass, ln_error *err)
     (void)err;
     if (!pass->in_grad[0])
         return LN_OK;
-    for (int64_t i = 0; i < lines.outer; i++)
+    if (lines.step == 1)
+        ln_elementary_choose()->softmax_back(lines.outer, lines.count, pass->out[0],
+                                             pass->out_grad[0], pass->in_grad[0]);
+    for (int64_t i = 0; i < lines.outer && lines.step > 1; i++)
         for (int64_t j = 0; j < lines.step; j++) {
             const int64_t at = i * lines.count * lines.step + j;
             softmax_line_backward((const float *)pass->out[0] + at, pass->out_grad[0] + at,

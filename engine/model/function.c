@@ -14,6 +14,7 @@
 #include "base/parallel.h"
 #include "graph/behind.h"
 #include "graph/fuse.h"
+#include "graph/merge.h"
 #include "graph/simplify.h"
 #include "model/head.h"
 #include "model/model.h"
@@ -96,29 +97,41 @@ static void take_graph(ln_function *function, ln_graph *made)
     function->graph = made;
 }
 
-/* A composite may want the graph simpler; without one it is simplified as far as that goes. Then it is made
- * of what runs fastest. */
+/* A composite may want the graph simpler; without one it is simplified as far as that goes, and what files
+ * spell out becomes one node. Then it is made of what runs fastest. */
 static ln_status simplify(ln_function *function, const ln_composite *composite, ln_error *err)
 {
-    const unsigned passes = composite ? composite->simplify
-                                      : LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED |
-                                            (function->gradient ? 0 : LN_SIMPLIFY_CUTS);
+    const unsigned passes =
+        composite ? composite->simplify : LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED;
     const ln_fuse fuse = composite && !composite->chains ? LN_FUSE_LAYERS : LN_FUSE_CHAINS;
     const int count = function->layer >= 0 ? 2 : 1;
     ln_graph *made;
     if (function->model->callback.run)
         return LN_OK;
     ln_status status = LN_OK;
-    if (passes)
+    if (passes) {
         status =
             ln_graph_simplify(function->graph, passes,
                               (const int[]){function->output, function->layer}, count, &made, err);
-    if (status)
-        return status;
-    if (passes)
-        take_graph(function, made);
-    status = ln_graph_fuse(function->graph, fuse, (const int[]){function->output, function->layer},
-                           count, &made, err);
+        if (!status)
+            take_graph(function, made);
+    }
+    if (!composite && !status) {
+        status = ln_graph_merge(function->graph, (const int[]){function->output, function->layer},
+                                count, &made, err);
+        if (!status)
+            take_graph(function, made);
+    }
+    if (!composite && !function->gradient && !status) {
+        status =
+            ln_graph_simplify(function->graph, LN_SIMPLIFY_CUTS,
+                              (const int[]){function->output, function->layer}, count, &made, err);
+        if (!status)
+            take_graph(function, made);
+    }
+    if (!status)
+        status = ln_graph_fuse(function->graph, fuse,
+                               (const int[]){function->output, function->layer}, count, &made, err);
     if (!status)
         take_graph(function, made);
     return status;

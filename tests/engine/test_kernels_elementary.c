@@ -33,6 +33,21 @@ static double normal_below(double x)
     return 0.5 * erfc(-x * sqrt(0.5));
 }
 
+static double gelu(double x)
+{
+    return x * normal_below(x);
+}
+
+static double erf_slope(double x)
+{
+    return 2 / sqrt(M_PI) * exp(-x * x);
+}
+
+static double gelu_slope(double x)
+{
+    return normal_below(x) + x * exp(-x * x / 2) / sqrt(2 * M_PI);
+}
+
 /* Units of the last place between a result and the exact number. */
 static double ulps(float got, double wanted)
 {
@@ -73,6 +88,7 @@ static void functions_are_those_of_libm(void **state)
         check("sigmoid", t, table[t]->sigmoid, sigmoid, 80, most);
         check("erf", t, table[t]->erf, erf, 5, most);
         check("normal_below", t, table[t]->normal_below, normal_below, 1.5, 9);
+        check("gelu", t, table[t]->gelu, gelu, 1.5, 10);
     }
 }
 
@@ -128,9 +144,9 @@ static void places_and_widths_change_nothing(void **state)
         x[i] = 3 * (float)ln_rng_normal(&rng);
     const int count = tables(table);
     for (int t = 0; t < count; t++) {
-        const each_fn each[] = {table[t]->exp, table[t]->tanh, table[t]->sigmoid, table[t]->erf,
-                                table[t]->normal_below};
-        for (int f = 0; f < 5; f++) {
+        const each_fn each[] = {table[t]->exp, table[t]->tanh,         table[t]->sigmoid,
+                                table[t]->erf, table[t]->normal_below, table[t]->gelu};
+        for (int f = 0; f < 6; f++) {
             each[f](70, x, all);
             for (int first = 0; first < 70; first += 7) {
                 each[f](70 - first, x + first, one);
@@ -140,8 +156,8 @@ static void places_and_widths_change_nothing(void **state)
             each[f](70, one, one);
             assert_same_bits(one, all, sizeof one);
             if (t == 2) {
-                const each_fn narrow[] = {table[1]->exp, table[1]->tanh, table[1]->sigmoid,
-                                          table[1]->erf, table[1]->normal_below};
+                const each_fn narrow[] = {table[1]->exp, table[1]->tanh,         table[1]->sigmoid,
+                                          table[1]->erf, table[1]->normal_below, table[1]->gelu};
                 narrow[f](70, x, one);
                 assert_same_bits(one, all, sizeof one);
             }
@@ -198,6 +214,97 @@ static void the_cell_follows_its_formulas(void **state)
     }
 }
 
+/* Slopes times dy, to what float32 of their largest values can hold. */
+static void slopes_are_those_of_the_functions(void **state)
+{
+    const ln_elementary *table[3];
+    (void)state;
+    for (int t = 0; t < tables(table); t++)
+        for (int i = 0; i < 2001; i++) {
+            const float x = 0.01F * (float)(i - 1000), dy = -1.5F;
+            float of_erf, of_gelu = dy;
+            table[t]->erf_back(1, &x, &dy, &of_erf);
+            table[t]->gelu_back(1, &x, &of_gelu, &of_gelu); /* in its place */
+            const double wanted[] = {erf_slope((double)x), gelu_slope((double)x)};
+            const float got[] = {of_erf, of_gelu};
+            for (int f = 0; f < 2; f++)
+                if (!(fabs((double)got[f] + 1.5 * wanted[f]) <= 1e-6))
+                    fail_msg("table %d, slope %d at %g: %.9g, not %.9g", t, f, (double)x,
+                             (double)got[f], -1.5 * wanted[f]);
+        }
+}
+
+enum { LINES = 3, LONGEST = 67 };
+
+static void exact_softmax(int count, const float *x, double *y)
+{
+    double most = (double)x[0], sum = 0;
+    for (int i = 0; i < count; i++)
+        most = fmax(most, (double)x[i]);
+    for (int i = 0; i < count; i++)
+        sum += y[i] = exp((double)x[i] - most);
+    for (int i = 0; i < count; i++)
+        y[i] /= sum;
+}
+
+/* Lines of every length up to some registers; the gradient against its formula in float64. */
+static void softmax_is_that_of_each_line(void **state)
+{
+    const ln_elementary *table[3];
+    float x[LINES * LONGEST], dy[LINES * LONGEST];
+    ln_rng rng = ln_rng_make(5, "test elementary", 0, 0);
+    (void)state;
+    for (int i = 0; i < LINES * LONGEST; i++) {
+        x[i] = 5 * (float)ln_rng_normal(&rng);
+        dy[i] = (float)ln_rng_normal(&rng);
+    }
+    const int count = tables(table);
+    for (int n = 1; n <= LONGEST; n++) {
+        float y[3][LINES * LONGEST], dx[3][LINES * LONGEST], one[LONGEST];
+        for (int t = 0; t < count; t++) {
+            table[t]->softmax(LINES, n, x, y[t]);
+            table[t]->softmax_back(LINES, n, y[t], dy, dx[t]);
+            for (int line = 0; line < LINES; line++) {
+                double wanted[LONGEST], mean = 0;
+                exact_softmax(n, x + line * n, wanted);
+                for (int i = 0; i < n; i++)
+                    mean += wanted[i] * (double)dy[line * n + i];
+                for (int i = 0; i < n; i++) {
+                    const int at = line * n + i;
+                    /* The rounding of x - max x counts as often as that is large. */
+                    const double digits = 4e-7 - 6e-8 * log(wanted[i]);
+                    assert_true(fabs((double)y[t][at] - wanted[i]) <= digits * wanted[i]);
+                    assert_true(fabs((double)dx[t][at] - wanted[i] * ((double)dy[at] - mean)) <=
+                                4e-7);
+                }
+                table[t]->softmax(1, n, x + line * n, one);
+                assert_same_bits(one, y[t] + line * n, (size_t)n * sizeof *one);
+            }
+        }
+        for (int t = 2; t < count; t++) {
+            assert_same_bits(y[1], y[2], (size_t)(LINES * n) * sizeof(float));
+            assert_same_bits(dx[1], dx[2], (size_t)(LINES * n) * sizeof(float));
+        }
+    }
+}
+
+static void softmax_of_what_is_no_number(void **state)
+{
+    const ln_elementary *table[3];
+    (void)state;
+    for (int t = 0; t < tables(table); t++)
+        for (int at = 0; at < 37; at += 6) {
+            float x[2 * 37] = {0}, y[2 * 37];
+            x[at] = NAN;
+            x[37 + at] = -INFINITY;
+            table[t]->softmax(2, 37, x, y);
+            for (int i = 0; i < 37; i++) {
+                assert_true(isnan(y[i]));
+                assert_true(i == at ? y[37 + i] == 0 : y[37 + i] == 1 / 36.0F);
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +313,9 @@ int main(void)
         cmocka_unit_test(ends_and_what_is_no_number),
         cmocka_unit_test(places_and_widths_change_nothing),
         cmocka_unit_test(the_cell_follows_its_formulas),
+        cmocka_unit_test(slopes_are_those_of_the_functions),
+        cmocka_unit_test(softmax_is_that_of_each_line),
+        cmocka_unit_test(softmax_of_what_is_no_number),
     };
     return cmocka_run_group_tests_name("kernels elementary", tests, NULL, NULL);
 }

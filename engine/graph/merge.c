@@ -1,0 +1,254 @@
+/* The graph is built anew (simplify_internal.h): the last node of what becomes one is replaced, the others
+ * are left out. Only where nobody else reads what is in between. */
+#include "graph/merge.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "graph/simplify_internal.h"
+#include "layers/common.h"
+
+enum { MOST_FACTORS = 4 };
+
+typedef enum merge_kind { APART, BIAS, FACTOR, GELU } merge_kind;
+
+/* What the last node becomes. */
+typedef struct merge {
+    merge_kind kind;
+    int base;      /* BIAS, FACTOR: the product's node */
+    int value;     /* BIAS: the bias; GELU: x */
+    double factor; /* FACTOR */
+} merge;
+
+/* ---------------------------------------------------------------- finding */
+
+static bool constant_number(const ln_graph *graph, int value, double *out)
+{
+    const ln_tensor *constant = value < 0 ? NULL : graph->values[value].constant;
+    if (!constant || constant->dtype != LN_F32 || ln_shape_count(&constant->shape) != 1)
+        return false;
+    *out = (double)ln_f32(constant)[0];
+    return true;
+}
+
+static bool is_near(double a, double b)
+{
+    return fabs(a - b) <= 1e-6 * fabs(b);
+}
+
+/* The node of this layer that made the value for one reader alone; NULL. */
+static const ln_node *made_by(const ln_simplifying *s, int value, const ln_layer *layer)
+{
+    const int producer = value < 0 ? -1 : s->from->values[value].producer;
+    if (producer < 0 || s->readers[value] != 1)
+        return NULL;
+    const ln_node *node = &s->from->nodes[producer];
+    return node->layer == layer && node->output_count == 1 ? node : NULL;
+}
+
+static int index_of(const ln_simplifying *s, const ln_node *node)
+{
+    return (int)(node - s->from->nodes);
+}
+
+/* The other operand of a node of two, one of which is a number: -1 where there is none. */
+static int beside_number(const ln_graph *graph, const ln_node *node, double *number)
+{
+    if (node->input_count != 2)
+        return -1;
+    if (constant_number(graph, node->inputs[1], number))
+        return node->inputs[0];
+    return node->layer != &ln_layer_div && constant_number(graph, node->inputs[0], number)
+               ? node->inputs[1]
+               : -1;
+}
+
+static bool find_bias(const ln_simplifying *s, const ln_node *node, merge *out)
+{
+    const ln_graph *graph = s->from;
+    for (int i = 0; i < 2 && node->layer == &ln_layer_add && node->input_count == 2; i++) {
+        const ln_node *dense = made_by(s, node->inputs[i], &ln_layer_dense);
+        const ln_tensor *bias = graph->values[node->inputs[1 - i]].constant;
+        if (!dense || (dense->input_count > 2 && dense->inputs[2] >= 0) || !bias ||
+            bias->dtype != LN_F32 || bias->shape.rank != 1)
+            continue;
+        const ln_shape *shape = &graph->values[dense->outputs[0]].shape;
+        if (bias->shape.dims[0] != shape->dims[shape->rank - 1] ||
+            graph->values[dense->outputs[0]].fixed)
+            continue;
+        *out = (merge){.kind = BIAS, .base = index_of(s, dense), .value = node->inputs[1 - i]};
+        return true;
+    }
+    return false;
+}
+
+static bool find_factor(const ln_simplifying *s, const ln_node *node, merge *out)
+{
+    double number;
+    if (node->layer != &ln_layer_mul && node->layer != &ln_layer_div)
+        return false;
+    const ln_node *product = made_by(s, beside_number(s->from, node, &number), &ln_layer_matmul);
+    if (!product || s->from->values[product->outputs[0]].fixed ||
+        s->from->values[node->outputs[0]].shape.rank !=
+            s->from->values[product->outputs[0]].shape.rank)
+        return false;
+    *out = (merge){.kind = FACTOR,
+                   .base = index_of(s, product),
+                   .factor = node->layer == &ln_layer_div ? 1 / number : number};
+    return true;
+}
+
+/* What a product of several is made of, and its inner nodes. */
+typedef struct factors {
+    int values[MOST_FACTORS], count;
+    int nodes[MOST_FACTORS + 4], node_count;
+} factors;
+
+static void take_apart(const ln_simplifying *s, const ln_node *node, factors *found)
+{
+    for (int i = 0; i < node->input_count; i++) {
+        const ln_node *inner = made_by(s, node->inputs[i], &ln_layer_mul);
+        if (inner && found->node_count < MOST_FACTORS) {
+            found->nodes[found->node_count++] = index_of(s, inner);
+            take_apart(s, inner, found);
+        } else if (found->count < MOST_FACTORS) {
+            found->values[found->count++] = node->inputs[i];
+        }
+    }
+}
+
+/* Whether value is 1 + erf(x / sqrt 2); its nodes are added to those found. */
+static bool is_erf_part(const ln_simplifying *s, int value, int x, factors *found)
+{
+    double one, root;
+    const ln_node *sum = made_by(s, value, &ln_layer_add);
+    const int inner = sum ? beside_number(s->from, sum, &one) : -1;
+    const ln_node *erf = made_by(s, inner, &ln_layer_erf);
+    if (!erf || one != 1)
+        return false;
+    const ln_node *scaled = made_by(s, erf->inputs[0], &ln_layer_div);
+    const bool divided = scaled != NULL;
+    scaled = scaled ? scaled : made_by(s, erf->inputs[0], &ln_layer_mul);
+    if (!scaled || beside_number(s->from, scaled, &root) != x ||
+        !is_near(divided ? root : 1 / root, M_SQRT2))
+        return false;
+    found->nodes[found->node_count++] = index_of(s, sum);
+    found->nodes[found->node_count++] = index_of(s, erf);
+    found->nodes[found->node_count++] = index_of(s, scaled);
+    return true;
+}
+
+static bool find_gelu(const ln_simplifying *s, const ln_node *node, merge *out)
+{
+    factors found = {0};
+    if (node->layer != &ln_layer_mul)
+        return false;
+    take_apart(s, node, &found);
+    for (int i = 0; i < 9 && found.count == 3; i++) {
+        double half;
+        const int x = found.values[i / 3], part = found.values[i % 3];
+        if (i / 3 == i % 3 || s->from->values[x].fixed ||
+            !constant_number(s->from, found.values[3 - i / 3 - i % 3], &half) || half != 0.5 ||
+            !is_erf_part(s, part, x, &found))
+            continue;
+        for (int j = 0; j < found.node_count; j++)
+            s->absorbed[found.nodes[j]] = true;
+        *out = (merge){.kind = GELU, .value = x};
+        return true;
+    }
+    return false;
+}
+
+/* Fills merges and s->absorbed; whether there is anything to do. */
+static bool find(ln_simplifying *s, merge *merges)
+{
+    bool any = false;
+    for (int i = 0; i < s->from->node_count; i++) {
+        const ln_node *node = &s->from->nodes[i];
+        if (find_bias(s, node, &merges[i]) || find_factor(s, node, &merges[i]))
+            s->absorbed[merges[i].base] = true;
+        else
+            find_gelu(s, node, &merges[i]);
+        any = any || merges[i].kind != APART;
+    }
+    return any;
+}
+
+/* ---------------------------------------------------------------- building */
+
+static ln_status add_merged(ln_simplifying *s, int index, const merge *what, ln_error *err)
+{
+    const ln_node *node = &s->from->nodes[index], *base = &s->from->nodes[what->base];
+    const char *name = s->from->values[node->outputs[0]].name;
+    const ln_scalar_attributes gelu = {0};
+    ln_matmul_attributes product;
+    int made, inputs[3] = {-1, -1, -1};
+    ln_status status;
+    if (what->kind == GELU) {
+        status = ln_graph_add_node(s->to, &ln_layer_gelu, "Gelu", node->name, &gelu,
+                                   &s->map[what->value], 1, &name, 1, &made, err);
+    } else {
+        for (int i = 0; i < 2; i++)
+            inputs[i] = s->map[base->inputs[i]];
+        if (what->kind == BIAS) {
+            inputs[2] = s->map[what->value];
+            status = ln_graph_add_node(s->to, base->layer, base->operator_name, base->name,
+                                       base->attributes, inputs, 3, &name, 1, &made, err);
+        } else {
+            product = *(const ln_matmul_attributes *)base->attributes;
+            product.scale *= what->factor;
+            status = ln_graph_add_node(s->to, base->layer, base->operator_name, base->name,
+                                       &product, inputs, 2, &name, 1, &made, err);
+        }
+    }
+    if (!status)
+        s->map[node->outputs[0]] = s->to->nodes[made].outputs[0];
+    return status;
+}
+
+static ln_status build(ln_simplifying *s, const merge *merges, ln_error *err)
+{
+    const ln_graph *graph = s->from;
+    ln_status status = ln_graph_new(&s->to, err);
+    if (!status)
+        status = ln_simplify_values(s, NULL, err);
+    for (int i = 0; i < graph->node_count && !status; i++)
+        if (merges[i].kind != APART)
+            status = add_merged(s, i, &merges[i], err);
+        else if (!s->absorbed[i])
+            status = ln_simplify_copy(s, i, err);
+    for (int i = 0; i < graph->output_count && !status; i++)
+        status = ln_graph_add_output(s->to, s->map[graph->outputs[i]], err);
+    return status;
+}
+
+ln_status ln_graph_merge(ln_graph *graph, const int *keep, int keep_count, ln_graph **out,
+                         ln_error *err)
+{
+    const size_t values = (size_t)graph->value_count, nodes = (size_t)graph->node_count;
+    ln_simplifying s = {.from = graph};
+    merge *merges = ln_calloc(nodes + 1, sizeof *merges);
+    s.map = ln_calloc(values, sizeof *s.map);
+    s.readers = ln_calloc(values, sizeof *s.readers);
+    s.absorbed = ln_calloc(nodes + 1, sizeof *s.absorbed);
+    ln_status status = s.map && s.readers && s.absorbed && merges
+                           ? LN_OK
+                           : ln_fail_memory(err, values * sizeof *s.map);
+    for (size_t i = 0; i < values && !status; i++)
+        s.map[i] = -1;
+    if (!status) {
+        ln_simplify_count_readers(&s, keep, keep_count);
+        if (find(&s, merges))
+            status = build(&s, merges, err);
+    }
+    ln_free(s.map);
+    ln_free(s.readers);
+    ln_free(s.absorbed);
+    ln_free(merges);
+    if (status)
+        ln_graph_release(s.to);
+    else
+        *out = s.to ? s.to : ln_graph_retain(graph);
+    return status;
+}

@@ -1,0 +1,199 @@
+/* Merging: what files spell out becomes the layer that it is, where nobody reads what is in between, and
+ * outputs and gradients stay what they are. */
+#include "graph_support.h"
+
+#include <math.h>
+
+#include "base/rng.h"
+#include "graph/merge.h"
+
+enum { ROWS = 3, TOKENS = 4, WIDTH = 6, ROW = TOKENS * WIDTH };
+
+static int numbers(net *n, const char *name, ln_shape shape)
+{
+    float values[64];
+    for (int64_t i = 0; i < ln_shape_count(&shape); i++) {
+        ln_rng rng = ln_rng_make(3, name, 0, (uint64_t)i);
+        values[i] = (float)ln_rng_normal(&rng);
+    }
+    return net_constant(n, name, shape, values, true);
+}
+
+static int number(net *n, const char *name, float value)
+{
+    return net_constant(n, name, (ln_shape){0}, &value, false);
+}
+
+static int two(net *n, const char *word, const char *name, int a, int b)
+{
+    const ln_matmul_attributes product = {.scale = 0.5, .transpose_b = true};
+    const ln_dense_attributes dense = {.in_out = true};
+    return net_node(n, ln_layer_find(word), name,
+                    strcmp(word, "matmul") == 0  ? (const void *)&product
+                    : strcmp(word, "dense") == 0 ? (const void *)&dense
+                                                 : NULL,
+                    (const int[]){a, b}, 2);
+}
+
+static int one(net *n, const char *word, const char *name, int a)
+{
+    return net_node(n, ln_layer_find(word), name, NULL, &a, 1);
+}
+
+/* How gelu's factors are put together. */
+enum { X_PART_HALF, HALF_X_PART, X_HALF_PART, FORMS };
+
+static int spelt_gelu(net *n, int form, bool divided, int x)
+{
+    const int scaled = divided ? two(n, "div", "scaled", x, number(n, "root", (float)M_SQRT2))
+                               : two(n, "mul", "scaled", number(n, "root", (float)M_SQRT1_2), x);
+    const int part = two(n, "add", "part", one(n, "erf", "erf", scaled), number(n, "one", 1));
+    const int half = number(n, "half", 0.5F);
+    if (form == X_PART_HALF)
+        return two(n, "mul", "gelu", two(n, "mul", "inner", x, part), half);
+    if (form == HALF_X_PART)
+        return two(n, "mul", "gelu", two(n, "mul", "inner", half, x), part);
+    return two(n, "mul", "gelu", x, two(n, "mul", "inner", half, part));
+}
+
+/* x (4, 6) -> dense, bias -> gelu -> product with itself, factor. */
+static ln_graph *network(int form, ln_error *err)
+{
+    net n = net_begin(err);
+    int x = -1;
+    const ln_shape shape = TEST_SHAPE(-1, TOKENS, WIDTH);
+    if (!n.status)
+        n.status = ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, err);
+    x = two(&n, "dense", "product", x, numbers(&n, "w", TEST_SHAPE(WIDTH, WIDTH)));
+    x = two(&n, "add", "biased", numbers(&n, "b", TEST_SHAPE(WIDTH)), x);
+    x = spelt_gelu(&n, form, form != HALF_X_PART, x);
+    x = two(&n, "matmul", "pairs", x, x);
+    x = two(&n, form == 0 ? "div" : "mul", "y", x, number(&n, "factor", 3));
+    if (!n.status)
+        n.status = ln_graph_add_output(n.graph, x, err);
+    if (n.status) {
+        ln_graph_release(n.graph);
+        return NULL;
+    }
+    return n.graph;
+}
+
+/* Outputs and gradients of a few rows. */
+static void run(ln_graph *graph, float y[ROWS * TOKENS * TOKENS], float dx[ROWS * ROW])
+{
+    ln_error err;
+    ln_plan *plan;
+    ln_exec *exec;
+    const int x = graph->inputs[0], out = graph->outputs[0];
+    const ln_plan_options options = {.rows = ROWS, .gradients = &x, .gradient_count = 1};
+    assert_ok(ln_plan_new(graph, &options, &plan, &err));
+    assert_ok(ln_exec_new(plan, &exec, &err));
+    float *in = ln_exec_input(exec, 0);
+    for (int i = 0; i < ROWS * ROW; i++) {
+        ln_rng rng = ln_rng_make(4, "rows", 0, (uint64_t)i);
+        in[i] = (float)ln_rng_normal(&rng);
+    }
+    assert_ok(ln_exec_forward(exec, ROWS, &err));
+    memcpy(y, ln_exec_value(exec, out), ROWS * TOKENS * TOKENS * sizeof *y);
+    float *seed = ln_exec_seed(exec, out);
+    for (int i = 0; i < ROWS * TOKENS * TOKENS; i++)
+        seed[i] = (float)(i % 5) - 2;
+    assert_ok(ln_exec_backward(exec, &err));
+    memcpy(dx, ln_exec_gradient(exec, x), ROWS * ROW * sizeof *dx);
+    ln_exec_free(exec);
+    ln_plan_free(plan);
+}
+
+static void what_is_spelt_out_becomes_a_layer(void **state)
+{
+    (void)state;
+    ln_error err;
+    for (int form = 0; form < FORMS; form++) {
+        ln_graph *graph = network(form, &err), *merged;
+        float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
+        assert_non_null(graph);
+        assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
+        assert_int_equal(merged->node_count, 3);
+        assert_string_equal(merged->nodes[0].layer->word.name, "dense");
+        assert_int_equal(merged->nodes[0].input_count, 3);
+        assert_string_equal(merged->nodes[1].layer->word.name, "gelu");
+        assert_string_equal(merged->nodes[2].layer->word.name, "matmul");
+        run(graph, y[0], dx[0]);
+        run(merged, y[1], dx[1]);
+        assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
+        assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+        ln_graph_release(merged);
+        ln_graph_release(graph);
+    }
+}
+
+/* Each value in between, kept: what would take it up stays apart. */
+static void kept_values_stay(void **state)
+{
+    const char *const names[] = {"product", "biased", "scaled", "erf",
+                                 "part",    "inner",  "gelu",   "pairs"};
+    const int nodes[] = {4, 3, 7, 7, 7, 7, 3, 4};
+    (void)state;
+    ln_error err;
+    for (int i = 0; i < 8; i++) {
+        ln_graph *graph = network(0, &err), *merged;
+        const int value = ln_graph_find_value(graph, names[i]);
+        assert_ok(ln_graph_merge(graph, &value, 1, &merged, &err));
+        assert_int_equal(merged->node_count, nodes[i]);
+        assert_true(ln_graph_find_value(merged, names[i]) >= 0);
+        ln_graph_release(merged);
+        ln_graph_release(graph);
+    }
+}
+
+/* A half that is none, a root of another number: no gelu. */
+static void others_are_left_alone(void **state)
+{
+    (void)state;
+    ln_error err;
+    for (int wrong = 0; wrong < 3; wrong++) {
+        net n = net_begin(&err);
+        int x = net_input(&n, "x", WIDTH);
+        const int scaled =
+            two(&n, "div", "scaled", x, number(&n, "root", wrong == 0 ? 2 : 1.4142135F));
+        const int part = two(&n, "add", "part", one(&n, "erf", "erf", scaled),
+                             number(&n, "one", wrong == 1 ? 2 : 1));
+        const int inner = two(&n, "mul", "inner", x, part);
+        x = two(&n, "mul", "y", inner, number(&n, "half", wrong == 2 ? 1 : 0.5F));
+        assert_ok(n.status);
+        assert_ok(ln_graph_add_output(n.graph, x, &err));
+        ln_graph *merged;
+        assert_ok(ln_graph_merge(n.graph, NULL, 0, &merged, &err));
+        assert_ptr_equal(merged, n.graph);
+        ln_graph_release(merged);
+        ln_graph_release(n.graph);
+    }
+}
+
+static ln_status merge(void *context, ln_error *err)
+{
+    ln_graph *merged = NULL;
+    ln_status status = ln_graph_merge(context, NULL, 0, &merged, err);
+    ln_graph_release(merged);
+    return status;
+}
+
+static void failing_allocations_leave_nothing(void **state)
+{
+    (void)state;
+    ln_error err;
+    ln_graph *graph = network(1, &err);
+    sweep_allocation_failures(merge, graph);
+    ln_graph_release(graph);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_spelt_out_becomes_a_layer),
+        cmocka_unit_test(kept_values_stay),
+        cmocka_unit_test(others_are_left_alone),
+        cmocka_unit_test(failing_allocations_leave_nothing),
+    };
+    return cmocka_run_group_tests_name("graph merge", tests, NULL, NULL);
+}
