@@ -1,12 +1,14 @@
 /* Explainers and judges for the stdlib. A job keeps what it borrows (tensors, model, pool,
  * parameters) alive as user values; its results, a piece, hold their numbers as a tensor. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/manifold.h"
 #include "explainers/explainer.h"
+#include "host.h"
 #include "interp.h"
 #include "judges/by_row.h"
 #include "judges/judge.h"
@@ -209,7 +211,57 @@ static int job_shape(lua_State *L)
     return 3;
 }
 
-/* job_run(job, first, count, { sum_over, columns, shape }) -> piece */
+/* Of a job that runs: the line, where it begins and ends, and what `items` more add to it. */
+typedef struct telling {
+    ln_progress_line *line;
+    const ln_job *job;
+    double done, total, items;
+    const char *text; /* borrowed */
+} telling;
+
+/* Estimates say how sure they are so far. */
+static void tell(void *context, int64_t done, int64_t parts)
+{
+    const telling *it = context;
+    const double worst = ln_job_worst_error(it->job);
+    char text[256];
+    const int room = snprintf(text, sizeof text, "%s", it->text);
+    if (worst > 0 && room > 0 && (size_t)room < sizeof text) {
+        snprintf(text + room, sizeof text - (size_t)room, ", errors up to %.2g", worst);
+    }
+    ln_progress_show(it->line, it->done + it->items * (double)done / (double)parts, it->total,
+                     text);
+}
+
+/* job_progress(job, done, total, text): the line, with how sure the job's results are so far */
+static int job_progress(lua_State *L)
+{
+    telling it = {.line = ln_host_progress(L),
+                  .job = ln_check_job(L, 1)->job,
+                  .done = luaL_checknumber(L, 2),
+                  .total = luaL_checknumber(L, 3),
+                  .text = luaL_checkstring(L, 4)};
+    tell(&it, 1, 1);
+    return 0;
+}
+
+/* What the field `progress` = { done, total, text } of table 4 says, to be told while the job runs. */
+static telling telling_field(lua_State *L, ln_job *job, int64_t items)
+{
+    telling it = {.line = ln_host_progress(L), .job = job, .items = (double)items};
+    lua_getfield(L, 4, "progress");
+    const int progress = lua_gettop(L);
+    if (lua_istable(L, progress)) {
+        it.done = ln_number_field(L, progress, "done", 0);
+        it.total = ln_number_field(L, progress, "total", 0);
+        lua_getfield(L, progress, "text"); /* the table keeps it */
+        it.text = luaL_checkstring(L, -1);
+    }
+    lua_settop(L, progress - 1);
+    return it;
+}
+
+/* job_run(job, first, count, { sum_over, columns, shape, progress = { done, total, text } }) -> piece */
 static int job_run(lua_State *L)
 {
     ln_bound_job *bound = ln_check_job(L, 1);
@@ -223,7 +275,11 @@ static int job_run(lua_State *L)
     ln_box_keep(L, -1, 1); /* the piece reads the job's items */
     piece->items = bound->request.items + first;
     piece->inputs = bound->request.model->width;
+    telling told = telling_field(L, bound->job, count);
+    bound->job->tell = told.text && told.line->shown_at_all ? tell : NULL;
+    bound->job->tell_context = &told;
     ln_status status = ln_job_run(bound->job, first, count, &piece->explained, &err);
+    bound->job->tell = NULL;
     if (status == LN_OK && sum_over != NULL) {
         status = ln_explanation_by_column(&piece->explained, sum_over->data,
                                           ln_integer_field(L, 4, "columns", 0), &err);
@@ -364,6 +420,7 @@ void ln_bind_explain(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"job", job_new},
+        {"job_progress", job_progress},
         {"job_run", job_run},
         {"job_shape", job_shape},
         {"explained_evaluations", piece_evaluations},

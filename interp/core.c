@@ -220,28 +220,33 @@ static void draw(double done, double total, const char *text)
     fflush(stderr);
 }
 
-/* At most every 50 ms, and the last step; the line is wiped when there is nothing to show. */
-static int core_progress(lua_State *L)
+void ln_progress_show(ln_progress_line *line, double done, double total, const char *text)
 {
-    ln_progress_line *line = ln_host_progress(L);
     if (!line->shown_at_all)
-        return 0;
-    if (lua_isnoneornil(L, 1)) {
-        if (line->drawn)
-            fputs("\r\033[K", stderr);
-        fflush(stderr);
-        line->drawn = false;
-        return 0;
-    }
+        return;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     double seconds = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-    double done = luaL_checknumber(L, 1), total = luaL_checknumber(L, 2);
     if (line->drawn && done < total && seconds - line->last < 0.05)
-        return 0;
+        return;
     line->last = seconds;
     line->drawn = true;
-    draw(done, total, luaL_optstring(L, 3, ""));
+    draw(done, total, text);
+}
+
+/* The line is wiped when there is nothing to show. */
+static int core_progress(lua_State *L)
+{
+    ln_progress_line *line = ln_host_progress(L);
+    if (!lua_isnoneornil(L, 1)) {
+        ln_progress_show(line, luaL_checknumber(L, 1), luaL_checknumber(L, 2),
+                         luaL_optstring(L, 3, ""));
+        return 0;
+    }
+    if (line->shown_at_all && line->drawn)
+        fputs("\r\033[K", stderr);
+    fflush(stderr);
+    line->drawn = false;
     return 0;
 }
 

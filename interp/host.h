@@ -23,6 +23,8 @@ typedef struct ln_progress_line {
     double last;       /* when, in seconds */
 } ln_progress_line;
 ln_progress_line *ln_host_progress(struct lua_State *L);
+/* Of core.c: draws the line, at most every 50 ms and at the last step; nothing unless it is shown at all. */
+void ln_progress_show(ln_progress_line *line, double done, double total, const char *text);
 bool ln_host_traces(struct lua_State *L);
 struct ln_profile *ln_host_profile(struct lua_State *L); /* of --profile, or NULL */
 size_t ln_host_wanted(struct lua_State *L);

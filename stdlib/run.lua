@@ -198,7 +198,10 @@ end
 local function piece_maker(run, bound, entry, targets, job, context, sums)
   local shape = sums.shape
   if job then
-    return function(first, rows) return core.job_run(job, first, rows, sums) end
+    return function(first, rows, progress)
+      sums.progress = progress
+      return core.job_run(job, first, rows, sums)
+    end
   end
   local outputs = core.forward(bound.model, entry.link, bound.x, context.pool)
   local node = entry.node
@@ -246,10 +249,13 @@ local function explain(run, bound, entry, seq, targets, context)
   local kept = resume.explanation(context, entry, explanation)
   local evaluations = kept and kept.evaluations or 0
   if kept then started = started - kept.elapsed_ns end
+  local text = ("%s: %s"):format(run.experiment, entry.node.label)
+  local function in_store() return math.max(0, core.store_written(store) - before + (kept and kept.rows or 0)) end
   for first = 0, count - 1, piece do
     local rows = math.min(piece, count - first)
     if not (kept and kept.piece(bound, first, rows)) then
-      local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows)
+      local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows,
+        { done = in_store(), total = count, text = text })
       local samples = core.tensor_take(bound.samples, core.tensor_rows(item_rows, first, rows))
       local verdicts = judge_piece(run, bound, entry, context, result, { first = first, rows = rows,
         targets = targets, sums = sums, shape = sums.shape or entry.shape, again = {} })
@@ -259,8 +265,7 @@ local function explain(run, bound, entry, seq, targets, context)
         { evaluations = evaluations, elapsed_ns = core.clock() - started })
       context.submitted = context.submitted + rows
     end
-    core.progress(math.max(0, core.store_written(store) - before + (kept and kept.rows or 0)), count,
-      ("%s: %s"):format(run.experiment, entry.node.label)) -- what is in the store
+    if job then core.job_progress(job, in_store(), count, text) else core.progress(in_store(), count, text) end
   end
   core.progress()
   log.explained(store, run_id, explanation, judge_means(bound, entry, explanation), evaluations,

@@ -9,6 +9,8 @@
 #ifndef LN_EXPLAINER_H
 #define LN_EXPLAINER_H
 
+#include <stdatomic.h>
+
 #include "base/parallel.h"
 #include "base/param.h"
 #include "image/superpixels.h"
@@ -137,6 +139,9 @@ typedef struct ln_job {
     const int *behind;        /* set by prepare: the function's rows are numbers of this value */
     void *shared;             /* the explainer's own, read-only while running */
     ln_pool *pool;            /* of LN_INSIDE: for the job inside */
+    ln_progress_fn tell; /* set by the caller, or NULL: how many of ln_job_run's parts are done */
+    void *tell_context;  /* its */
+    _Atomic double worst_error; /* of all items finished; 0: none known */
 } ln_job;
 
 /* Numbers a row of what the request explains, on any link, at most: for buffers of outputs that are laid out
@@ -193,6 +198,9 @@ ln_status ln_job_beside(ln_job *job, int count, ln_function_options **out, ln_er
 ln_status ln_job_retarget(ln_job *job, ln_error *err);
 /* Items [first, first + count). Caller frees the result with ln_explanation_free. */
 ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out, ln_error *err);
+/* The greatest standard error of what the job has finished, 0 without any: also while it runs. */
+double ln_job_worst_error(const ln_job *job);
+void ln_job_note_errors(ln_job *job, const ln_explanation *finished);
 void ln_job_free(ln_job *job);
 void ln_explanation_free(ln_explanation *explanation);
 

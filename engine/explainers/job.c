@@ -401,6 +401,7 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
     ln_watcher_start(worker->watcher, job->request, call.first, &part);
     status = job->explainer->run(job, &call, err);
     ln_watcher_finish(worker->watcher);
+    ln_job_note_errors(&piece->state->job, &part);
     worker->evaluations += call.evaluations;
     return status;
 }
@@ -460,7 +461,8 @@ ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *
     job_piece piece = {.state = state, .first = first, .chunk = chunk_of(job, count), .out = out};
     int64_t chunks = (count + piece.chunk - 1) / piece.chunk;
     if (chunks > 0)
-        status = ln_parallel(state->pool, chunks, run_chunk, &piece, NULL, NULL, err);
+        status =
+            ln_parallel(state->pool, chunks, run_chunk, &piece, job->tell, job->tell_context, err);
     if (status) {
         ln_explanation_free(out);
         return status;

@@ -238,6 +238,68 @@ static void pieces_outside_the_request_are_refused(void **state)
     ln_model_release(model);
 }
 
+/* What a caller is told while the job runs. */
+typedef struct heard {
+    const ln_job *job;
+    int64_t calls, done, parts;
+    double worst; /* at the last call */
+} heard;
+
+static void hear(void *context, int64_t done, int64_t parts)
+{
+    heard *it = context;
+    const double worst = ln_job_worst_error(it->job);
+    assert_true(done >= it->done && worst >= it->worst);
+    it->calls++;
+    it->done = done;
+    it->parts = parts;
+    it->worst = worst;
+}
+
+/* In the end all parts are done and the worst error is that of the results, over all runs of the job. */
+static void a_running_job_says_how_far_and_how_sure_it_is(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    ln_model *model = reference_model(net);
+    ln_tensor *x = reference_of(net->name, "x");
+    ln_item items[REFERENCE_ROWS];
+    for (int i = 0; i < REFERENCE_ROWS; i++)
+        items[i] = (ln_item){.row = i};
+    const ln_explainer *explainer = ln_explainer_find("shapley_sampling");
+    parameters params = parameters_of(&explainer->word, "permutations=3");
+    for (int threads = 1; threads <= 5; threads += 4) {
+        ln_request request = completed(
+            explainer,
+            (ln_request){.model = model, .x = x, .items = items, .item_count = REFERENCE_ROWS});
+        request.params = params.bytes;
+        ln_pool *pool = NULL;
+        ln_job *job = NULL;
+        double worst = 0;
+        assert_ok(ln_pool_new(threads, &pool, &err));
+        assert_ok(ln_job_new(explainer, &request, pool, &job, &err));
+        assert_true(ln_job_worst_error(job) == 0);
+        heard it = {.job = job};
+        job->tell = hear;
+        job->tell_context = &it;
+        for (int64_t first = 0; first < REFERENCE_ROWS; first += 4) {
+            const int64_t count = REFERENCE_ROWS - first < 4 ? REFERENCE_ROWS - first : 4;
+            ln_explanation out = {0};
+            it.done = 0;
+            assert_ok(ln_job_run(job, first, count, &out, &err));
+            for (int64_t i = 0; i < out.count * out.width; i++)
+                worst = fmax(worst, (double)out.errors[i]);
+            assert_int_equal(it.done, it.parts);
+            assert_true(it.worst == worst && worst > 0);
+            ln_explanation_free(&out);
+        }
+        ln_job_free(job);
+        ln_pool_free(pool);
+    }
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 /* A NaN in a row stays in that row. */
 static void undefined_rows_stay_alone(void **state)
 {
@@ -324,6 +386,7 @@ int main(void)
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(evaluations_are_counted),
         cmocka_unit_test(pieces_outside_the_request_are_refused),
+        cmocka_unit_test(a_running_job_says_how_far_and_how_sure_it_is),
         cmocka_unit_test(undefined_rows_stay_alone),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };

@@ -8,7 +8,7 @@
 
 /* A run of items, row by row. */
 typedef struct by_row {
-    const ln_job *job;
+    ln_job *job;
     int64_t first;         /* item of the request that is entry 0 */
     const int64_t *start;  /* entries of row k of the run: start[k] .. start[k + 1] */
     ln_explanation *parts; /* what each row's job made */
@@ -134,6 +134,8 @@ static ln_status run_row(void *context, int64_t k, int worker, ln_error *err)
     status = ln_job_new(task->job->explainer, &one, NULL, &job, err);
     if (!status)
         status = ln_job_run(job, 0, items, &task->parts[k], err);
+    if (!status)
+        ln_job_note_errors(task->job, &task->parts[k]);
     ln_job_free(job);
     if (status)
         name_row(request, row, err);
@@ -198,7 +200,7 @@ static int64_t cut(const ln_item *items, int64_t count, int64_t *start)
     return rows;
 }
 
-ln_status ln_by_row_run(const ln_job *job, int64_t first, int64_t count, ln_explanation *out,
+ln_status ln_by_row_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out,
                         ln_error *err)
 {
     const ln_request *request = job->request;
@@ -215,7 +217,7 @@ ln_status ln_by_row_run(const ln_job *job, int64_t first, int64_t count, ln_expl
         /* A profile is added to by the thread that frees what it measured. */
         ln_pool *pool = request->model->profile ? NULL : job->pool;
         rows = cut(request->items + first, count, start);
-        status = ln_parallel(pool, rows, run_row, &task, NULL, NULL, err);
+        status = ln_parallel(pool, rows, run_row, &task, job->tell, job->tell_context, err);
     }
     if (!status)
         status = join(&task, rows, count, out, err);

@@ -11,7 +11,7 @@
  * fewest and the most. Later rows that cannot be explained fail their run (LN_EFAILED). */
 ln_status ln_by_row_check(const ln_job *job, ln_error *err);
 /* As ln_job_run, which has checked first and count. */
-ln_status ln_by_row_run(const ln_job *job, int64_t first, int64_t count, ln_explanation *out,
+ln_status ln_by_row_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out,
                         ln_error *err);
 
 #endif
