@@ -411,6 +411,13 @@ static int model_numerics(lua_State *L)
     return 0;
 }
 
+/* model_forget(model): what was kept of it for the next explainer goes */
+static int model_forget(lua_State *L)
+{
+    ln_model_forget(ln_check_model(L, 1));
+    return 0;
+}
+
 /* model_randomise(model, value or nil: all, order, seed) -> model with the weights of layers drawn anew */
 static int model_randomise(lua_State *L)
 {
@@ -435,6 +442,7 @@ void ln_bind_model(lua_State *L)
         {"model_onnx", model_onnx},
         {"model_info", model_info},
         {"model_numerics", model_numerics},
+        {"model_forget", model_forget},
         {"model_weights", model_weights},
         {"model_load_weights", model_load_weights},
         {"model_save_weights", model_save_weights},

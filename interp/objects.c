@@ -101,6 +101,7 @@ ln_model *ln_check_model(lua_State *L, int index)
 {
     ln_model *model = ln_box_check(L, index, "model");
     model->profile = ln_host_profile(L);
+    model->keep_bytes = ln_model_keep_bytes();
     return model;
 }
 

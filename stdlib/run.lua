@@ -308,6 +308,8 @@ local function execute_model(run, bound, context)
     local epochs = train(run, bound, context)
     log.training(store, run_id, epochs, core.tensor_info(bound.train_rows).count)
   end
+  if context.model and context.model ~= bound.model then core.model_forget(context.model) end
+  context.model = bound.model
   core.model_numerics(bound.model, run.numerics) -- the model may be other runs' too
   log.model(store, run_id, bound)
   resume.model(context, bound)

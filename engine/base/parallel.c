@@ -241,6 +241,36 @@ ln_status ln_parallel(ln_pool *pool, int64_t chunks, ln_chunk_fn run, void *cont
     return LN_OK;
 }
 
+struct ln_lock {
+    pthread_mutex_t mutex;
+};
+
+ln_status ln_lock_new(ln_lock **out, ln_error *err)
+{
+    *out = ln_calloc(1, sizeof **out);
+    if (!*out)
+        return ln_fail_memory(err, sizeof **out);
+    pthread_mutex_init(&(*out)->mutex, NULL);
+    return LN_OK;
+}
+
+void ln_lock_free(ln_lock *lock)
+{
+    if (lock)
+        pthread_mutex_destroy(&lock->mutex);
+    ln_free(lock);
+}
+
+void ln_lock_take(ln_lock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+}
+
+void ln_lock_give(ln_lock *lock)
+{
+    pthread_mutex_unlock(&lock->mutex);
+}
+
 void ln_interrupt(int why)
 {
     atomic_store(&interrupt_why, why);

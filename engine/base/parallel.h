@@ -26,6 +26,13 @@ int ln_pool_threads(const ln_pool *pool);
 ln_status ln_parallel(ln_pool *pool, int64_t chunks, ln_chunk_fn run, void *context,
                       ln_progress_fn progress, void *progress_context, ln_error *err);
 
+/* For what several workers change: held for moments, by one at a time. */
+typedef struct ln_lock ln_lock;
+ln_status ln_lock_new(ln_lock **out, ln_error *err);
+void ln_lock_free(ln_lock *lock); /* NULL is fine */
+void ln_lock_take(ln_lock *lock);
+void ln_lock_give(ln_lock *lock);
+
 /* Ctrl-C, SIGTERM and --timeout set this from a handler or a watchdog; long loops look at it. */
 void ln_interrupt(int why); /* SIGINT, SIGTERM or LN_INTERRUPT_TIMEOUT; async-signal-safe */
 int ln_interrupted(void);   /* 0, or why */

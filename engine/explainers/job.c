@@ -187,8 +187,18 @@ static ln_status resolve_baseline(job_state *state, ln_error *err)
     return LN_OK;
 }
 
-/* A worker that may lack some of it after an error: ln_job_free frees what there is. */
-static ln_status make_worker(const job_state *state, job_worker *worker, ln_error *err)
+static void free_worker(const ln_job *job, job_worker *worker)
+{
+    ln_runner_free(worker->runner);
+    for (int k = 0; worker->beside && k < job->beside_count; k++)
+        ln_runner_free(worker->beside[k]);
+    ln_free(worker->beside);
+    ln_free_aligned(worker->scratch);
+    ln_watcher_free(worker->watcher);
+    *worker = (job_worker){0};
+}
+
+static ln_status fill_worker(const job_state *state, job_worker *worker, ln_error *err)
 {
     const int count = state->job.beside_count;
     ln_status status = ln_runner_new(state->job.function, &worker->runner, err);
@@ -203,6 +213,14 @@ static ln_status make_worker(const job_state *state, job_worker *worker, ln_erro
         return status;
     worker->scratch = ln_alloc_aligned(state->scratch_bytes > 0 ? state->scratch_bytes : 64);
     return worker->scratch ? LN_OK : ln_fail_memory(err, state->scratch_bytes);
+}
+
+static ln_status make_worker(const job_state *state, job_worker *worker, ln_error *err)
+{
+    ln_status status = fill_worker(state, worker, err);
+    if (status)
+        free_worker(&state->job, worker);
+    return status;
 }
 
 /* The caller's worker; the others are made when they take their first chunk. */
@@ -340,14 +358,8 @@ void ln_job_free(ln_job *job)
     if (!job)
         return;
     job_state *state = (job_state *)job;
-    for (int i = 0; state->workers && i < job->threads; i++) {
-        ln_runner_free(state->workers[i].runner);
-        for (int k = 0; state->workers[i].beside && k < job->beside_count; k++)
-            ln_runner_free(state->workers[i].beside[k]);
-        ln_free(state->workers[i].beside);
-        ln_free_aligned(state->workers[i].scratch);
-        ln_watcher_free(state->workers[i].watcher);
-    }
+    for (int i = 0; state->workers && i < job->threads; i++)
+        free_worker(job, &state->workers[i]);
     ln_free(state->workers);
     ln_function_free(job->function);
     for (int k = 0; job->beside && k < job->beside_count; k++)

@@ -231,7 +231,7 @@ ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err)
 /* Rows in which something goes backward. */
 static int64_t rows_back(const ln_exec *exec)
 {
-    return exec->plan->pairs ? exec->rows / 2 : exec->rows;
+    return exec->plan->composite.pairs ? exec->rows / 2 : exec->rows;
 }
 
 /* Adds what a node wrote aside to the gradients of its inputs. */

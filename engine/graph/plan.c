@@ -10,6 +10,7 @@
  *
  * What lives at the same time has places of its own in the arena (place.c). */
 #include <assert.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -38,11 +39,13 @@ static ln_status allocate(ln_plan *plan, ln_error *err)
     plan->nodes = ln_calloc((size_t)graph->node_count, sizeof *plan->nodes);
     plan->fixed = ln_calloc(values, sizeof *plan->fixed);
     plan->wanted = ln_calloc(values, sizeof *plan->wanted);
+    plan->passed = ln_calloc((size_t)graph->node_count, sizeof *plan->passed);
     plan->carries = ln_calloc(values, sizeof *plan->carries);
     plan->value_at = ln_calloc(values, sizeof *plan->value_at);
     plan->grad_at = ln_calloc(values, sizeof *plan->grad_at);
     if (!plan->shapes || !plan->operands || !plan->sends || !plan->asides || !plan->nodes ||
-        !plan->fixed || !plan->wanted || !plan->carries || !plan->value_at || !plan->grad_at)
+        !plan->fixed || !plan->wanted || !plan->passed || !plan->carries || !plan->value_at ||
+        !plan->grad_at)
         return ln_fail_memory(err, values * sizeof *plan->shapes);
     return LN_OK;
 }
@@ -140,22 +143,54 @@ static ln_status assign_rules(ln_plan *plan, const ln_composite *composite, ln_e
     const ln_graph *graph = plan->graph;
     if (!composite)
         return LN_OK;
-    bool *passed = ln_calloc((size_t)graph->node_count, sizeof *passed);
-    if (!passed && graph->node_count)
-        return ln_fail_memory(err, (size_t)graph->node_count);
     for (int i = 0; i < graph->node_count; i++)
-        passed[i] = plan->nodes[i].back;
-    ln_status status = LN_OK;
-    for (int i = 0; i < graph->node_count && !status; i++) {
+        plan->passed[i] = plan->nodes[i].back;
+    for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
-        if (!passed[i])
+        ln_planned *planned = &plan->nodes[i];
+        const ln_rule *rule = NULL;
+        if (!plan->passed[i])
             continue;
-        status = composite->assign(composite, graph, node, passed, &plan->nodes[i].rule, err);
-        if (status)
+        ln_status status = composite->assign(composite, graph, node, plan->passed, &rule, err);
+        if (status) {
             ln_error_prefix(err, "%s '%s'", node->operator_name, node->name);
+            return status;
+        }
+        planned->own_rule = rule ? *rule : (ln_rule){0};
+        planned->rule = rule ? &planned->own_rule : NULL;
     }
-    ln_free(passed);
-    return status;
+    return LN_OK;
+}
+
+static bool same_rule(const ln_rule *a, const ln_rule *b)
+{
+    if (!a || !b)
+        return a == b;
+    for (size_t i = 0; i < sizeof a->parameters / sizeof *a->parameters; i++)
+        if (memcmp(&a->parameters[i], &b->parameters[i], sizeof a->parameters[i]) != 0)
+            return false;
+    return strcmp(a->name, b->name) == 0 && a->variants == b->variants && a->apart == b->apart &&
+           a->vary == b->vary && a->scratch == b->scratch && a->forward == b->forward &&
+           a->backward == b->backward;
+}
+
+bool ln_plan_follows(const ln_plan *plan, const ln_composite *composite)
+{
+    const ln_composite *own = &plan->composite;
+    if (!composite || !plan->ruled)
+        return !composite && !plan->ruled;
+    if (own->assign != composite->assign || own->relevance != composite->relevance ||
+        own->simplify != composite->simplify || own->pairs != composite->pairs ||
+        own->chains != composite->chains)
+        return false;
+    for (int i = 0; i < plan->graph->node_count; i++) {
+        const ln_rule *rule = NULL;
+        if (plan->passed[i] && (composite->assign(composite, plan->graph, &plan->graph->nodes[i],
+                                                  plan->passed, &rule, NULL) ||
+                                !same_rule(plan->nodes[i].rule, rule)))
+            return false;
+    }
+    return true;
 }
 
 static size_t gradient_bytes(const ln_plan *plan, int value)
@@ -273,7 +308,9 @@ ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan *
         plan->rows = options->rows;
         plan->profile = options->profile;
         plan->last = options->last;
-        plan->pairs = options->composite && options->composite->pairs;
+        plan->ruled = options->composite != NULL;
+        plan->composite = plan->ruled ? *options->composite : (ln_composite){0};
+        plan->composite.context = NULL;
         plan->training = options->training;
         plan->fast = options->fast;
         status = allocate(plan, err);
@@ -308,6 +345,7 @@ void ln_plan_free(ln_plan *plan)
     ln_free(plan->nodes);
     ln_free(plan->fixed);
     ln_free(plan->wanted);
+    ln_free(plan->passed);
     ln_free(plan->carries);
     ln_free(plan->value_at);
     ln_free(plan->grad_at);

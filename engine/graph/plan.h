@@ -19,7 +19,7 @@ typedef struct ln_plan_options {
     const int *gradients;          /* values whose gradient is wanted after backward; may be inputs
                                       or results of nodes */
     int gradient_count;            /* 0: no backward, unless in training */
-    const ln_composite *composite; /* rules, borrowed, or NULL */
+    const ln_composite *composite; /* rules, borrowed for the call, or NULL */
     bool fast;                     /* numerics "fast", as ln_step has it */
     bool training;                 /* dropout active; gradients of trainable constants wanted */
     bool last;           /* no other plan of this graph will be made: constants that only the
@@ -34,6 +34,9 @@ ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan *
 void ln_plan_free(ln_plan *plan);
 /* After training changed the constants: packs the weights again. */
 ln_status ln_plan_refresh(ln_plan *plan, ln_error *err);
+/* Whether this composite, once more, would make of the plan's graph what the plan is: the same rules with the
+ * same parameters at the same nodes. NULL: no rules. */
+bool ln_plan_follows(const ln_plan *plan, const ln_composite *composite);
 int64_t ln_plan_rows(const ln_plan *plan);
 bool ln_plan_couples_rows(const ln_plan *plan); /* in training: some layer's statistics do */
 size_t ln_plan_exec_bytes(const ln_plan *plan); /* memory of one execution */

@@ -15,7 +15,8 @@ typedef struct ln_planned {
     bool run;             /* in the forward pass */
     bool back;            /* its gradient is passed on */
     bool train;           /* its parameters' gradients are wanted */
-    const ln_rule *rule;  /* in place of the layer's backward, or NULL */
+    const ln_rule *rule;  /* in place of the layer's backward: own_rule; or NULL */
+    ln_rule own_rule;     /* a copy of the composite's */
     ln_variant *variants; /* the rule's, or NULL */
     ln_send *send;        /* one an input */
     size_t *aside;        /* LN_SEND_ADD: offset in the arena where the gradient is written first */
@@ -26,8 +27,9 @@ struct ln_plan {
     ln_graph *graph;     /* retained */
     ln_profile *profile; /* borrowed, or NULL */
     int64_t rows;
-    bool backward; /* ln_exec_backward may be called */
-    bool pairs;    /* as the composite has it */
+    bool backward;          /* ln_exec_backward may be called */
+    bool ruled;             /* there was a composite: */
+    ln_composite composite; /* as it was, but for its context */
     bool training;
     bool fast;          /* as ln_plan_options has it */
     bool last;          /* as ln_plan_options has it */
@@ -38,6 +40,7 @@ struct ln_plan {
     ln_planned *nodes;  /* one a node of the graph, in its order */
     ln_tensor **fixed;  /* one a value: results made from constants alone, else NULL */
     bool *wanted;       /* one a value: seeds are its */
+    bool *passed;       /* one a node, for the composite's assign: gradients pass it */
     bool *carries;      /* one a value: gradients pass through it */
     size_t *value_at;   /* one a value: offset in the arena, LN_NOWHERE: a constant or not needed */
     size_t *grad_at;    /* one a value: offset of its gradient */

@@ -17,32 +17,9 @@
 #include "graph/merge.h"
 #include "graph/simplify.h"
 #include "model/head.h"
-#include "model/model.h"
+#include "model/kept.h"
 
 enum { FEW_ROWS = 8 };
-
-struct ln_function {
-    ln_model *model; /* retained */
-    ln_graph *graph; /* the model's, or a copy with what the link adds */
-    int64_t rows;    /* of the plan */
-    ln_plan *plan;
-    ln_plan *single; /* of one row; NULL where `plan` is that */
-    int output;      /* the value that is explained */
-    int64_t outputs; /* its numbers a row */
-    bool gradient;
-    bool relevance; /* backward starts from the explained output, not from 1 */
-    int layer;      /* the value looked at, or -1 */
-    bool behind;    /* rows are numbers of an inner value, the graph's only input */
-    int64_t width;  /* numbers a row that comes in */
-    int *gradients; /* inputs whose gradients are asked for, or the layer */
-    int gradient_count;
-};
-
-struct ln_runner {
-    const ln_function *function; /* borrowed */
-    ln_exec *exec;               /* of function->plan */
-    ln_exec *single;             /* of function->single, or NULL */
-};
 
 /* A layer behind the explained output, or beside it, has nothing to say of it. */
 static ln_status check_layer(const ln_function *function, ln_error *err)
@@ -68,14 +45,14 @@ static ln_status list_gradients(ln_function *function, ln_error *err)
     if (!function->gradients)
         return ln_fail_memory(err, ((size_t)graph->input_count + 1) * sizeof *function->gradients);
     if (function->layer >= 0) {
-        if (function->gradient)
+        if (function->key.gradient)
             function->gradients[function->gradient_count++] = function->layer;
-        return function->gradient ? check_layer(function, err) : LN_OK;
+        return function->key.gradient ? check_layer(function, err) : LN_OK;
     }
-    for (int i = 0; i < graph->input_count && function->gradient; i++)
+    for (int i = 0; i < graph->input_count && function->key.gradient; i++)
         if (graph->values[graph->inputs[i]].dtype == LN_F32)
             function->gradients[function->gradient_count++] = graph->inputs[i];
-    if (function->gradient && function->gradient_count == 0)
+    if (function->key.gradient && function->gradient_count == 0)
         return ln_fail(err, LN_EUNSUPPORTED,
                        "the model's input '%s' takes whole numbers, which have no gradient: use an "
                        "explainer that needs none",
@@ -122,7 +99,7 @@ static ln_status simplify(ln_function *function, const ln_composite *composite, 
         if (!status)
             take_graph(function, made);
     }
-    if (!composite && !function->gradient && !status) {
+    if (!composite && !function->key.gradient && !status) {
         status =
             ln_graph_simplify(function->graph, LN_SIMPLIFY_CUTS,
                               (const int[]){function->output, function->layer}, count, &made, err);
@@ -148,7 +125,6 @@ static ln_status take_behind(ln_function *function, int value, ln_error *err)
     assert(behind); /* the value is of ln_model_first_dense */
     ln_graph_release(function->graph);
     function->graph = behind;
-    function->behind = true;
     function->width = ln_shape_row(&behind->values[behind->inputs[0]].shape);
     return LN_OK;
 }
@@ -157,59 +133,92 @@ static ln_status make_plan(const ln_function *function, int64_t rows, const ln_c
                            ln_plan **out, ln_error *err)
 {
     const int both[] = {function->layer, function->output};
-    const bool no_output = function->layer >= 0 && !function->gradient;
+    const bool no_output = function->layer >= 0 && !function->key.gradient;
     const ln_plan_options options = {.rows = rows,
                                      .values = function->layer >= 0 ? both : &function->output,
                                      .value_count = function->layer >= 0 && !no_output ? 2 : 1,
                                      .gradients = function->gradients,
                                      .gradient_count = function->gradient_count,
                                      .composite = composite,
-                                     .last = rows == 1 || function->rows <= FEW_ROWS,
+                                     .last = rows == 1 || function->key.rows <= FEW_ROWS,
                                      .fast = function->model->fast,
                                      .profile = function->model->profile};
     return ln_plan_new(function->graph, &options, out, err);
 }
 
-ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
-                          ln_error *err)
+static ln_function_key key_of(const ln_model *model, const ln_function_options *options)
 {
-    if (options->gradient && model->callback.run)
-        return ln_fail(err, LN_EUNSUPPORTED, "a blackbox has no gradients");
-    ln_function *function = ln_calloc(1, sizeof *function);
-    if (!function)
-        return ln_fail_memory(err, sizeof *function);
-    function->model = ln_model_retain(model);
-    function->gradient = options->gradient;
-    function->relevance = options->composite && options->composite->relevance;
-    function->rows = options->rows;
-    function->width = model->width;
-    function->layer = options->layer ? *options->layer : -1;
+    return (ln_function_key){.rows = options->rows,
+                             .link = options->link,
+                             .layer = options->layer ? *options->layer : -1,
+                             .behind = options->behind ? *options->behind : -1,
+                             .explained = options->explained ? *options->explained : -1,
+                             .gradient = options->gradient,
+                             .fast = model->fast};
+}
+
+static ln_status make(ln_function *function, const ln_composite *composite, ln_error *err)
+{
+    ln_model *model = function->model;
+    const ln_function_key *key = &function->key;
     ln_status status = LN_OK;
-    if (options->explained) {
+    if (key->explained >= 0) {
         function->graph = ln_graph_retain(model->graph);
-        function->output = *options->explained;
+        function->output = key->explained;
     } else
-        status = ln_link_apply(model, options->link, &function->graph, &function->output, err);
-    if (!status && options->behind)
-        status = take_behind(function, *options->behind, err);
+        status = ln_link_apply(model, key->link, &function->graph, &function->output, err);
+    if (!status && key->behind >= 0)
+        status = take_behind(function, key->behind, err);
     if (!status)
-        status = simplify(function, options->composite, err);
+        status = simplify(function, composite, err);
     if (!status) {
         function->outputs = ln_shape_row(&function->graph->values[function->output].shape);
         status = list_gradients(function, err);
     }
     if (!status)
-        status = make_plan(function, options->rows, options->composite, &function->plan, err);
-    if (!status && options->rows > FEW_ROWS)
-        status = make_plan(function, 1, options->composite, &function->single, err);
-    if (status)
-        ln_function_free(function);
-    else
-        *out = function;
+        status = make_plan(function, key->rows, composite, &function->plan, err);
+    if (!status && key->rows > FEW_ROWS)
+        status = make_plan(function, 1, composite, &function->single, err);
     return status;
 }
 
-void ln_function_free(ln_function *function)
+ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
+                          ln_error *err)
+{
+    const ln_function_key key = key_of(model, options);
+    if (options->gradient && model->callback.run)
+        return ln_fail(err, LN_EUNSUPPORTED, "a blackbox has no gradients");
+    const bool keeps = model->keep_bytes > 0 && !model->profile; /* executions report when freed */
+    ln_function *function = keeps ? ln_kept_find(model, &key, options->composite) : NULL;
+    if (function) {
+        ln_model_retain(model);
+        *out = function;
+        return LN_OK;
+    }
+    function = ln_calloc(1, sizeof *function);
+    if (!function)
+        return ln_fail_memory(err, sizeof *function);
+    const size_t before = ln_memory_used();
+    function->key = key;
+    function->model = ln_model_retain(model);
+    function->relevance = options->composite && options->composite->relevance;
+    function->width = model->width;
+    function->layer = key.layer;
+    function->users = 1;
+    ln_status status = make(function, options->composite, err);
+    if (status) {
+        ln_function_free(function);
+        return status;
+    }
+    const size_t after = ln_memory_used();
+    function->bytes = after > before ? after - before : 0;
+    if (keeps)
+        ln_kept_add(model, function);
+    *out = function;
+    return LN_OK;
+}
+
+void ln_function_destroy(ln_function *function)
 {
     if (!function)
         return;
@@ -217,8 +226,16 @@ void ln_function_free(ln_function *function)
     ln_plan_free(function->single);
     ln_free(function->gradients);
     ln_graph_release(function->graph);
-    ln_model_release(function->model);
     ln_free(function);
+}
+
+void ln_function_free(ln_function *function)
+{
+    if (!function)
+        return;
+    ln_model *model = function->model;
+    ln_kept_return(function);
+    ln_model_release(model);
 }
 
 int64_t ln_function_outputs(const ln_function *function)
@@ -240,7 +257,12 @@ ln_status ln_function_layer_cuts(const ln_function *function, bool *out, ln_erro
 
 ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *err)
 {
-    ln_runner *runner = ln_calloc(1, sizeof *runner);
+    ln_runner *runner = ln_kept_take_runner(function);
+    if (runner) {
+        *out = runner;
+        return LN_OK;
+    }
+    runner = ln_calloc(1, sizeof *runner);
     if (!runner)
         return ln_fail_memory(err, sizeof *runner);
     runner->function = function;
@@ -248,13 +270,19 @@ ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *
     if (!status && function->single)
         status = ln_exec_new(function->single, &runner->single, err);
     if (status)
-        ln_runner_free(runner);
+        ln_runner_destroy(runner);
     else
         *out = runner;
     return status;
 }
 
 void ln_runner_free(ln_runner *runner)
+{
+    if (runner)
+        ln_kept_return_runner(runner);
+}
+
+void ln_runner_destroy(ln_runner *runner)
 {
     if (!runner)
         return;
@@ -313,7 +341,7 @@ static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, l
     if (ln_interrupted())
         return ln_check_interrupt(err);
     *exec = rows == 1 && runner->single ? runner->single : runner->exec;
-    if (runner->function->behind) {
+    if (runner->function->key.behind >= 0) {
         float *to = ln_exec_input(*exec, 0);
         if (to != x)
             memcpy(to, x, (size_t)(rows * runner->function->width) * sizeof *to);
@@ -343,12 +371,12 @@ static ln_status pass_forward(ln_runner *runner, const float *x, int64_t rows, l
 /* Rows of the next pass where `left` are left. */
 static int64_t pass_rows(const ln_runner *runner, int64_t left)
 {
-    return left < runner->function->rows ? left : runner->function->rows;
+    return left < runner->function->key.rows ? left : runner->function->key.rows;
 }
 
 float *ln_runner_place(ln_runner *runner, int64_t rows)
 {
-    assert(runner->function->behind && rows <= runner->function->rows);
+    assert(runner->function->key.behind >= 0 && rows <= runner->function->key.rows);
     return ln_exec_input(rows == 1 && runner->single ? runner->single : runner->exec, 0);
 }
 
@@ -422,7 +450,7 @@ ln_status ln_runner_relevance(ln_runner *runner, const float *x, const ln_target
                               ln_error *err)
 {
     const int64_t width = runner->function->model->width;
-    assert(runner->function->gradient);
+    assert(runner->function->key.gradient);
     for (int64_t first = 0, count; first < rows; first += count) {
         count = pass_rows(runner, rows - first);
         ln_status status = pass_gradient(runner, x + first * width, targets + first, count,

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "model/head.h"
+#include "model/kept.h"
 
 /* Numbers a row of an input or output (`role`), all of whose axes but the rows' must be known. */
 static ln_status count_row(const ln_value *value, const char *role, int64_t *out, ln_error *err)
@@ -182,6 +183,8 @@ ln_status ln_model_new(const char *format, ln_graph *graph, const char *output,
     model->format = ln_strdup(format);
     ln_status status = model->format ? LN_OK : ln_fail_memory(err, strlen(format) + 1);
     if (!status)
+        status = ln_kept_new(&model->kept, err);
+    if (!status)
         status = find_inputs(model, err);
     if (!status)
         status = find_output(model, output, err);
@@ -208,6 +211,7 @@ void ln_model_release(ln_model *model)
 {
     if (!model || __atomic_sub_fetch(&model->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    ln_kept_free(model->kept);
     ln_graph_release(model->graph);
     ln_encoding_free(model->encoding);
     ln_free(model->format);
@@ -222,6 +226,7 @@ void ln_model_release(ln_model *model)
 ln_status ln_model_rehash(ln_model *model, ln_error *err)
 {
     uint8_t graph[LN_SHA256_BYTES];
+    ln_model_forget(model);
     ln_status status = ln_graph_sha256(model->graph, graph, err);
     if (status)
         return status;

@@ -32,8 +32,10 @@ struct ln_model {
     ln_callback callback;    /* of a black box; its graph is what follows the function */
     char *callback_identity; /* what stands for the function in the hash, or NULL */
     ln_graph *graph;
-    bool fast;             /* numerics "fast": its functions' passes may be less exact */
-    ln_profile *profile;   /* gets the times of this model's passes; borrowed, or NULL */
+    bool fast;           /* numerics "fast": its functions' passes may be less exact */
+    ln_profile *profile; /* gets the times of this model's passes; borrowed, or NULL */
+    size_t keep_bytes; /* functions and runners are kept between calls, so much of them; 0: none */
+    struct ln_kept *kept;  /* those */
     ln_encoding *encoding; /* owned, or NULL: the inputs are the features */
     ln_task task;
     int64_t width; /* encoded numbers a row, all inputs together */
@@ -53,7 +55,12 @@ ln_status ln_model_new(const char *format, ln_graph *graph, const char *output,
                        ln_encoding *encoding, ln_task task, ln_model **out, ln_error *err);
 ln_model *ln_model_retain(ln_model *model);
 void ln_model_release(ln_model *model);
-ln_status ln_model_rehash(ln_model *model, ln_error *err); /* after training */
+ln_status ln_model_rehash(ln_model *model, ln_error *err); /* after training; forgets too */
+/* Functions kept of it go: its weights will change, or nobody will ask for a while. */
+void ln_model_forget(ln_model *model);
+/* A good keep_bytes: LN_KEEP_BYTES, at most an eighth of a memory limit. */
+#define LN_KEEP_BYTES ((size_t)256 << 20)
+size_t ln_model_keep_bytes(void);
 
 /* The axis of a row of this shape that holds channels, or -1: the first of three axes or more; of two axes the
  * first where the model begins with a layer of one spatial axis (conv1d), the second where it begins with a
@@ -86,6 +93,7 @@ ln_pool *ln_model_pool(const ln_model *model, ln_pool *pool);
  * ln_function a job (it holds the plans) and one runner a worker. */
 typedef struct ln_function ln_function;
 typedef struct ln_runner ln_runner;
+typedef struct ln_kept ln_kept;
 
 typedef struct ln_function_options {
     ln_link link;
@@ -133,7 +141,7 @@ ln_status ln_model_randomise(const ln_model *model, int layer, ln_randomise orde
 /* The graph with what the link adds (softmax, sigmoid, loss) or leaves off, planned. Errors say
  * why a link is not defined here. On LN_LINK_LOSS output c is the loss if c were the label. */
 ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
-                          ln_error *err); /* retains the model */
+                          ln_error *err); /* retains the model; borrows the options for the call */
 void ln_function_free(ln_function *function);
 int64_t ln_function_outputs(const ln_function *function); /* numbers a row */
 /* Whether all that the explained output takes from the inputs goes through the layer. */

@@ -366,6 +366,7 @@ ln_status ln_train(ln_model *model, const ln_train_options *options, const ln_tr
 
     training loop = {.options = options, .train = train, .rows = train->x->shape.dims[0]};
     loop.batch = options->batch < loop.rows ? options->batch : loop.rows;
+    ln_model_forget(model);
     status = make_loop(&loop, model, &recipe, validation, pool, err);
     if (status == LN_OK)
         status = run_loop(&loop, &recipe, each, context, err);

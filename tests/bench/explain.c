@@ -47,6 +47,7 @@ static void prepare(bench *b, const char *model, const char *rows, int threads)
     ln_graph *graph;
     stop_on(ln_onnx_read(model, NULL, &graph, NULL, &err), &err);
     stop_on(ln_model_new("onnx", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &b->model, &err), &err);
+    b->model->keep_bytes = ln_model_keep_bytes(); /* as the language does */
     stop_on(ln_npy_read(rows, &b->x, NULL, &err), &err);
     stop_on(ln_pool_new(threads, &b->pool, &err), &err);
     ln_graph_release(graph);

@@ -115,7 +115,7 @@ static void answers_as_the_network_on_every_link(void **state)
         ln_tensor_release(wanted);
         ln_tensor_release(got);
         assert_int_equal(context.most_rows,
-                         38); /* 4 chunks of 150 rows: at most LN_CHUNK_ROWS, and even */
+                         50); /* 3 chunks of 150 rows: at most LN_CHUNK_ROWS, and even */
         ln_model_release(box);
         assert_int_equal(context.released, 1);
         ln_model_release(network);

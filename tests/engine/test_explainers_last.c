@@ -249,18 +249,61 @@ static void bits_do_not_depend_on_the_batch(void **state)
     ln_model_release(model);
 }
 
+static const struct {
+    const char *word, *given;
+} others[] = {{"saliency", ""},
+              {"integrated_gradients", "steps=3"},
+              {"smooth_grad", "samples=2"},
+              {"gradient_shap", "samples=2 stdev=0.1"},
+              {"lrp", "rule=\"epsilon\" epsilon=0.5"},
+              {"feature_ablation", ""}};
+#define WORDS (RULES + sizeof others / sizeof *others)
+
+static const char *word_of(size_t k)
+{
+    return k < RULES ? rules[k].word : others[k - RULES].word;
+}
+
+static const char *given_to(size_t k)
+{
+    return k < RULES ? rules[k].given : others[k - RULES].given;
+}
+
+/* Words that ask for the same function get one that a model keeps, all others their own. */
+static void kept_functions_change_no_bit(void **state)
+{
+    (void)state;
+    enum { FEW = 3 };
+    ln_model *fresh = image_model(), *model = image_model();
+    ln_tensor *x = mixed_rows();
+    ln_item items[FEW];
+    ln_explanation wanted[WORDS];
+    model->keep_bytes = LN_KEEP_BYTES;
+    for (int i = 0; i < FEW; i++)
+        items[i] = (ln_item){4 + i, i % 3};
+    ln_request request = {.model = fresh, .x = x, .items = items, .item_count = FEW};
+    for (size_t k = 0; k < WORDS; k++)
+        wanted[k] = explain(word_of(k), given_to(k), request, NULL);
+    request.model = model;
+    for (size_t turn = 0; turn < 3 * WORDS; turn++) {
+        const size_t k = turn < WORDS ? turn : 7 * turn % WORDS;
+        ln_explanation got = explain(word_of(k), given_to(k), request, NULL);
+        assert_same_bits(got.values, wanted[k].values, (size_t)(FEW * got.width) * sizeof(float));
+        assert_same_bits(got.output, wanted[k].output, FEW * sizeof(double));
+        ln_explanation_free(&got);
+    }
+    for (size_t k = 0; k < WORDS; k++)
+        ln_explanation_free(&wanted[k]);
+    ln_tensor_release(x);
+    ln_model_release(fresh);
+    ln_model_release(model);
+}
+
 /* Few images are cut so that each thread has some: nobody sees from the numbers how. */
 static void bits_do_not_depend_on_the_threads_of_few_images(void **state)
 {
     (void)state;
     enum { FEW = 4 };
-    static const struct {
-        const char *word, *given;
-    } others[] = {{"saliency", ""},
-                  {"integrated_gradients", "steps=3"},
-                  {"smooth_grad", "samples=2"},
-                  {"gradient_shap", "samples=2 stdev=0.1"}};
-    const size_t words = RULES + sizeof others / sizeof *others;
     ln_model *model = image_model();
     ln_tensor *x = mixed_rows();
     ln_item items[FEW];
@@ -268,9 +311,8 @@ static void bits_do_not_depend_on_the_threads_of_few_images(void **state)
         items[i] = (ln_item){3 + i, i % 3};
     for (int threads = 1; threads <= 3; threads++)
         assert_int_equal(ln_model_chunk(model, FEW, 1, threads), threads == 1 ? FEW : 2);
-    for (size_t k = 0; k < words; k++) {
-        const char *word = k < RULES ? rules[k].word : others[k - RULES].word;
-        const char *given = k < RULES ? rules[k].given : others[k - RULES].given;
+    for (size_t k = 0; k < WORDS; k++) {
+        const char *word = word_of(k), *given = given_to(k);
         const ln_request request = {.model = model, .x = x, .items = items, .item_count = FEW};
         ln_explanation alone = explain(word, given, request, NULL);
         for (int threads = 2; threads <= 5; threads++) {
@@ -298,6 +340,7 @@ int main(void)
         cmocka_unit_test(such_networks_are_fused),
         cmocka_unit_test(bits_do_not_depend_on_the_batch),
         cmocka_unit_test(bits_do_not_depend_on_the_threads_of_few_images),
+        cmocka_unit_test(kept_functions_change_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,64 @@
+/* Inside model/: a function and its runners, and what a model keeps of them between calls. To make a function
+ * (fold, fuse, plan, pack weights) costs more than to run it on a row, and the arena of a fresh runner as many
+ * page faults as it has pages; scripts, judges and explainers ask for the same ones again and again.
+ *
+ * A kept function is any number's of users at once, on any threads; a runner is one user's. What nobody uses
+ * stays while the model's keep_bytes hold it, the latest used longest. */
+#ifndef LN_MODEL_KEPT_H
+#define LN_MODEL_KEPT_H
+
+#include "model/model.h"
+
+/* What a function was asked to be. Its rules are compared apart (ln_plan_follows). */
+typedef struct ln_function_key {
+    int64_t rows;
+    ln_link link;
+    int layer, behind, explained; /* values, or -1 */
+    bool gradient, fast;
+} ln_function_key;
+
+struct ln_function {
+    ln_function_key key;
+    ln_model *model; /* every user retains it, a kept function alone does not */
+    ln_graph *graph; /* the model's, or a copy with what the link adds */
+    ln_plan *plan;   /* of key.rows */
+    ln_plan *single; /* of one row; NULL where `plan` is that */
+    int output;      /* the value that is explained */
+    int64_t outputs; /* its numbers a row */
+    bool relevance;  /* backward starts from the explained output, not from 1 */
+    int layer;       /* the value looked at, or -1 */
+    int64_t width;   /* numbers a row that comes in */
+    int *gradients;  /* inputs whose gradients are asked for, or the layer */
+    int gradient_count;
+    int users;         /* under the lock */
+    bool kept;         /* the model's list has it */
+    size_t bytes;      /* what making it took, about */
+    ln_function *next; /* in that list */
+};
+
+struct ln_runner {
+    const ln_function *function; /* borrowed */
+    ln_exec *exec;               /* of function->plan */
+    ln_exec *single;             /* of function->single, or NULL */
+    ln_runner *next;             /* among the model's idle ones */
+};
+
+void ln_function_destroy(ln_function *function); /* all but the model; NULL is fine */
+void ln_runner_destroy(ln_runner *runner);
+
+ln_status ln_kept_new(ln_kept **out, ln_error *err);
+void ln_kept_free(ln_kept *kept); /* nobody uses one of its functions; NULL is fine */
+
+/* The model's function for this key and these rules, now used by the caller too; or NULL. */
+ln_function *ln_kept_find(ln_model *model, const ln_function_key *key,
+                          const ln_composite *composite);
+/* Puts one that its maker uses into the list, unless the model keeps nothing. */
+void ln_kept_add(ln_model *model, ln_function *function);
+/* One user less. */
+void ln_kept_return(ln_function *function);
+/* An idle runner of the function, or NULL. */
+ln_runner *ln_kept_take_runner(const ln_function *function);
+/* Keeps or destroys one. */
+void ln_kept_return_runner(ln_runner *runner);
+
+#endif
