@@ -22,16 +22,28 @@
  * AVX2, other processors) or is not there (library.h). The rule reads the shape of B and the
  * instruction set, never the number of rows, since the two entries round differently.
  *
+ * Where the processor has tiles (AMX), products that are not larger go to them (products_amx.c, where it
+ * says how fast they are) if both sides of B have 32 numbers: below that splitting rows costs what
+ * multiplying them saves.
+ *
  * C += A^T B (the gradient of the weights) has one implementation: its depth is a microchunk of 16
  * rows, it reads and writes C once, and oneDNN has no packed product for a transposed left operand. */
 #include "kernels/kernels.h"
 
 #include "kernels/library.h"
+#include "kernels/products_amx.h"
+#include "kernels/tiles.h"
 
-enum { LARGE_OPERAND = 1 << 20 };
+enum { LARGE_OPERAND = 1 << 20, LEAST_SIDE = 32 };
 
 const ln_kernels *ln_kernels_choose(int64_t inputs, int64_t outputs)
 {
     const ln_kernels *library = ln_library_products();
-    return library && inputs >= LARGE_OPERAND / outputs ? library : &ln_kernels_plain;
+    if (library && inputs >= LARGE_OPERAND / outputs)
+        return library;
+#ifdef __x86_64__
+    if (inputs >= LEAST_SIDE && outputs >= LEAST_SIDE && ln_tiles_available())
+        return &ln_kernels_tiles;
+#endif
+    return &ln_kernels_plain;
 }

@@ -8,12 +8,20 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 #include "kernels/library.h"
+#include "kernels/products_amx.h"
+#include "kernels/tiles.h"
 
 /* The entries that can run here. */
-static inline int entries(const ln_kernels *out[2])
+enum { ENTRIES = 3 };
+
+static inline int entries(const ln_kernels *out[ENTRIES])
 {
     int count = 0;
     out[count++] = &ln_kernels_plain;
+#ifdef __x86_64__
+    if (ln_tiles_available())
+        out[count++] = &ln_kernels_tiles;
+#endif
     if (ln_library_products())
         out[count++] = ln_library_products();
     return count;

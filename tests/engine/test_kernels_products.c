@@ -53,7 +53,7 @@ static void plain_is_its_documented_sum(void **state)
 /* What is no number is cut by neither entry, and 0 is +0. */
 static void cutting_keeps_nan(void **state)
 {
-    const ln_kernels *kernels[2];
+    const ln_kernels *kernels[ENTRIES];
     const int count = entries(kernels);
     (void)state;
     for (int e = 0; e < count; e++)
@@ -76,7 +76,7 @@ static void cutting_keeps_nan(void **state)
 
 static void entries_agree_with_float64(void **state)
 {
-    const ln_kernels *kernels[2];
+    const ln_kernels *kernels[ENTRIES];
     const int count = entries(kernels);
     (void)state;
     for (int e = 0; e < count; e++)
@@ -102,7 +102,7 @@ static void entries_agree_with_float64(void **state)
 /* Both layouts of the same matrix, and filling a packed operand again. */
 static void packing_reads_any_layout(void **state)
 {
-    const ln_kernels *kernels[2];
+    const ln_kernels *kernels[ENTRIES];
     const int count = entries(kernels);
     ln_error err;
     (void)state;
@@ -244,7 +244,14 @@ static void the_table_reads_the_shape_alone(void **state)
     const ln_kernels *large = ln_library_products() ? ln_library_products() : &ln_kernels_plain;
     (void)state;
     assert_ptr_equal(ln_kernels_choose(30, 64), &ln_kernels_plain);
-    assert_ptr_equal(ln_kernels_choose(512, 512), &ln_kernels_plain);
+    const ln_kernels *middle = &ln_kernels_plain;
+#ifdef __x86_64__
+    if (isa_is("amx"))
+        middle = &ln_kernels_tiles;
+#endif
+    assert_ptr_equal(ln_kernels_choose(512, 512), middle);
+    assert_ptr_equal(ln_kernels_choose(64, 32), middle);
+    assert_ptr_equal(ln_kernels_choose(64, 31), &ln_kernels_plain);
     assert_ptr_equal(ln_kernels_choose(1024, 1024), large);
     assert_ptr_equal(ln_kernels_choose(4096, 1000), large);
     assert_ptr_equal(ln_kernels_choose(1, 1 << 19), &ln_kernels_plain);
@@ -263,7 +270,7 @@ static ln_status pack_once(void *context, ln_error *err)
 
 static void packing_survives_failing_allocations(void **state)
 {
-    const ln_kernels *kernels[2];
+    const ln_kernels *kernels[ENTRIES];
     const int count = entries(kernels);
     (void)state;
     for (int e = 0; e < count; e++)

@@ -51,7 +51,7 @@ static void rows_of_the_library_are_invariant(void **state)
 /* Fewer rows than planned for, with anything in the rows that do not count. */
 static void unused_rows_do_not_matter(void **state)
 {
-    const ln_kernels *kernels[2];
+    const ln_kernels *kernels[ENTRIES];
     const int count = entries(kernels);
     (void)state;
     for (int e = 0; e < count; e++) {
@@ -68,7 +68,7 @@ static void unused_rows_do_not_matter(void **state)
 
 static void a_nan_stays_in_its_row(void **state)
 {
-    const ln_kernels *kernels[2];
+    const ln_kernels *kernels[ENTRIES];
     const int count = entries(kernels);
     (void)state;
     for (int e = 0; e < count; e++) {
@@ -107,7 +107,7 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker, ln_error *e
 
 static void one_operand_serves_all_workers(void **state)
 {
-    const ln_kernels *kernels[2];
+    const ln_kernels *kernels[ENTRIES];
     const int count = entries(kernels);
     enum { CHUNKS = 40 };
     ln_error err;
