@@ -9,28 +9,6 @@
  *
  * Lines of dy are turned for this when they are first read, (o, place), in a ring. */
 
-/* A square of LANES rows, transposed. */
-static inline void turn_square(vector *a)
-{
-    typedef int32_t lanes __attribute__((vector_size(sizeof(vector))));
-    lanes low = {0}, high = {0};
-    vector b[LANES];
-    for (int i = 0; i < LANES; i++) {
-        low[i] = i / 2 + i % 2 * LANES;
-        high[i] = LANES / 2 + low[i];
-    }
-    for (int round = 1; round < LANES; round *= 2) {
-#pragma GCC unroll 16
-        for (int i = 0; i < LANES / 2; i++) {
-            b[2 * i] = __builtin_shuffle(a[i], a[i + LANES / 2], low);
-            b[2 * i + 1] = __builtin_shuffle(a[i], a[i + LANES / 2], high);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < LANES; i++)
-            a[i] = b[i];
-    }
-}
-
 /* A line of dy (places, results) to (results, width), its places from `first` on. */
 static void turn_line(const ln_across *t, const float *dy, float *to)
 {

@@ -4,7 +4,7 @@
  *
  *     forward           y (O, P)       = W (O, C K) columns (C K, P)
  *     backward_data     columns (C K, P) = W^T dy (O, P), then each column is added where it came from
- *     backward_weights  dW (O, C K)    += dy (O, P) columns^T (P, C K)
+ *     backward_weights  weights.h
  *
  * Columns are made a block of pixels at a time, straight in the panels that the block product reads,
  * so that they stay in the second cache. Where each lane of a panel reads is one table of offsets a
@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "kernels/convolution.h"
 #include "kernels/plain.h"
+#include "kernels/weights.h"
 
 enum { BLOCK_FLOATS = 1 << 16, MOST_PIXELS = 512, LANES = LN_PANEL, AXES = LN_SPATIAL };
 
@@ -29,7 +30,7 @@ typedef struct plain_convolved {
     int64_t pixels;        /* of an image */
     int64_t taps;          /* K */
     int64_t block;         /* pixels of a block, a multiple of LANES */
-    int64_t back_block;    /* the same for backward_weights */
+    ln_weights_product weights; /* for backward_weights */
 } plain_convolved;
 
 /* Where the lanes of one panel read, and which taps read side by side. */
@@ -52,6 +53,7 @@ static void plain_release(ln_convolved *packed)
         return;
     for (int axis = 0; axis < AXES; axis++)
         ln_free(own->inside[axis]);
+    ln_weights_product_free(&own->weights);
     ln_free(own);
 }
 
@@ -95,14 +97,16 @@ static void decide_blocks(plain_convolved *own)
     const unsigned uses = own->head.uses;
     int64_t floats = 0;
     own->block = block_of(own->pixels, depth > outputs ? depth : outputs);
-    own->back_block = block_of(own->pixels, round_up(depth, LANES));
     if (uses & LN_CONVOLVE_FORWARD)
         floats = depth * own->block;
     if (uses & LN_CONVOLVE_BACKWARD_DATA)
         floats = (depth + outputs) * own->block;
-    if ((uses & LN_CONVOLVE_BACKWARD_WEIGHTS) && round_up(depth, LANES) * own->back_block > floats)
-        floats = round_up(depth, LANES) * own->back_block;
     own->head.scratch_bytes = offsets_bytes(own) + (size_t)floats * sizeof(float);
+    if (uses & LN_CONVOLVE_BACKWARD_WEIGHTS) {
+        const int64_t most = ln_weights_product_floats(&own->weights, shape);
+        if ((size_t)most * sizeof(float) > own->head.scratch_bytes)
+            own->head.scratch_bytes = (size_t)most * sizeof(float);
+    }
 }
 
 static ln_status plain_pack(const ln_convolution *shape, unsigned uses, const float *weight,
@@ -124,6 +128,8 @@ static ln_status plain_pack(const ln_convolution *shape, unsigned uses, const fl
         own->pixels = shape->out[0] * shape->out[1] * shape->out[2];
         own->taps = shape->kernel[0] * shape->kernel[1] * shape->kernel[2];
         ln_status status = make_inside(own, err);
+        if (!status && (uses & LN_CONVOLVE_BACKWARD_WEIGHTS))
+            status = ln_weights_product_init(&own->weights, shape, err);
         if (status) {
             plain_release(&own->head);
             return status;
@@ -343,62 +349,12 @@ static ln_status plain_backward_data(const ln_convolved *packed, int64_t images,
     return LN_OK;
 }
 
-/* Pixels [first, first + LANES) as rows of the transposed columns: panel q holds, a pixel, the 16
- * elements from 16 q on of its window. */
-static void gather_rows(const plain_convolved *own, const panel_offsets *offsets, const float *x,
-                        int64_t count, int64_t stride, float *panels)
-{
-    const ln_convolution *shape = &own->head.shape;
-    const int64_t channels = shape->in_channels / shape->groups;
-    const int64_t size = shape->in[0] * shape->in[1] * shape->in[2];
-    int64_t element = 0;
-    for (int64_t c = 0; c < channels; c++, x += size)
-        for (int64_t tap = 0; tap < own->taps; tap++, element++) {
-            const int32_t *at = offsets->at + tap * LANES;
-            float *to = panels + element / LANES * stride + element % LANES;
-            for (int64_t lane = 0; lane < count; lane++, to += LANES)
-                *to = at[lane] < 0 ? 0 : x[at[lane]];
-        }
-    for (; element % LANES; element++)
-        for (int64_t lane = 0; lane < count; lane++)
-            panels[element / LANES * stride + lane * LANES + element % LANES] = 0;
-}
-
-static void weights_group(const plain_convolved *own, const group_view *view, const float *x,
-                          const float *dy, float *dw, void *scratch)
-{
-    const panel_offsets offsets = offsets_in(own, scratch);
-    float *panels = panels_in(own, scratch);
-    for (int64_t first = 0; first < own->pixels; first += own->back_block) {
-        const int64_t count = part_of(own->pixels, first, own->back_block);
-        for (int64_t p = 0; p < count; p += LANES) {
-            find_offsets(own, first + p, &offsets);
-            gather_rows(own, &offsets, x, part_of(count, p, LANES), count * LANES,
-                        panels + p * LANES);
-        }
-        const ln_block block = {.rows = view->outputs,
-                                .columns = view->depth,
-                                .depth = count,
-                                .a = dy + first,
-                                .a_row = own->pixels,
-                                .a_depth = 1,
-                                .b = panels,
-                                .c = dw,
-                                .c_row = view->depth,
-                                .add = true};
-        own->run(&block);
-    }
-}
-
 static ln_status plain_backward_weights(const ln_convolved *packed, int64_t images, const float *x,
                                         const float *dy, float *dw, void *scratch, ln_error *err)
 {
     const plain_convolved *own = (const plain_convolved *)packed;
-    const group_view view = view_of(own);
     (void)err;
-    for (int64_t i = 0; i < images * packed->shape.groups; i++)
-        weights_group(own, &view, x + i * view.in_size, dy + i * view.out_size,
-                      dw + i % packed->shape.groups * view.outputs * view.depth, scratch);
+    ln_weights_product_run(&own->weights, &packed->shape, own->run, images, x, dy, dw, scratch);
     return LN_OK;
 }
 

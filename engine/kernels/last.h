@@ -57,6 +57,17 @@ typedef struct ln_across {
 #define LN_ACROSS_ROWS 8 /* stride[1] * channels, at most: 3, 4, 6 or 8 */
 #define LN_ACROSS_PLACES 128
 
+/* Windows of an image as panels of a matrix product: panel q holds numbers [16 q, 16 q + 16) of each
+ * window, which stand in the image in segments that lie together. Copies are of 16 numbers and run over
+ * what the next one writes: 16 numbers behind the image are read, and as many behind the panels written. */
+typedef struct ln_windows {
+    int64_t panels;
+    const int32_t *segments; /* (panels + 1): the first of each panel */
+    const int32_t *from;     /* where a segment begins, from the window's first number */
+    const int32_t *to;       /* and in the panel's 16, ascending */
+} ln_windows;
+#define LN_WINDOW_LANES 16
+
 typedef struct ln_last_kernels {
     void (*finish)(const ln_finish *finish, int64_t count, const float *add, float *y);
     /* dz = dy where f did not cut, else 0; y is f's. */
@@ -66,6 +77,11 @@ typedef struct ln_last_kernels {
     /* One image. */
     void (*max_forward)(const ln_last_pool *pool, const float *x, float *y);
     void (*max_backward)(const ln_last_pool *pool, const float *x, const float *dy, float *dx);
+    /* Of images whose channels are first: a line of the greatest of 2 x 2 windows side by side, and what
+     * goes back to their two lines. */
+    void (*pairs_forward)(int64_t count, const float *const x[2], float *y);
+    void (*pairs_backward)(int64_t count, const float *const x[2], const float *dy,
+                           float *const dx[2]);
     void (*mean_forward)(const ln_last_pool *pool, const float *x, float *y);
     void (*mean_backward)(const ln_last_pool *pool, const float *dy, float *dx);
     void (*thin)(const ln_thin *thin, const float *dy, float *dx);
@@ -75,6 +91,11 @@ typedef struct ln_last_kernels {
                          float *y);
     /* Places of `channels` numbers to places of `lanes`, filled up with zeros. */
     void (*widen)(int64_t places, int64_t channels, int64_t lanes, const float *from, float *to);
+    /* to (columns, rows) = from (rows, columns) transposed. */
+    void (*turn)(int64_t rows, int64_t columns, const float *from, float *to);
+    /* The windows that begin at the `count` places `first` of x, as panels (count, 16) each. */
+    void (*windows)(const ln_windows *windows, const int32_t *first, int64_t count, const float *x,
+                    float *panels);
 } ln_last_kernels;
 
 extern const ln_last_kernels ln_last_baseline;

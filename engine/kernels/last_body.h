@@ -17,6 +17,8 @@
  *
  * Loops that use none of them run over neighbouring numbers, and the compiler makes vectors of them. */
 
+#include "kernels/square.h"
+
 #define BLOCK 64 /* channels of a pooling that are looked at together */
 
 static void finish(const ln_finish *finish, int64_t count, const float *add, float *y)
@@ -156,6 +158,76 @@ static void max_backward(const ln_last_pool *pool, const float *x, const float *
         }
     }
     clear_lines(pool, NULL, dx, &cleared);
+}
+
+/* The even and the odd ones of 2 LANES numbers, and back. */
+static inline void part_pairs(vector a, vector b, vector *even, vector *odd)
+{
+    static const int32_t numbers[16] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+    const square_lanes at = *(const square_lanes *)numbers;
+    *even = __builtin_shuffle(a, b, at);
+    *odd = __builtin_shuffle(a, b, at + 1);
+}
+
+static inline void join_pairs(vector even, vector odd, vector *a, vector *b)
+{
+    static const int32_t numbers[16] = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7};
+    static const int32_t sides[16] = {0, LANES, 0, LANES, 0, LANES, 0, LANES,
+                                      0, LANES, 0, LANES, 0, LANES, 0, LANES};
+    const square_lanes at = *(const square_lanes *)numbers + *(const square_lanes *)sides;
+    *a = __builtin_shuffle(even, odd, at);
+    *b = __builtin_shuffle(even, odd, at + LANES / 2);
+}
+
+/* The greatest of `count` windows of 2 x 2 and the number of its tap, as find_max. */
+static inline vector max_of_pairs(const float *const x[2], int64_t first, int64_t count,
+                                  vector *tap)
+{
+    const int64_t near = 2 * count < LANES ? 2 * count : LANES, far = 2 * count - near;
+    vector taps[4], number = {0};
+    for (int row = 0; row < 2; row++) {
+        const float *from = x[row] + 2 * first;
+        const vector b = far ? load_part(from + LANES, far) : (vector){0};
+        part_pairs(load_part(from, near), b, &taps[2 * row], &taps[2 * row + 1]);
+    }
+    vector best = taps[0];
+    *tap = number;
+    for (int i = 1; i < 4; i++) {
+        const lane_mask better = wins(taps[i], best);
+        number += 1;
+        best = choose(better, taps[i], best);
+        *tap = choose(better, number, *tap);
+    }
+    return best;
+}
+
+static void pairs_forward(int64_t count, const float *const x[2], float *y)
+{
+    for (int64_t first = 0; first < count; first += LANES) {
+        const int64_t left = count - first < LANES ? count - first : LANES;
+        vector tap;
+        store_part(y + first, max_of_pairs(x, first, left, &tap), left);
+    }
+}
+
+static void pairs_backward(int64_t count, const float *const x[2], const float *dy,
+                           float *const dx[2])
+{
+    for (int64_t first = 0; first < count; first += LANES) {
+        const int64_t left = count - first < LANES ? count - first : LANES;
+        const int64_t near = 2 * left < LANES ? 2 * left : LANES, far = 2 * left - near;
+        const vector slope = load_part(dy + first, left), zero = {0};
+        vector tap, number = {0};
+        max_of_pairs(x, first, left, &tap);
+        for (int row = 0; row < 2; row++, number += 2) {
+            vector a, b;
+            join_pairs(choose(same(tap, number), slope, zero),
+                       choose(same(tap, number + 1), slope, zero), &a, &b);
+            store_part(dx[row] + 2 * first, a, near);
+            if (far)
+                store_part(dx[row] + 2 * first + LANES, b, far);
+        }
+    }
 }
 
 static void mean_forward(const ln_last_pool *pool, const float *x, float *y)
@@ -380,6 +452,36 @@ static void widen(int64_t places, int64_t channels, int64_t lanes, const float *
         }
 }
 
+/* In squares of registers; what is left over at the edges, number by number. */
+static void turn(int64_t rows, int64_t columns, const float *from, float *to)
+{
+    const int64_t last_row = rows / LANES * LANES, last_column = columns / LANES * LANES;
+    for (int64_t r = 0; r < last_row; r += LANES)
+        for (int64_t c = 0; c < last_column; c += LANES) {
+            vector x[LANES];
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; i++)
+                x[i] = *(const vector *)(from + (r + i) * columns + c);
+            turn_square(x);
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; i++)
+                *(vector *)(to + (c + i) * rows + r) = x[i];
+        }
+    for (int64_t c = 0; c < columns; c++)
+        for (int64_t r = c < last_column ? last_row : 0; r < rows; r++)
+            to[c * rows + r] = from[r * columns + c];
+}
+
+static void windows(const ln_windows *own, const int32_t *first, int64_t count, const float *x,
+                    float *panels)
+{
+    for (int64_t panel = 0; panel < own->panels; panel++)
+        for (int64_t p = 0; p < count; p++, panels += LN_WINDOW_LANES)
+            for (int32_t i = own->segments[panel]; i < own->segments[panel + 1]; i++)
+                memcpy(panels + own->to[i], x + first[p] + own->from[i],
+                       LN_WINDOW_LANES * sizeof *panels);
+}
+
 #include "kernels/across_body.h"
 
 const ln_last_kernels NAME = {
@@ -388,10 +490,14 @@ const ln_last_kernels NAME = {
     .add = add,
     .max_forward = max_forward,
     .max_backward = max_backward,
+    .pairs_forward = pairs_forward,
+    .pairs_backward = pairs_backward,
     .mean_forward = mean_forward,
     .mean_backward = mean_backward,
     .thin = thin,
     .across = across,
     .thin_forward = thin_forward,
     .widen = widen,
+    .turn = turn,
+    .windows = windows,
 };

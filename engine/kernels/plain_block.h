@@ -15,15 +15,15 @@
  * this sum, however the block around it is cut, and the same for every width of register. Rows are
  * shared out evenly (50 rows are 5 blocks of 10 rather than 4 of 12 and 2 left over). */
 
+#include "kernels/square.h"
+
 #define VECTORS (LN_PANEL / LANES)
 #define FEW_COLUMNS 4 /* of C, that rows are turned for */
-
-typedef int32_t lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 /* 0 where a lane is <= 0; NaN stays. */
 static inline vector cut(vector x)
 {
-    return (vector)((lanes)x & ~(lanes)(x <= (vector){0}));
+    return (vector)((square_lanes)x & ~(square_lanes)(x <= (vector){0}));
 }
 
 /* One register block; `rows` and `panels` are constants where this is inlined. */
@@ -138,26 +138,6 @@ static void wide_block(const ln_block *block, int64_t rows, int64_t row, int64_t
     }
 }
 
-/* Turns a square: number l of x[i] becomes number i of x[l]. */
-static inline __attribute__((always_inline)) void turn(vector x[LANES])
-{
-    static const int32_t numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const lanes number = *(const lanes *)numbers;
-#pragma GCC unroll 4
-    for (int step = 1; step < LANES; step *= 2) {
-        /* Of the two halves that a step exchanges: where in (a, b) each lane comes from. */
-        const lanes low = number + ((lanes)((number & step) != 0) & (LANES - step));
-        const lanes high = low + step;
-#pragma GCC unroll 16
-        for (int i = 0; i < LANES; i++)
-            if (!(i & step)) {
-                const vector a = x[i], b = x[i + step];
-                x[i] = __builtin_shuffle(a, b, low);
-                x[i + step] = __builtin_shuffle(a, b, high);
-            }
-    }
-}
-
 /* LANES rows of few columns: a row a lane, so that no lane computes what a panel has too many of. */
 static inline __attribute__((always_inline)) void few_columns(const ln_block *block,
                                                               const int columns, int64_t row)
@@ -181,7 +161,7 @@ static inline __attribute__((always_inline)) void few_columns(const ln_block *bl
                 x[i] = (vector){0};
                 memcpy(&x[i], from + i * block->a_row, (size_t)left * sizeof *from);
             }
-        turn(x);
+        turn_square(x);
         for (int64_t k = 0; k < left; k++, b += LN_PANEL)
             for (int j = 0; j < columns; j++)
                 sum[j] = fused(x[k], spread(b[j]), sum[j]);

@@ -321,6 +321,21 @@ ln_status ln_convolution_forward(const ln_pass *pass, ln_error *err)
     return LN_OK;
 }
 
+/* In float64, of every eighth number, then over these eight sums. */
+static double sum_of(const float *x, int64_t count)
+{
+    double sums[8] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (int lane = 0; lane < 8; lane++)
+            sums[lane] += (double)x[i + lane];
+    for (int lane = 0; lane < 8; lane++)
+        sum += sums[lane];
+    for (; i < count; i++)
+        sum += (double)x[i];
+    return sum;
+}
+
 /* Adds to db (channels): a sum over rows in their order, of each image's sum in float64. */
 static void add_bias_gradient(const convolution_prepared *own, int64_t rows, const float *dy,
                               float *db, bool a_row)
@@ -329,12 +344,8 @@ static void add_bias_gradient(const convolution_prepared *own, int64_t rows, con
     const int64_t channels = own->transposed ? shape->in_channels : shape->out_channels;
     const int64_t size = ln_window_volume(own->transposed ? shape->in : shape->out);
     for (int64_t i = 0; i < rows * own->images; i++)
-        for (int64_t c = 0; c < channels; c++, dy += size) {
-            double sum = 0;
-            for (int64_t p = 0; p < size; p++)
-                sum += (double)dy[p];
-            db[(a_row ? i / own->images * channels : 0) + c] += (float)sum;
-        }
+        for (int64_t c = 0; c < channels; c++, dy += size)
+            db[(a_row ? i / own->images * channels : 0) + c] += (float)sum_of(dy, size);
 }
 
 static ln_status add_weight_gradient(const ln_pass *pass, float *dw, ln_error *err)

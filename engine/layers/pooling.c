@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/last.h"
 
 enum { AXES = LN_WINDOW_AXES };
 
@@ -259,6 +260,17 @@ static void forward_line(const pool_line *line, const float *x, float *y, int64_
                                                      : pow(sum[o], 1 / pool->p));
 }
 
+static void pairs_forward(const ln_pool_prepared *own, int64_t planes, const float *x, float *y)
+{
+    const ln_last_kernels *kernels = ln_last_kernels_choose();
+    const int64_t size = ln_window_volume(own->in), line = own->in[2];
+    for (int64_t i = 0; i < planes; i++, x += size)
+        for (int64_t row = 0; row < own->out[1]; row++, y += own->out[2]) {
+            const float *const lines[2] = {x + 2 * row * line, x + (2 * row + 1) * line};
+            kernels->pairs_forward(own->out[2], lines, y);
+        }
+}
+
 ln_status ln_pool_forward(const ln_pass *pass, ln_error *err)
 {
     const ln_pool_prepared *own = pass->step->prepared;
@@ -267,6 +279,10 @@ ln_status ln_pool_forward(const ln_pass *pass, ln_error *err)
     float *y = pass->out[0];
     int64_t *index = pass->step->node->output_count > 1 ? pass->out[1] : NULL;
     (void)err;
+    if (own->pairs && !index) {
+        pairs_forward(own, pass->rows * own->planes, x, y);
+        return LN_OK;
+    }
     for (int64_t i = 0; i < pass->rows * own->planes; i++, x += size)
         for (int64_t z = 0; z < own->out[0]; z++)
             for (int64_t row = 0; row < own->out[1]; row++, y += own->out[2]) {
@@ -299,6 +315,24 @@ static void backward_line(const pool_line *line, const float *x, const float *y,
     each_tap(line, pool->kind == LN_POOL_LP ? spread_power_tap : spread_tap, &spread);
 }
 
+/* Every number of dx is written but those that no window reads. */
+static void pairs_backward(const ln_pool_prepared *own, int64_t planes, const float *x,
+                           const float *dy, float *dx)
+{
+    const ln_last_kernels *kernels = ln_last_kernels_choose();
+    const int64_t size = ln_window_volume(own->in), line = own->in[2];
+    const bool gaps = 2 * own->out[1] < own->in[1] || 2 * own->out[2] < line;
+    for (int64_t i = 0; i < planes; i++, x += size, dx += size) {
+        if (gaps)
+            memset(dx, 0, (size_t)size * sizeof *dx);
+        for (int64_t row = 0; row < own->out[1]; row++, dy += own->out[2]) {
+            const float *const lines[2] = {x + 2 * row * line, x + (2 * row + 1) * line};
+            float *const to[2] = {dx + 2 * row * line, dx + (2 * row + 1) * line};
+            kernels->pairs_backward(own->out[2], lines, dy, to);
+        }
+    }
+}
+
 ln_status ln_pool_backward(const ln_pass *pass, ln_error *err)
 {
     const ln_pool_prepared *own = pass->step->prepared;
@@ -308,6 +342,10 @@ ln_status ln_pool_backward(const ln_pass *pass, ln_error *err)
     (void)err;
     if (!dx)
         return LN_OK;
+    if (own->pairs) {
+        pairs_backward(own, pass->rows * own->planes, x, dy, dx);
+        return LN_OK;
+    }
     memset(dx, 0, (size_t)(pass->rows * own->planes * size) * sizeof *dx);
     for (int64_t i = 0; i < pass->rows * own->planes; i++, x += size, dx += size)
         for (int64_t z = 0; z < own->out[0]; z++)

@@ -23,6 +23,7 @@ typedef struct ln_pool_prepared {
     double p;                            /* of lp */
     bool absolute;                       /* lp: of |x| */
     bool by_columns;                     /* max: places count the first axis fastest */
+    bool pairs;                          /* max: windows of 2 x 2 side by side from the first on */
     ln_pool_span *spans[LN_WINDOW_AXES]; /* one a place of the axis */
 } ln_pool_prepared;
 

@@ -174,6 +174,19 @@ static ln_status make_spans(ln_pool_prepared *own, const ln_window *window, bool
     return LN_OK;
 }
 
+/* Whether all windows are 2 x 2, side by side from the first element on. */
+static bool are_pairs(const ln_pool_prepared *own)
+{
+    if (own->kind != LN_POOL_MAX || own->in[0] != 1 || own->spans[0][0].count != 1)
+        return false;
+    for (int i = 1; i < AXES; i++)
+        for (int64_t o = 0; o < own->out[i]; o++)
+            if (own->dilation[i] != 1 || own->spans[i][o].first != 2 * o ||
+                own->spans[i][o].count != 2)
+                return false;
+    return true;
+}
+
 ln_status ln_pool_prepare(ln_step *step, const void *const *constant, ln_error *err)
 {
     const ln_layer *layer = step->node->layer;
@@ -200,6 +213,7 @@ ln_status ln_pool_prepare(ln_step *step, const void *const *constant, ln_error *
         own->absolute = sliding->absolute;
         own->by_columns = sliding->by_columns;
     }
+    own->pairs = !status && are_pairs(own);
     step->scratch_bytes = (size_t)own->out[AXES - 1] * (sizeof(double) + sizeof(int32_t));
     return status;
 }

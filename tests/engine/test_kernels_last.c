@@ -363,6 +363,49 @@ static void turning_there_and_back(void **state)
         }
 }
 
+/* The tap of a window of 2 x 2 that wins: the first of the greatest, the last NaN. */
+static int winner(const float *const x[2], int64_t o)
+{
+    int best = 0;
+    for (int tap = 1; tap < 4; tap++) {
+        const float here = x[tap / 2][2 * o + tap % 2], most = x[best / 2][2 * o + best % 2];
+        best = here > most || isnan(here) ? tap : best;
+    }
+    return best;
+}
+
+static void pairs_are_windows_of_two_lines(void **state)
+{
+    enum { MOST = 40 };
+    const ln_last_kernels *kernels[3];
+    (void)state;
+    for (int k = 0; k < tables(kernels); k++)
+        for (int64_t count = 1; count <= MOST; count++) {
+            float *upper = floats(2 * count, 1), *lower = floats(2 * count, 2);
+            float *dy = floats(count, 3), y[MOST], dx[2][2 * MOST + 1];
+            for (int64_t i = 0; i < 2 * count; i += 3) /* ties, NaNs and infinities */
+                upper[i] = i % 4 == 0 ? NAN : i % 4 == 1 ? INFINITY : 1;
+            for (int64_t i = 0; i < 2 * count; i += 5)
+                lower[i] = i % 4 == 0 ? INFINITY : i % 4 == 1 ? NAN : 1;
+            const float *const x[2] = {upper, lower};
+            float *const to[2] = {dx[0], dx[1]};
+            dx[0][2 * count] = dx[1][2 * count] = 7;
+            kernels[k]->pairs_forward(count, x, y);
+            kernels[k]->pairs_backward(count, x, dy, to);
+            for (int64_t o = 0; o < count; o++) {
+                const int best = winner(x, o);
+                const float most = x[best / 2][2 * o + best % 2];
+                assert_true(y[o] == most || (isnan(y[o]) && isnan(most)));
+                for (int tap = 0; tap < 4; tap++)
+                    assert_true(dx[tap / 2][2 * o + tap % 2] == (tap == best ? dy[o] : 0));
+            }
+            assert_true(dx[0][2 * count] == 7 && dx[1][2 * count] == 7);
+            ln_free_aligned(upper);
+            ln_free_aligned(lower);
+            ln_free_aligned(dy);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +415,7 @@ int main(void)
         cmocka_unit_test(poolings_match_naive_loops),
         cmocka_unit_test(what_follows_a_convolution),
         cmocka_unit_test(turning_there_and_back),
+        cmocka_unit_test(pairs_are_windows_of_two_lines),
     };
     return cmocka_run_group_tests_name("kernels last", tests, NULL, NULL);
 }

@@ -246,11 +246,17 @@ static dnnl_status_t fill(const onednn_convolved *own, ln_onednn_operation *op, 
     return status;
 }
 
-/* The gradient of images of few channels: oneDNN's vectors then run half empty (see convolution.c). */
+/* Gradients of images of few channels, for which oneDNN's vectors run half empty (see convolution.c). */
 static bool ours_is_faster(const ln_convolution *shape, int which)
 {
-    return which == LN_BACKWARD_DATA && shape->groups == 1 &&
-           shape->in_channels <= LN_THIN_CHANNELS;
+    enum { BLOCK = 16, MANY_TAPS = 25 }; /* channels of one of its blocks */
+    const int64_t taps = shape->kernel[0] * shape->kernel[1] * shape->kernel[2];
+    if (shape->groups != 1)
+        return false;
+    if (which == LN_BACKWARD_WEIGHTS)
+        return shape->in_channels > LN_THIN_CHANNELS && shape->in_channels < BLOCK &&
+               taps >= MANY_TAPS;
+    return which == LN_BACKWARD_DATA && shape->in_channels <= LN_THIN_CHANNELS;
 }
 
 /* The operation for several images, where its weights lie as those of one do. */
