@@ -2,7 +2,9 @@
  *
  * A job is a number of chunks. Workers take the next chunk's number from a shared counter, so
  * chunks begin in order and all below a failed one have begun: they are waited for, and the lowest
- * failure wins whatever the timing. Nothing a chunk computes may depend on its worker, so results
+ * failure wins whatever the timing. A job has a seat for every worker that could have a chunk; seats that
+ * nobody has taken when the caller runs out of chunks are taken away, so that a short job waits for no
+ * thread that is only just waking. Nothing a chunk computes may depend on its worker, so results
  * have the same bits for any number of threads.
  *
  * Every thread computes with one OpenMP thread (oneDNN, where it is linked, would otherwise start its
@@ -61,9 +63,9 @@ struct ln_pool {
     pthread_cond_t wake;  /* a job is there, or the end */
     pthread_cond_t idle;  /* a worker has left the job */
     job *job;             /* the present job */
-    uint64_t jobs;        /* how many there have been: a worker joins each once */
-    int busy;             /* workers that have not left the present job */
-    bool quit;            /* the pool is being freed */
+    int seats;            /* of it, that workers may still take */
+    int busy;  /* its seats that are free or taken: workers leave theirs when they are done */
+    bool quit; /* the pool is being freed */
 };
 
 static atomic_int interrupt_why;
@@ -111,15 +113,14 @@ static void *work_until_quit(void *argument)
 {
     worker *self = argument;
     ln_pool *pool = self->pool;
-    uint64_t seen = 0;
     set_computing_mode();
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        while (!pool->quit && pool->jobs == seen)
+        while (!pool->quit && pool->seats == 0)
             pthread_cond_wait(&pool->wake, &pool->lock);
         if (pool->quit)
             break;
-        seen = pool->jobs;
+        pool->seats--;
         job *work = pool->job;
         pthread_mutex_unlock(&pool->lock);
         take_chunks(work, self->number, NULL, NULL);
@@ -213,14 +214,17 @@ ln_status ln_parallel(ln_pool *pool, int64_t chunks, ln_chunk_fn run, void *cont
         /* It outlives its use: this function waits until no worker is busy with it. */
         // cppcheck-suppress autoVariables
         pool->job = &work;
-        pool->jobs++;
-        pool->busy = pool->started;
-        pthread_cond_broadcast(&pool->wake);
+        pool->seats = chunks - 1 < pool->started ? (int)(chunks - 1) : pool->started;
+        pool->busy = pool->seats;
+        for (int i = 0; i < pool->seats; i++)
+            pthread_cond_signal(&pool->wake);
         pthread_mutex_unlock(&pool->lock);
     }
     take_chunks(&work, 0, progress, progress_context);
     if (shared) {
         pthread_mutex_lock(&pool->lock);
+        pool->busy -= pool->seats;
+        pool->seats = 0;
         while (pool->busy > 0)
             pthread_cond_wait(&pool->idle, &pool->lock);
         pool->job = NULL;

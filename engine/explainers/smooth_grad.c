@@ -50,24 +50,27 @@ static ln_status name_field(ln_status status, ln_error *err)
     return status;
 }
 
-/* A worker's scratch. */
+/* The job's scratch: its one worker runs a chunk, in which items go over the pool. */
 typedef struct buffers {
-    float *x;     /* (items_per_chunk, width) the rows themselves */
-    float *y;     /* (items_per_chunk, outputs) */
-    double *mean; /* (width of the explanation) */
-    double *spread;
+    float *x;          /* (items_per_chunk, width) the rows themselves */
+    float *y;          /* (items_per_chunk, outputs) */
+    double *deviation; /* (threads, width) of the noise on each input */
+    double *mean;      /* (threads, width of the explanation) */
+    double *spread;    /* as many */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
     const ln_model *model = job->request->model;
     const int64_t outputs = ln_request_outputs(job->request);
+    const int64_t threads = ln_pool_threads(job->pool);
     ln_carver carver = {.base = scratch};
     buffers made;
     made.x = ln_carve(&carver, job->items_per_chunk * model->width, sizeof *made.x);
     made.y = ln_carve(&carver, job->items_per_chunk * outputs, sizeof *made.y);
-    made.mean = ln_carve(&carver, job->width, sizeof *made.mean);
-    made.spread = ln_carve(&carver, job->width, sizeof *made.spread);
+    made.deviation = ln_carve(&carver, threads * model->width, sizeof *made.deviation);
+    made.mean = ln_carve(&carver, threads * job->width, sizeof *made.mean);
+    made.spread = ln_carve(&carver, threads * job->width, sizeof *made.spread);
     if (bytes)
         *bytes = carver.used;
     return made;
@@ -124,34 +127,65 @@ static void fill_baseline(const ln_job *job, int64_t row, float *to)
     ln_model_hold(request->model, ln_f32(request->x) + row * width, to);
 }
 
+/* How far the noise on each input of the row reaches; each input of the model has a range of its own. */
+static void find_deviation(const ln_job *job, const float *x, double *deviation)
+{
+    const smooth_grad_params *params = job->request->params;
+    const ln_tensor *given = job->request->range;
+    const ln_model *model = job->request->model;
+    for (int part = 0; part < model->input_count; part++) {
+        const int64_t from = model->input_offset[part], end = model->input_offset[part + 1];
+        const double reach = given ? 0 : range_of(x + from, end - from);
+        for (int64_t i = from; i < end; i++)
+            deviation[i] = params->stdev * (given ? (double)ln_f32(given)[i] : reach);
+    }
+}
+
+/* Draws of all copies one after another, so that few inputs a row do not make short calls. */
+typedef struct draws {
+    ln_rng rng;
+    int64_t left; /* that are not drawn yet */
+    int64_t at;   /* the next of ready[] */
+    int64_t count;
+    double ready[DRAWS];
+} draws;
+
+/* The row with noise on the inputs [0, width). */
+static void add_noise(draws *from, const float *x, const double *deviation, int64_t width,
+                      float *to)
+{
+    for (int64_t i = 0, count; i < width; i += count) {
+        if (from->at == from->count) {
+            from->count = from->left < DRAWS ? from->left : DRAWS;
+            from->left -= from->count;
+            from->at = 0;
+            ln_draw_normals(&from->rng, from->count, from->ready);
+        }
+        const int64_t ready = from->count - from->at;
+        count = width - i < ready ? width - i : ready;
+        const double *noise = from->ready + from->at;
+        for (int64_t k = 0; k < count; k++)
+            to[i + k] = (float)((double)x[i + k] + deviation[i + k] * noise[k]);
+        from->at += count;
+    }
+}
+
 /* The copies of one item of the request, from copy `first` of the job inside on. */
-static void fill(const ln_job *job, const ln_item *item, int64_t first)
+static void fill(const ln_job *job, const ln_item *item, int64_t first, double *deviation)
 {
     const smooth_grad_params *params = job->request->params;
     const ln_request *request = job->request;
     const ln_inside *own = job->shared;
-    const ln_model *model = request->model;
-    const int64_t width = model->width;
+    const int64_t width = request->model->width;
     const float *x = ln_f32(request->x) + item->row * width;
-    ln_rng rng = ln_rng_make(request->seed, "smooth_grad", request->stream,
-                             (uint64_t)request->row_ids[item->row]);
+    draws noise = {.rng = ln_rng_make(request->seed, "smooth_grad", request->stream,
+                                      (uint64_t)request->row_ids[item->row]),
+                   .left = params->samples * width};
+    find_deviation(job, x, deviation);
     for (int64_t k = 0; k < params->samples; k++) {
         float *to = ln_f32(own->x) + (first + k) * width;
-        for (int part = 0; part < model->input_count;
-             part++) { /* each input has a range of its own */
-            const int64_t from = model->input_offset[part], end = model->input_offset[part + 1];
-            const double reach = request->range ? 0 : range_of(x + from, end - from);
-            for (int64_t at = from, count; at < end; at += count) {
-                double noise[DRAWS];
-                count = end - at < DRAWS ? end - at : DRAWS;
-                ln_draw_normals(&rng, count, noise);
-                for (int64_t i = at; i < at + count; i++) {
-                    const double range = request->range ? (double)ln_f32(request->range)[i] : reach;
-                    to[i] = (float)((double)x[i] + params->stdev * range * noise[i - at]);
-                }
-            }
-        }
-        ln_model_hold(model, x, to);
+        add_noise(&noise, x, deviation, width, to);
+        ln_model_hold(request->model, x, to);
         if (own->baseline)
             fill_baseline(job, item->row, ln_f32(own->baseline) + (first + k) * width);
         own->items[first + k] = (ln_item){.row = first + k, .target = item->target};
@@ -179,44 +213,73 @@ static ln_status ask_outputs(const ln_job *job, ln_job_chunk *chunk, const buffe
 }
 
 /* values and errors of one item from those of its copies (Welford's mean and spread). */
-static void reduce(const ln_job *job, const float *from, const buffers *at, float *values,
-                   float *errors)
+static void reduce(const ln_job *job, const float *from, double *mean, double *spread,
+                   float *values, float *errors)
 {
     const smooth_grad_params *params = job->request->params;
     const double n = (double)params->samples;
-    memset(at->mean, 0, (size_t)job->width * sizeof *at->mean);
-    memset(at->spread, 0, (size_t)job->width * sizeof *at->spread);
+    memset(mean, 0, (size_t)job->width * sizeof *mean);
+    memset(spread, 0, (size_t)job->width * sizeof *spread);
     for (int64_t k = 0; k < params->samples; k++)
         for (int64_t i = 0; i < job->width; i++) {
             const double one = (double)from[k * job->width + i];
             const double value = params->mode == SQUARED ? one * one : one;
-            const double away = value - at->mean[i];
-            at->mean[i] += away / (double)(k + 1);
-            at->spread[i] += away * (value - at->mean[i]);
+            const double away = value - mean[i];
+            mean[i] += away / (double)(k + 1);
+            spread[i] += away * (value - mean[i]);
         }
     for (int64_t i = 0; i < job->width; i++) {
         const bool variance = params->mode == VARIANCE;
-        values[i] = (float)(variance ? at->spread[i] / n : at->mean[i]);
-        errors[i] = variance || n < 2 ? NAN : (float)sqrt(at->spread[i] / (n - 1) / n);
+        values[i] = (float)(variance ? spread[i] / n : mean[i]);
+        errors[i] = variance || n < 2 ? NAN : (float)sqrt(spread[i] / (n - 1) / n);
     }
+}
+
+/* A chunk's items over the pool: before and behind the job inside. */
+typedef struct item_task {
+    const ln_job *job;
+    ln_job_chunk *chunk;
+    buffers at;
+    ln_explanation inside;
+} item_task;
+
+static ln_status fill_item(void *context, int64_t item, int worker, ln_error *err)
+{
+    const item_task *task = context;
+    const ln_request *request = task->job->request;
+    const smooth_grad_params *params = request->params;
+    (void)err;
+    fill(task->job, &request->items[task->chunk->first + item], item * params->samples,
+         task->at.deviation + worker * request->model->width);
+    return LN_OK;
+}
+
+static ln_status reduce_item(void *context, int64_t item, int worker, ln_error *err)
+{
+    const item_task *task = context;
+    const smooth_grad_params *params = task->job->request->params;
+    const ln_explanation *out = task->chunk->out;
+    const int64_t width = task->job->width;
+    (void)err;
+    reduce(task->job, task->inside.values + item * params->samples * width,
+           task->at.mean + worker * width, task->at.spread + worker * width,
+           out->values + item * width, out->errors + item * width);
+    return LN_OK;
 }
 
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const smooth_grad_params *params = job->request->params;
-    const ln_inside *own = job->shared;
-    const buffers at = carve(job, chunk->scratch, NULL);
-    ln_explanation out = {0};
-    for (int64_t i = 0; i < chunk->count; i++)
-        fill(job, &job->request->items[chunk->first + i], i * params->samples);
-    ln_status status = ask_outputs(job, chunk, &at, err);
+    item_task task = {.job = job, .chunk = chunk, .at = carve(job, chunk->scratch, NULL)};
+    ln_status status = ln_parallel(job->pool, chunk->count, fill_item, &task, NULL, NULL, err);
     if (!status)
-        status = ln_inside_run(own, chunk->count * params->samples, &out, err);
-    chunk->evaluations += out.evaluations;
-    for (int64_t i = 0; i < chunk->count && !status; i++)
-        reduce(job, out.values + i * params->samples * job->width, &at,
-               chunk->out->values + i * job->width, chunk->out->errors + i * job->width);
-    ln_explanation_free(&out);
+        status = ask_outputs(job, chunk, &task.at, err);
+    if (!status)
+        status = ln_inside_run(job->shared, chunk->count * params->samples, &task.inside, err);
+    chunk->evaluations += task.inside.evaluations;
+    if (!status)
+        status = ln_parallel(job->pool, chunk->count, reduce_item, &task, NULL, NULL, err);
+    ln_explanation_free(&task.inside);
     return status;
 }
 

@@ -62,6 +62,15 @@ static void results_do_not_depend_on_threads(void **state)
     }
 }
 
+static ln_status count_run(void *context, int64_t chunk, int worker, ln_error *err)
+{
+    (void)chunk;
+    (void)worker;
+    (void)err;
+    __atomic_add_fetch((int *)context, 1, __ATOMIC_RELAXED);
+    return LN_OK;
+}
+
 /* Workers are kept between jobs, and each job has all its chunks run. */
 static void a_pool_runs_many_jobs(void **state)
 {
@@ -78,6 +87,22 @@ static void a_pool_runs_many_jobs(void **state)
     ln_pool_free(pool);
     ln_pool_free(NULL);
     assert_int_equal(ln_pool_threads(NULL), 1);
+}
+
+/* Short jobs in a row: workers wake for one that is over, or late for the next, and no chunk is lost. */
+static void short_jobs_follow_one_another(void **state)
+{
+    (void)state;
+    ln_error err;
+    ln_pool *pool;
+    assert_ok(ln_pool_new(4, &pool, &err));
+    for (int job = 0; job < 3000; job++) {
+        int ran = 0;
+        const int64_t chunks = job % 6;
+        assert_ok(ln_parallel(pool, chunks, count_run, &ran, NULL, NULL, &err));
+        assert_int_equal(ran, chunks);
+    }
+    ln_pool_free(pool);
 }
 
 static ln_status fail_late_and_early(void *context, int64_t chunk, int worker, ln_error *err)
@@ -294,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_do_not_depend_on_threads),
         cmocka_unit_test(a_pool_runs_many_jobs),
+        cmocka_unit_test(short_jobs_follow_one_another),
         cmocka_unit_test(the_lowest_failing_chunk_wins),
         cmocka_unit_test(chunks_after_a_failure_are_not_begun),
         cmocka_unit_test(an_interrupt_stops_between_chunks),
