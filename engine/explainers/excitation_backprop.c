@@ -60,6 +60,7 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
     made->composite = (ln_composite){.name = "excitation_backprop",
                                      .context = made,
                                      .simplify = LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_UNCHECKED,
+                                     .merges = true,
                                      .assign = assign};
     *out = &made->composite;
     return LN_OK;

@@ -9,16 +9,17 @@
 #include "graph/simplify_internal.h"
 #include "layers/common.h"
 
-enum { MOST_FACTORS = 4 };
+enum { MOST_FACTORS = 4, MOST_NODES = 16 };
 
 typedef enum merge_kind { APART, BIAS, FACTOR, GELU } merge_kind;
 
 /* What the last node becomes. */
 typedef struct merge {
     merge_kind kind;
-    int base;      /* BIAS, FACTOR: the product's node */
-    int value;     /* BIAS: the bias; GELU: x */
-    double factor; /* FACTOR */
+    int base;        /* BIAS, FACTOR: the product's node */
+    int value;       /* BIAS: the bias; GELU: x */
+    double factor;   /* FACTOR */
+    int approximate; /* GELU: as ln_scalar_attributes has it */
 } merge;
 
 /* ---------------------------------------------------------------- finding */
@@ -99,62 +100,138 @@ static bool find_factor(const ln_simplifying *s, const ln_node *node, merge *out
     return true;
 }
 
-/* What a product of several is made of, and its inner nodes. */
+/* scale times values, and the nodes that multiply and that nobody else reads. */
 typedef struct factors {
+    double scale;
     int values[MOST_FACTORS], count;
-    int nodes[MOST_FACTORS + 4], node_count;
+    int nodes[MOST_NODES], node_count;
+    bool fits; /* there were no more */
 } factors;
 
-static void take_apart(const ln_simplifying *s, const ln_node *node, factors *found)
+static void take_node(const ln_simplifying *s, const ln_node *node, factors *found)
 {
-    for (int i = 0; i < node->input_count; i++) {
-        const ln_node *inner = made_by(s, node->inputs[i], &ln_layer_mul);
-        if (inner && found->node_count < MOST_FACTORS) {
-            found->nodes[found->node_count++] = index_of(s, inner);
-            take_apart(s, inner, found);
-        } else if (found->count < MOST_FACTORS) {
-            found->values[found->count++] = node->inputs[i];
-        }
+    found->fits = found->fits && found->node_count < MOST_NODES;
+    if (found->fits)
+        found->nodes[found->node_count++] = index_of(s, node);
+}
+
+static void take_apart(const ln_simplifying *s, const ln_node *node, factors *found);
+
+/* A factor: a number, a product or a third power of its own, or a value. */
+static void take_factor(const ln_simplifying *s, int value, factors *found)
+{
+    double number;
+    const ln_node *product = made_by(s, value, &ln_layer_mul);
+    const ln_node *quotient = made_by(s, value, &ln_layer_div);
+    const ln_node *power = made_by(s, value, &ln_layer_pow);
+    product = product                                          ? product
+              : !quotient                                      ? NULL
+              : beside_number(s->from, quotient, &number) >= 0 ? quotient
+                                                               : NULL;
+    if (constant_number(s->from, value, &number)) {
+        found->scale *= number;
+    } else if (product && found->node_count < MOST_NODES) {
+        take_node(s, product, found);
+        take_apart(s, product, found);
+    } else if (power && constant_number(s->from, power->inputs[1], &number) && number == 3) {
+        take_node(s, power, found);
+        for (int i = 0; i < 3; i++)
+            take_factor(s, power->inputs[0], found);
+    } else if (found->count < MOST_FACTORS) {
+        found->values[found->count++] = value;
+    } else {
+        found->fits = false;
     }
 }
 
-/* Whether value is 1 + erf(x / sqrt 2); its nodes are added to those found. */
-static bool is_erf_part(const ln_simplifying *s, int value, int x, factors *found)
+/* The factors of a product, or of a quotient by a number. */
+static void take_apart(const ln_simplifying *s, const ln_node *node, factors *found)
 {
-    double one, root;
+    double number;
+    if (node->layer == &ln_layer_div) {
+        const int value = beside_number(s->from, node, &number);
+        found->scale /= number;
+        take_factor(s, value, found);
+        return;
+    }
+    for (int i = 0; i < node->input_count; i++)
+        take_factor(s, node->inputs[i], found);
+}
+
+static factors factors_of(const ln_simplifying *s, int value)
+{
+    factors found = {.scale = 1, .fits = true};
+    take_factor(s, value, &found);
+    return found;
+}
+
+/* Whether all of them are `count` times x, with that number before it; their nodes are added to `to`. */
+static bool is_power(const ln_simplifying *s, const factors *found, int x, int count, double scale,
+                     factors *to)
+{
+    bool is = found->fits && found->count == count && is_near(found->scale, scale);
+    for (int i = 0; i < found->count; i++)
+        is = is && found->values[i] == x;
+    for (int i = 0; i < found->node_count && is; i++)
+        take_node(s, &s->from->nodes[found->nodes[i]], to);
+    return is;
+}
+
+/* Whether value is x + 0.044715 x^3. */
+static bool is_cubic(const ln_simplifying *s, int value, int x, factors *to)
+{
+    const ln_node *sum = made_by(s, value, &ln_layer_add);
+    for (int i = 0; i < 2 && sum; i++) {
+        const factors cube = factors_of(s, sum->inputs[i]);
+        if (sum->inputs[1 - i] == x && is_power(s, &cube, x, 3, 0.044715, to)) {
+            take_node(s, sum, to);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether value is 1 + erf(x / sqrt 2), or 1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)); which, *approximate says. */
+static bool opens(const ln_simplifying *s, int value, int x, int *approximate, factors *to)
+{
+    double one;
     const ln_node *sum = made_by(s, value, &ln_layer_add);
     const int inner = sum ? beside_number(s->from, sum, &one) : -1;
     const ln_node *erf = made_by(s, inner, &ln_layer_erf);
-    if (!erf || one != 1)
+    const ln_node *bent = erf ? erf : made_by(s, inner, &ln_layer_tanh);
+    if (!bent || one != 1)
         return false;
-    const ln_node *scaled = made_by(s, erf->inputs[0], &ln_layer_div);
-    const bool divided = scaled != NULL;
-    scaled = scaled ? scaled : made_by(s, erf->inputs[0], &ln_layer_mul);
-    if (!scaled || beside_number(s->from, scaled, &root) != x ||
-        !is_near(divided ? root : 1 / root, M_SQRT2))
+    *approximate = !erf;
+    take_node(s, sum, to);
+    take_node(s, bent, to);
+    factors scaled = factors_of(s, bent->inputs[0]);
+    if (erf)
+        return is_power(s, &scaled, x, 1, M_SQRT1_2, to);
+    if (!scaled.fits || scaled.count != 1 || !is_near(scaled.scale, M_SQRT1_2 * M_2_SQRTPI) ||
+        !is_cubic(s, scaled.values[0], x, to))
         return false;
-    found->nodes[found->node_count++] = index_of(s, sum);
-    found->nodes[found->node_count++] = index_of(s, erf);
-    found->nodes[found->node_count++] = index_of(s, scaled);
-    return true;
+    return is_power(s, &scaled, scaled.values[0], 1, scaled.scale, to);
 }
 
 static bool find_gelu(const ln_simplifying *s, const ln_node *node, merge *out)
 {
-    factors found = {0};
-    if (node->layer != &ln_layer_mul)
+    factors found = {.scale = 1, .fits = true};
+    double number;
+    if (node->layer != &ln_layer_mul &&
+        (node->layer != &ln_layer_div || beside_number(s->from, node, &number) < 0))
         return false;
     take_apart(s, node, &found);
-    for (int i = 0; i < 9 && found.count == 3; i++) {
-        double half;
-        const int x = found.values[i / 3], part = found.values[i % 3];
-        if (i / 3 == i % 3 || s->from->values[x].fixed ||
-            !constant_number(s->from, found.values[3 - i / 3 - i % 3], &half) || half != 0.5 ||
-            !is_erf_part(s, part, x, &found))
+    for (int i = 0; i < 2 && found.fits && found.count == 2 && is_near(found.scale, 0.5); i++) {
+        int approximate;
+        factors inner = found;
+        const int x = found.values[i];
+        if (s->from->values[x].fixed ||
+            !ln_shape_equal(&s->from->values[x].shape, &s->from->values[node->outputs[0]].shape) ||
+            !opens(s, found.values[1 - i], x, &approximate, &inner) || !inner.fits)
             continue;
-        for (int j = 0; j < found.node_count; j++)
-            s->absorbed[found.nodes[j]] = true;
-        *out = (merge){.kind = GELU, .value = x};
+        for (int j = 0; j < inner.node_count; j++)
+            s->absorbed[inner.nodes[j]] = true;
+        *out = (merge){.kind = GELU, .value = x, .approximate = approximate};
         return true;
     }
     return false;
@@ -181,7 +258,7 @@ static ln_status add_merged(ln_simplifying *s, int index, const merge *what, ln_
 {
     const ln_node *node = &s->from->nodes[index], *base = &s->from->nodes[what->base];
     const char *name = s->from->values[node->outputs[0]].name;
-    const ln_scalar_attributes gelu = {0};
+    const ln_scalar_attributes gelu = {.approximate = what->approximate};
     ln_matmul_attributes product;
     int made, inputs[3] = {-1, -1, -1};
     ln_status status;

@@ -93,7 +93,7 @@ static ln_status simplify(ln_function *function, const ln_composite *composite, 
         if (!status)
             take_graph(function, made);
     }
-    if (!composite && !status) {
+    if ((!composite || composite->merges) && !status) {
         status = ln_graph_merge(function->graph, (const int[]){function->output, function->layer},
                                 count, &made, err);
         if (!status)

@@ -40,14 +40,29 @@ static int one(net *n, const char *word, const char *name, int a)
     return net_node(n, ln_layer_find(word), name, NULL, &a, 1);
 }
 
-/* How gelu's factors are put together. */
-enum { X_PART_HALF, HALF_X_PART, X_HALF_PART, FORMS };
+/* How gelu's factors are put together, and the same three of its approximation by tanh. */
+enum { X_PART_HALF, HALF_X_PART, X_HALF_PART, FORMS, ALL_FORMS = 2 * FORMS };
+
+/* The cube as a product or a power. */
+static int spelt_cubic(net *n, bool power, int x)
+{
+    const int cube = power ? two(n, "pow", "cube", x, number(n, "three", 3))
+                           : two(n, "mul", "cube", x, two(n, "mul", "square", x, x));
+    const int small = two(n, "mul", "small", number(n, "little", 0.044715F), cube);
+    return power ? two(n, "add", "cubic", small, x) : two(n, "add", "cubic", x, small);
+}
 
 static int spelt_gelu(net *n, int form, bool divided, int x)
 {
-    const int scaled = divided ? two(n, "div", "scaled", x, number(n, "root", (float)M_SQRT2))
-                               : two(n, "mul", "scaled", number(n, "root", (float)M_SQRT1_2), x);
-    const int part = two(n, "add", "part", one(n, "erf", "erf", scaled), number(n, "one", 1));
+    const bool tanh = form >= FORMS;
+    const double root = tanh ? 0.7978845608 : M_SQRT1_2;
+    const int inner = tanh ? spelt_cubic(n, divided, x) : x;
+    const int scaled = divided
+                           ? two(n, "div", "scaled", inner, number(n, "root", (float)(1 / root)))
+                           : two(n, "mul", "scaled", number(n, "root", (float)root), inner);
+    const int bent = one(n, tanh ? "tanh" : "erf", "erf", scaled);
+    const int part = two(n, "add", "part", bent, number(n, "one", 1));
+    form %= FORMS;
     const int half = number(n, "half", 0.5F);
     if (form == X_PART_HALF)
         return two(n, "mul", "gelu", two(n, "mul", "inner", x, part), half);
@@ -66,7 +81,7 @@ static ln_graph *network(int form, ln_error *err)
         n.status = ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, err);
     x = two(&n, "dense", "product", x, numbers(&n, "w", TEST_SHAPE(WIDTH, WIDTH)));
     x = two(&n, "add", "biased", numbers(&n, "b", TEST_SHAPE(WIDTH)), x);
-    x = spelt_gelu(&n, form, form != HALF_X_PART, x);
+    x = spelt_gelu(&n, form, form % FORMS != HALF_X_PART, x);
     x = two(&n, "matmul", "pairs", x, x);
     x = two(&n, form == 0 ? "div" : "mul", "y", x, number(&n, "factor", 3));
     if (!n.status)
@@ -108,7 +123,7 @@ static void what_is_spelt_out_becomes_a_layer(void **state)
 {
     (void)state;
     ln_error err;
-    for (int form = 0; form < FORMS; form++) {
+    for (int form = 0; form < ALL_FORMS; form++) {
         ln_graph *graph = network(form, &err), *merged;
         float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
         assert_non_null(graph);
@@ -117,6 +132,8 @@ static void what_is_spelt_out_becomes_a_layer(void **state)
         assert_string_equal(merged->nodes[0].layer->word.name, "dense");
         assert_int_equal(merged->nodes[0].input_count, 3);
         assert_string_equal(merged->nodes[1].layer->word.name, "gelu");
+        const ln_scalar_attributes *own = merged->nodes[1].attributes;
+        assert_int_equal(own->approximate, form >= FORMS);
         assert_string_equal(merged->nodes[2].layer->word.name, "matmul");
         run(graph, y[0], dx[0]);
         run(merged, y[1], dx[1]);
@@ -141,6 +158,22 @@ static void kept_values_stay(void **state)
         assert_ok(ln_graph_merge(graph, &value, 1, &merged, &err));
         assert_int_equal(merged->node_count, nodes[i]);
         assert_true(ln_graph_find_value(merged, names[i]) >= 0);
+        ln_graph_release(merged);
+        ln_graph_release(graph);
+    }
+}
+
+/* The same within the approximation: its cubic, and the parts of that. */
+static void kept_values_of_the_approximation_stay(void **state)
+{
+    const char *const names[] = {"square", "cube", "small", "cubic", "scaled"};
+    (void)state;
+    ln_error err;
+    for (int i = 0; i < 5; i++) {
+        ln_graph *graph = network(FORMS + HALF_X_PART, &err), *merged;
+        const int value = ln_graph_find_value(graph, names[i]);
+        assert_ok(ln_graph_merge(graph, &value, 1, &merged, &err));
+        assert_int_equal(merged->node_count, 11); /* all but the bias and the last factor */
         ln_graph_release(merged);
         ln_graph_release(graph);
     }
@@ -182,7 +215,7 @@ static void failing_allocations_leave_nothing(void **state)
 {
     (void)state;
     ln_error err;
-    ln_graph *graph = network(1, &err);
+    ln_graph *graph = network(FORMS, &err);
     sweep_allocation_failures(merge, graph);
     ln_graph_release(graph);
 }
@@ -192,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_spelt_out_becomes_a_layer),
         cmocka_unit_test(kept_values_stay),
+        cmocka_unit_test(kept_values_of_the_approximation_stay),
         cmocka_unit_test(others_are_left_alone),
         cmocka_unit_test(failing_allocations_leave_nothing),
     };

@@ -95,8 +95,8 @@ def relevance(x, target):
     r_scaled = scaled * (r_weights - weights * r_weights.sum(-1, keepdims=True))
     r_scores = r_scaled * np.array([[z / pushed(z, 1e-6) for z in line] for line in scaled])
     r_q, r_k = product_back(q, k.T, r_scores)
-    # MatMul and Add are two layers: the sum with the bias has the stabiliser of sums.
-    return sum(np.stack([dense_back(x[t], w[name], b[name], part[t], 1e-6) for t in range(TOKENS)])
+    # MatMul and Add of a vector are one layer with a bias.
+    return sum(np.stack([dense_back(x[t], w[name], b[name], part[t], 1e-9) for t in range(TOKENS)])
                for name, part in (("q", r_q), ("k", r_k.T), ("v", r_v), ("gate", r_gate)))
 
 

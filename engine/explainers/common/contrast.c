@@ -302,8 +302,10 @@ ln_status ln_contrast_composite(const char *word, int rule, ln_composite **out, 
     *out = ln_calloc(1, sizeof **out);
     if (!*out)
         return ln_fail_memory(err, sizeof **out);
-    **out = (ln_composite){
-        .name = word, .simplify = LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED, .assign = assign};
+    **out = (ln_composite){.name = word,
+                           .simplify = LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED,
+                           .merges = true,
+                           .assign = assign};
     if (rule == LN_CONTRAST_REVEAL_CANCEL) {
         (*out)->simplify =
             0; /* what pulls up is another thing where batch norm turns a sign round */
