@@ -17,8 +17,8 @@
  * Elsewhere: activations hand relevance on, sums and averages share by the norm rule, max pooling gives
  * all to the maximum, layers that move numbers route it. Batch normalisation is folded into the linear
  * layer before it first. Products, quotients, softmax within the network
- * and normalisation over an axis: common/bilinear.h. What has no published rule (recurrent layers, a softmax
- * that the model ends in ...) is an error that names the layer.
+ * and normalisation over an axis: common/bilinear.h; recurrent layers: common/recurrent_rules.h. What has
+ * no published rule (a softmax that the model ends in ...) is an error that names the layer.
  *
  * Conservation: sum a + absorbed = f_t(x), where `absorbed` is what biases and stabilisers took, summed
  * by the rules on their way. Cost: one forward pass a row, and backward one product a linear layer for
@@ -33,6 +33,7 @@
 #include "explainers/common/gradient.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/layer_rules.h"
+#include "explainers/common/recurrent_rules.h"
 #include "explainers/common/relevance.h"
 #include "graph/simplify.h"
 
@@ -66,6 +67,7 @@ typedef struct lrp_composite {
     ln_composite composite;
     ln_rule norm;    /* of sums and averages */
     ln_rule product; /* of products of values */
+    ln_rule steps;   /* of recurrent layers */
     int count;
     chosen_rule chosen[]; /* `count` of them; the last one holds for all layers */
 } lrp_composite;
@@ -114,6 +116,8 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &own->norm;
     else if (kind == LN_KIND_PRODUCT)
         *out = &own->product;
+    else if (kind == LN_KIND_RECURRENT)
+        *out = &own->steps;
     else if (kind == LN_KIND_QUOTIENT)
         *out = &ln_relevance_quotient;
     else if (kind == LN_KIND_SOFTMAX && !is_last(graph, node))
@@ -129,7 +133,7 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
             ln_error_hint(err,
                           "batch normalisation has one where it stands right behind a dense layer "
                           "or convolution, into which it is folded");
-        if (kind == LN_KIND_SOFTMAX)
+        if (kind == LN_KIND_SOFTMAX || kind == LN_KIND_LOG_SOFTMAX)
             ln_error_hint(err, "link = \"logit\" explains what stands before the last softmax");
         return LN_EUNSUPPORTED;
     }
@@ -188,6 +192,13 @@ static int list_entries(const lrp_params *params, ln_layer_rule preset_room[MOST
     return own ? params->composite.count : 1;
 }
 
+/* Of the weighted sums within recurrent layers, whatever rule others have. */
+static double steps_epsilon(const lrp_params *params)
+{
+    const bool composed = params->composite.choice != NONE;
+    return own_rule(params, composed ? EPSILON_COMPOSED : EPSILON_ALONE).epsilon;
+}
+
 static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
 {
     const lrp_params *params = job->request->params;
@@ -201,6 +212,7 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
     made->count = count;
     made->norm = ln_relevance_norm(STABILISER);
     made->product = ln_relevance_product(STABILISER);
+    made->steps = ln_relevance_recurrent(steps_epsilon(params), STABILISER);
     for (int i = 0; i < count; i++) {
         chosen_rule *chosen = &made->chosen[i];
         const ln_node *node = NULL;

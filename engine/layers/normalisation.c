@@ -183,11 +183,6 @@ static const float *operand_of(const ln_pass *pass, const ln_norm_layout *layout
     return at + (ln_weight_live(pass->step->graph, node, input) ? row * layout->size : 0);
 }
 
-static int64_t weight_at(const ln_norm_layout *layout, int64_t group, int64_t i)
-{
-    return (group * layout->count + i) / layout->inner % layout->size;
-}
-
 /* How many elements from `i` on have one weight, or weights side by side (*step 1). */
 static int64_t run_from(const ln_norm_layout *layout, int64_t i, int64_t *step)
 {
@@ -201,7 +196,7 @@ static ln_norm_group run_at(const ln_norm_layout *layout, int64_t group, int64_t
                             const float *weight, const float *bias, moments found)
 {
     int64_t step;
-    const int64_t count = run_from(layout, i, &step), at = weight_at(layout, group, i);
+    const int64_t count = run_from(layout, i, &step), at = ln_norm_weight_at(layout, group, i);
     ln_norm_group run = {.count = count,
                          .x = x + i,
                          .mean = found.mean,
@@ -269,7 +264,7 @@ static void add_gradients(const ln_norm_kernels *kernels, const ln_norm_layout *
     const moments found = moments_of(kernels, layout, x);
     for (int64_t i = 0, run, step; i < layout->count; i += run) {
         run = run_from(layout, i, &step);
-        const int64_t at = weight_at(layout, group, i);
+        const int64_t at = ln_norm_weight_at(layout, group, i);
         double weight = 0, bias = 0;
         for (int64_t j = 0; j < run; j++) {
             const double normal = ((double)x[i + j] - found.mean) * found.scale;

@@ -25,6 +25,12 @@ ln_status ln_norm_forward(const ln_pass *pass, ln_error *err);
 ln_status ln_norm_backward(const ln_pass *pass, ln_error *err);
 ln_status ln_norm_parameters(const ln_pass *pass, ln_error *err);
 
+/* The weight's number for an element of a group. */
+static inline int64_t ln_norm_weight_at(const ln_norm_layout *layout, int64_t group, int64_t i)
+{
+    return (group * layout->count + i) / layout->inner % layout->size;
+}
+
 /* eps as it is computed with: rounded to float32, as ONNX files hold it, so that a network and its file
  * have the same bits. */
 static inline double ln_norm_eps(double eps)

@@ -328,7 +328,12 @@ static void run_back(ln_steps *w)
             for (int64_t i = 0; i < h && !own->last; i++)
                 w->d_hidden[s * h + i] += dy[i];
         }
-        w->cell->backward(w, t);
+        if (!w->rule)
+            w->cell->backward(w, t);
+        else if (w->rule->pairs)
+            w->cell->contrast(w, t);
+        else
+            w->cell->relevance(w, t);
     }
 }
 
@@ -392,22 +397,48 @@ static void send_parameters(ln_steps *w)
         w->cell->peephole(w, w->pass->in_grad[peephole]);
 }
 
-ln_status ln_recurrent_backward(const ln_pass *pass, const ln_cell *cell, ln_error *err)
+int64_t ln_steps_kept(const ln_step *step)
+{
+    ln_steps w = {0};
+    set_sizes(&w, step, ln_recurrent_cell(step->node), step->rows);
+    return w.sequences * w.steps * w.gates;
+}
+
+/* Readies the steps that were run for a rule's way back. */
+static void begin_rule(ln_steps *w, const ln_steps_rule *rule)
+{
+    w->rule = rule;
+    if (rule && rule->pairs) {
+        w->sequences /= 2;
+        w->partner = w->sequences * w->steps;
+    }
+}
+
+ln_status ln_recurrent_back(const ln_pass *pass, const ln_cell *cell, const ln_steps_rule *rule,
+                            ln_error *err)
 {
     const ln_recurrent_attributes *own = pass->step->node->attributes;
+    float *dx = pass->in_grad[0];
     for (int d = 0; d < ln_recurrent_directions(own); d++) {
         ln_steps w;
         start_direction(pass, cell, d, &w, err);
+        w.kept = rule ? rule->kept : NULL;
         run_steps(&w, false);
+        begin_rule(&w, rule);
         if (!w.status)
             run_back(&w);
-        if (!w.status && pass->in_grad[0])
-            send_input(&w, pass->in_grad[0]);
+        if (!w.status && dx)
+            send_input(&w, dx);
         if (w.status)
             return w.status;
         send_state(&w, LN_FIRST_HIDDEN, w.d_hidden);
         send_state(&w, LN_FIRST_MEMORY, w.d_memory);
-        send_parameters(&w);
+        if (!rule)
+            send_parameters(&w);
     }
+    const float *x = pass->in[0];
+    const int64_t count = pass->rows * ln_operand_in(pass->step, 0).count;
+    for (int64_t i = 0; rule && !rule->pairs && dx && i < count; i++)
+        dx[i] *= x[i];
     return LN_OK;
 }

@@ -11,6 +11,16 @@
 
 enum { LN_RECURRENT_PARTS = 2 };
 
+/* What goes back through the steps in place of gradients, for rules (explainers/common/recurrent_rules.h). */
+typedef struct ln_steps_rule {
+    bool
+        pairs; /* multipliers: rows are pairs, inputs in the first half of the pass and what they are
+                          compared with in the second; what goes back stands in the first half */
+    double epsilon;    /* else relevance: stabiliser of the weighted sums */
+    double stabiliser; /* and of the sums that make a state of two */
+    float *kept;       /* room for ln_steps_kept numbers */
+} ln_steps_rule;
+
 /* One direction in work. */
 typedef struct ln_steps {
     const ln_pass *pass;
@@ -32,6 +42,9 @@ typedef struct ln_steps {
     float *product;                     /* (M, F) or (S, H): for sums */
     float *copy;                        /* (M, H): of one gate's gradients */
     void *scratch;                      /* of the kernels */
+    const ln_steps_rule *rule;          /* NULL: gradients go back */
+    float *kept;     /* (M, G): of a rule, W x + b + U h + d before the functions */
+    int64_t partner; /* rows of M from a pair's first to its second */
     ln_error *err;
     ln_status status;
 } ln_steps;
@@ -49,6 +62,10 @@ typedef struct ln_cell {
     void (*forward)(ln_steps *w, int64_t t);  /* hidden, memory: to those after the step */
     void (*backward)(ln_steps *w, int64_t t); /* d_hidden, d_memory: to those before the step;
                                                  writes d_gate and d_back */
+    /* The same for multipliers and for relevance: of the states, and of the sums that the gates are made of,
+     * relevance divided by them. */
+    void (*contrast)(ln_steps *w, int64_t t);
+    void (*relevance)(ln_steps *w, int64_t t);
     /* What a gate's recurrent weight is multiplied with, (M, H); NULL: the state before. */
     const float *(*operand)(const ln_steps *w, int gate);
     void (*peephole)(const ln_steps *w, float *to); /* adds its gradient; NULL: it has none */
@@ -82,6 +99,30 @@ static inline float ln_step_open(float value, float clip, float (*function)(floa
 void ln_steps_multiply(ln_steps *w, int part, const float *h, float *out);
 void ln_steps_multiply_back(ln_steps *w, int part, const float *d, float *out);
 
+/* Notes sums before their functions, where a rule wants them: `count` from number `first` on of row m. */
+static inline void ln_steps_keep(ln_steps *w, int64_t m, int64_t first, int64_t count,
+                                 const float *gate, const float *part)
+{
+    for (int64_t k = 0; k < count && w->kept; k++)
+        w->kept[m * w->gates + first + k] = gate[k] + part[k];
+}
+
+/* Slopes of the gates' functions between the two of a pair, x and b before the bound `clip`. */
+double ln_step_secant_sigmoid(double x, double b, double clip);
+double ln_step_secant_tanh(double x, double b, double clip);
+/* z, kept from 0 by e: z + e or z - e. */
+static inline double ln_step_stabilised(double z, double e)
+{
+    return z >= 0 ? z + e : z - e;
+}
+
+/* The layer's own backward pass, or with a rule that of multipliers or relevance. The cell of a node. */
+const ln_cell *ln_recurrent_cell(const struct ln_node *node);
+int64_t ln_steps_kept(const ln_step *step);
+ln_status ln_recurrent_back(const ln_pass *pass, const ln_cell *cell, const ln_steps_rule *rule,
+                            ln_error *err);
+extern const ln_cell ln_cell_lstm, ln_cell_gru, ln_cell_rnn;
+
 /* What the three descriptors are made of. */
 ln_status ln_recurrent_parameters(const void *attributes, const ln_cell *cell, const ln_shape *in,
                                   ln_layer_parameter *out, int *count, ln_error *err);
@@ -93,6 +134,5 @@ ln_status ln_recurrent_prepare(ln_step *step, const ln_cell *cell, const void *c
                                ln_error *err);
 void ln_recurrent_release(ln_step *step);
 ln_status ln_recurrent_forward(const ln_pass *pass, const ln_cell *cell, ln_error *err);
-ln_status ln_recurrent_backward(const ln_pass *pass, const ln_cell *cell, ln_error *err);
 
 #endif

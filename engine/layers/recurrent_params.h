@@ -1,4 +1,4 @@
-/* Inside layers/: the descriptor of a recurrent layer, from its `cell`. The three differ in their words
+/* Inside layers/: the descriptor of a recurrent layer, from its cell. The three differ in their words
  * and in what stands in the last argument: parameters of their own. */
 #ifndef LN_LAYERS_RECURRENT_PARAMS_H
 #define LN_LAYERS_RECURRENT_PARAMS_H
@@ -52,24 +52,24 @@ static const ln_param recurrent_stored[] = {
     static ln_status name_##_parameters(const void *attributes, const ln_shape *in,                \
                                         ln_layer_parameter *out, int *count, ln_error *err)        \
     {                                                                                              \
-        return ln_recurrent_parameters(attributes, &cell, in, out, count, err);                    \
+        return ln_recurrent_parameters(attributes, &ln_cell_##name_, in, out, count, err);         \
     }                                                                                              \
     static ln_status name_##_infer(const struct ln_graph *graph, const struct ln_node *node,       \
                                    const ln_shape *in, ln_shape *out, ln_error *err)               \
     {                                                                                              \
-        return ln_recurrent_infer(graph, node, &cell, in, out, err);                               \
+        return ln_recurrent_infer(graph, node, &ln_cell_##name_, in, out, err);                    \
     }                                                                                              \
     static ln_status name_##_prepare(ln_step *step, const void *const *constant, ln_error *err)    \
     {                                                                                              \
-        return ln_recurrent_prepare(step, &cell, constant, err);                                   \
+        return ln_recurrent_prepare(step, &ln_cell_##name_, constant, err);                        \
     }                                                                                              \
     static ln_status name_##_forward(const ln_pass *pass, ln_error *err)                           \
     {                                                                                              \
-        return ln_recurrent_forward(pass, &cell, err);                                             \
+        return ln_recurrent_forward(pass, &ln_cell_##name_, err);                                  \
     }                                                                                              \
     static ln_status name_##_backward(const ln_pass *pass, ln_error *err)                          \
     {                                                                                              \
-        return ln_recurrent_backward(pass, &cell, err);                                            \
+        return ln_recurrent_back(pass, &ln_cell_##name_, NULL, err);                               \
     }                                                                                              \
     const ln_layer ln_layer_##name_ = {                                                            \
         .word = {.name = #name_,                                                                   \

@@ -24,6 +24,7 @@ static void forward(ln_steps *w, int64_t t)
     ln_steps_multiply(w, 0, w->hidden, w->part);
     for (int64_t s = 0; s < w->sequences; s++) {
         float *gate = w->gate + ln_step_at(w, s, t) * h;
+        ln_steps_keep(w, ln_step_at(w, s, t), 0, h, gate, w->part + s * h);
         for (int64_t k = 0; k < h && ln_step_active(w, s, t); k++) {
             const float x = ln_step_clipped(gate[k] + w->part[s * h + k], clip);
             gate[k] = own_of(w)->nonlinearity ? rectified(x) : tanhf(x);
@@ -56,8 +57,47 @@ static void backward(ln_steps *w, int64_t t)
             memcpy(w->d_hidden + s * h, w->product + s * h, (size_t)h * sizeof(float));
 }
 
-static const ln_cell cell = {
-    .gates = 1, .parts = 1, .part = {{0, 1}}, .forward = forward, .backward = backward};
+static double secant(const ln_steps *w, double x, double b)
+{
+    const double clip = own_of(w)->clip;
+    if (!own_of(w)->nonlinearity)
+        return ln_step_secant_tanh(x, b, clip);
+    if (fabs(x - b) <= 1e-6 * fmax(fabs(x), fabs(b)))
+        return x > 0 && !(clip > 0 && x >= clip);
+    const double most = clip > 0 ? clip : HUGE_VAL;
+    return (fmin(fmax(x, 0), most) - fmin(fmax(b, 0), most)) / (x - b);
+}
+
+/* A step back of a rule: multipliers by the function's slope between the two rows, or relevance over the sums. */
+static void by_rule(ln_steps *w, int64_t t)
+{
+    const int64_t h = w->hidden_size;
+    for (int64_t s = 0; s < w->sequences; s++) {
+        const int64_t m = ln_step_at(w, s, t);
+        const float *x = w->kept + m * h, *b = x + w->partner * h;
+        for (int64_t k = 0; k < h; k++) {
+            const double dh = w->d_hidden[s * h + k];
+            const double d = !ln_step_active(w, s, t) ? 0
+                             : w->rule->pairs
+                                 ? dh * secant(w, (double)x[k], (double)b[k])
+                                 : dh / ln_step_stabilised((double)x[k], w->rule->epsilon);
+            w->part[s * h + k] = w->d_gate[m * h + k] = (float)d;
+        }
+    }
+    ln_steps_multiply_back(w, 0, w->part, w->product);
+    for (int64_t s = 0; s < w->sequences; s++)
+        for (int64_t k = 0; k < h && ln_step_active(w, s, t); k++)
+            w->d_hidden[s * h + k] = w->product[s * h + k] *
+                                     (w->rule->pairs ? 1 : w->before[ln_step_at(w, s, t) * h + k]);
+}
+
+const ln_cell ln_cell_rnn = {.gates = 1,
+                             .parts = 1,
+                             .part = {{0, 1}},
+                             .forward = forward,
+                             .backward = backward,
+                             .contrast = by_rule,
+                             .relevance = by_rule};
 
 LN_RECURRENT_LAYER(rnn, "recurrent layer: its state goes through tanh or relu at every step",
                    "h' = tanh(W x + b + U h + d)", "PyTorch: torch.nn.RNN; Elman 1990",

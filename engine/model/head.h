@@ -9,7 +9,8 @@ typedef enum ln_head_kind { LN_HEAD_NONE, LN_HEAD_SOFTMAX, LN_HEAD_SIGMOID } ln_
 typedef struct ln_head {
     ln_head_kind kind; /* the last layer that changes a number, if it is one of these */
     bool whole;        /* of a softmax: over all numbers of a row, not over parts of them */
-    int before;        /* the value that goes into it; without one, the output itself */
+    int before;        /* the value that goes into it; without one, into a last
+                          log_softmax, or the output itself */
 } ln_head;
 
 /* How the model ends; of a black box that returns probabilities nothing goes `before` (-1). */

@@ -1,7 +1,7 @@
 /* What a link makes of a model's graph.
  *
  *     raw          the output as it is
- *     logit        without the final softmax or sigmoid, where there is one
+ *     logit        without the final softmax, log_softmax or sigmoid, where there is one
  *     probability  with it; where there is none, softmax for two or more outputs, else sigmoid
  *     loss         the cross entropy of every class, from the logits
  *
@@ -44,6 +44,8 @@ ln_head ln_head_find(const ln_graph *graph, int value)
                              node->inputs[0]};
         if (strcmp(word, "sigmoid") == 0)
             return (ln_head){LN_HEAD_SIGMOID, false, node->inputs[0]};
+        if (strcmp(word, "log_softmax") == 0) /* as good as logits, which stand before it */
+            return (ln_head){LN_HEAD_NONE, false, node->inputs[0]};
         if (!changes_no_number(word))
             break;
         at = node->inputs[0];

@@ -26,7 +26,7 @@ static inline void declare_word(ln_declaration *declaration, const char *word)
     ln_error err;
     const ln_axis_attributes last = {-1};
     const ln_dropout_attributes half = {0.5};
-    const bool softmax = strcmp(word, "softmax") == 0, dropout = strcmp(word, "dropout") == 0;
+    const bool softmax = strstr(word, "softmax") != NULL, dropout = strcmp(word, "dropout") == 0;
     assert_ok(ln_declare_layer(declaration, ln_layer_find(word),
                                softmax   ? (const void *)&last
                                : dropout ? (const void *)&half

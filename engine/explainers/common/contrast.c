@@ -1,6 +1,6 @@
 /* Rules over the pairs of a pass. Rows r and r + n of every value belong together, n being half the
  * rows of the pass; a rule reads both and writes multipliers to the first. Multipliers of
- * functions, softmax and quotients are formed in float64. */
+ * functions and quotients are formed in float64. Softmax and normalisations: contrast_lines.c. */
 #include "explainers/common/contrast.h"
 
 #include <math.h>
@@ -8,8 +8,10 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/contrast_lines.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/recurrent_rules.h"
 #include "explainers/common/reveal_cancel.h"
 #include "graph/simplify.h"
 #include "kernels/rules.h"
@@ -35,12 +37,6 @@ static ln_pass first_half(const ln_pass *pass)
 bool ln_contrast_is_noise(double x, double b)
 {
     return fabs(x - b) <= NOISE * fmax(fabs(x), fabs(b));
-}
-
-/* The slope of a function between a and b, or `slope` where they are too near. */
-static double secant(double x, double b, double fx, double fb, double slope)
-{
-    return ln_contrast_is_noise(x, b) ? slope : (fx - fb) / (x - b);
 }
 
 /* ---------------------------------------------------------------- functions of one value */
@@ -197,54 +193,6 @@ static const ln_rule greatest_rule = {
 static const ln_rule least_rule = {
     .name = "least", .parameters = {-1}, .scratch = choice_scratch, .backward = choice_backward};
 
-/* ---------------------------------------------------------------- softmax */
-
-/* One line of `count` elements `step` apart, at the input and `half` further on at the baseline:
- *   y_i = e_i r,  e_i = exp(x_i - most),  r = 1 / sum e;     m_e = m_y r' - sum(m_y e') / (S S_b),
- * with r', e' the means of both, and m_x = m_e De / Dx. */
-static void softmax_line(const float *x, const float *above, float *m, int64_t count, int64_t step,
-                         int64_t half)
-{
-    double most = -HUGE_VAL, sum = 0, sum_base = 0, mixed = 0;
-    for (int64_t i = 0; i < count; i++)
-        most = fmax(most, fmax((double)x[i * step], (double)x[i * step + half]));
-    for (int64_t i = 0; i < count; i++) {
-        sum += exp((double)x[i * step] - most);
-        sum_base += exp((double)x[i * step + half] - most);
-    }
-    for (int64_t i = 0; i < count; i++)
-        mixed += (double)above[i * step] *
-                 (exp((double)x[i * step] - most) + exp((double)x[i * step + half] - most)) / 2;
-    const double reciprocal = (1 / sum + 1 / sum_base) / 2, back = mixed / (sum * sum_base);
-    for (int64_t i = 0; i < count; i++) {
-        const double at = (double)x[i * step] - most, base = (double)x[i * step + half] - most;
-        const double slope = secant(at, base, exp(at), exp(base), exp(at));
-        m[i * step] = (float)(((double)above[i * step] * reciprocal - back) * slope);
-    }
-}
-
-static ln_status softmax_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
-{
-    const ln_axis_attributes *own = pass->step->node->attributes;
-    const ln_shape *shape = &pass->step->out_shape[0];
-    const int axis = (int)(own->axis < 0 ? own->axis + shape->rank : own->axis);
-    const int64_t half = half_of(pass, shape), count = shape->dims[axis];
-    const float *x = pass->in[0], *above = pass->out_grad[0];
-    int64_t step = 1;
-    (void)rule;
-    (void)err;
-    if (!pass->in_grad[0])
-        return LN_OK;
-    for (int i = axis + 1; i < shape->rank; i++)
-        step *= shape->dims[i];
-    for (int64_t first = 0; first < half; first += count * step)
-        for (int64_t j = first; j < first + step; j++)
-            softmax_line(x + j, above + j, pass->in_grad[0] + j, count, step, half);
-    return LN_OK;
-}
-
-static const ln_rule softmax_rule = {.name = "softmax", .backward = softmax_backward};
-
 /* ---------------------------------------------------------------- which rule where */
 
 static bool takes_least(const ln_node *node)
@@ -282,7 +230,16 @@ ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_nod
         *out = takes_least(node) ? &least_rule : &greatest_rule;
         return LN_OK;
     case LN_KIND_SOFTMAX:
-        *out = &softmax_rule;
+        *out = &ln_contrast_softmax;
+        return LN_OK;
+    case LN_KIND_LOG_SOFTMAX:
+        *out = &ln_contrast_log_softmax;
+        return LN_OK;
+    case LN_KIND_NORM:
+        *out = &ln_contrast_norm;
+        return LN_OK;
+    case LN_KIND_RECURRENT:
+        *out = &ln_contrast_recurrent;
         return LN_OK;
     default:
         return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for this layer (%s)", word,

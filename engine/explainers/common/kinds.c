@@ -29,7 +29,16 @@ static const struct {
     {"gather_nd", LN_KIND_ROUTE},
     {"trilu", LN_KIND_ROUTE},
     {"embedding", LN_KIND_ROUTE},
+    {"pad", LN_KIND_ROUTE},
     {"softmax", LN_KIND_SOFTMAX},
+    {"log_softmax", LN_KIND_LOG_SOFTMAX},
+    {"layer_norm", LN_KIND_NORM},
+    {"rms_norm", LN_KIND_NORM},
+    {"group_norm", LN_KIND_NORM},
+    {"instance_norm", LN_KIND_NORM},
+    {"lstm", LN_KIND_RECURRENT},
+    {"gru", LN_KIND_RECURRENT},
+    {"rnn", LN_KIND_RECURRENT},
 };
 
 /* "max_pool2d" is "max_pool" with a number of axes. */
@@ -104,6 +113,9 @@ ln_kind ln_kind_of(const ln_graph *graph, const ln_node *node)
         return kind_of_reduction(node);
     for (size_t i = 0; i < sizeof sorted / sizeof *sorted; i++)
         if (is_word(word, sorted[i].word))
-            return sorted[i].kind;
+            return sorted[i].kind == LN_KIND_NORM &&
+                           (live_inputs(graph, node) > 1 || node->output_count > 1)
+                       ? LN_KIND_OTHER
+                       : sorted[i].kind;
     return kind_of_arithmetic(graph, node, word);
 }

@@ -15,8 +15,12 @@ typedef enum ln_kind {
     LN_KIND_PRODUCT,  /* linear in each of two live values or more: mul, matmul, einsum */
     LN_KIND_QUOTIENT, /* of two live values */
     LN_KIND_CHOICE,   /* each result is one of the values: max pooling, maximum */
-    LN_KIND_ROUTE,    /* moves, copies or drops elements: reshape, concat, slice */
+    LN_KIND_ROUTE,    /* moves, copies or drops elements: reshape, concat, slice, pad */
     LN_KIND_SOFTMAX,
+    LN_KIND_LOG_SOFTMAX,
+    LN_KIND_NORM, /* of groups within a row, with constant weights: layer_norm, rms_norm, group_norm,
+                     instance_norm */
+    LN_KIND_RECURRENT, /* lstm, gru, rnn, with constant weights */
     LN_KIND_OTHER,
 } ln_kind;
 

@@ -147,6 +147,8 @@ const ln_rule ln_relevance_beside = {.name = "beside", .backward = beside_backwa
 
 bool ln_relevance_has_constant(const ln_graph *graph, const ln_node *node)
 {
+    if (strcmp(node->layer->word.name, "pad") == 0)
+        return true;
     for (int i = 0; i < node->input_count; i++)
         if (node->inputs[i] >= 0 && graph->values[node->inputs[i]].fixed &&
             graph->values[node->inputs[i]].dtype == LN_F32)

@@ -328,12 +328,13 @@ static const ln_rule function_rule = {.name = "reveal_cancel",
 /* Parts as the sign of the change says. */
 static ln_status whole_forward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
-    float *y = pass->out[0];
-    const int64_t n = quarter_of(pass, &pass->step->out_shape[0]);
     (void)rule;
     ln_status status = pass->step->node->layer->forward(pass, err);
-    if (!status)
+    for (int i = 0; i < pass->step->node->output_count && !status; i++) {
+        float *y = pass->out[i];
+        const int64_t n = quarter_of(pass, &pass->step->out_shape[i]);
         ln_reveal_cancel_part(y, y + n, n, y + 2 * n, y + 3 * n);
+    }
     return status;
 }
 
@@ -345,22 +346,24 @@ static const ln_rule *inner_of(const ln_step *step)
     return inner;
 }
 
-static float *carve_whole(const ln_step *step, void *base, size_t *bytes)
+/* `one`: the multipliers of each output that count. */
+static void carve_whole(const ln_step *step, void *base, float *one[LN_MOST_OUTPUTS], size_t *bytes)
 {
     const ln_rule *inner = inner_of(step);
     ln_carver carver = {.base = base};
-    float *one = ln_carve(&carver, ln_shape_count(&step->out_shape[0]), sizeof *one);
+    for (int i = 0; i < step->node->output_count; i++)
+        one[i] = ln_carve(&carver, ln_shape_count(&step->out_shape[i]), sizeof(float));
     *bytes = carver.used;
     if (!base && inner && inner->scratch)
         *bytes += inner->scratch(inner, step);
-    return one;
 }
 
 static size_t whole_bytes(const ln_rule *rule, const ln_step *step)
 {
+    float *one[LN_MOST_OUTPUTS];
     size_t bytes;
     (void)rule;
-    carve_whole(step, NULL, &bytes);
+    carve_whole(step, NULL, one, &bytes);
     return bytes;
 }
 
@@ -369,16 +372,18 @@ static ln_status whole_backward(const ln_rule *rule, const ln_pass *pass, ln_err
 {
     const ln_node *node = pass->step->node;
     const ln_rule *inner = inner_of(pass->step);
-    const int64_t n = quarter_of(pass, &pass->step->out_shape[0]);
-    const float *y = pass->out[0], *above = pass->out_grad[0];
     size_t used;
-    float *one = carve_whole(pass->step, pass->rule_scratch, &used);
-    const float *out_grad[1] = {one};
+    float *one[LN_MOST_OUTPUTS];
     ln_pass own = first_half(pass);
     (void)rule;
-    for (int64_t j = 0; j < n; j++)
-        one[j] = one[j + n] = y[j] < y[j + n] ? above[j + n] : above[j];
-    own.out_grad = out_grad;
+    carve_whole(pass->step, pass->rule_scratch, one, &used);
+    for (int i = 0; i < node->output_count; i++) {
+        const float *y = pass->out[i], *above = pass->out_grad[i];
+        const int64_t n = quarter_of(pass, &pass->step->out_shape[i]);
+        for (int64_t j = 0; j < n; j++)
+            one[i][j] = one[i][j + n] = y[j] < y[j + n] ? above[j + n] : above[j];
+    }
+    own.out_grad = (const float *const *)one;
     own.rule_scratch = (char *)pass->rule_scratch + used;
     ln_status status = inner ? inner->backward(inner, &own, err) : node->layer->backward(&own, err);
     for (int i = 0; i < node->input_count && !status; i++) {
