@@ -17,7 +17,7 @@ end
 -- ------------------------------------------------------------------------------------- values
 
 local takes_words = { word = true, words = true, inputs = true, target = true,
-  background = true, rows_of_inputs = true }
+  background = true, rows_of_inputs = true, baseline = true, groups = true }
 
 local function evaluate(option, text)
   local environment = setmetatable(words.proxies(), { __index = function(_, name)
@@ -185,6 +185,32 @@ function walk_word(option, raw, rest, path)
   return walk_field(option, raw, rest, raw.word.params, raw.word.name, path)
 end
 
+-- A place or a name within a plain table: an entry of a composite and its fields, a unit. Who resolves the
+-- table knows which names it may have.
+local function walk_table(option, raw, rest, path)
+  local index, after = rest:match("^%[(%d+)%](.*)$")
+  local key, side = index and tonumber(index), "list"
+  if not key then
+    key, after = rest:match("^%.([^%.%[]+)(.*)$")
+    side = "named"
+  end
+  if not key or side == "named" and key:find("^%d") then
+    wrong(option, ("%s has no field %s"):format(path, (rest:gsub("^%.", ""))),
+      with_brackets(path, rest, {}))
+  end
+  if side == "list" and (key < 1 or key > #raw.list) then
+    wrong(option, ("%s has %d %s, there is no [%d]"):format(path, #raw.list,
+      #raw.list == 1 and "entry" or "entries", key), key == 0 and "entries count from 1" or nil)
+  end
+  local result = copied(raw)
+  local here = side == "list" and ("%s[%d]"):format(path, key) or fail.join(path, key)
+  result[side][key] = walk_value(option, raw[side][key], after, { type = "any" }, here)
+  return result
+end
+
+-- Values that are tables of names, which a path may begin where the script has none.
+local plain_tables = { neuron = true, stop = true }
+
 function walk_value(option, raw, rest, param, path)
   if rest == "" then
     option.paths[path] = option.text
@@ -203,7 +229,9 @@ function walk_value(option, raw, rest, param, path)
   elseif param.type == "words" then
     return walk_list(option, raw or { kind = "table", named = {}, list = {} }, rest, param, path)
   end
-  if raw == nil and param.default_word then
+  if raw == nil and plain_tables[param.type] then
+    raw = { kind = "table", named = {}, list = {} }
+  elseif raw == nil and param.default_word then
     raw = words.bare(param.default_word, param.choices)
   end
   if words.is_word(raw) then
@@ -212,17 +240,10 @@ function walk_value(option, raw, rest, param, path)
     end
     return walk_word(option, raw, rest, path)
   end
-  if words.is_table(raw) then
-    local index, name = rest:match("^%[(%d+)%]$"), rest:match("^%.([^%.%[]+)$")
-    local key = index and tonumber(index) or name
-    if key and (name or key >= 1 and key <= #raw.list) then
-      local result = copied(raw)
-      option.paths[path .. rest] = option.text
-      result[index and "list" or "named"][key] = value_of(option, { type = "any" })
-      return result
-    end
-  end
-  wrong(option, ("%s has no field %s"):format(path, (rest:gsub("^%.", ""))))
+  if words.is_table(raw) then return walk_table(option, raw, rest, path) end
+  wrong(option, rest:find("^%[") and ("%s is no list in the script"):format(path)
+    or ("%s has no field %s"):format(path, (rest:gsub("^%.", ""))),
+    ("its value is set as a whole: %s=..."):format(path))
 end
 
 -- ------------------------------------------------------------------------------------ applying
