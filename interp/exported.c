@@ -221,7 +221,8 @@ ln_status ln_export_explanation(ln_store *store, int64_t explanation, const char
     /* Several targets of a sample stand together even where they were explained apart. */
     return collect(store,
                    "SELECT s.idx, a.target, a.tensor, a.tensor_row, "
-                   "CASE a.space WHEN 'group' THEN a.groups END, a.id FROM attribution a "
+                   "CASE WHEN a.space = 'group' AND a.kind <> 'interaction' THEN a.groups END, "
+                   "a.id FROM attribution a "
                    "LEFT JOIN sample s ON s.id = a.sample WHERE a.explanation = :explanation "
                    "AND a.input IS :input ORDER BY CASE WHEN a.sample IS NULL THEN a.seq ELSE "
                    "min(a.seq) OVER (PARTITION BY a.sample) END, a.seq",

@@ -306,7 +306,7 @@ function log.piece(store, run_id, explanation, entry, first, items, result, verd
   core.store_submit_piece(store, {
     run = run_id, explanation = explanation, first_seq = first, samples = items.samples,
     targets = items.targets, kind = entry.node.flags.no_target and "activation"
-      or entry.node.flags.attacks and "input" or "feature",
+      or entry.node.flags.attacks and "input" or entry.players and "interaction" or "feature",
     space = entry.space, layer = entry.layer and entry.layer.name or entry.neuron and entry.neuron.name,
     unit = entry.neuron and entry.neuron.unit, reasons = items.reasons, shape = entry.row_groups and entry.shape or nil,
     groups = entry.space == "group" and entry.groups_tensor or nil, verdicts = verdicts, parts = entry.parts,

@@ -61,7 +61,7 @@ function masks.bind(node, bound, read)
     if entry.row_groups then -- units are found row by row
       by_explanation[entry] = fail.within(node, "mask", core.mask, { given = given, width = bound.info.width,
         units = bound.info.width })
-    elseif entry.space ~= "layer" then -- masks are of inputs
+    elseif entry.space ~= "layer" and not entry.players then -- masks are of inputs
       by_explanation[entry] = fail.within(node, "mask", core.mask, {
         given = given, element_of = bound.info.columns and bound.info.column_of, width = bound.info.width,
         unit_of = entry.groups or entry.sum_over, units = entry.width })

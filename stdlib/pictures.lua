@@ -31,6 +31,7 @@ local names = {
   histograms = "parameters and gradients",
   randomisation_chart = "do explanations depend on what was learnt?",
   waterfall_chart = "from the baseline to a sample", beeswarm_chart = "attributions of every sample",
+  interaction_map = "what pairs of features do together",
 }
 
 -- The folder of a run's pictures: beside the store, so that both may be moved together.
@@ -82,6 +83,7 @@ end
 
 local EXPORTED = [[SELECT id, label, (SELECT layer FROM attribution a WHERE a.explanation = e.id AND
 a.space = 'layer') AS layer, EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = e.id AND
+a.kind = 'interaction') AS of_pairs, EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = e.id AND
 a.input IS NOT NULL) AS several FROM explanation e WHERE run = :run ORDER BY seq]]
 
 local function plain(text) return (text:gsub("[^%w_.-]", "_")) end
@@ -130,7 +132,7 @@ local function export_maps(store, run, one, folder, experiment, say)
 end
 
 -- `lunette export RUN --format png -o DIR`: DIR/<label>.<row>.png of each explained sample where
--- attributions are pictures, else DIR/<label>.png with the bars of the explanation's columns.
+-- attributions are pictures, else DIR/<label>.png with the bars of the explanation's columns, or its pairs.
 function pictures.export(options)
   local store <close> = core.store(options.db, "read")
   local run = core.store_find_run(store, options.operands[1])
@@ -141,7 +143,7 @@ function pictures.export(options)
   core.folder_make(options.output)
   local list = core.store_rows(store, EXPORTED, { run = run })
   for _, one in ipairs(list) do
-    local values = core.store_explanation(store, one.id)
+    local values = one.of_pairs == 0 and core.store_explanation(store, one.id) or nil
     if values and grid.maps(store, one.id) then
       export_maps(store, run, one, options.output, experiment, say)
     elseif values and one.layer then
@@ -149,10 +151,11 @@ function pictures.export(options)
         core.err(("lunette: %s: layer '%s' has no rows of shape (H, W) or (C, H, W) to draw\n"):format(
           one.label, one.layer))
       end
-    elseif values or one.several == 1 then
+    elseif values or one.several == 1 or one.of_pairs == 1 then
       local path = ("%s/%s.png"):format(options.output, plain(one.label))
-      local canvas <close> = require "plot/importance_bar" { store = store, run = run, only = one.id,
-        shared = {}, options = { top = 30 }, title = ("%s: %s"):format(experiment, one.label) }
+      local chart = require(one.of_pairs == 1 and "plot/interaction_map" or "plot/importance_bar")
+      local canvas <close> = chart { store = store, run = run, only = one.id, shared = {},
+        options = { top = 30, of = one.label }, title = ("%s: %s"):format(experiment, one.label) }
       core.draw_save(canvas, path, "png")
       say(path)
     end

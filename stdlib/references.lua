@@ -295,6 +295,21 @@ end
 -- Whose references an explanation has: the word's, or those of the explainer that it asks.
 local function subject(node) return node.flags.wraps and node.options.of or node end
 
+-- Values of pairs: of `players` things, a number for each two.
+local function bind_pairs(asked, node, bound, entry)
+  if asked ~= node then
+    fail.at(node, "of", ("%s gives a number for each two features, and %s is about single ones"):format(asked.word,
+      node.word), "expected an explainer with a number a feature")
+  elseif entry.row_groups then
+    fail.at(node, "groups", "pairs are of the same groups in every row, and here every row has groups of its own",
+      'expected grid { 4, 4 }, npy "groups.npy" with the input\'s shape, or lists of column names')
+  elseif bound.explained then
+    fail.at(node, nil, ("pairs are of features of one input, and the model has %d: %s"):format(#bound.info.inputs,
+      inputs.text(bound.info)))
+  end
+  entry.players, entry.width = entry.width, entry.width * entry.width
+end
+
 -- layer: what the explainer looks at; the values of some are the layer's.
 local function bind_layer(node, bound, entry)
   local value, name = within(node, "layer", core.model_layer, bound.model, node.options.layer)
@@ -377,6 +392,7 @@ function references.explain(run, bound, shared)
       local found = bind_groups(asked, bound, shared, space)
       entry.groups, entry.row_groups = found.groups, found.row_groups
       entry.width, entry.space = found.width or bound.info.width, found.space or "group"
+      if flags.of_pairs then bind_pairs(asked, node, bound, entry) end
     elseif space == "column" then
       entry.sum_over = bound.info.column_of
       entry.width = #bound.info.columns
@@ -464,7 +480,7 @@ function references.job(run, bound, entry, targets, pool)
     row_ids = bound.row_ids, targets = targets, per_row = entry.per_row or bound.per_row,
     baseline = entry.baseline, own_baselines = entry.own_baselines, background = entry.background,
     background_labels = entry.background_labels,
-    tree = entry.tree, groups = entry.groups, group_count = entry.groups and entry.width or nil, row_groups = entry.row_groups,
+    tree = entry.tree, groups = entry.groups, group_count = entry.groups and (entry.players or entry.width) or nil, row_groups = entry.row_groups,
     params = node.options, seed = run.seed, stream = node.options.stream or 0, pool = pool,
     shape = bound.shape, layer = entry.layer and entry.layer.value or nil, range = entry.range,
     neuron = entry.neuron, watch = node.flags.watched and pool and bound.watch or nil,

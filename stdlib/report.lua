@@ -98,7 +98,7 @@ ORDER BY mean_abs DESC, input, idx LIMIT :top]]
 local EXPLANATIONS = [[
 SELECT e.id, e.label, e.status, e.evaluations, count(a.id) AS n, count(DISTINCT a.sample) AS samples,
 count(DISTINCT a.input) AS inputs,
-sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual, sum(a.space = 'layer' OR a.kind = 'input') AS featureless
+sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual, sum(a.space = 'layer' OR a.kind <> 'feature') AS featureless
 FROM explanation e LEFT JOIN attribution a ON a.explanation = e.id
 WHERE e.run = :run GROUP BY e.id ORDER BY e.seq]]
 
@@ -119,7 +119,7 @@ local function explanations(store, run)
   end
   section("explanations", rows, { false, true, true, true })
   local ranks = { { "" } }
-  for e = #list, 1, -1 do -- those of a layer have no features, nor have attacked rows, nor rows of own groups
+  for e = #list, 1, -1 do -- those of a layer have no features, nor have attacked rows, pairs, nor rows of own groups
     if (list[e].featureless or 0) > 0 or list[e].n > 0 and #top[e] == 0 then
       table.remove(list, e)
       table.remove(top, e)
@@ -137,6 +137,39 @@ local function explanations(store, run)
     if any then ranks[#ranks + 1] = cells end
   end
   if #ranks > 1 then section("strongest features (mean |attribution|)", ranks, { true }) end
+end
+
+-- The strongest pairs of explanations that are of pairs: mean |interaction|, both halves, greatest first.
+local PAIRS = [[
+SELECT e.name, e.i0, e.i1, 2 * avg(abs(e.value)) AS mean_abs FROM attribution a, element e
+WHERE a.explanation = :explanation AND e.attribution = a.id AND e.i0 < e.i1 GROUP BY e.idx
+ORDER BY mean_abs DESC, e.idx LIMIT :top]]
+local OF_PAIRS = [[
+SELECT e.id, e.label, count(*) AS n, min(a.tensor) AS tensor FROM explanation e JOIN attribution a
+ON a.explanation = e.id WHERE e.run = :run AND a.kind = 'interaction' GROUP BY e.id ORDER BY e.seq]]
+local PAIR_NUMBERS = 4000000 -- more are not walked for a table
+
+local function pairs_section(store, run)
+  local columns = {}
+  for _, one in ipairs(core.store_rows(store, OF_PAIRS, { run = run })) do
+    local shape = one.tensor and core.tensor_info(core.store_get_tensor(store, one.tensor)).shape
+    if shape and one.n * shape[#shape] ^ 2 <= PAIR_NUMBERS then
+      one.rows = core.store_rows(store, PAIRS, { explanation = one.id, top = TOP })
+      columns[#columns + 1] = one
+    end
+  end
+  local ranks = { { "" } }
+  for c, one in ipairs(columns) do
+    ranks[1][c + 1] = one.label
+    for rank, row in ipairs(one.rows) do
+      ranks[rank + 1] = ranks[rank + 1] or { tostring(rank) }
+      ranks[rank + 1][c + 1] = ("%s %s"):format(row.name or ("[%d]:[%d]"):format(row.i0, row.i1), number(row.mean_abs))
+    end
+  end
+  for _, cells in ipairs(ranks) do
+    for c = 2, #columns + 1 do cells[c] = cells[c] or "" end
+  end
+  if #ranks > 1 then section("strongest pairs (mean |interaction|)", ranks, { true }) end
 end
 
 local JUDGES = [[
@@ -217,7 +250,10 @@ function report.run(store, run, description, runs, number)
   end
   core.print(table_text(rows, {}, "  "))
   metrics(store, run)
-  if runs == 1 then explanations(store, run) end
+  if runs == 1 then
+    explanations(store, run)
+    pairs_section(store, run)
+  end
   judges(store, run)
   drawn(store, run)
   core.flush() -- a run that is stored is told, also to a pipe

@@ -315,9 +315,9 @@ end
 
 -- What a picture is drawn from where that is not predictions and labels.
 local DRAWS = { heat_map_grid = "explanations", importance_bar = "explanations", waterfall_chart = "explanations",
-                beeswarm_chart = "explanations", activations = "explanations", kernels = "weights",
-                histograms = "weights", randomisation_chart = "explanations",
-                gradients = "explanations" }
+                beeswarm_chart = "explanations", interaction_map = "explanations", activations = "explanations",
+                gradients = "explanations", randomisation_chart = "explanations", kernels = "weights",
+                histograms = "weights" }
 
 -- Labels of pictures name their files; what a picture shows has to be in the run.
 function rules.pictures(run, nodes)

@@ -101,6 +101,8 @@ local function no_concern(node, entry)
   end
   if entry.node.flags.attacks and (asks or node.flags.takes_mask or node.flags.explains_again) then
     return "it judges attributions, and this one is an attacked input"
+  elseif entry.players and (asks or node.flags.takes_mask) then
+    return "it judges attributions of single features, and this one is of pairs"
   elseif entry.space == "layer" and (asks or node.flags.takes_mask) then
     return "it judges attributions of inputs, and this one is of a layer"
   elseif entry.neuron and asks then
@@ -158,7 +160,7 @@ local function judge_piece(run, bound, entry, context, result, piece)
       values, reasons = fail.within(node, nil, core.judge, {
         judge = node.word, params = node.options, model = bound.model, link = entry.link,
         x = bound.x, items = result, other = other, shape = piece.shape, baseline = judge.baseline,
-        unit_of = entry.groups or entry.sum_over, mask = judge.masks and judge.masks[entry],
+        unit_of = not entry.players and (entry.groups or entry.sum_over) or nil, mask = judge.masks and judge.masks[entry],
         seed = run.seed, pool = context.pool })
     end
     rows[#rows + 1] = { name = node.word, label = node.label, params = log.params_json(node),
@@ -238,7 +240,8 @@ local function explain(run, bound, entry, seq, targets, context)
   local job <close> = not entry.values and not entry.node.own
     and references.job(run, bound, entry, targets, context.pool) or nil
   local sums = { sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,
-    shape = entry.space == "input" and bound.shape or entry.space == "layer" and entry.shape or nil }
+    shape = entry.players and { entry.players, entry.players } or entry.space == "input" and bound.shape
+      or entry.space == "layer" and entry.shape or nil }
   local piece_of = piece_maker(run, bound, entry, targets, job, context, sums)
   local per_row = entry.per_row or bound.per_row
   local count, piece = bound.count * per_row, piece_rows(entry.width)

@@ -37,6 +37,7 @@
 #define LN_ATTACKS 65536u /* its values are rows, moved on the link "loss"; `fit` is its success */
 #define LN_TAKES_TREE 262144u /* has a parameter of type LN_PARAM_TREE, request->tree */
 #define LN_WATCHED 524288u    /* shows the rows that it evaluates (common/manifold.h) */
+#define LN_OF_PAIRS 1048576u  /* its values are (M, M), one a pair of the M groups */
 
 typedef struct ln_item {
     int64_t row;    /* row of request->x */

@@ -33,6 +33,7 @@
     X(layer_conductance)                                                                           \
     X(layer_integrated_gradients)                                                                  \
     X(shapley_exact)                                                                               \
+    X(shapley_interaction)                                                                         \
     X(kernel_shap)                                                                                 \
     X(shapley_sampling)                                                                            \
     X(permutation_shap)                                                                            \

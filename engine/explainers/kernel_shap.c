@@ -78,22 +78,8 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     const kernel_shap *shared = job->shared;
     int64_t players = job->width, words = shared->game.words, capacity = shared->capacity;
     buffers made = {.game = ln_game_carve(job, &shared->game, &carver)};
-    ln_coalitions *chosen = &made.coalitions;
-    chosen->words = words;
-    chosen->capacity = capacity;
-    chosen->masks = ln_carve(&carver, 2 * capacity * words, sizeof *chosen->masks);
-    chosen->weight = ln_carve(&carver, capacity, sizeof *chosen->weight);
-    chosen->unseen = ln_carve(&carver, capacity, sizeof *chosen->unseen);
-    chosen->layer = ln_carve(&carver, capacity, sizeof *chosen->layer);
-    chosen->slots = ln_carve(&carver, ln_coalitions_slots(capacity), sizeof *chosen->slots);
-    chosen->chosen = ln_carve(&carver, players, sizeof *chosen->chosen);
-    ln_kernel_regression *fit = &made.regression;
-    fit->inverse = ln_carve(&carver, players * players, sizeof *fit->inverse);
-    fit->right = ln_carve(&carver, players, sizeof *fit->right);
-    fit->moved = ln_carve(&carver, players, sizeof *fit->moved);
-    fit->sum = ln_carve(&carver, players, sizeof *fit->sum);
-    fit->squares = ln_carve(&carver, players, sizeof *fit->squares);
-    fit->members = ln_carve(&carver, players, sizeof *fit->members);
+    made.coalitions = ln_coalitions_carve(players, words, capacity, &carver);
+    made.regression = ln_kernel_regression_carve(players, &carver);
     if (shared->rule != LN_KEEP_ALL)
         made.selection = ln_kernel_selection_carve(players, &carver);
     if (may_stop_early(job))
@@ -212,16 +198,8 @@ static ln_status evaluate(const ln_job *job, ln_job_chunk *chunk, buffers *at, i
     if (!may_stop_early(job))
         return ln_game_values(job, game, chunk, &at->game, entry, at->coalitions.masks,
                               2 * at->coalitions.pairs, at->values, err);
-    ln_known *known = &at->known;
-    const int64_t more = ln_known_add(known, &at->coalitions), first = 2 * known->pairs;
-    ln_status status =
-        ln_game_values(job, game, chunk, &at->game, entry, known->masks + first * known->words,
-                       2 * more, known->values + first, err);
-    if (status)
-        return status;
-    known->pairs += more;
-    ln_known_values(known, &at->coalitions, at->values);
-    return LN_OK;
+    return ln_known_values(job, game, chunk, &at->game, entry, &at->coalitions, &at->known,
+                           at->values, err);
 }
 
 static ln_status fail_rows(ln_error *err, const char *field, int64_t row, const char *what)

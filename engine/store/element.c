@@ -5,7 +5,8 @@
  *   i0 .. i3     coordinates in its shape     input  the number that the model read
  *   value        the number (NaN: NULL)       error  its standard error
  *
- * A grouped attribution has a row a group. `raw` and `input` are given where one value belongs to
+ * A grouped attribution has a row a group; an interaction a row for each two, (M, M), named "a:b", and "a" on
+ * its diagonal, without raw and input. `raw` and `input` are given where one value belongs to
  * the number: in space `column` input only for columns that are one encoded input.
  *
  * Pushed down: attribution =, attribution IN (a list or a query, in one walk) and idx =; without the
@@ -347,9 +348,25 @@ static void give_banded(const ln_bands *bands, sqlite3_context *context, int col
     }
 }
 
+static void give_name(const cursor *c, sqlite3_context *context)
+{
+    const int64_t count = c->names->count;
+    const int64_t place = c->row.of_pairs ? c->idx / count : c->idx;
+    const char *first = c->names->at[place];
+    const char *second = c->row.of_pairs ? c->names->at[c->idx % count] : first;
+    if (!first || !second)
+        return;
+    if (first == second)
+        sqlite3_result_text(context, first, -1, SQLITE_TRANSIENT);
+    else
+        sqlite3_result_text(context, sqlite3_mprintf("%s:%s", first, second), -1, sqlite3_free);
+}
+
 /* The column that the current number stands for, or -1. */
 static int64_t column_of(const cursor *c)
 {
+    if (c->row.of_pairs)
+        return -1;
     if (c->row.space == LN_SPACE_COLUMN)
         return c->idx;
     if (c->row.space == LN_SPACE_INPUT && c->inputs)
@@ -396,11 +413,11 @@ static int element_column(sqlite3_vtab_cursor *base, sqlite3_context *context, i
         sqlite3_result_int64(context, c->row.id);
     else if (column >= LN_ELEMENT_I0 && column <= LN_ELEMENT_I3)
         give_coordinate(context, c->values.rank, c->values.dims, c->idx, column - LN_ELEMENT_I0);
-    else if (column == LN_ELEMENT_NAME && c->names && c->names->at[c->idx])
-        sqlite3_result_text(context, c->names->at[c->idx], -1, SQLITE_TRANSIENT);
+    else if (column == LN_ELEMENT_NAME && c->names)
+        give_name(c, context);
     else if (column == LN_ELEMENT_RAW)
         give_raw(c, context);
-    else if (column == LN_ELEMENT_INPUT)
+    else if (column == LN_ELEMENT_INPUT && !c->row.of_pairs)
         give_input(c, context);
     else if (column == LN_ELEMENT_ERROR && c->idx < c->errors.count)
         sqlite3_result_double(context, c->errors.at[c->idx]);

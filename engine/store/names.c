@@ -5,10 +5,12 @@
  *   space group   a group's columns joined by "+", from the groups tensor over columns or inputs
  *   else          none
  *
- * Names are given only where there are exactly as many as numbers: pixels have none. Cost: one
+ * Names are given only where there are exactly as many as numbers: pixels have none. The numbers of an
+ * interaction are named by two of them (element.c). Cost: one
  * query a data set, model or grouping, then the cache. */
 #include "store/reader.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { KEY_FEATURES = 1, KEY_INPUTS, KEY_GROUPS };
@@ -180,6 +182,8 @@ int ln_reader_names(ln_reader *reader, const ln_attribution *attribution, int64_
     *out = NULL;
     if (attribution->space == LN_SPACE_OTHER)
         return SQLITE_OK;
+    if (attribution->of_pairs)
+        count = llround(sqrt((double)count));
     int64_t model, dataset;
     int code = ln_reader_scope(reader, attribution->run, &model, &dataset);
     if (code != SQLITE_OK)

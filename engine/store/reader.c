@@ -147,6 +147,7 @@ static void refresh(ln_reader *reader)
 void ln_attribution_fill(sqlite3_stmt *statement, ln_attribution *out)
 {
     const char *space = (const char *)sqlite3_column_text(statement, 8);
+    const char *kind = (const char *)sqlite3_column_text(statement, 9);
     *out = (ln_attribution){
         .id = ln_column_id(statement, 0),
         .sample = ln_column_id(statement, 1),
@@ -161,6 +162,7 @@ void ln_attribution_fill(sqlite3_stmt *statement, ln_attribution *out)
                  : strcmp(space, "input") == 0  ? LN_SPACE_INPUT
                  : strcmp(space, "group") == 0  ? LN_SPACE_GROUP
                                                 : LN_SPACE_OTHER,
+        .of_pairs = kind && strcmp(kind, "interaction") == 0,
     };
 }
 

@@ -51,10 +51,11 @@ typedef struct ln_attribution {
     int64_t id, sample, tensor, tensor_row, groups, error; /* as the columns */
     int64_t run, dataset;                                  /* of its explanation, of its sample */
     ln_space space;                                        /* its `space` */
+    bool of_pairs; /* an interaction: a number for each two of what is named */
 } ln_attribution;
 /* The columns to select for ln_attribution_fill, in its order. */
 #define LN_ATTRIBUTION_COLUMNS                                                                     \
-    "a.id, a.sample, a.tensor, a.tensor_row, a.groups, a.error, e.run, s.dataset, a.space"
+    "a.id, a.sample, a.tensor, a.tensor_row, a.groups, a.error, e.run, s.dataset, a.space, a.kind"
 #define LN_ATTRIBUTION_FROM                                                                        \
     " FROM main.attribution a JOIN main.explanation e ON e.id = a.explanation "                    \
     "LEFT JOIN main.sample s ON s.id = a.sample "
@@ -94,7 +95,8 @@ int ln_reader_raw(ln_reader *reader, int64_t sample, const ln_names *columns, sq
 /* Names of a data set's columns; of a model's encoded inputs. Caller releases. */
 int ln_reader_features(ln_reader *reader, int64_t dataset, ln_names **out);
 int ln_reader_inputs(ln_reader *reader, int64_t model, ln_names **out);
-/* Names of an attribution's `count` numbers: *out NULL where they have none. Caller releases. */
+/* Names of an attribution's `count` numbers, of pairs the names of one side: *out NULL where they have
+ * none. Caller releases. */
 int ln_reader_names(ln_reader *reader, const ln_attribution *attribution, int64_t count,
                     ln_names **out);
 

@@ -205,7 +205,7 @@ static ln_status check_tensors(check *c, ln_error *err)
 
 /* Columns after those of LN_ATTRIBUTION_COLUMNS. */
 enum {
-    TOTAL = 9,
+    TOTAL = 10,
     MIN,
     MAX,
     L1,
@@ -220,7 +220,8 @@ enum {
 };
 #define SUMMARY_COLUMNS                                                                            \
     ", a.total, a.min, a.max, a.l1, a.nan_count, a.status, e.label, "                              \
-    "a.kind = 'feature' AND a.input IS NULL AND a.absorbed IS NULL, a.residual, "                  \
+    "a.kind IN ('feature', 'interaction') AND a.input IS NULL AND a.absorbed IS NULL, "            \
+    "a.residual, "                                                                                 \
     "json_extract(CASE WHEN json_valid(e.params) THEN e.params END, '$.tolerance'), a.output, "    \
     "a.baseline_output"
 

@@ -54,12 +54,21 @@ function checks.gradients(node, bound)
     .. "saliency { absolute = false } to explain")
 end
 
-function checks.waterfall_chart(node, bound)
+-- One of the samples explained, where the picture is of one.
+local function sample(node, bound)
+  if not node.options.sample then return end
   local count = bound.count * (bound.per_row or 1)
   if node.options.sample >= count then
     fail.at(node, "sample", ("%d is one too many: %d %s explained, numbered from 0"):format(node.options.sample, count,
       count == 1 and "row is" or "rows are"))
   end
+end
+checks.waterfall_chart = sample
+
+function checks.interaction_map(node, bound)
+  explanation(node, bound, function(entry) return entry.players ~= nil end, "explanation of pairs",
+    "add shapley_interaction to explain")
+  sample(node, bound)
 end
 
 return function(run, bound)

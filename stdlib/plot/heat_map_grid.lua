@@ -39,9 +39,12 @@ end
 -- Whether rows of this shape can be drawn: (N, H, W) or (N, C, H, W).
 function grid.drawable(shape) return #shape == 3 or #shape == 4 end
 
+local PAIRS = "SELECT 1 FROM attribution WHERE explanation = :explanation AND kind = 'interaction' LIMIT 1"
+
 -- The attributions of an explanation by row of the data set: { [row] = { map a target } }, and all of
 -- them as `list`; nil where they are no pictures.
 function grid.maps(store, explanation)
+  if #core.store_rows(store, PAIRS, { explanation = explanation }) > 0 then return nil end
   local values, rows, targets = core.store_explanation(store, explanation)
   if not values then return nil end
   local shape = core.tensor_info(values).shape

@@ -7,8 +7,9 @@ local ROW, HEAD, GAP = 20, 96, 24
 local BLUE = figure.colours[1]
 
 local EXPLANATIONS = [[SELECT id, label, explainer FROM explanation WHERE run = :run
-AND NOT EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = explanation.id AND a.space = 'layer')
-ORDER BY seq]] -- those of a layer have no features
+AND NOT EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = explanation.id
+AND (a.space = 'layer' OR a.kind = 'interaction'))
+ORDER BY seq]] -- those of a layer have no features, nor have pairs
 local IMPORTANCE = [[SELECT input, idx, name, mean_abs, std, n FROM explanation_importance(:explanation)
 ORDER BY mean_abs DESC, rowid LIMIT :top]]
 

@@ -6,7 +6,7 @@ local grid = require "plot/heat_map_grid"
 
 local EXPLANATIONS = [[
 SELECT e.id, e.label, min(a.layer) AS layer FROM explanation e JOIN attribution a ON a.explanation = e.id
-WHERE e.run = :run AND a.space IN ('layer', 'input') AND (:label = '' OR e.label = :label) AND %s
+WHERE e.run = :run AND a.space IN ('layer', 'input') AND a.kind <> 'interaction' AND (:label = '' OR e.label = :label) AND %s
 GROUP BY e.id ORDER BY %s, e.seq]]
 
 local LEFT, HEAD, GAP, CELL, RIGHT = 156, 104, 8, 64, 96

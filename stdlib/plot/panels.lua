@@ -5,8 +5,9 @@ local figure = require "plot/figure"
 local panels = {}
 
 local EXPLANATIONS = [[SELECT id, label, explainer FROM explanation WHERE run = :run
-AND NOT EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = explanation.id AND a.space = 'layer')
-ORDER BY seq]] -- those of a layer have no features
+AND NOT EXISTS (SELECT 1 FROM attribution a WHERE a.explanation = explanation.id
+AND (a.space = 'layer' OR a.kind = 'interaction'))
+ORDER BY seq]] -- those of a layer have no features, nor have pairs
 
 panels.HEAD, panels.GAP = 76, 24
 

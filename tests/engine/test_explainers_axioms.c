@@ -133,6 +133,8 @@ static void sensitivity(void **state)
             continue; /* positive weights alone: test_explainers_taylor.c */
         if ((*entry)->flags & LN_ATTACKS)
             continue; /* rows, not attributions: test_explainers_attack.c */
+        if ((*entry)->flags & LN_OF_PAIRS)
+            continue; /* test_explainers_interaction.c */
         if ((*entry)->flags & LN_AT_LAYER || needs_places(*entry))
             continue; /* test_explainers_layer.c */
         ln_explanation got = explain((*entry)->word.name, required_by(*entry), request, NULL);

@@ -347,7 +347,7 @@ static ln_status whole_job(void *context, ln_error *err)
     ln_status status = ln_job_new(it->explainer, &it->request, NULL, &job, err);
     if (!status)
         status = ln_job_run(job, 0, it->request.item_count, &out, err);
-    if (!status)
+    if (!status && !(it->explainer->flags & LN_OF_PAIRS)) /* a number an input */
         status = ln_explanation_by_column(&out, (int32_t[]){0, 1, 1, 0, 2, 2}, 3, err);
     ln_explanation_free(&out);
     ln_job_free(job);

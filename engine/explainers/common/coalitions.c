@@ -19,6 +19,19 @@ int64_t ln_coalitions_slots(int64_t capacity)
     return slots;
 }
 
+ln_coalitions ln_coalitions_carve(int64_t players, int64_t words, int64_t capacity,
+                                  ln_carver *carver)
+{
+    ln_coalitions made = {.words = words, .capacity = capacity};
+    made.masks = ln_carve(carver, 2 * capacity * words, sizeof *made.masks);
+    made.weight = ln_carve(carver, capacity, sizeof *made.weight);
+    made.unseen = ln_carve(carver, capacity, sizeof *made.unseen);
+    made.layer = ln_carve(carver, capacity, sizeof *made.layer);
+    made.slots = ln_carve(carver, ln_coalitions_slots(capacity), sizeof *made.slots);
+    made.chosen = ln_carve(carver, players, sizeof *made.chosen);
+    return made;
+}
+
 int64_t ln_coalitions_pairs(int64_t players, int64_t most)
 {
     if (players >= 62)

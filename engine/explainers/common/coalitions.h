@@ -15,12 +15,12 @@
 #define LN_EXPLAINERS_COALITIONS_H
 
 #include "base/rng.h"
-#include "lunette.h"
+#include "explainers/common/passes.h"
 
 typedef enum ln_sampling { LN_SAMPLING_PAIRED, LN_SAMPLING_LEVERAGE } ln_sampling;
 #define LN_SAMPLING_CHOICES "paired|leverage" /* in the order of ln_sampling */
 
-/* All arrays are the caller's. */
+/* All arrays are the caller's, as ln_coalitions_carve cuts them. */
 typedef struct ln_coalitions {
     int64_t words;         /* 64-bit words of a mask */
     int64_t capacity;      /* pairs that the arrays hold */
@@ -35,6 +35,8 @@ typedef struct ln_coalitions {
     int64_t pairs_in_full; /* the first of them, from layers that are enumerated */
 } ln_coalitions;
 
+ln_coalitions ln_coalitions_carve(int64_t players, int64_t words, int64_t capacity,
+                                  ln_carver *carver);
 /* Entries of `slots`: a power of two. */
 int64_t ln_coalitions_slots(int64_t capacity);
 /* 2^(n - 1) - 1, or `most` where that is less. */

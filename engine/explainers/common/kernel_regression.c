@@ -122,6 +122,18 @@ static void estimate_errors(const ln_kernel_regression *at, const ln_coalitions 
         error[i] = drawn > 0 ? sqrt(error[i] * fitted) : 0;
 }
 
+ln_kernel_regression ln_kernel_regression_carve(int64_t count, ln_carver *carver)
+{
+    ln_kernel_regression made = {0};
+    made.inverse = ln_carve(carver, count * count, sizeof *made.inverse);
+    made.right = ln_carve(carver, count, sizeof *made.right);
+    made.moved = ln_carve(carver, count, sizeof *made.moved);
+    made.sum = ln_carve(carver, count, sizeof *made.sum);
+    made.squares = ln_carve(carver, count, sizeof *made.squares);
+    made.members = ln_carve(carver, count, sizeof *made.members);
+    return made;
+}
+
 bool ln_kernel_regression_solve(const ln_kernel_regression *at, const ln_coalitions *coalitions,
                                 const int64_t *player, int64_t count, const double *values,
                                 double change, double *phi, double *error)

@@ -27,6 +27,7 @@ typedef struct ln_kernel_regression {
     int64_t *members; /* (count) players of a coalition */
 } ln_kernel_regression;
 
+ln_kernel_regression ln_kernel_regression_carve(int64_t count, ln_carver *carver);
 /* values: (2 pairs) in the order of the masks. phi and error: `count` entries, for `player`: those the
  * coalitions were chosen for, or some of them (the others are then 0). False where the coalitions do not
  * determine phi. */

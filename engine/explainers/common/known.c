@@ -35,7 +35,8 @@ static int32_t *slot_of(const ln_known *known, const uint64_t *pair)
     }
 }
 
-int64_t ln_known_add(ln_known *known, const ln_coalitions *coalitions)
+/* Puts the pairs of a choice that are not known behind those that are; how many. */
+static int64_t add(const ln_known *known, const ln_coalitions *coalitions)
 {
     const int64_t pair_words = 2 * known->words;
     int64_t end = known->pairs;
@@ -50,11 +51,21 @@ int64_t ln_known_add(ln_known *known, const ln_coalitions *coalitions)
     return end - known->pairs;
 }
 
-void ln_known_values(const ln_known *known, const ln_coalitions *coalitions, double *values)
+ln_status ln_known_values(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                          const ln_game_buffers *at, int64_t entry, const ln_coalitions *coalitions,
+                          ln_known *known, double *values, ln_error *err)
 {
+    const int64_t more = add(known, coalitions), first = 2 * known->pairs;
+    ln_status status =
+        ln_game_values(job, game, chunk, at, entry, known->masks + first * known->words, 2 * more,
+                       known->values + first, err);
+    if (status)
+        return status;
+    known->pairs += more;
     for (int64_t p = 0; p < coalitions->pairs; p++) {
-        const int32_t at = *slot_of(known, coalitions->masks + 2 * p * known->words);
-        values[2 * p] = known->values[2 * at];
-        values[2 * p + 1] = known->values[2 * at + 1];
+        const int32_t place = *slot_of(known, coalitions->masks + 2 * p * known->words);
+        values[2 * p] = known->values[2 * place];
+        values[2 * p + 1] = known->values[2 * place + 1];
     }
+    return LN_OK;
 }

@@ -6,7 +6,7 @@
 #define LN_EXPLAINERS_KNOWN_H
 
 #include "explainers/common/coalitions.h"
-#include "explainers/common/passes.h"
+#include "explainers/common/game.h"
 
 typedef struct ln_known {
     int64_t words, capacity; /* of a mask; pairs that the arrays hold */
@@ -19,10 +19,9 @@ typedef struct ln_known {
 /* Room for all choices of a row up to `most` pairs of `players`, each ln_stop_next of the one before. */
 ln_known ln_known_carve(int64_t players, int64_t words, int64_t most, ln_carver *carver);
 void ln_known_clear(ln_known *known);
-/* Puts the pairs of a choice that are not known behind those that are, their values to be filled in: from
- * known->masks + 2 * words * known->pairs on. Returns how many; the caller adds them to known->pairs. */
-int64_t ln_known_add(ln_known *known, const ln_coalitions *coalitions);
-/* The values of a choice whose pairs are all known: (2 pairs). */
-void ln_known_values(const ln_known *known, const ln_coalitions *coalitions, double *values);
+/* ln_game_values of a choice, (2 pairs): those that are not known are evaluated, and remembered. */
+ln_status ln_known_values(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                          const ln_game_buffers *at, int64_t entry, const ln_coalitions *coalitions,
+                          ln_known *known, double *values, ln_error *err);
 
 #endif
