@@ -20,6 +20,6 @@ return experiment "shap_credit_backgrounds" {
   explain = {
     kernel_shap { background = drawn, samples = 1000 },
     permutation_shap { background = drawn, evaluations = 500 },
-    lime { features = "all" },
+    lime { features = "all", point_bins = "value" },
   },
 }
