@@ -31,19 +31,20 @@ struct ln_plan {
     bool ruled;             /* there was a composite: */
     ln_composite composite; /* as it was, but for its context */
     bool training;
-    bool fast;          /* as ln_plan_options has it */
-    bool last;          /* as ln_plan_options has it */
-    ln_shape *shapes;   /* one a value, concrete */
-    ln_shape *operands; /* shapes of all nodes' inputs and outputs, what steps point into */
-    ln_send *sends;     /* what ln_planned.send points into */
-    size_t *asides;     /* what ln_planned.aside points into */
-    ln_planned *nodes;  /* one a node of the graph, in its order */
-    ln_tensor **fixed;  /* one a value: results made from constants alone, else NULL */
-    bool *wanted;       /* one a value: seeds are its */
-    bool *passed;       /* one a node, for the composite's assign: gradients pass it */
-    bool *carries;      /* one a value: gradients pass through it */
-    size_t *value_at;   /* one a value: offset in the arena, LN_NOWHERE: a constant or not needed */
-    size_t *grad_at;    /* one a value: offset of its gradient */
+    bool fast;           /* as ln_plan_options has it */
+    bool last;           /* as ln_plan_options has it */
+    const ln_plan *like; /* the same */
+    ln_shape *shapes;    /* one a value, concrete */
+    ln_shape *operands;  /* shapes of all nodes' inputs and outputs, what steps point into */
+    ln_send *sends;      /* what ln_planned.send points into */
+    size_t *asides;      /* what ln_planned.aside points into */
+    ln_planned *nodes;   /* one a node of the graph, in its order */
+    ln_tensor **fixed;   /* one a value: results made from constants alone, else NULL */
+    bool *wanted;        /* one a value: seeds are its */
+    bool *passed;        /* one a node, for the composite's assign: gradients pass it */
+    bool *carries;       /* one a value: gradients pass through it */
+    size_t *value_at; /* one a value: offset in the arena, LN_NOWHERE: a constant or not needed */
+    size_t *grad_at;  /* one a value: offset of its gradient */
     size_t parameters_at, parameters_bytes; /* gradients of trainable constants */
     size_t scratch_at;
     size_t absorbed_at; /* double a row, of relevance; LN_NOWHERE: not wanted */

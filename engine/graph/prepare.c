@@ -134,6 +134,14 @@ static ln_status choose_numerics(ln_plan *plan, ln_error *err)
     return LN_OK;
 }
 
+/* The results of a fixed node in the plan that this one is like. */
+static void share_fixed(ln_plan *plan, const ln_node *node)
+{
+    for (int i = 0; i < node->output_count; i++)
+        if (plan->like->fixed[node->outputs[i]])
+            plan->fixed[node->outputs[i]] = ln_tensor_retain(plan->like->fixed[node->outputs[i]]);
+}
+
 /* Prepares every node that runs; fixed ones are computed on the way, since later ones read them. */
 ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
 {
@@ -144,6 +152,11 @@ ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
         const bool fixed = ln_node_is_fixed(graph, &graph->nodes[i]);
         if (!planned->run)
             continue;
+        if (fixed && plan->like) {
+            share_fixed(plan, &graph->nodes[i]);
+            continue;
+        }
+        planned->step.like = plan->like ? &plan->like->nodes[i].step : NULL;
         planned->step.gradient = planned->back && !(planned->rule && planned->rule->apart);
         planned->step.ruled = planned->rule != NULL;
         planned->step.training = plan->training && !fixed;

@@ -22,14 +22,23 @@ static ln_status vary_constant(const ln_plan *plan, const ln_planned *planned, i
     return LN_OK;
 }
 
+/* The same variant in the plan that this one is like, which owns the constants of both. */
+static const ln_variant *variant_like(const ln_plan *plan, const ln_planned *planned, int number)
+{
+    return plan->like ? &plan->like->nodes[planned->step.index].variants[number] : NULL;
+}
+
 static ln_status make_variant(const ln_plan *plan, ln_planned *planned, int number, ln_error *err)
 {
     const ln_node *node = planned->step.node;
     ln_variant *variant = &planned->variants[number];
+    const ln_variant *like = variant_like(plan, planned, number);
     const void **in = variant->in;
     ln_status status = LN_OK;
     ln_plan_constants(plan, node, in);
-    for (int i = 1; i < node->input_count; i++) {
+    for (int i = 1; i < node->input_count && like; i++)
+        in[i] = like->in[i];
+    for (int i = 1; i < node->input_count && !like; i++) {
         const void *own = in[i];
         in[i] = NULL;
         if (own && !status)
@@ -37,11 +46,12 @@ static ln_status make_variant(const ln_plan *plan, ln_planned *planned, int numb
     }
     variant->step = planned->step;
     variant->step.gradient = planned->back;
+    variant->step.like = like ? &like->step : NULL;
     variant->step.prepared = NULL;
     variant->step.scratch_bytes = 0;
     if (!status && node->layer->prepare)
         status = node->layer->prepare(&variant->step, in, err);
-    if (!status && variant->step.packed) { /* nobody reads the weight again */
+    if (!status && !like && variant->step.packed) { /* nobody reads the weight again */
         ln_free_aligned((void *)in[1]);
         in[1] = NULL;
     }
@@ -75,7 +85,7 @@ void ln_plan_free_variants(const ln_plan *plan, ln_planned *planned)
         ln_variant *variant = &planned->variants[v];
         if (variant->step.node && node->layer->release)
             node->layer->release(&variant->step);
-        for (int i = 1; variant->in && i < node->input_count; i++)
+        for (int i = 1; variant->in && i < node->input_count && !plan->like; i++)
             if (node->inputs[i] >= 0 && plan->graph->values[node->inputs[i]].dtype == LN_F32)
                 ln_free_aligned((void *)variant->in[i]);
         ln_free(variant->in);

@@ -24,6 +24,8 @@
 #include "layers/last.h"
 #include "layers/weight.h"
 
+enum { MOST_IMAGES = 64 }; /* that kernels want together, or more */
+
 /* What prepare makes. */
 typedef struct convolution_prepared {
     ln_convolved *packed;
@@ -31,6 +33,7 @@ typedef struct convolution_prepared {
     bool transposed; /* x is the mirror's y */
     bool own_weight; /* a set of weights a row */
     bool own_bias;   /* the same of the bias */
+    bool borrowed;   /* `packed` is another step's */
 } convolution_prepared;
 
 bool ln_convolution_transposed(const ln_layer *layer)
@@ -207,7 +210,8 @@ void ln_convolution_release(ln_step *step)
     convolution_prepared *own = step->prepared;
     if (!own)
         return;
-    ln_convolved_release(own->packed);
+    if (!own->borrowed)
+        ln_convolved_release(own->packed);
     ln_free(own);
     step->prepared = NULL;
 }
@@ -241,7 +245,17 @@ ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_
         uses |= LN_CONVOLVE_BACKWARD_WEIGHTS;
     if (step->ruled)
         uses |= LN_CONVOLVE_OTHERS;
-    status = ln_convolution_pack(&shape, uses, constant[1], &own->packed, err);
+    const bool of_weights = uses & LN_CONVOLVE_BACKWARD_WEIGHTS;
+    if (step->like && !of_weights) {
+        const convolution_prepared *other = step->like->prepared;
+        own->packed = other->packed;
+        own->borrowed = true;
+    } else {
+        /* Packed once for plans of any rows: only gradients of weights are made for a number of images. */
+        if (!of_weights)
+            shape.images = shape.images > MOST_IMAGES ? shape.images : MOST_IMAGES;
+        status = ln_convolution_pack(&shape, uses, constant[1], &own->packed, err);
+    }
     if (status)
         return status;
     step->scratch_bytes = own->packed->scratch_bytes;

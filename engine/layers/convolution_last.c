@@ -27,19 +27,29 @@ static ln_status infer(const struct ln_graph *graph, const struct ln_node *node,
     return status;
 }
 
-/* Images of a group. */
-static int64_t group_of(const ln_convolved *packed)
+/* What the kernels see as images: rows, or parts of them. */
+static int64_t images_of(const ln_step *step, int64_t rows)
 {
-    const int64_t row = ln_convolution_out_row(&packed->shape), most = packed->shape.images;
+    const ln_convolution *shape = &ln_convolution_packed(step)->shape;
+    return rows * (ln_shape_row(&step->in_shape[0]) / ln_convolution_in_row(shape));
+}
+
+/* Images of a group. */
+static int64_t group_of(const ln_step *step)
+{
+    const ln_convolved *packed = ln_convolution_packed(step);
+    const int64_t row = ln_convolution_out_row(&packed->shape);
+    const int64_t most = images_of(step, step->rows);
     const int64_t fit = row < GROUP_FLOATS ? GROUP_FLOATS / row : 1;
     const int64_t group = fit > packed->together ? fit : packed->together;
     return group < most ? group : most;
 }
 
 /* Room for a group's dz, before what else needs aligned scratch. */
-static int64_t dz_floats(const ln_convolved *packed)
+static int64_t dz_floats(const ln_step *step)
 {
-    return (group_of(packed) * ln_convolution_out_row(&packed->shape) + 15) / 16 * 16;
+    const ln_convolution *shape = &ln_convolution_packed(step)->shape;
+    return (group_of(step) * ln_convolution_out_row(shape) + 15) / 16 * 16;
 }
 
 static ln_status prepare(ln_step *step, const void *const *constant, ln_error *err)
@@ -60,14 +70,8 @@ static ln_status prepare(ln_step *step, const void *const *constant, ln_error *e
     /* dz of a group stands before the kernels' scratch. */
     step->scratch_bytes = first.scratch_bytes;
     if (!status && step->gradient && cuts)
-        step->scratch_bytes += (size_t)dz_floats(ln_convolution_packed(step)) * sizeof(float);
+        step->scratch_bytes += (size_t)dz_floats(step) * sizeof(float);
     return status;
-}
-
-/* What the kernels see as images: rows, or parts of them. */
-static int64_t images_of(const ln_pass *pass, int64_t image)
-{
-    return pass->rows * (ln_shape_row(&pass->step->in_shape[0]) / image);
 }
 
 static ln_status forward(const ln_pass *pass, ln_error *err)
@@ -80,7 +84,7 @@ static ln_status forward(const ln_pass *pass, ln_error *err)
     const float *x = pass->in[0], *bias = ln_weight_given(pass->step->node, 2) ? pass->in[2] : NULL;
     const float *add = ln_weight_given(pass->step->node, ADD) ? pass->in[ADD] : NULL;
     float *y = pass->out[0];
-    const int64_t images = images_of(pass, in), group = group_of(packed);
+    const int64_t images = images_of(pass->step, pass->rows), group = group_of(pass->step);
     ln_status status = LN_OK;
     for (int64_t first = 0, count; first < images && !status; first += count) {
         count = images - first < group ? images - first : group;
@@ -103,8 +107,8 @@ static ln_status backward(const ln_pass *pass, ln_error *err)
     float *dx = pass->in_grad[0];
     float *dadd = ln_weight_given(pass->step->node, ADD) ? pass->in_grad[ADD] : NULL;
     float *own_dz = pass->scratch;
-    void *scratch = cuts ? own_dz + dz_floats(packed) : pass->scratch;
-    const int64_t images = images_of(pass, in), group = group_of(packed);
+    void *scratch = cuts ? own_dz + dz_floats(pass->step) : pass->scratch;
+    const int64_t images = images_of(pass->step, pass->rows), group = group_of(pass->step);
     ln_status status = LN_OK;
     for (int64_t first = 0, count; first < images && !status; first += count) {
         const float *dz = dy + first * out;

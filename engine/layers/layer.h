@@ -30,10 +30,14 @@ typedef struct ln_step {
     bool fast;                 /* numerics "fast": products may be made of fewer, less exact */
     bool ruled;                /* a rule computes backward: passes may have other weights */
     bool training;             /* dropout is active; backward_parameters will be called */
-    void *prepared;            /* made by prepare, freed by release */
-    size_t scratch_bytes;      /* scratch that prepare asks for, a worker */
-    int64_t statistics;        /* training: numbers of a batch that prepare asks for; 0: none */
-    bool packed;               /* of prepare: passes read nothing of constant input 1 */
+    /* The same node's step in another plan of the graph with the same rules, for other rows; or NULL. What
+     * `prepare` made there stays longer than this, and may be used here as well: it is not packed again. */
+    const struct ln_step *like;
+    void *prepared;       /* made by prepare, freed by release */
+    size_t scratch_bytes; /* scratch that prepare asks for, a worker */
+    int64_t statistics;   /* training: numbers of a batch that prepare asks for; 0: none */
+    bool packed; /* of prepare: passes read nothing of constant input 1, nor would prepare with
+                                  `like`: its data may be gone by then */
     double operations; /* for a profile: floating-point operations of a row's products, each way */
     const char *kernels[2]; /* for a profile: what computes forward and backward; or NULL */
 } ln_step;

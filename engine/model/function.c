@@ -130,7 +130,7 @@ static ln_status take_behind(ln_function *function, int value, ln_error *err)
 }
 
 static ln_status make_plan(const ln_function *function, int64_t rows, const ln_composite *composite,
-                           ln_plan **out, ln_error *err)
+                           const ln_plan *like, ln_plan **out, ln_error *err)
 {
     const int both[] = {function->layer, function->output};
     const bool no_output = function->layer >= 0 && !function->key.gradient;
@@ -140,7 +140,8 @@ static ln_status make_plan(const ln_function *function, int64_t rows, const ln_c
                                      .gradients = function->gradients,
                                      .gradient_count = function->gradient_count,
                                      .composite = composite,
-                                     .last = rows == 1 || function->key.rows <= FEW_ROWS,
+                                     .last = !like,
+                                     .like = like,
                                      .fast = function->model->fast,
                                      .profile = function->model->profile};
     return ln_plan_new(function->graph, &options, out, err);
@@ -157,11 +158,13 @@ static ln_function_key key_of(const ln_model *model, const ln_function_options *
                              .fast = model->fast};
 }
 
-static ln_status make(ln_function *function, const ln_composite *composite, ln_error *err)
+static ln_status make_graph(ln_function *function, const ln_composite *composite, ln_error *err)
 {
     ln_model *model = function->model;
     const ln_function_key *key = &function->key;
     ln_status status = LN_OK;
+    function->width = model->width;
+    function->layer = key->layer;
     if (key->explained >= 0) {
         function->graph = ln_graph_retain(model->graph);
         function->output = key->explained;
@@ -171,14 +174,37 @@ static ln_status make(ln_function *function, const ln_composite *composite, ln_e
         status = take_behind(function, key->behind, err);
     if (!status)
         status = simplify(function, composite, err);
+    return status;
+}
+
+static void share_graph(ln_function *function)
+{
+    const ln_function *base = function->base;
+    function->graph = ln_graph_retain(base->graph);
+    function->output = base->output;
+    function->layer = base->layer;
+    function->width = base->width;
+}
+
+static ln_status make(ln_function *function, const ln_composite *composite, ln_error *err)
+{
+    const ln_function *base = function->base;
+    const int64_t rows = function->key.rows;
+    ln_status status = LN_OK;
+    if (base)
+        share_graph(function);
+    else
+        status = make_graph(function, composite, err);
     if (!status) {
         function->outputs = ln_shape_row(&function->graph->values[function->output].shape);
         status = list_gradients(function, err);
     }
     if (!status)
-        status = make_plan(function, key->rows, composite, &function->plan, err);
-    if (!status && key->rows > FEW_ROWS)
-        status = make_plan(function, 1, composite, &function->single, err);
+        status =
+            make_plan(function, rows, composite, base ? base->plan : NULL, &function->plan, err);
+    if (!status && rows > FEW_ROWS)
+        status = make_plan(function, 1, composite, base ? base->plan : function->plan,
+                           &function->single, err);
     return status;
 }
 
@@ -189,7 +215,7 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     if (options->gradient && model->callback.run)
         return ln_fail(err, LN_EUNSUPPORTED, "a blackbox has no gradients");
     const bool keeps = model->keep_bytes > 0 && !model->profile; /* executions report when freed */
-    ln_function *function = keeps ? ln_kept_find(model, &key, options->composite) : NULL;
+    ln_function *function = keeps ? ln_kept_find(model, &key, options->composite, false) : NULL;
     if (function) {
         ln_model_retain(model);
         *out = function;
@@ -202,8 +228,7 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     function->key = key;
     function->model = ln_model_retain(model);
     function->relevance = options->composite && options->composite->relevance;
-    function->width = model->width;
-    function->layer = key.layer;
+    function->base = keeps ? ln_kept_find(model, &key, options->composite, true) : NULL;
     function->users = 1;
     ln_status status = make(function, options->composite, err);
     if (status) {
@@ -226,6 +251,8 @@ void ln_function_destroy(ln_function *function)
     ln_plan_free(function->single);
     ln_free(function->gradients);
     ln_graph_release(function->graph);
+    if (function->base)
+        ln_kept_return(function->base);
     ln_free(function);
 }
 

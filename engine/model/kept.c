@@ -139,21 +139,22 @@ void ln_kept_free(ln_kept *kept)
     ln_free(kept);
 }
 
+/* But for the rows. */
 static bool same_key(const ln_function_key *a, const ln_function_key *b)
 {
-    return a->rows == b->rows && a->link == b->link && a->layer == b->layer &&
-           a->behind == b->behind && a->explained == b->explained && a->gradient == b->gradient &&
-           a->fast == b->fast;
+    return a->link == b->link && a->layer == b->layer && a->behind == b->behind &&
+           a->explained == b->explained && a->gradient == b->gradient && a->fast == b->fast;
 }
 
 ln_function *ln_kept_find(ln_model *model, const ln_function_key *key,
-                          const ln_composite *composite)
+                          const ln_composite *composite, bool base)
 {
     ln_kept *kept = model->kept;
     ln_function *found = NULL;
     ln_lock_take(kept->lock);
     for (ln_function **at = &kept->functions; *at && !found;) {
-        if (!same_key(&(*at)->key, key) || !ln_plan_follows((*at)->plan, composite)) {
+        const bool fits = base ? !(*at)->base : (*at)->key.rows == key->rows;
+        if (!fits || !same_key(&(*at)->key, key) || !ln_plan_follows((*at)->plan, composite)) {
             at = &(*at)->next;
             continue;
         }

@@ -9,7 +9,8 @@
 
 #include "model/model.h"
 
-/* What a function was asked to be. Its rules are compared apart (ln_plan_follows). */
+/* What a function was asked to be. Its rules are compared apart (ln_plan_follows). Functions that differ in
+ * their rows alone share graph and packed weights: all but the first are based on it. */
 typedef struct ln_function_key {
     int64_t rows;
     ln_link link;
@@ -21,7 +22,9 @@ struct ln_function {
     ln_function_key key;
     ln_model *model; /* every user retains it, a kept function alone does not */
     ln_graph *graph; /* the model's, or a copy with what the link adds */
-    ln_plan *plan;   /* of key.rows */
+    ln_function
+        *base;     /* the one whose graph and packed weights it shares and which it uses, or NULL */
+    ln_plan *plan; /* of key.rows */
     ln_plan *single; /* of one row; NULL where `plan` is that */
     int output;      /* the value that is explained */
     int64_t outputs; /* its numbers a row */
@@ -49,9 +52,10 @@ void ln_runner_destroy(ln_runner *runner);
 ln_status ln_kept_new(ln_kept **out, ln_error *err);
 void ln_kept_free(ln_kept *kept); /* nobody uses one of its functions; NULL is fine */
 
-/* The model's function for this key and these rules, now used by the caller too; or NULL. */
+/* The model's function for this key and these rules, now used by the caller too; or NULL. With `base` it may
+ * have other rows, and is based on none itself. */
 ln_function *ln_kept_find(ln_model *model, const ln_function_key *key,
-                          const ln_composite *composite);
+                          const ln_composite *composite, bool base);
 /* Puts one that its maker uses into the list, unless the model keeps nothing. */
 void ln_kept_add(ln_model *model, ln_function *function);
 /* One user less. */

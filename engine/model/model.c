@@ -276,6 +276,8 @@ ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, l
     return LN_OK;
 }
 
+enum { NEAR = 1 << 18 }; /* numbers of values that stay in the second cache */
+
 /* Of all values of a row. */
 static int64_t count_numbers(const ln_model *model)
 {
@@ -288,10 +290,9 @@ static int64_t count_numbers(const ln_model *model)
 
 int64_t ln_model_chunk_rows(const ln_model *model)
 {
-    /* Numbers of values: 128 MB, and what stays in the second cache. */
-    const int64_t most = (int64_t)1 << 25, near = (int64_t)1 << 18;
+    const int64_t most = (int64_t)1 << 25; /* 128 MB */
     const int64_t numbers = count_numbers(model);
-    int64_t rows = near / numbers;
+    int64_t rows = NEAR / numbers;
     rows = rows < LN_LEAST_CHUNK_ROWS ? LN_LEAST_CHUNK_ROWS : rows;
     rows = rows > most / numbers ? most / numbers : rows;
     return rows < 1 ? 1 : rows > LN_CHUNK_ROWS ? LN_CHUNK_ROWS : rows;
@@ -304,8 +305,9 @@ int64_t ln_model_chunk(const ln_model *model, int64_t count, int64_t rows, int t
     const int64_t most = ln_model_chunk_rows(model) / rows;
     const int64_t fewest = (count + most - 1) / most;
     const int64_t even = (fewest + threads - 1) / threads * threads;
-    const int64_t useful = count * rows * count_numbers(model) / worth;
+    const int64_t numbers = count_numbers(model), useful = count * rows * numbers / worth;
     int64_t chunks = even < useful ? even : useful;
     chunks = chunks < fewest ? fewest : chunks > count ? count : chunks;
-    return chunks < 1 ? 1 : (count + chunks - 1) / chunks;
+    const int64_t chunk = chunks < 1 ? 1 : (count + chunks - 1) / chunks;
+    return chunk < LN_GROUP_ROWS && numbers > NEAR ? 1 : chunk;
 }

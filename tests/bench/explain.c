@@ -10,6 +10,7 @@
  *                               parameters, `layer` a layer's number or name, `background` an .npy file
  *     call COUNT                so many calls: wall and processor seconds of the fastest
  *     run COUNT                 the same of the run alone, of a job that is there
+ *     one                       a call with the first row alone
  *     save FILE.npy             what the last call found
  *     memory                    peak resident KiB since the last such order, and present ones */
 #include <string.h>
@@ -172,6 +173,15 @@ static void call(void *context)
     b->job = NULL;
 }
 
+static void one(bench *b)
+{
+    const int64_t count = b->request.item_count;
+    b->request.item_count = 1;
+    call(b);
+    b->request.item_count = count;
+    printf("one\n");
+}
+
 static void save(const bench *b, const char *path)
 {
     ln_error err = {0};
@@ -200,6 +210,8 @@ int main(int count, char **arguments)
         rest[strcspn(rest, "\n")] = '\0';
         if (strcmp(line, "memory") == 0) {
             say_memory();
+        } else if (strcmp(line, "one") == 0) {
+            one(&b);
         } else if (strcmp(line, "save") == 0) {
             save(&b, rest);
         } else if (strcmp(line, "call") == 0 || strcmp(line, "run") == 0) {

@@ -19,8 +19,9 @@ times as fast Lunette is. The attributions of methods without draws are compared
 With --storing there is one more column, processor milliseconds of the whole program: what a script that explains
 COPIES times takes, less what it takes to explain none, by COPIES: storing the attributions counts.
 
-With --memory: what the call adds to the resident memory at its peak, in MiB, in place of times; the peer has
-explained one row before, and so has loaded what it loads when it is first used.
+With --memory: what the call adds to the resident memory at its peak, in MiB, in place of times; both have
+explained one row before, and so have loaded what they load when they are first used (of ours: packed weights).
+`before` is what that took, ours: from the model read to that row explained.
 
 It needs Python with torch, torchvision, captum, zennit, numpy and onnx; `make bench-gradient PYTHON=...` builds
 and runs it.
@@ -266,13 +267,16 @@ def peer_memory(name, method, threads):
 def memory(options, folder, name, method, threads):
     lunette = Lunette(options.build, folder, threads)
     lunette.choose(method, params_of(name, method))
+    read = int(lunette.ask("memory").split()[1])
+    lunette.ask("one")
     before = int(lunette.ask("memory").split()[1])
     lunette.ask("call 1")
     ours = int(lunette.ask("memory").split()[0]) - before
     lunette.close()
     theirs = int(subprocess.run([sys.executable, __file__, options.build, name, "--methods", method, "--threads",
                                  str(threads), "--peer-memory"], check=True, capture_output=True, text=True).stdout)
-    print(f"{name:9}{method:25}{threads:3} {theirs / 1024:9.1f} {ours / 1024:9.1f} {ours / max(theirs, 1):6.2f}",
+    print(f"{name:9}{method:25}{threads:3} {theirs / 1024:9.1f} {ours / 1024:9.1f} {ours / max(theirs, 1):6.2f} "
+          f"{(before - read) / 1024:8.1f}",
           flush=True)
 
 
@@ -294,7 +298,7 @@ def main():
         return peer_memory(options.networks[0], options.methods, threads[0])
     print(f"torch {torch.__version__}, {options.rounds} rounds; " + ("MiB at the peak" if options.memory else
           "milliseconds on the clock, of the processor" + (", and of it with storing" if options.storing else "")))
-    print(f"{'network':9}{'method':23}threads" + (f"{'peer':>8} {'lunette':>9} {'share':>6}" if options.memory else
+    print(f"{'network':9}{'method':23}threads" + (f"{'peer':>8} {'lunette':>9} {'share':>6} {'before':>8}" if options.memory else
           f"{'peer':>8} {'call':>8} {'x':>6} {'run':>8} {'x':>6}  {'peer':>9} {'call':>8} {'x':>6} {'differs':>8}"
           + (f" {'storing':>8} {'x':>6}" if options.storing else "")))
     for name in options.networks or NETWORKS:

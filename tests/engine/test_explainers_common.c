@@ -183,6 +183,10 @@ static void large_rows_make_short_passes(void **state)
     assert_int_equal(got.rows, 5);
     assert_int_equal(got.items, 5);
     assert_int_equal(ln_passes_of(model, 31, 2, 1).rows, 5);
+    assert_int_equal(ln_model_chunk(model, 4, 1, 1), 4);
+    assert_int_equal(ln_model_chunk(model, 4, 1, 2), 1); /* two at a time gain nothing */
+    assert_int_equal(ln_model_chunk(model, 3, 1, 1), 1);
+    assert_int_equal(ln_model_chunk(model, 4, 2, 2), 1);
     ln_tensor *x = tensor_random(TEST_SHAPE(17, 1), 4), *row;
     ln_tensor *all, *one;
     ln_error err = {0};

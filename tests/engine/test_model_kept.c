@@ -76,11 +76,11 @@ static void what_is_kept_has_bounds(void **state)
     assert_true(is_made(model, options));
     const size_t one = ln_memory_used() - before;
     model->keep_bytes = 3 * one;
-    for (int64_t rows = 1; rows <= 8; rows++)
-        assert_true(is_made(model, (ln_function_options){.rows = rows})); /* 4 went meanwhile */
+    for (int link = LN_LINK_LOGIT; link <= LN_LINK_LOSS; link++)
+        assert_true(is_made(model, (ln_function_options){.rows = 4, .link = (ln_link)link}));
     assert_true(ln_memory_used() - before <= 3 * one);
-    assert_false(is_made(model, (ln_function_options){.rows = 8}));
-    assert_true(is_made(model, (ln_function_options){.rows = 1}));
+    assert_false(is_made(model, (ln_function_options){.rows = 4, .link = LN_LINK_LOSS}));
+    assert_true(is_made(model, options)); /* went when there was no room for all four */
 
     /* However small they are, their number has an end; the one in use outlives it. */
     model->keep_bytes = LN_KEEP_BYTES;
@@ -93,6 +93,39 @@ static void what_is_kept_has_bounds(void **state)
     ln_function_free(used);
     ln_model_forget(model);
     assert_int_equal(ln_memory_used(), before);
+    ln_model_release(model);
+}
+
+/* Functions of other rows are based on the first, which stays as long as they do. */
+static void rows_share_what_does_not_depend_on_them(void **state)
+{
+    (void)state;
+    ln_model *model = keeping_model(LN_KEEP_BYTES);
+    ln_function *one = function_of(model, (ln_function_options){.rows = 1, .gradient = true});
+    ln_function *ten = function_of(model, (ln_function_options){.rows = 10, .gradient = true});
+    ln_function *two = function_of(model, (ln_function_options){.rows = 2, .gradient = true});
+    ln_function *other = function_of(model, (ln_function_options){.rows = 2});
+    ln_function_free(one);
+    ln_model_forget(model); /* in use by the others still */
+    ln_function *anew = function_of(model, (ln_function_options){.rows = 1, .gradient = true});
+    ln_function *of[] = {ten, two, anew};
+    ln_tensor *x = tensor_random(TEST_SHAPE(10, 5), 9);
+    ln_target targets[10];
+    for (int r = 0; r < 10; r++)
+        targets[r] = (ln_target){r % 3, 1, 0};
+    float rows[3][5 * 10] = {{0}};
+    for (int i = 0; i < 3; i++) {
+        ln_runner *runner = NULL;
+        assert_ok(ln_runner_new(of[i], &runner, &err));
+        assert_ok(ln_runner_gradient(runner, ln_f32(x), targets, 10, NULL, rows[i], &err));
+        assert_same_bits(rows[i], rows[0], sizeof rows[0]);
+        ln_runner_free(runner);
+    }
+    ln_function_free(two);
+    ln_function_free(other);
+    ln_function_free(anew);
+    ln_function_free(ten); /* and with it the first */
+    ln_tensor_release(x);
     ln_model_release(model);
 }
 
@@ -204,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_is_given_again_and_nothing_else),
         cmocka_unit_test(what_is_kept_has_bounds),
+        cmocka_unit_test(rows_share_what_does_not_depend_on_them),
         cmocka_unit_test(a_used_runner_is_as_good_as_new),
         cmocka_unit_test(changed_weights_are_seen),
         cmocka_unit_test(keeping_survives_failing_allocations),
