@@ -55,12 +55,14 @@ const ln_kernels *ln_kernels_choose(int64_t inputs, int64_t outputs);
 typedef void (*ln_block_fn)(const struct ln_block *block);
 ln_block_fn ln_kernels_block(void);
 
-/* A product with an operand used once only, as a rule makes: packed panel by panel in scratch.
+/* A product with an operand used once only, as a rule makes: packed panel by panel in scratch. Element (r, i)
+ * of X is x[r * x_row + i * x_step].
  * Its bits are those of the plain entry. */
 size_t ln_kernels_multiply_once_scratch(int64_t inputs);
 void ln_kernels_multiply_once(ln_block_fn run, const ln_product *product, int64_t rows,
-                              const float *x, const float *b, int64_t input_step,
-                              int64_t output_step, const float *bias, float *y, void *scratch);
+                              const float *x, int64_t x_row, int64_t x_step, const float *b,
+                              int64_t input_step, int64_t output_step, const float *bias, float *y,
+                              void *scratch);
 
 /* C += A^T B over `rows` rows, added in their order; one implementation (see kernels.c for why). */
 size_t ln_kernels_accumulate_scratch(int64_t rows, int64_t right);

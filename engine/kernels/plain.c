@@ -14,6 +14,7 @@
 #include "base/parallel.h"
 #include "kernels/kernels.h"
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct plain_packed {
     ln_packed head;
@@ -37,11 +38,47 @@ static int64_t panel_count(int64_t columns)
     return (columns + LN_PANEL - 1) / LN_PANEL;
 }
 
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t four_lanes __attribute__((vector_size(16)));
+
+/* Four rows of `from`, `step` apart, as four columns of a panel. */
+static void turn_four(const float *from, int64_t step, float *panel)
+{
+    const four_lanes low = {0, 4, 1, 5}, high = {2, 6, 3, 7};
+    const four_lanes firsts = {0, 1, 4, 5}, seconds = {2, 3, 6, 7};
+    const four a = *(const four *)from, b = *(const four *)(from + step);
+    const four c = *(const four *)(from + 2 * step), d = *(const four *)(from + 3 * step);
+    const four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
+    const four ab_next = __builtin_shuffle(a, b, high), cd_next = __builtin_shuffle(c, d, high);
+    *(four *)panel = __builtin_shuffle(ab, cd, firsts);
+    *(four *)(panel + LN_PANEL) = __builtin_shuffle(ab, cd, seconds);
+    *(four *)(panel + 2 * LN_PANEL) = __builtin_shuffle(ab_next, cd_next, firsts);
+    *(four *)(panel + 3 * LN_PANEL) = __builtin_shuffle(ab_next, cd_next, seconds);
+}
+
+/* A whole panel of a matrix whose rows (input_step 1: columns) lie together; how many inputs it took. */
+static int64_t pack_whole(const float *from, int64_t depth, int64_t input_step, int64_t output_step,
+                          float *panel)
+{
+    int64_t k = 0;
+    if (output_step == 1)
+        for (; k < depth; k++)
+            memcpy(panel + k * LN_PANEL, from + k * input_step, LN_PANEL * sizeof *from);
+    else if (input_step == 1)
+        for (; k + 4 <= depth; k += 4)
+            for (int64_t j = 0; j < LN_PANEL; j += 4)
+                turn_four(from + k + j * output_step, output_step, panel + k * LN_PANEL + j);
+    return k;
+}
+
 /* Columns [first, first + count) of B, count <= LN_PANEL, as one panel. */
 static void pack_panel(const float *b, int64_t depth, int64_t input_step, int64_t output_step,
                        int64_t first, int64_t count, float *panel)
 {
-    for (int64_t k = 0; k < depth; k++) {
+    int64_t done = 0;
+    if (count == LN_PANEL)
+        done = pack_whole(b + first * output_step, depth, input_step, output_step, panel);
+    for (int64_t k = done; k < depth; k++) {
         const float *from = b + k * input_step + first * output_step;
         for (int64_t j = 0; j < count; j++)
             panel[k * LN_PANEL + j] = from[j * output_step];
@@ -127,23 +164,28 @@ size_t ln_kernels_multiply_once_scratch(int64_t inputs)
 }
 
 void ln_kernels_multiply_once(ln_block_fn run, const ln_product *product, int64_t rows,
-                              const float *x, const float *b, int64_t input_step,
-                              int64_t output_step, const float *bias, float *y, void *scratch)
+                              const float *x, int64_t x_row, int64_t x_step, const float *b,
+                              int64_t input_step, int64_t output_step, const float *bias, float *y,
+                              void *scratch)
 {
+    /* It may be a panel as it is. */
+    const bool is_panel =
+        product->outputs == LN_PANEL && output_step == 1 && input_step == LN_PANEL;
     for (int64_t first = 0; first < product->outputs; first += LN_PANEL) {
         int64_t left = product->outputs - first;
         ln_block block = {.rows = rows,
                           .columns = left < LN_PANEL ? left : LN_PANEL,
                           .depth = product->inputs,
                           .a = x,
-                          .a_row = product->inputs,
-                          .a_depth = 1,
-                          .b = scratch,
+                          .a_row = x_row,
+                          .a_depth = x_step,
+                          .b = is_panel ? b : scratch,
                           .c = y + first,
                           .c_row = product->outputs,
                           .bias = bias ? bias + first : NULL,
                           .cut = product->cut};
-        pack_panel(b, product->inputs, input_step, output_step, first, block.columns, scratch);
+        if (!is_panel)
+            pack_panel(b, product->inputs, input_step, output_step, first, block.columns, scratch);
         run(&block);
     }
 }

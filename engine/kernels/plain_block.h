@@ -166,11 +166,24 @@ static inline __attribute__((always_inline)) void few_columns(const ln_block *bl
             for (int j = 0; j < columns; j++)
                 sum[j] = fused(x[k], spread(b[j]), sum[j]);
     }
-    for (int j = 0; j < columns; j++) {
-        const vector y = block->cut ? cut(sum[j]) : sum[j];
-        for (int i = 0; i < LANES; i++)
-            c[i * block->c_row + j] = y[i];
+    for (int j = 0; j < columns; j++)
+        sum[j] = block->cut ? cut(sum[j]) : sum[j];
+    if (columns == 1 && block->c_row == 1) {
+        *(vector *)c = sum[0];
+        return;
     }
+    if (columns == 2 && block->c_row == 2) { /* one of each in turn */
+        static const int32_t turns[16] = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7};
+        static const int32_t second[16] = {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1};
+        const square_lanes low =
+            *(const square_lanes *)turns + *(const square_lanes *)second * LANES;
+        *(vector *)c = __builtin_shuffle(sum[0], sum[1], low);
+        *(vector *)(c + LANES) = __builtin_shuffle(sum[0], sum[1], low + LANES / 2);
+        return;
+    }
+    for (int j = 0; j < columns; j++)
+        for (int i = 0; i < LANES; i++)
+            c[i * block->c_row + j] = sum[j][i];
 }
 
 /* All rows but those left over when they are taken LANES at once; how many. */

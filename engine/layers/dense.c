@@ -185,8 +185,8 @@ static ln_status dense_forward(const ln_pass *pass, ln_error *err)
     if (pass->in[1] == own->weight)
         return own->forward->kernels->multiply(own->forward, rows, pass->in[0], bias, pass->out[0],
                                                pass->scratch, err);
-    ln_kernels_multiply_once(own->block, &product, rows, pass->in[0], pass->in[1],
-                             attributes->in_out ? product.outputs : 1,
+    ln_kernels_multiply_once(own->block, &product, rows, pass->in[0], product.inputs, 1,
+                             pass->in[1], attributes->in_out ? product.outputs : 1,
                              attributes->in_out ? 1 : product.inputs, bias, pass->out[0],
                              pass->scratch);
     return LN_OK;
@@ -205,8 +205,8 @@ static ln_status dense_backward(const ln_pass *pass, ln_error *err)
     if (pass->in[1] == own->weight)
         return own->backward->kernels->multiply(own->backward, rows, pass->out_grad[0], NULL,
                                                 pass->in_grad[0], pass->scratch, err);
-    ln_kernels_multiply_once(own->block, &back, rows, pass->out_grad[0], pass->in[1],
-                             attributes->in_out ? 1 : product.inputs,
+    ln_kernels_multiply_once(own->block, &back, rows, pass->out_grad[0], back.inputs, 1,
+                             pass->in[1], attributes->in_out ? 1 : product.inputs,
                              attributes->in_out ? product.outputs : 1, NULL, pass->in_grad[0],
                              pass->scratch);
     return LN_OK;

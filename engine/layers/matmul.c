@@ -142,19 +142,13 @@ static matrix matrix_at(const float *data, int64_t rows, int64_t columns, bool t
     return transposed ? (matrix){data, 1, rows} : (matrix){data, columns, 1};
 }
 
-/* to (rows, columns) = a (rows, depth) b (depth, columns); `kept` has room for a. */
+/* to (rows, columns) = scale a (rows, depth) b (depth, columns) */
 static void multiply(ln_block_fn run, int64_t rows, int64_t depth, int64_t columns, matrix a,
-                     matrix b, float scale, float *to, float *kept, void *scratch)
+                     matrix b, float scale, float *to, void *scratch)
 {
     const ln_product product = {.inputs = depth, .outputs = columns, .rows = rows};
-    if (a.column != 1 || a.row != depth) {
-        for (int64_t i = 0; i < rows; i++)
-            for (int64_t j = 0; j < depth; j++)
-                kept[i * depth + j] = a.data[i * a.row + j * a.column];
-        a.data = kept;
-    }
-    ln_kernels_multiply_once(run, &product, rows, a.data, b.data, b.row, b.column, NULL, to,
-                             scratch);
+    ln_kernels_multiply_once(run, &product, rows, a.data, a.row, a.column, b.data, b.row, b.column,
+                             NULL, to, scratch);
     for (int64_t i = 0; i < rows * columns && scale != 1; i++)
         to[i] *= scale;
 }
@@ -163,7 +157,7 @@ static void multiply(ln_block_fn run, int64_t rows, int64_t depth, int64_t colum
 
 typedef struct prepared {
     ln_block_fn run;
-    size_t kept_at, product_at; /* in scratch, behind what the kernel needs */
+    size_t product_at; /* in scratch, behind what the kernel needs */
 } prepared;
 
 static int64_t most(int64_t a, int64_t b)
@@ -186,8 +180,7 @@ static ln_status matmul_prepare(ln_step *step, const void *const *constant, ln_e
     shapes_of(step->node->attributes, &a.row, &b.row, &s);
     const int64_t largest = most(s.m * s.k, most(s.k * s.n, s.m * s.n));
     const size_t room = ((size_t)largest * sizeof(float) + 63) / 64 * 64;
-    own->kept_at = (ln_kernels_multiply_once_scratch(most(s.k, most(s.m, s.n))) + 63) / 64 * 64;
-    own->product_at = own->kept_at + room;
+    own->product_at = (ln_kernels_multiply_once_scratch(most(s.k, most(s.m, s.n))) + 63) / 64 * 64;
     step->scratch_bytes = own->product_at + room;
     return LN_OK;
 }
@@ -202,7 +195,6 @@ static ln_status matmul_forward(const ln_pass *pass, ln_error *err)
 {
     const ln_matmul_attributes *own = pass->step->node->attributes;
     const prepared *made = pass->step->prepared;
-    float *kept = (float *)(void *)((char *)pass->scratch + made->kept_at);
     products p;
     (void)err;
     for (start(pass, &p); p.walk.more; ln_walk_next(&p.walk))
@@ -213,7 +205,7 @@ static ln_status matmul_forward(const ln_pass *pass, ln_error *err)
                 (const float *)pass->in[1] + (p.walk.at[2] + i * p.walk.by[2]) * p.size[2];
             float *y = (float *)pass->out[0] + (p.walk.at[0] + i * p.walk.by[0]) * p.size[0];
             multiply(made->run, p.s.m, p.s.k, p.s.n, matrix_at(a, p.s.m, p.s.k, own->transpose_a),
-                     matrix_at(b, p.s.k, p.s.n, own->transpose_b), (float)own->scale, y, kept,
+                     matrix_at(b, p.s.k, p.s.n, own->transpose_b), (float)own->scale, y,
                      pass->scratch);
         }
     return LN_OK;
@@ -226,7 +218,6 @@ static void one_gradient(const ln_pass *pass, const products *p, int which, cons
     const ln_matmul_attributes *own = pass->step->node->attributes;
     const prepared *made = pass->step->prepared;
     const int64_t m = p->s.m, k = p->s.k, n = p->s.n;
-    float *kept = (float *)(void *)((char *)pass->scratch + made->kept_at);
     const matrix of_a = matrix_at(a, m, k, own->transpose_a);
     const matrix of_b = matrix_at(b, k, n, own->transpose_b);
     const matrix of_dy = {dy, n, 1}, dy_turned = {dy, 1, n};
@@ -234,13 +225,13 @@ static void one_gradient(const ln_pass *pass, const products *p, int which, cons
     const matrix b_turned = {of_b.data, of_b.column, of_b.row};
     const float scale = (float)own->scale;
     if (which == 1 && !own->transpose_a)
-        multiply(made->run, m, n, k, of_dy, b_turned, scale, to, kept, pass->scratch);
+        multiply(made->run, m, n, k, of_dy, b_turned, scale, to, pass->scratch);
     else if (which == 1)
-        multiply(made->run, k, n, m, of_b, dy_turned, scale, to, kept, pass->scratch);
+        multiply(made->run, k, n, m, of_b, dy_turned, scale, to, pass->scratch);
     else if (!own->transpose_b)
-        multiply(made->run, k, m, n, a_turned, of_dy, scale, to, kept, pass->scratch);
+        multiply(made->run, k, m, n, a_turned, of_dy, scale, to, pass->scratch);
     else
-        multiply(made->run, n, m, k, dy_turned, of_a, scale, to, kept, pass->scratch);
+        multiply(made->run, n, m, k, dy_turned, of_a, scale, to, pass->scratch);
 }
 
 /* The gradient of input `which` - 1, written or added. */

@@ -139,9 +139,23 @@ static void an_unpacked_operand_gives_the_plain_bits(void **state)
         void *scratch = ln_alloc_aligned(ln_kernels_multiply_once_scratch(p.product.inputs));
         assert_non_null(scratch);
         multiply(&p, 13, p.x, p.bias, p.y);
-        ln_kernels_multiply_once(ln_kernels_block(), &p.product, 13, p.x, p.b, 1, p.product.inputs,
+        /* Rows and operand as they lie, and both turned. */
+        const int64_t inputs = p.product.inputs, outputs = p.product.outputs;
+        ln_kernels_multiply_once(ln_kernels_block(), &p.product, 13, p.x, inputs, 1, p.b, 1, inputs,
                                  p.bias, y, scratch);
-        assert_same_bits(y, p.y, (size_t)(13 * p.product.outputs) * sizeof(float));
+        assert_same_bits(y, p.y, (size_t)(13 * outputs) * sizeof(float));
+        float *x_turned = floats(13 * inputs, 20), *b_turned = floats(inputs * outputs, 21);
+        for (int64_t i = 0; i < inputs; i++) {
+            for (int64_t r = 0; r < 13; r++)
+                x_turned[i * 13 + r] = p.x[r * inputs + i];
+            for (int64_t o = 0; o < outputs; o++)
+                b_turned[i * outputs + o] = p.b[o * inputs + i];
+        }
+        ln_kernels_multiply_once(ln_kernels_block(), &p.product, 13, x_turned, 1, 13, b_turned,
+                                 outputs, 1, p.bias, y, scratch);
+        assert_same_bits(y, p.y, (size_t)(13 * outputs) * sizeof(float));
+        ln_free_aligned(x_turned);
+        ln_free_aligned(b_turned);
         ln_free_aligned(y);
         ln_free_aligned(scratch);
         drop(&p);
@@ -250,8 +264,10 @@ static void the_table_reads_the_shape_alone(void **state)
         middle = &ln_kernels_tiles;
 #endif
     assert_ptr_equal(ln_kernels_choose(512, 512), middle);
-    assert_ptr_equal(ln_kernels_choose(64, 32), middle);
-    assert_ptr_equal(ln_kernels_choose(64, 31), &ln_kernels_plain);
+    assert_ptr_equal(ln_kernels_choose(64, 64), middle);
+    assert_ptr_equal(ln_kernels_choose(32, 128), middle);
+    assert_ptr_equal(ln_kernels_choose(31, 256), &ln_kernels_plain);
+    assert_ptr_equal(ln_kernels_choose(64, 63), &ln_kernels_plain);
     assert_ptr_equal(ln_kernels_choose(1024, 1024), large);
     assert_ptr_equal(ln_kernels_choose(4096, 1000), large);
     assert_ptr_equal(ln_kernels_choose(1, 1 << 19), &ln_kernels_plain);
