@@ -126,6 +126,8 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_pass;
     else if (kind == LN_KIND_CHOICE || kind == LN_KIND_ROUTE)
         *out = ln_relevance_has_constant(graph, node) ? &ln_relevance_beside : NULL;
+    else if (ln_kind_only_divides(graph, node)) /* quotients hand all to what is divided */
+        *out = &ln_relevance_nothing;
     else {
         ln_fail(err, LN_EUNSUPPORTED, "lrp has no rule for this layer (%s)",
                 node->layer->word.name);

@@ -148,6 +148,47 @@ static void maxima_by_hand(void **state)
     ln_model_release(model);
 }
 
+/* sqrt(relu(x0)) + sqrt(relu(x1)), where the first relu stays shut: the root has no slope there, and nothing to share. */
+static void a_root_of_nothing_gets_nothing(void **state)
+{
+    (void)state;
+    const float ones[] = {1, 1, 0};
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 2), &x);
+    const int shut = add_node(graph, "relu", NULL, x, -1);
+    const int root = add_node(graph, "sqrt", NULL, shut, -1);
+    ln_model *model = finish(graph, add_dense(graph, root, 9, 2, 1, ones));
+    for (int r = 0; r < 2; r++)
+        check_one("deeplift", r ? REVEAL : "", model, LN_LINK_RAW, (float[]){-1, 4}, 0,
+                  (float[]){-2, 1}, (float[]){0, 1}, 1e-6);
+    ln_model_release(model);
+}
+
+/* A function of a sum of functions, from (2, 1) to (1, 3): each change of a function times the slope of the other
+ * between the two sums. */
+static void measures_by_hand(void **state)
+{
+    (void)state;
+    const double e = exp(1), sums = log((e + e * e * e) / (e * e + e)) / (e * e * e - e * e);
+    const struct {
+        int operation;
+        double wanted[2];
+    } cases[] = {{LN_REDUCE_l1, {-1, 2}},
+                 {LN_REDUCE_l2, {-3 / (sqrt(10) + sqrt(5)), 8 / (sqrt(10) + sqrt(5))}},
+                 {LN_REDUCE_sum_square, {-3, 8}},
+                 {LN_REDUCE_log_sum, {-log(4.0 / 3), 2 * log(4.0 / 3)}},
+                 {LN_REDUCE_log_sum_exp, {(e - e * e) * sums, (e * e * e - e) * sums}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int x;
+        ln_graph *graph = new_graph(TEST_SHAPE(-1, 2), &x);
+        const ln_reduce_attributes own = {.operation = cases[i].operation, .keepdims = true};
+        ln_model *model = finish(graph, add_node(graph, "reduce", &own, x, -1));
+        check_one("deeplift", "", model, LN_LINK_RAW, (float[]){1, 3}, 0, (float[]){2, 1},
+                  (float[]){(float)cases[i].wanted[0], (float)cases[i].wanted[1]}, 1e-6);
+        ln_model_release(model);
+    }
+}
+
 /* Softmax of two logits from (0, 0) to (log 3, 0): e goes from (1, 1) to (3, 1), S from 2 to 4, so that
  * m_e0 = (1/4 + 1/2) / 2 - (3 + 1) / 2 / 8 = 1/8, times 2 is the change 3/4 - 1/2. */
 static void softmax_by_hand(void **state)
@@ -384,6 +425,8 @@ int main(void)
         cmocka_unit_test(reveal_cancel_where_a_function_ends),
         cmocka_unit_test(products_and_quotients_by_hand),
         cmocka_unit_test(maxima_by_hand),
+        cmocka_unit_test(a_root_of_nothing_gets_nothing),
+        cmocka_unit_test(measures_by_hand),
         cmocka_unit_test(softmax_by_hand),
         cmocka_unit_test(changes_add_up_to_the_output),
         cmocka_unit_test(a_background_is_the_mean_of_its_rows),

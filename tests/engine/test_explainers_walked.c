@@ -30,6 +30,9 @@ static const struct {
     {"rnn", true, true},
     {"rnn_relu", true, true},
     {"onnx_lstm", true, false},
+    {"l1", true, true},
+    {"l2", true, true},
+    {"log_sum_exp", true, true},
     {"onnx_gru", true, false},
     {"onnx_lengths", true, false},
 };

@@ -74,6 +74,19 @@ class Attention(nn.Module):
         return self.head(x.mean(1))
 
 
+class Divided(nn.Module):
+    """Numbers over what measures them."""
+
+    def __init__(self, operation, shift=0.0):
+        super().__init__()
+        self.shape, self.shift = (6,), shift
+        self.first, self.measure, self.head = nn.Linear(6, 8), walker.Measure(operation), nn.Linear(8, OUTPUTS)
+
+    def forward(self, x):
+        h = self.first(x)
+        return self.head(h / (self.measure(h) + self.shift))
+
+
 NETWORKS = {
     "gelu": lambda: Chain((7,), nn.Linear(7, 9), nn.GELU(), nn.Linear(9, 9), nn.GELU(approximate="tanh"), nn.Linear(9, 9), nn.SiLU()),
     "places": lambda: Chain((5, 4), nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.Softplus(), axes=(1,)),
@@ -94,6 +107,9 @@ NETWORKS = {
     "gru_both": lambda: Recurrent(nn.GRU(4, 5, batch_first=True, bidirectional=True), False),
     "rnn": lambda: Recurrent(nn.RNN(4, 5, batch_first=True), True),
     "rnn_relu": lambda: Recurrent(nn.RNN(4, 5, batch_first=True, bidirectional=True, nonlinearity="relu"), False),
+    "l1": lambda: Divided("l1"),
+    "l2": lambda: Divided("l2"),
+    "log_sum_exp": lambda: Divided("log_sum_exp", 3.0),
 }
 NO_LRP = {"group_norm", "instance_norm", "log_softmax"}
 

@@ -18,6 +18,28 @@ RECURRENT = (nn.LSTM, nn.GRU, nn.RNN)
 SUMS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Upsample)
 MAXIMA = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 ROUTES = (nn.ZeroPad2d, nn.ReflectionPad2d, nn.PixelShuffle, nn.Identity)
+
+
+class Measure(nn.Module):
+    """One number for each row's last axis, kept: l1, l2, log_sum_exp, sum_square."""
+
+    def __init__(self, operation):
+        super().__init__()
+        self.operation = operation
+
+    def parts(self):
+        """The function of each number, and of their sum."""
+        return {"l1": (torch.abs, lambda s: s), "l2": (torch.square, torch.sqrt), "log_sum_exp": (torch.exp, torch.log),
+                "sum_square": (torch.square, lambda s: s)}[self.operation]
+
+    def forward(self, x):
+        if self.operation == "log_sum_exp":
+            return torch.logsumexp(x, -1, keepdim=True)
+        if self.operation == "sum_square":
+            return torch.sum(x * x, -1, keepdim=True)
+        return torch.norm(x, p=int(self.operation[1]), dim=-1, keepdim=True)
+
+
 BY_NAME = {"add": "sum", "sub": "sum", "mean": "sum", "sum": "sum", "maximum": "maximum", "flatten": "route", "cat": "route",
            "reshape": "route", "transpose": "route", "getitem": "route", "sqrt": "function", "exp": "function"}
 STABILISER = 1e-6
@@ -32,12 +54,19 @@ def kind_of(node, module, live):
                           ("maximum", MAXIMA), ("route", ROUTES), ("softmax", nn.Softmax), ("log_softmax", nn.LogSoftmax)):
         if isinstance(module, classes):
             return kind
+    if isinstance(module, Measure):
+        return "measure"
     name = getattr(node.target, "__name__", node.target)
     if name in ("mul", "matmul"):
         return "product" if len(live) == 2 else "sum"
     if name == "truediv":
         return "quotient" if len(live) == 2 else "sum"
     return BY_NAME[name]
+
+
+class Tracer(fx.Tracer):
+    def is_leaf_module(self, module, name):
+        return isinstance(module, Measure) or super().is_leaf_module(module, name)
 
 
 class Tape(fx.Interpreter):
@@ -68,7 +97,7 @@ class Tape(fx.Interpreter):
 
 
 def walk(network, x, start, rule):
-    traced = fx.symbolic_trace(network)
+    traced = fx.GraphModule(network, Tracer().trace(network))
     tape, nodes = Tape(traced), list(traced.graph.nodes)
     with torch.no_grad():
         tape.run(x)
@@ -146,6 +175,11 @@ def lrp(network, x, target, rule, epsilon=1e-9, gamma=0.25):
             return [value[live[0]] * (above - value[node] * above.sum(module.dim, keepdim=True))]
         if kind in ("maximum", "route"):
             return tape.back(node, live, above)
+        if kind == "quotient":  # all to what is divided; what only divides gets nothing
+            parts = tape.back(node, live, torch.where(value[node] != 0, above / value[node], 0.0))
+            return [value[live[0]] * parts[0], torch.zeros_like(parts[1])]
+        if kind == "measure":
+            return [torch.zeros_like(value[live[0]])]
         raise ValueError("lrp has no rule for " + str(node.target))
 
     def start(output):
@@ -214,6 +248,15 @@ def deeplift(network, x, baseline, target):
             return [secant(lambda t: tape.again(node, {live[0]: t}), value[live[0]], above)]
         if kind == "product":
             return tape.back(node, live, above, {q: half(value[q]) for q in live})
+        if kind == "quotient":
+            inverse = 1 / value[live[1]]
+            parts = tape.back(node, live, above, {live[0]: half(value[live[0]]), live[1]: 1 / half(inverse)})
+            to_inverse = (above * half(value[live[0]])).sum(-1, keepdim=True)  # the divisor is one number a line
+            return [parts[0], secant(lambda t: 1 / t, value[live[1]], to_inverse)]
+        if kind == "measure":
+            inner, outer = module.parts()
+            z = value[live[0]]
+            return [secant(inner, z, secant(outer, inner(z).sum(-1, keepdim=True), above).expand_as(z))]
         if kind == "recurrent":
             return [alone(recurrent_back(module, value[live[0]], above[:n], None))]
         if kind == "maximum":

@@ -144,3 +144,18 @@ static ln_status softmax_backward(const ln_rule *rule, const ln_pass *pass, ln_e
 }
 
 const ln_rule ln_relevance_softmax = {.name = "softmax", .backward = softmax_backward};
+
+/* ---------------------------------------------------------------- what only divides */
+
+static ln_status nothing_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    (void)rule;
+    (void)err;
+    for (int i = 0; i < pass->step->node->input_count; i++)
+        if (pass->in_grad[i])
+            memset(pass->in_grad[i], 0,
+                   (size_t)(pass->rows * ln_shape_row(&pass->step->in_shape[i])) * sizeof(float));
+    return LN_OK;
+}
+
+const ln_rule ln_relevance_nothing = {.name = "nothing", .backward = nothing_backward};

@@ -17,4 +17,7 @@ ln_rule ln_relevance_product(double stabiliser);
 extern const ln_rule ln_relevance_quotient;
 extern const ln_rule ln_relevance_softmax;
 
+/* Nothing goes to the inputs: for layers whose results relevance never comes to. */
+extern const ln_rule ln_relevance_nothing;
+
 #endif

@@ -41,6 +41,17 @@ bool ln_contrast_is_noise(double x, double b)
 
 /* ---------------------------------------------------------------- functions of one value */
 
+/* A root has no slope at 0; a change that is none contributes nothing there. */
+static void let_infinite_go(const ln_node *node, const float *above, int64_t count, float *m)
+{
+    const char *word = node->layer->word.name;
+    if (strcmp(word, "sqrt") != 0 && strcmp(word, "pow") != 0)
+        return;
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(m[i]) && isfinite(above[i]))
+            m[i] = 0;
+}
+
 static ln_status function_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
     int live = 0;
@@ -58,6 +69,7 @@ static ln_status function_backward(const ln_rule *rule, const ln_pass *pass, ln_
     if (!status)
         ln_rule_kernels_choose()->secant(NOISE, half, x, x + half, y, y + half, pass->out_grad[0],
                                          m);
+    let_infinite_go(pass->step->node, pass->out_grad[0], half, m);
     return status;
 }
 
@@ -155,6 +167,59 @@ static ln_status quotient_backward(const ln_rule *rule, const ln_pass *pass, ln_
 static const ln_rule quotient_rule = {
     .name = "quotient", .scratch = inputs_scratch, .backward = quotient_backward};
 
+/* ---------------------------------------------------------------- measures */
+
+/* The logarithm of the mean of exp between two values. */
+static double level_between(double x, double b)
+{
+    const double d = fabs(x - b);
+    return d == 0 ? x : fmax(x, b) + log(-expm1(-d) / d);
+}
+
+/* Values that stand for both ends: there the layer's own slope, x / y of l2, exp(x - y) of log_sum_exp ..., is
+ * the product of the two functions' slopes between the ends. Of l1 it is 1, its slope comes behind. */
+static double middle_of(int operation, double x, double b, bool result)
+{
+    if (operation == LN_REDUCE_l1)
+        return 1;
+    return operation == LN_REDUCE_log_sum_exp || (operation == LN_REDUCE_log_sum && result)
+               ? level_between(x, b)
+               : (x + b) / 2;
+}
+
+static ln_status measure_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const ln_reduce_attributes *own = pass->step->node->attributes;
+    const int64_t half = half_of(pass, &pass->step->in_shape[0]);
+    const int64_t results = half_of(pass, &pass->step->out_shape[0]);
+    const float *x = pass->in[0], *y = pass->out[0];
+    size_t bytes;
+    replaced middle = carve_inputs(pass->step, pass->rule_scratch, &bytes);
+    void *out[1] = {middle.out};
+    ln_pass half_pass = first_half(pass);
+    (void)rule;
+    for (int64_t i = 0; i < half; i++)
+        middle.own[0][i] =
+            (float)middle_of(own->operation, (double)x[i], (double)x[i + half], false);
+    for (int64_t j = 0; j < results; j++)
+        middle.out[j] =
+            (float)middle_of(own->operation, (double)y[j], (double)y[j + results], true);
+    middle.in[0] = middle.own[0];
+    half_pass.in = middle.in;
+    half_pass.out = out;
+    ln_status status = pass->step->node->layer->backward(&half_pass, err);
+    float *m = pass->in_grad[0];
+    for (int64_t i = 0; own->operation == LN_REDUCE_l1 && m && i < half && !status; i++) {
+        const double at = (double)x[i], base = (double)x[i + half];
+        m[i] *= (float)(ln_contrast_is_noise(at, base) ? (at > 0) - (at < 0)
+                                                       : (fabs(at) - fabs(base)) / (at - base));
+    }
+    return status;
+}
+
+static const ln_rule measure_rule = {
+    .name = "measure", .scratch = inputs_scratch, .backward = measure_backward};
+
 /* ---------------------------------------------------------------- maxima */
 
 static size_t choice_scratch(const ln_rule *rule, const ln_step *step)
@@ -237,6 +302,9 @@ ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_nod
         return LN_OK;
     case LN_KIND_NORM:
         *out = &ln_contrast_norm;
+        return LN_OK;
+    case LN_KIND_MEASURE:
+        *out = &measure_rule;
         return LN_OK;
     case LN_KIND_RECURRENT:
         *out = &ln_contrast_recurrent;

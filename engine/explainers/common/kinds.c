@@ -73,7 +73,7 @@ static ln_kind kind_of_reduction(const ln_node *node)
         return LN_KIND_SUM;
     if (own->operation == LN_REDUCE_max || own->operation == LN_REDUCE_min)
         return LN_KIND_CHOICE;
-    return LN_KIND_OTHER;
+    return own->operation == LN_REDUCE_prod ? LN_KIND_OTHER : LN_KIND_MEASURE;
 }
 
 /* Arithmetic of two values, by how many of them are live and where. */
@@ -92,6 +92,33 @@ static ln_kind kind_of_arithmetic(const ln_graph *graph, const ln_node *node, co
     if (function && live == 1 && first && same_elements(graph, node, 0))
         return LN_KIND_FUNCTION;
     return LN_KIND_OTHER;
+}
+
+/* Of values, which come in the order of the nodes: what a reader makes stands further on. */
+static bool value_only_divides(const ln_graph *graph, int value)
+{
+    for (int i = 0; i < graph->output_count; i++)
+        if (graph->outputs[i] == value)
+            return false;
+    for (int n = graph->values[value].producer + 1; n < graph->node_count; n++) {
+        const ln_node *node = &graph->nodes[n];
+        for (int i = 0; i < node->input_count; i++) {
+            if (node->inputs[i] != value)
+                continue;
+            const bool divides = i == 1 && strcmp(node->layer->word.name, "div") == 0;
+            if (!divides && !ln_kind_only_divides(graph, node))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool ln_kind_only_divides(const ln_graph *graph, const ln_node *node)
+{
+    for (int i = 0; i < node->output_count; i++)
+        if (!value_only_divides(graph, node->outputs[i]))
+            return false;
+    return true;
 }
 
 bool ln_kind_is_convolution(const ln_node *node)

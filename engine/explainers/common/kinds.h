@@ -20,11 +20,15 @@ typedef enum ln_kind {
     LN_KIND_LOG_SOFTMAX,
     LN_KIND_NORM, /* of groups within a row, with constant weights: layer_norm, rms_norm, group_norm,
                      instance_norm */
+    LN_KIND_MEASURE, /* a function of the sum of a function of each value: reduce to l1, l2, log_sum,
+                          log_sum_exp, sum_square */
     LN_KIND_RECURRENT, /* lstm, gru, rnn, with constant weights */
     LN_KIND_OTHER,
 } ln_kind;
 
 ln_kind ln_kind_of(const ln_graph *graph, const ln_node *node);
+/* Whether all that the node's results are for is to be divided by: x / |x| ... */
+bool ln_kind_only_divides(const ln_graph *graph, const ln_node *node);
 /* Whether the node has weights and is a convolution, transposed or not. */
 bool ln_kind_is_convolution(const ln_node *node);
 

@@ -307,7 +307,8 @@ static ln_status function_backward(const ln_rule *rule, const ln_pass *pass, ln_
     own.out_grad = out_grad;
     ln_status status = pass->step->node->layer->backward(&own, err);
     for (int64_t i = 0; i < n && !status; i++) {
-        const double b = z[i + n], y_b = y[i + n], mean = ((double)m[i] + (double)m[i + n]) / 2;
+        const double b = z[i + n], y_b = y[i + n], both = ((double)m[i] + (double)m[i + n]) / 2;
+        const double mean = isfinite(both) ? both : 0; /* a root has no slope at 0 */
         for (int side = 0; side < 2; side++) {
             const double part = z[i + (2 + side) * n], y_part = y[i + (2 + side) * n];
             const double slope = ln_contrast_is_noise(part, b) ? mean : (y_part - y_b) / (part - b);
