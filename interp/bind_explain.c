@@ -299,6 +299,20 @@ static int piece_evaluations(lua_State *L)
     return 1;
 }
 
+/* explained_reasons(piece) -> why items have no values, by place from 1; empty where all have */
+static int piece_reasons(lua_State *L)
+{
+    const ln_explanation *explained = &ln_check_piece(L, 1)->explained;
+    lua_newtable(L);
+    for (int64_t i = 0; explained->reasons && i < explained->count; i++) {
+        if (explained->reasons[i]) {
+            lua_pushstring(L, explained->reasons[i]);
+            lua_rawseti(L, -2, i + 1);
+        }
+    }
+    return 1;
+}
+
 /* explained_rows(piece) -> its values as rows (items, width), f32 */
 static int piece_rows(lua_State *L)
 {
@@ -425,6 +439,7 @@ void ln_bind_explain(lua_State *L)
         {"job_shape", job_shape},
         {"explained_evaluations", piece_evaluations},
         {"explained_fit", piece_fit},
+        {"explained_reasons", piece_reasons},
         {"explained_rows", piece_rows},
         {"judge", judge_run},
         {"mask", mask_make},

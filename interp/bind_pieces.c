@@ -264,6 +264,9 @@ static ln_attribution_rows *rows_by_item(lua_State *L, const ln_piece *piece,
     luaL_checkstack(L, 4 * (int)count + 16, NULL);
     const columns sums = summarise(L, piece, &one);
     for (int64_t i = 0; i < count; i++) {
+        if (explained->reasons[i] != NULL) {
+            sums.reason[i] = explained->reasons[i];
+        }
         rows[i] = *whole;
         rows[i].count = 1;
         rows[i].judged = i == 0 ? count : 0;

@@ -130,13 +130,13 @@ local SUCCESS = { name = "success", label = "success", params = "{}", higher_is_
 local function own_measure(entry) return entry.node.flags.attacks and SUCCESS or FIT end
 local CONSTANT, NO_NUMBER = "the output is the same around the row", "the loss is not a number"
 
-local function judge_fit(entry, result)
+local function judge_fit(entry, result, failed)
   local values = core.explained_fit(result)
   if not values then return nil end
   local row = { values = values, reasons = {} }
   for name, value in pairs(own_measure(entry)) do row[name] = value end
   for i, value in ipairs(values) do
-    if value ~= value then row.reasons[i] = entry.node.flags.attacks and NO_NUMBER or CONSTANT end
+    if value ~= value then row.reasons[i] = failed[i] or entry.node.flags.attacks and NO_NUMBER or CONSTANT end
   end
   take(entry.fit, values)
   return row
@@ -167,7 +167,7 @@ local function judge_piece(run, bound, entry, context, result, piece)
       higher_is_better = node.higher_is_better and 1 or 0, values = values, reasons = reasons }
     take(judge.sums[entry], values)
   end
-  rows[#rows + 1] = judge_fit(entry, result)
+  rows[#rows + 1] = judge_fit(entry, result, core.explained_reasons(result))
   return rows
 end
 
@@ -231,6 +231,14 @@ local function attacked(run, bound, attack, targets, context)
   return setmetatable({ x = bound.attacked[attack] }, { __index = bound })
 end
 
+-- Rows that could not be explained are in the store with their reasons; the run says how many there are.
+local function tell_failures(run, context, entry, failures, count)
+  if failures.count == 0 then return end
+  local text = ("%s: %d of %d attributions could not be computed: %s"):format(entry.node.label, failures.count, count, failures.first)
+  log.event(context.store, context.run_id, "warning", text)
+  if not context.options.quiet then core.err(("lunette: %s: %s\n"):format(run.experiment, text)) end
+end
+
 local function explain(run, bound, entry, seq, targets, context)
   if entry.attack then bound = attacked(run, bound, entry.attack, targets, context) end
   local store, run_id, started = context.store, context.run_id, core.clock()
@@ -253,6 +261,7 @@ local function explain(run, bound, entry, seq, targets, context)
   local evaluations = kept and kept.evaluations or 0
   if kept then started = started - kept.elapsed_ns end
   local text = ("%s: %s"):format(run.experiment, entry.node.label)
+  local failures = { count = 0 }
   local function in_store() return math.max(0, core.store_written(store) - before + (kept and kept.rows or 0)) end
   for first = 0, count - 1, piece do
     local rows = math.min(piece, count - first)
@@ -263,6 +272,10 @@ local function explain(run, bound, entry, seq, targets, context)
       local verdicts = judge_piece(run, bound, entry, context, result, { first = first, rows = rows,
         targets = targets, sums = sums, shape = sums.shape or entry.shape, again = {} })
       evaluations = evaluations + core.explained_evaluations(result) + (asked or 0)
+      local reasons_of = core.explained_reasons(result)
+      for i = 1, rows do
+        if reasons_of[i] then failures.count, failures.first = failures.count + 1, failures.first or reasons_of[i] end
+      end
       log.piece(store, run_id, explanation, entry, first, { samples = samples, reasons = reasons,
         targets = core.tensor_rows(target_ids, first, rows) }, result, verdicts,
         { evaluations = evaluations, elapsed_ns = core.clock() - started })
@@ -271,6 +284,7 @@ local function explain(run, bound, entry, seq, targets, context)
     if job then core.job_progress(job, in_store(), count, text) else core.progress(in_store(), count, text) end
   end
   core.progress()
+  tell_failures(run, context, entry, failures, count)
   log.explained(store, run_id, explanation, judge_means(bound, entry, explanation), evaluations,
     core.clock() - started)
   return explanation

@@ -110,6 +110,8 @@ typedef struct ln_explanation {
                             0; NaN where undefined; else NULL */
     double *outside; /* with a watch: share of the rows evaluated that lie outside of the training
                         data; NaN where there were none; else NULL */
+    char **
+        reasons; /* with row_groups: (count) why an item has no values, NULL where it has; else NULL */
     int64_t evaluations; /* rows passed forward, plus rows passed backward */
 } ln_explanation;
 

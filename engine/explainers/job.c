@@ -486,17 +486,3 @@ ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *
         out->evaluations += state->workers[i].evaluations;
     return LN_OK;
 }
-
-void ln_explanation_free(ln_explanation *explanation)
-{
-    ln_free(explanation->values);
-    ln_free(explanation->errors);
-    ln_free(explanation->output);
-    ln_free(explanation->baseline_output);
-    ln_free(explanation->absorbed);
-    ln_free(explanation->fit);
-    ln_free(explanation->outside);
-    ln_free(explanation->units);
-    ln_free(explanation->groups);
-    *explanation = (ln_explanation){0};
-}

@@ -92,3 +92,20 @@ bool ln_residual_holds(const ln_summary *summary, double output, double baseline
     double scale = fabs(output) + fabs(baseline_output) + summary->l1;
     return fabs(summary->residual) <= tolerance * scale;
 }
+
+void ln_explanation_free(ln_explanation *explanation)
+{
+    ln_free(explanation->values);
+    ln_free(explanation->errors);
+    ln_free(explanation->output);
+    ln_free(explanation->baseline_output);
+    ln_free(explanation->absorbed);
+    ln_free(explanation->fit);
+    ln_free(explanation->outside);
+    for (int64_t i = 0; explanation->reasons && i < explanation->count; i++)
+        ln_free(explanation->reasons[i]);
+    ln_free(explanation->reasons);
+    ln_free(explanation->units);
+    ln_free(explanation->groups);
+    *explanation = (ln_explanation){0};
+}

@@ -1,6 +1,7 @@
 #include "explainers/common/by_row.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,6 +13,7 @@ typedef struct by_row {
     int64_t first;         /* item of the request that is entry 0 */
     const int64_t *start;  /* entries of row k of the run: start[k] .. start[k + 1] */
     ln_explanation *parts; /* what each row's job made */
+    char **reasons;        /* why a row has no values, or NULL */
     int32_t *groups;       /* (entries, the model's width) */
 } by_row;
 
@@ -61,28 +63,67 @@ static ln_request request_of(const ln_request *whole, int64_t first, int64_t cou
     return one;
 }
 
-/* What is wrong with one row is found when others may have been explained already. */
-static ln_status found_late(ln_status status, ln_error *err)
+/* Whether an error is about what a row holds, which other rows need not hold. */
+static bool is_of_row(ln_status status)
 {
-    if (status != LN_EINVALID && status != LN_EUNSUPPORTED)
-        return status;
-    if (err)
-        err->status = LN_EFAILED;
-    return LN_EFAILED;
+    return status == LN_EINVALID || status == LN_EUNSUPPORTED || status == LN_EFAILED;
 }
 
-/* Whether the explainer can explain item `item` in its row's groups. `group` is scratch. */
-static ln_status try_item(const ln_job *job, int64_t item, int32_t *group, int64_t *count,
+/* In place of what could not be explained: `items` of `width` values, none of them a number. */
+static ln_status leave_out(const ln_job *job, int64_t items, int64_t width, ln_explanation *out,
+                           ln_error *err)
+{
+    const size_t count = (size_t)items, numbers = count * (size_t)width;
+    const unsigned flags = job->explainer->flags;
+    *out = (ln_explanation){.count = items, .width = width};
+    out->values = ln_alloc(numbers * sizeof *out->values);
+    out->output = ln_alloc(count * sizeof *out->output);
+    out->baseline_output = ln_alloc(count * sizeof *out->baseline_output);
+    out->errors = flags & LN_HAS_ERRORS ? ln_alloc(numbers * sizeof *out->errors) : NULL;
+    out->fit = flags & LN_HAS_FIT ? ln_alloc(count * sizeof *out->fit) : NULL;
+    out->outside = job->request->watch ? ln_alloc(count * sizeof *out->outside) : NULL;
+    if (!out->values || !out->output || !out->baseline_output ||
+        (flags & LN_HAS_ERRORS && !out->errors) || (flags & LN_HAS_FIT && !out->fit) ||
+        (job->request->watch && !out->outside)) {
+        ln_explanation_free(out);
+        return ln_fail_memory(err, numbers * sizeof *out->values);
+    }
+    for (size_t i = 0; i < numbers; i++) {
+        out->values[i] = NAN;
+        if (out->errors)
+            out->errors[i] = NAN;
+    }
+    for (int64_t i = 0; i < items; i++) {
+        out->output[i] = out->baseline_output[i] = NAN;
+        if (out->fit)
+            out->fit[i] = NAN;
+        if (out->outside)
+            out->outside[i] = NAN;
+    }
+    return LN_OK;
+}
+
+/* Whether the explainer can explain an item in these groups of its row. */
+static ln_status try_item(const ln_job *job, int64_t item, const int32_t *group, int64_t count,
                           ln_error *err)
 {
-    const ln_request *request = job->request;
-    ln_status status = find_groups(request, request->items[item].row, group, count, err);
-    if (status)
-        return status;
-    const ln_request one = request_of(request, item, 1, group, *count);
+    const ln_request one = request_of(job->request, item, 1, group, count);
     ln_job *trial = NULL;
-    status = ln_job_new(job->explainer, &one, NULL, &trial, err);
+    ln_status status = ln_job_new(job->explainer, &one, NULL, &trial, err);
     ln_job_free(trial);
+    return status;
+}
+
+/* The first item whose row has groups; where none has the error of the last. */
+static ln_status find_first(const ln_request *request, int64_t *item, int32_t *group,
+                            int64_t *count, ln_error *err)
+{
+    ln_status status = LN_EINVALID;
+    for (*item = 0; *item < request->item_count; (*item)++) {
+        status = find_groups(request, request->items[*item].row, group, count, err);
+        if (!is_of_row(status))
+            break;
+    }
     return status;
 }
 
@@ -97,8 +138,10 @@ ln_status ln_by_row_check(const ln_job *job, ln_error *err)
     int32_t *group = ln_alloc((size_t)width * sizeof *group);
     if (!group)
         return ln_fail_memory(err, (size_t)width * sizeof *group);
-    int64_t count, fewest, most;
-    ln_status status = try_item(job, 0, group, &count, err);
+    int64_t first, count, fewest, most;
+    ln_status status = find_first(request, &first, group, &count, err);
+    if (!status)
+        status = try_item(job, first, group, count, err);
     fewest = most = count;
     for (int64_t i = 1; i < request->item_count && request->row_groups->given && !status; i++) {
         status = find_groups(request, request->items[i].row, group, &count, err);
@@ -106,7 +149,7 @@ ln_status ln_by_row_check(const ln_job *job, ln_error *err)
             continue;
         fewest = count < fewest ? count : fewest;
         most = count > most ? count : most;
-        status = try_item(job, i, group, &count, err);
+        status = try_item(job, i, group, count, err);
         if (status)
             name_row(request, request->items[i].row, err);
     }
@@ -114,22 +157,23 @@ ln_status ln_by_row_check(const ln_job *job, ln_error *err)
     return status;
 }
 
-static ln_status run_row(void *context, int64_t k, int worker, ln_error *err)
+/* The items of one row in its groups. */
+static ln_status explain_row(const by_row *task, int64_t k, int64_t *count, ln_error *err)
 {
-    (void)worker;
-    const by_row *task = context;
     const ln_request *request = task->job->request;
     const int64_t width = request->model->width, entry = task->start[k];
     const int64_t items = task->start[k + 1] - entry;
     int32_t *group = task->groups + entry * width;
     const int64_t row = request->items[task->first + entry].row;
-    int64_t count;
-    ln_status status = find_groups(request, row, group, &count, err);
-    if (status)
-        return found_late(status, err);
+    ln_status status = find_groups(request, row, group, count, err);
+    if (status) {
+        memset(group, 0, (size_t)(items * width) * sizeof *group);
+        *count = 1;
+        return status;
+    }
     for (int64_t i = 1; i < items; i++)
         memcpy(group + i * width, group, (size_t)width * sizeof *group);
-    ln_request one = request_of(request, task->first + entry, items, group, count);
+    ln_request one = request_of(request, task->first + entry, items, group, *count);
     ln_job *job = NULL;
     status = ln_job_new(task->job->explainer, &one, NULL, &job, err);
     if (!status)
@@ -139,7 +183,25 @@ static ln_status run_row(void *context, int64_t k, int worker, ln_error *err)
     ln_job_free(job);
     if (status)
         name_row(request, row, err);
-    return found_late(status, err);
+    return status;
+}
+
+static ln_status run_row(void *context, int64_t k, int worker, ln_error *err)
+{
+    (void)worker;
+    const by_row *task = context;
+    int64_t count;
+    ln_error why = {0};
+    ln_status status = explain_row(task, k, &count, &why);
+    if (!is_of_row(status)) {
+        if (status && err)
+            *err = why;
+        return status;
+    }
+    task->reasons[k] = ln_strdup(why.message);
+    if (!task->reasons[k])
+        return ln_fail_memory(err, strlen(why.message) + 1);
+    return leave_out(task->job, task->start[k + 1] - task->start[k], count, &task->parts[k], err);
 }
 
 /* Entries [at, at + part->count) of the whole. */
@@ -173,17 +235,24 @@ static ln_status join(by_row *task, int64_t rows, int64_t count, ln_explanation 
     out->count = count;
     out->values = ln_calloc(numbers, sizeof *out->values);
     out->units = ln_calloc(items, sizeof *out->units);
+    out->reasons = ln_calloc(items + 1, sizeof *out->reasons);
     out->output = ln_calloc(items, sizeof *out->output);
     out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
     out->errors = flags & LN_HAS_ERRORS ? ln_calloc(numbers, sizeof *out->errors) : NULL;
     out->outside = watched ? ln_calloc(items, sizeof *out->outside) : NULL;
     out->fit = flags & LN_HAS_FIT ? ln_calloc(items, sizeof *out->fit) : NULL;
-    if (!out->values || !out->units || !out->output || !out->baseline_output ||
+    if (!out->values || !out->units || !out->reasons || !out->output || !out->baseline_output ||
         (flags & LN_HAS_ERRORS && !out->errors) || (flags & LN_HAS_FIT && !out->fit) ||
         (watched && !out->outside))
         return ln_fail_memory(err, numbers * sizeof *out->values);
     for (int64_t k = 0; k < rows; k++)
         put(out, task->start[k], &task->parts[k]);
+    for (int64_t k = 0; k < rows; k++)
+        for (int64_t i = task->start[k]; i < task->start[k + 1] && task->reasons[k]; i++) {
+            out->reasons[i] = ln_strdup(task->reasons[k]);
+            if (!out->reasons[i])
+                return ln_fail_memory(err, strlen(task->reasons[k]) + 1);
+        }
     out->groups = task->groups;
     task->groups = NULL;
     return LN_OK;
@@ -208,10 +277,11 @@ ln_status ln_by_row_run(ln_job *job, int64_t first, int64_t count, ln_explanatio
     int64_t *start = ln_alloc((items + 1) * sizeof *start);
     by_row task = {.job = job, .first = first, .start = start};
     task.parts = ln_calloc(items + 1, sizeof *task.parts);
+    task.reasons = ln_calloc(items + 1, sizeof *task.reasons);
     task.groups = ln_alloc((items * width + 1) * sizeof *task.groups);
     ln_status status = LN_OK;
     int64_t rows = 0;
-    if (!start || !task.parts || !task.groups) {
+    if (!start || !task.parts || !task.reasons || !task.groups) {
         status = ln_fail_memory(err, items * width * sizeof *task.groups);
     } else {
         /* A profile is added to by the thread that frees what it measured. */
@@ -223,9 +293,12 @@ ln_status ln_by_row_run(ln_job *job, int64_t first, int64_t count, ln_explanatio
         status = join(&task, rows, count, out, err);
     if (status)
         ln_explanation_free(out);
-    for (int64_t k = 0; k < rows; k++)
+    for (int64_t k = 0; k < rows; k++) {
         ln_explanation_free(&task.parts[k]);
+        ln_free(task.reasons[k]);
+    }
     ln_free(task.parts);
+    ln_free(task.reasons);
     ln_free(task.groups);
     ln_free(start);
     return status;
