@@ -55,7 +55,8 @@ typedef struct ln_convolutions {
                       ln_convolved **packed, ln_error *err);
     void (*release)(ln_convolved *packed); /* NULL is fine */
     /* `images` of them one after another. `weight` is what was packed (or NULL, unless `rereads`), or,
-     * as LN_CONVOLVE_OTHERS says, others of this shape that a rule made (with the bits of the plain entry). `bias` (out_channels) may be NULL. */
+     * as LN_CONVOLVE_OTHERS says, others of this shape that a rule made (whose bits may be those of another
+     * entry). `bias` (out_channels) may be NULL. */
     ln_status (*forward)(const ln_convolved *packed, int64_t images, const float *x,
                          const float *weight, const float *bias, float *y, void *scratch,
                          ln_error *err);

@@ -53,15 +53,21 @@ void ln_tiles_end(void);
 
 void ln_tiles_multiply(const ln_tiles_block *block);
 
-/* `count` numbers side by side as rows of A: part p of the block of 32 number i, filled up with zeros, at
- * a + p * part + i * step. */
+/* `count` numbers side by side as a row of A: part p of the block of 32 number i, filled up with zeros, at
+ * a + p * part + i * step. And several such rows, `a_row` numbers behind one another. */
 void ln_tiles_split(int64_t count, const float *x, uint16_t *a, int64_t part, int64_t step);
+void ln_tiles_split_rows(int64_t rows, int64_t count, const float *x, int64_t x_row, uint16_t *a,
+                         int64_t a_row, int64_t part, int64_t step);
 
 /* A block of at most 16 by 16 weights as half a tile of B, filled up with zeros: element k of the sum and
  * column n is w[k * row + n], or `turned` w[n * row + k]; part p at b + p * part. */
 #define LN_TILE_HALF (LN_TILE_B / 2)
 void ln_tiles_split_weights(bool turned, int64_t depth, int64_t columns, const float *w,
                             int64_t row, uint16_t *b, int64_t part);
+
+/* y (rows, columns) = c + bias, which may be NULL; at most 32 columns. */
+void ln_tiles_finish(int64_t rows, int64_t columns, const float *c, int64_t c_row,
+                     const float *bias, float *y, int64_t y_row);
 #endif
 
 #endif

@@ -154,24 +154,33 @@ static inline __mmask16 lanes(int64_t count)
     return count >= LN_TILE ? (__mmask16)0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
 }
 
-void ln_tiles_split(int64_t count, const float *x, uint16_t *a, int64_t part, int64_t step)
+/* A block of 32 numbers, of which `left` are there. */
+static inline __attribute__((always_inline)) void split_block(int64_t left, const float *x,
+                                                              uint16_t *a, int64_t part)
 {
     const __m512i odd = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35,
                                          33, 31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3,
                                          1); /* the upper halves of two registers */
-    for (int64_t i = 0; i < count; i += LN_TILE_DEPTH, a += step) {
-        const int64_t left = count - i;
-        const bool whole = left >= LN_TILE_DEPTH;
-        const parts low =
-            split(whole ? _mm512_loadu_ps(x + i) : _mm512_maskz_loadu_ps(lanes(left), x + i));
-        const parts high =
-            split(whole ? _mm512_loadu_ps(x + i + LN_TILE)
-                        : _mm512_maskz_loadu_ps(lanes(left - LN_TILE), x + i + LN_TILE));
+    const parts low = split(_mm512_maskz_loadu_ps(lanes(left), x));
+    const parts high = split(_mm512_maskz_loadu_ps(lanes(left - LN_TILE), x + LN_TILE));
 #pragma GCC unroll 3
-        for (int p = 0; p < LN_TILE_PARTS; p++)
-            _mm512_storeu_si512(a + p * part,
-                                _mm512_permutex2var_epi16(low.at[p], odd, high.at[p]));
-    }
+    for (int p = 0; p < LN_TILE_PARTS; p++)
+        _mm512_storeu_si512(a + p * part, _mm512_permutex2var_epi16(low.at[p], odd, high.at[p]));
+}
+
+void ln_tiles_split_rows(int64_t rows, int64_t count, const float *x, int64_t x_row, uint16_t *a,
+                         int64_t a_row, int64_t part, int64_t step)
+{
+    for (; count >= LN_TILE_DEPTH; count -= LN_TILE_DEPTH, x += LN_TILE_DEPTH, a += step)
+        for (int64_t r = 0; r < rows; r++)
+            split_block(LN_TILE_DEPTH, x + r * x_row, a + r * a_row, part);
+    for (int64_t r = 0; r < rows && count > 0; r++)
+        split_block(count, x + r * x_row, a + r * a_row, part);
+}
+
+void ln_tiles_split(int64_t count, const float *x, uint16_t *a, int64_t part, int64_t step)
+{
+    ln_tiles_split_rows(1, count, x, 0, a, 0, part, step);
 }
 
 /* Rows become columns: quarters of four rows each, then the quarters change places. */
@@ -222,5 +231,21 @@ void ln_tiles_split_weights(bool turned, int64_t depth, int64_t columns, const f
             _mm512_storeu_si512(
                 b + p * part,
                 _mm512_mask_blend_epi16(odd, _mm512_srli_epi32(first.at[p], TOP), second.at[p]));
+    }
+}
+
+void ln_tiles_finish(int64_t rows, int64_t columns, const float *c, int64_t c_row,
+                     const float *bias, float *y, int64_t y_row)
+{
+    const __mmask16 low = lanes(columns), high = lanes(columns - LN_TILE);
+    __m512 first = _mm512_setzero_ps(), second = _mm512_setzero_ps();
+    if (bias) {
+        first = _mm512_maskz_loadu_ps(low, bias);
+        second = _mm512_maskz_loadu_ps(high, bias + LN_TILE);
+    }
+    for (int64_t r = 0; r < rows; r++, c += c_row, y += y_row) {
+        _mm512_mask_storeu_ps(y, low, _mm512_add_ps(_mm512_maskz_loadu_ps(low, c), first));
+        _mm512_mask_storeu_ps(y + LN_TILE, high,
+                              _mm512_add_ps(_mm512_maskz_loadu_ps(high, c + LN_TILE), second));
     }
 }
