@@ -447,14 +447,13 @@ resolve.composite = composites.resolve
 -- { standard_error = 0.01 }: what is small enough to stop at.
 function resolve.stop(raw, _, at)
   local what = "{ standard_error = a number above 0 }"
-  if not words.is_table(raw) or #raw.list > 0 or raw.named.standard_error == nil then
-    place.expected(at, what, raw)
-  end
+  if not words.is_table(raw) or #raw.list > 0 then place.expected(at, what, raw) end
   for _, name in ipairs(sorted_names(raw.named)) do
     if name ~= "standard_error" then
       place.fail(place.child(at, name), ("expected %s, found the name '%s' in it"):format(what, name))
     end
   end
+  if raw.named.standard_error == nil then place.expected(at, what, raw) end
   return { standard_error = types.real(raw.named.standard_error, { min = 0, above_min = true },
     place.child(at, "standard_error")) }
 end

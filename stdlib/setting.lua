@@ -111,20 +111,30 @@ end
 local function with_brackets(path, rest, owner)
   local list = owner.rest and owner.rest.name
   if list and rest:sub(1, #list + 1) == "." .. list then rest = rest:sub(#list + 2) end
-  if not rest:find("^[%.%[]%d+") then return nil end
+  if not rest:find("^%.%d+%f[%.%[%z]") then return nil end
   return ("entries of a list are counted in brackets, from 1: %s"):format(
     path .. rest:gsub("%.(%d+)", "[%1]"))
 end
 
 local walk_word, walk_value
 
+-- The entry `[n]` of a list that a path begins with, and what follows; nil where it begins with a name.
+local function bracket(option, rest, list, path)
+  local digits, after = rest:match("^%[(%d+)%](.*)$")
+  local index = tonumber(digits)
+  if index and (index < 1 or index > #list) then
+    wrong(option, ("%s has %d %s, there is no [%s]"):format(path, #list, #list == 1 and "entry" or "entries", digits),
+      index == 0 and "entries count from 1" or nil)
+  end
+  return index, after
+end
+
 -- One entry of a list: [n], or .label where entries have labels.
 local function walk_list(option, raw, rest, param, path)
   if not words.is_table(raw) and not words.is_word(raw) then
     wrong(option, ("%s is no list in the script"):format(path))
   end
-  local index, after = rest:match("^%[(%d+)%](.*)$")
-  index = tonumber(index)
+  local index, after = bracket(option, rest, raw.list, path)
   if not index then
     local labels, taken = base_labels(raw.list)
     local best = ""
@@ -143,10 +153,6 @@ local function walk_list(option, raw, rest, param, path)
         or suggest.hint(name, all, "labels"))
     end
     index, after = taken[best], rest:sub(#best + 2)
-  end
-  if index < 1 or index > #raw.list then
-    wrong(option, ("%s has %d %s, there is no [%d]"):format(path, #raw.list,
-      #raw.list == 1 and "entry" or "entries", index), index == 0 and "entries count from 1" or nil)
   end
   local result = copied(raw)
   result.list[index] = walk_value(option, raw.list[index], after,
@@ -188,8 +194,8 @@ end
 -- A place or a name within a plain table: an entry of a composite and its fields, a unit. Who resolves the
 -- table knows which names it may have.
 local function walk_table(option, raw, rest, path)
-  local index, after = rest:match("^%[(%d+)%](.*)$")
-  local key, side = index and tonumber(index), "list"
+  local key, after = bracket(option, rest, raw.list, path)
+  local side = "list"
   if not key then
     key, after = rest:match("^%.([^%.%[]+)(.*)$")
     side = "named"
@@ -197,10 +203,6 @@ local function walk_table(option, raw, rest, path)
   if not key or side == "named" and key:find("^%d") then
     wrong(option, ("%s has no field %s"):format(path, (rest:gsub("^%.", ""))),
       with_brackets(path, rest, {}))
-  end
-  if side == "list" and (key < 1 or key > #raw.list) then
-    wrong(option, ("%s has %d %s, there is no [%d]"):format(path, #raw.list,
-      #raw.list == 1 and "entry" or "entries", key), key == 0 and "entries count from 1" or nil)
   end
   local result = copied(raw)
   local here = side == "list" and ("%s[%d]"):format(path, key) or fail.join(path, key)

@@ -63,7 +63,23 @@ local function sample(node, bound)
       count == 1 and "row is" or "rows are"))
   end
 end
-checks.waterfall_chart = sample
+
+-- Charts of features: those of a layer have none, nor have pairs.
+function checks.importance_bar(node, bound)
+  explanation(node, bound, function(entry) return entry.space ~= "layer" and not entry.players end,
+    "explanation of single features", "interaction_map draws pairs, activations draws layers")
+end
+checks.beeswarm_chart = checks.importance_bar
+
+function checks.waterfall_chart(node, bound)
+  checks.importance_bar(node, bound)
+  sample(node, bound)
+end
+
+function checks.heat_map_grid(node, bound)
+  explanation(node, bound, function(entry) return not entry.players end, "explanation of single features",
+    "interaction_map draws pairs")
+end
 
 function checks.interaction_map(node, bound)
   explanation(node, bound, function(entry) return entry.players ~= nil end, "explanation of pairs",
