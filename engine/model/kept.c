@@ -152,17 +152,17 @@ ln_function *ln_kept_find(ln_model *model, const ln_function_key *key,
     ln_kept *kept = model->kept;
     ln_function *found = NULL;
     ln_lock_take(kept->lock);
-    for (ln_function **at = &kept->functions; *at && !found;) {
-        const bool fits = base ? !(*at)->base : (*at)->key.rows == key->rows;
-        if (!fits || !same_key(&(*at)->key, key) || !ln_plan_follows((*at)->plan, composite)) {
-            at = &(*at)->next;
+    for (ln_function **at = &kept->functions; *at; at = &(*at)->next) {
+        ln_function *one = *at;
+        const bool fits = base ? !one->base : one->key.rows == key->rows;
+        if (!fits || !same_key(&one->key, key) || !ln_plan_follows(one->plan, composite))
             continue;
-        }
-        found = *at;
-        *at = found->next;
-        found->next = kept->functions;
-        kept->functions = found;
-        found->users++;
+        *at = one->next;
+        one->next = kept->functions;
+        kept->functions = one;
+        one->users++;
+        found = one;
+        break;
     }
     ln_lock_give(kept->lock);
     return found;
