@@ -6,12 +6,13 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "graph/merge_norm.h"
 #include "graph/simplify_internal.h"
 #include "layers/common.h"
 
 enum { MOST_FACTORS = 4, MOST_NODES = 16 };
 
-typedef enum merge_kind { APART, BIAS, FACTOR, GELU } merge_kind;
+typedef enum merge_kind { APART, BIAS, FACTOR, GELU, NORM } merge_kind;
 
 /* What the last node becomes. */
 typedef struct merge {
@@ -20,6 +21,8 @@ typedef struct merge {
     int value;       /* BIAS: the bias; GELU: x */
     double factor;   /* FACTOR */
     int approximate; /* GELU: as ln_scalar_attributes has it */
+    int norm[3];     /* NORM: x, weight, bias; -1: none */
+    double eps;      /* the same */
 } merge;
 
 /* ---------------------------------------------------------------- finding */
@@ -237,6 +240,21 @@ static bool find_gelu(const ln_simplifying *s, const ln_node *node, merge *out)
     return false;
 }
 
+/* A layer_norm that ends here; what ended within it does not any more. */
+static bool find_norm(const ln_simplifying *s, const ln_node *node, merge *merges)
+{
+    ln_merge_norm found;
+    if (!ln_merge_find_norm(s, node, &found))
+        return false;
+    for (int i = 0; i < found.count; i++) {
+        s->absorbed[found.nodes[i]] = true;
+        merges[found.nodes[i]].kind = APART;
+    }
+    merges[index_of(s, node)] =
+        (merge){.kind = NORM, .norm = {found.x, found.weight, found.bias}, .eps = found.eps};
+    return true;
+}
+
 /* Fills merges and s->absorbed; whether there is anything to do. */
 static bool find(ln_simplifying *s, merge *merges)
 {
@@ -245,7 +263,7 @@ static bool find(ln_simplifying *s, merge *merges)
         const ln_node *node = &s->from->nodes[i];
         if (find_bias(s, node, &merges[i]) || find_factor(s, node, &merges[i]))
             s->absorbed[merges[i].base] = true;
-        else
+        else if (!find_norm(s, node, merges))
             find_gelu(s, node, &merges[i]);
         any = any || merges[i].kind != APART;
     }
@@ -259,12 +277,19 @@ static ln_status add_merged(ln_simplifying *s, int index, const merge *what, ln_
     const ln_node *node = &s->from->nodes[index], *base = &s->from->nodes[what->base];
     const char *name = s->from->values[node->outputs[0]].name;
     const ln_scalar_attributes gelu = {.approximate = what->approximate};
+    const ln_layer_norm_attributes norm = {.axes = 1, .eps = what->eps, .elementwise_affine = true};
     ln_matmul_attributes product;
     int made, inputs[3] = {-1, -1, -1};
     ln_status status;
     if (what->kind == GELU) {
         status = ln_graph_add_node(s->to, &ln_layer_gelu, "Gelu", node->name, &gelu,
                                    &s->map[what->value], 1, &name, 1, &made, err);
+    } else if (what->kind == NORM) {
+        int count = 0;
+        for (; count < 3 && what->norm[count] >= 0; count++)
+            inputs[count] = s->map[what->norm[count]];
+        status = ln_graph_add_node(s->to, &ln_layer_layer_norm, "LayerNormalization", node->name,
+                                   &norm, inputs, count, &name, 1, &made, err);
     } else {
         for (int i = 0; i < 2; i++)
             inputs[i] = s->map[base->inputs[i]];

@@ -33,6 +33,7 @@ static const struct {
     {"l1", true, true},
     {"l2", true, true},
     {"log_sum_exp", true, true},
+    {"attention_spelt", true, true},
     {"onnx_gru", true, false},
     {"onnx_lengths", true, false},
 };

@@ -203,6 +203,78 @@ static void others_are_left_alone(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- layer_norm */
+
+enum { PLAIN, WEIGHTED, BIASED, ENDS };
+
+/* x (4, 6) -> layer_norm, spelt with a power or a product -> as `end` says. */
+static ln_graph *spelt_norm(bool power, int end)
+{
+    ln_error err;
+    net n = net_begin(&err);
+    const ln_shape shape = TEST_SHAPE(-1, TOKENS, WIDTH);
+    const ln_reduce_attributes mean = {
+        .operation = LN_REDUCE_mean, .axes = {1, {-1}}, .keepdims = true};
+    const ln_layer *reduce = ln_layer_find("reduce");
+    int x = -1;
+    assert_ok(ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, &err));
+    const int level = net_node(&n, reduce, "level", &mean, &x, 1);
+    const int c = two(&n, "sub", "c", x, level);
+    const int square =
+        power ? two(&n, "pow", "square", c, number(&n, "two", 2)) : two(&n, "mul", "square", c, c);
+    const int variance = net_node(&n, reduce, "variance", &mean, &square, 1);
+    const int sum = two(&n, "add", "sum", variance, number(&n, "eps", 1e-3F));
+    x = two(&n, "div", "normal", c, one(&n, "sqrt", "root", sum));
+    if (end != PLAIN)
+        x = two(&n, "mul", "scaled", x, numbers(&n, "w", TEST_SHAPE(WIDTH)));
+    if (end == BIASED)
+        x = two(&n, "add", "moved", numbers(&n, "b", TEST_SHAPE(WIDTH)), x);
+    x = two(&n, "matmul", "y", x, x); /* as many outputs as the network above */
+    assert_ok(n.status);
+    assert_ok(ln_graph_add_output(n.graph, x, &err));
+    return n.graph;
+}
+
+static void a_spelt_layer_norm_is_one(void **state)
+{
+    (void)state;
+    ln_error err;
+    for (int form = 0; form < 2 * ENDS; form++) {
+        ln_graph *graph = spelt_norm(form % 2, form / 2), *merged;
+        float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
+        assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
+        assert_int_equal(merged->node_count, 2);
+        assert_string_equal(merged->nodes[0].layer->word.name, "layer_norm");
+        assert_int_equal(merged->nodes[0].input_count, 1 + form / 2);
+        run(graph, y[0], dx[0]);
+        run(merged, y[1], dx[1]);
+        assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
+        assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+        ln_graph_release(merged);
+        ln_graph_release(graph);
+    }
+}
+
+static void kept_values_of_a_norm_stay(void **state)
+{
+    const struct {
+        const char *name;
+        int nodes; /* what is behind a kept normal or scaled value stays apart */
+    } kept[] = {{"level", 10}, {"c", 10},     {"square", 10}, {"variance", 10}, {"sum", 10},
+                {"root", 10},  {"normal", 4}, {"scaled", 3},  {"moved", 2}};
+    (void)state;
+    ln_error err;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        ln_graph *graph = spelt_norm(i % 2, BIASED), *merged;
+        const int value = ln_graph_find_value(graph, kept[i].name);
+        assert_ok(ln_graph_merge(graph, &value, 1, &merged, &err));
+        assert_int_equal(merged->node_count, kept[i].nodes);
+        assert_true(ln_graph_find_value(merged, kept[i].name) >= 0);
+        ln_graph_release(merged);
+        ln_graph_release(graph);
+    }
+}
+
 static ln_status merge(void *context, ln_error *err)
 {
     ln_graph *merged = NULL;
@@ -218,6 +290,9 @@ static void failing_allocations_leave_nothing(void **state)
     ln_graph *graph = network(FORMS, &err);
     sweep_allocation_failures(merge, graph);
     ln_graph_release(graph);
+    graph = spelt_norm(true, BIASED);
+    sweep_allocation_failures(merge, graph);
+    ln_graph_release(graph);
 }
 
 int main(void)
@@ -227,6 +302,8 @@ int main(void)
         cmocka_unit_test(kept_values_stay),
         cmocka_unit_test(kept_values_of_the_approximation_stay),
         cmocka_unit_test(others_are_left_alone),
+        cmocka_unit_test(a_spelt_layer_norm_is_one),
+        cmocka_unit_test(kept_values_of_a_norm_stay),
         cmocka_unit_test(failing_allocations_leave_nothing),
     };
     return cmocka_run_group_tests_name("graph merge", tests, NULL, NULL);

@@ -1,0 +1,124 @@
+#include "graph/merge_norm.h"
+
+#include "layers/common.h"
+
+/* The node of this layer that made the value for so many readings. */
+static const ln_node *made_by(const ln_simplifying *s, int value, const ln_layer *layer,
+                              int readers)
+{
+    const int producer = value < 0 ? -1 : s->from->values[value].producer;
+    if (producer < 0 || s->readers[value] != readers)
+        return NULL;
+    const ln_node *node = &s->from->nodes[producer];
+    return node->layer == layer && node->output_count == 1 ? node : NULL;
+}
+
+static void take(const ln_simplifying *s, const ln_node *node, ln_merge_norm *out)
+{
+    out->nodes[out->count++] = (int)(node - s->from->nodes);
+}
+
+static const ln_tensor *numbers_of(const ln_graph *graph, int value)
+{
+    const ln_tensor *constant = graph->values[value].constant;
+    return constant && constant->dtype == LN_F32 ? constant : NULL;
+}
+
+/* The value beside a vector of one number an element of the last axis, and that vector. */
+static int beside_vector(const ln_graph *graph, const ln_node *node, int *vector)
+{
+    const ln_shape *shape = &graph->values[node->outputs[0]].shape;
+    for (int i = 0; i < 2 && node->input_count == 2; i++) {
+        const ln_tensor *numbers = numbers_of(graph, node->inputs[i]);
+        if (!numbers || numbers->shape.rank != 1 ||
+            numbers->shape.dims[0] != shape->dims[shape->rank - 1])
+            continue;
+        *vector = node->inputs[i];
+        return node->inputs[1 - i];
+    }
+    return -1;
+}
+
+/* The node that makes the mean of `of` over its last axis, which stays; NULL. */
+static const ln_node *mean_of(const ln_simplifying *s, int value, int *of)
+{
+    const ln_node *node = made_by(s, value, &ln_layer_reduce, 1);
+    if (!node || ((const ln_reduce_attributes *)node->attributes)->operation != LN_REDUCE_mean)
+        return NULL;
+    const ln_shape *in = &s->from->values[node->inputs[0]].shape;
+    ln_shape kept = *in;
+    kept.dims[in->rank - 1] = 1;
+    *of = node->inputs[0];
+    return in->dims[in->rank - 1] > 1 && ln_shape_equal(&kept, &s->from->values[value].shape)
+               ? node
+               : NULL;
+}
+
+/* Whether value is mean(c^2) + eps, by the power or the product. */
+static bool is_variance(const ln_simplifying *s, int value, int c, ln_merge_norm *out)
+{
+    const ln_node *sum = made_by(s, value, &ln_layer_add, 1);
+    for (int i = 0; i < 2 && sum; i++) {
+        int square;
+        const ln_tensor *eps = numbers_of(s->from, sum->inputs[i]);
+        const ln_node *mean = mean_of(s, sum->inputs[1 - i], &square);
+        if (!eps || ln_shape_count(&eps->shape) != 1 || !(ln_f32(eps)[0] > 0) || !mean)
+            continue;
+        const ln_node *power = made_by(s, square, &ln_layer_pow, 1);
+        const ln_node *product = made_by(s, square, &ln_layer_mul, 1);
+        const ln_tensor *two = power ? numbers_of(s->from, power->inputs[1]) : NULL;
+        const bool squared = two && ln_shape_count(&two->shape) == 1 && ln_f32(two)[0] == 2 &&
+                             power->inputs[0] == c && s->readers[c] == 2;
+        if (!squared &&
+            !(product && product->inputs[0] == c && product->inputs[1] == c && s->readers[c] == 3))
+            continue;
+        out->eps = (double)ln_f32(eps)[0];
+        take(s, sum, out);
+        take(s, mean, out);
+        take(s, squared ? power : product, out);
+        return true;
+    }
+    return false;
+}
+
+/* Whether the quotient is c / sqrt(mean(c^2) + eps). */
+static bool is_normal(const ln_simplifying *s, const ln_node *quotient, ln_merge_norm *out)
+{
+    const int c = quotient->inputs[0];
+    const ln_node *root = made_by(s, quotient->inputs[1], &ln_layer_sqrt, 1);
+    const ln_node *centred = c < 0 ? NULL : made_by(s, c, &ln_layer_sub, s->readers[c]);
+    int of;
+    if (!root || !centred || !is_variance(s, root->inputs[0], c, out))
+        return false;
+    const ln_node *mean = mean_of(s, centred->inputs[1], &of);
+    if (!mean || of != centred->inputs[0])
+        return false;
+    take(s, root, out);
+    take(s, centred, out);
+    take(s, mean, out);
+    out->x = of;
+    return !s->from->values[of].fixed &&
+           ln_shape_equal(&s->from->values[of].shape, &s->from->values[quotient->outputs[0]].shape);
+}
+
+bool ln_merge_find_norm(const ln_simplifying *s, const ln_node *node, ln_merge_norm *out)
+{
+    *out = (ln_merge_norm){.x = -1, .weight = -1, .bias = -1};
+    if (node->layer == &ln_layer_add) {
+        const ln_node *scaled =
+            made_by(s, beside_vector(s->from, node, &out->bias), &ln_layer_mul, 1);
+        if (!scaled)
+            return false;
+        take(s, scaled, out);
+        node = scaled;
+    }
+    if (node->layer == &ln_layer_mul) {
+        const ln_node *normal =
+            made_by(s, beside_vector(s->from, node, &out->weight), &ln_layer_div, 1);
+        if (!normal)
+            return false;
+        take(s, normal, out);
+        node = normal;
+    }
+    return node->layer == &ln_layer_div && is_normal(s, node, out);
+}
