@@ -219,21 +219,21 @@ static void pairs_are_found_from_few_coalitions(void **state)
     ln_model_release(model);
 }
 
-/* Over 60 seeds, with and without the fit of pairs: the mean is the definition's within what its errors allow,
+/* Over 60 seeds, without the fit of pairs, with hardly enough coalitions for it, and with many: the mean is the definition's within what its errors allow,
  * and the squared errors, of the pairs and of the diagonal, are as large as they say. */
 static void estimates_are_as_close_as_they_say(void **state)
 {
     (void)state;
     enum { N = 12, SEEDS = 60 };
     static double value[1 << N], wanted[N * N];
-    static const char *const given[] = {"samples=100", "samples=600"};
+    static const char *const given[] = {"samples=100", "samples=268", "samples=600"};
     ln_model *model = random_model(N, 5);
     ln_tensor *x = tensor_random(TEST_SHAPE(1, N), 6), *base = tensor_random(x->shape, 7);
     ln_item item = {0};
     all_values(model, ln_f32(x), ln_f32(base), N, value);
     by_definition(N, value, wanted);
     double before = INFINITY;
-    for (int mode = 0; mode < 2; mode++) {
+    for (int mode = 0; mode < 3; mode++) {
         double mean[N * N] = {0}, said[2] = {0}, found[2] = {0}, variance[N * N] = {0};
         for (uint64_t seed = 0; seed < SEEDS; seed++) {
             ln_request request = {.model = model,
@@ -261,7 +261,7 @@ static void estimates_are_as_close_as_they_say(void **state)
             if (!(said[own] / found[own] > 0.75 && said[own] / found[own] < 1.33))
                 fail_msg("%s, %s: squared errors %g, said to be %g", given[mode],
                          own ? "diagonal" : "pairs", found[own], said[own]);
-        assert_true(found[0] < before / 6);
+        assert_true(found[0] < before / 3);
         before = found[0];
     }
     ln_tensor_release(x);

@@ -198,10 +198,11 @@ void ln_pairwise_estimate(const ln_pairwise *at, const ln_coalitions *coalitions
         end = end_of_layer(coalitions, first);
         add_layer(at, coalitions, player, n, first, end);
     }
-    /* What was fitted makes residuals smaller than errors; a size without a pair leaves them unknown. */
-    const double scale = layers < n / 2 ? NAN
-                                        : (fitted ? (double)pairs / (double)(pairs - terms) : 1) /
-                                              (double)((n - 1) * (n - 1));
+    /* A fit follows the draws it is made from: what it leaves of a pair is smaller by a share terms / pairs
+     * than what a fit without that pair would, which is what errors are about (as by a jackknife). A size
+     * without a pair leaves errors unknown. */
+    const double followed = fitted ? (double)pairs / (double)(pairs - terms) : 1;
+    const double scale = layers < n / 2 ? NAN : followed * followed / (double)((n - 1) * (n - 1));
     for (int64_t i = 0; i < n; i++) {
         at->value[i * n + i] /= (double)(n - 1);
         at->error[i * n + i] = sqrt(at->error[i * n + i] * scale);
