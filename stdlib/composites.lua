@@ -41,7 +41,7 @@ local function type_of(raw, at)
   local near = type(raw) == "string" and suggest.nearest(raw, list)
   local layer = type(raw) == "string" and words.find(raw)
   if layer and layer.category == "layer" then
-    place.fail(at, ("%s has no weights to share relevance by"):format(raw),
+    place.fail(at, ("%s takes no rule for sharing relevance"):format(raw),
       "types with rules: " .. suggest.list(list))
   end
   place.expected(at, "the type of layers with weights, as \"dense\", \"conv2d\" or \"convolution\"", raw,

@@ -58,7 +58,7 @@ ln_status ln_layer_rule_find(const ln_layer_rule *entry, const ln_graph *graph, 
                 *out = &graph->nodes[i];
                 return LN_OK;
             }
-    ln_fail(err, LN_EINVALID, "'%s' has no weights to share relevance by", entry->layer);
+    ln_fail(err, LN_EINVALID, "'%s' takes no rule for sharing relevance", entry->layer);
     ln_error_hint(err, "rules are for dense layers and convolutions; all others hand relevance on "
                        "in one way");
     return wrong(err, LN_EINVALID, "layer");
