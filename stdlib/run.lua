@@ -319,14 +319,19 @@ local function tell_held(bound, context)
   if not context.options.quiet then core.err("lunette: ", text, "\n") end
 end
 
+-- One model at a time keeps what its next explainer may use: what the one before kept goes.
+local function turn_to(model, context)
+  if context.model and context.model ~= model then core.model_forget(context.model) end
+  context.model = model
+end
+
 local function execute_model(run, bound, context)
   local store, run_id, pool = context.store, context.run_id, context.pool
   if run.train then
     local epochs = train(run, bound, context)
     log.training(store, run_id, epochs, core.tensor_info(bound.train_rows).count)
   end
-  if context.model and context.model ~= bound.model then core.model_forget(context.model) end
-  context.model = bound.model
+  turn_to(bound.model, context)
   core.model_numerics(bound.model, run.numerics) -- the model may be other runs' too
   log.model(store, run_id, bound)
   resume.model(context, bound)
@@ -415,6 +420,7 @@ end
 -- Everything that can be told before the run, which is then ready to be executed.
 function M.bind(run, context)
   local bound = bind.run(run, context.shared, context.sources)
+  if bound.model then turn_to(bound.model, context) end -- a hundred runs may be bound before the first starts
   pictures.ready(run.pictures)
   if run.train then train_model(run, bound) end -- only its checks
   return bound
