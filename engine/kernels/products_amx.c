@@ -322,7 +322,8 @@ static ln_status tiles_multiply(const ln_packed *packed, int64_t rows, const flo
     const tiles_packed *own = (const tiles_packed *)packed;
     const ln_product *product = &packed->product;
     float *c = scratch;
-    uint16_t *a[2] = {(uint16_t *)(c + PAIR * PAIR), NULL};
+    void *panels = c + PAIR * PAIR;
+    uint16_t *a[2] = {panels, NULL};
     (void)err;
     a[1] = a[0] + own->panel / own->height * block_of(own);
     ln_tiles_begin();
