@@ -110,6 +110,7 @@ static inline void ln_steps_keep(ln_steps *w, int64_t m, int64_t first, int64_t 
 /* Slopes of the gates' functions between the two of a pair, x and b before the bound `clip`. */
 double ln_step_secant_sigmoid(double x, double b, double clip);
 double ln_step_secant_tanh(double x, double b, double clip);
+double ln_step_secant_relu(double x, double b, double clip);
 /* z, kept from 0 by e: z + e or z - e. */
 static inline double ln_step_stabilised(double z, double e)
 {

@@ -43,3 +43,8 @@ double ln_step_secant_tanh(double x, double b, double clip)
     const double y = tanh(bounded(x, clip));
     return secant(x, b, y, tanh(bounded(b, clip)), 1 - y * y, clip);
 }
+
+double ln_step_secant_relu(double x, double b, double clip)
+{
+    return secant(x, b, fmax(bounded(x, clip), 0), fmax(bounded(b, clip), 0), x > 0, clip);
+}

@@ -57,21 +57,13 @@ static void backward(ln_steps *w, int64_t t)
             memcpy(w->d_hidden + s * h, w->product + s * h, (size_t)h * sizeof(float));
 }
 
-static double secant(const ln_steps *w, double x, double b)
-{
-    const double clip = own_of(w)->clip;
-    if (!own_of(w)->nonlinearity)
-        return ln_step_secant_tanh(x, b, clip);
-    if (fabs(x - b) <= 1e-6 * fmax(fabs(x), fabs(b)))
-        return x > 0 && !(clip > 0 && x >= clip);
-    const double most = clip > 0 ? clip : HUGE_VAL;
-    return (fmin(fmax(x, 0), most) - fmin(fmax(b, 0), most)) / (x - b);
-}
-
 /* A step back of a rule: multipliers by the function's slope between the two rows, or relevance over the sums. */
 static void by_rule(ln_steps *w, int64_t t)
 {
     const int64_t h = w->hidden_size;
+    const double clip = own_of(w)->clip;
+    double (*secant)(double, double, double) =
+        own_of(w)->nonlinearity ? ln_step_secant_relu : ln_step_secant_tanh;
     for (int64_t s = 0; s < w->sequences; s++) {
         const int64_t m = ln_step_at(w, s, t);
         const float *x = w->kept + m * h, *b = x + w->partner * h;
@@ -79,7 +71,7 @@ static void by_rule(ln_steps *w, int64_t t)
             const double dh = w->d_hidden[s * h + k];
             const double d = !ln_step_active(w, s, t) ? 0
                              : w->rule->pairs
-                                 ? dh * secant(w, (double)x[k], (double)b[k])
+                                 ? dh * secant((double)x[k], (double)b[k], clip)
                                  : dh / ln_step_stabilised((double)x[k], w->rule->epsilon);
             w->part[s * h + k] = w->d_gate[m * h + k] = (float)d;
         }

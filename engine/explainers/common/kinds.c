@@ -94,8 +94,12 @@ static ln_kind kind_of_arithmetic(const ln_graph *graph, const ln_node *node, co
     return LN_KIND_OTHER;
 }
 
-/* Of values, which come in the order of the nodes: what a reader makes stands further on. */
-static bool value_only_divides(const ln_graph *graph, int value)
+/* Further on than a divisor is made of; ways that part and join would be gone over and over. */
+enum { FURTHEST = 8 };
+
+static bool only_divides(const ln_graph *graph, const ln_node *node, int steps);
+
+static bool value_only_divides(const ln_graph *graph, int value, int steps)
 {
     for (int i = 0; i < graph->output_count; i++)
         if (graph->outputs[i] == value)
@@ -106,19 +110,24 @@ static bool value_only_divides(const ln_graph *graph, int value)
             if (node->inputs[i] != value)
                 continue;
             const bool divides = i == 1 && strcmp(node->layer->word.name, "div") == 0;
-            if (!divides && !ln_kind_only_divides(graph, node))
+            if (!divides && !only_divides(graph, node, steps + 1))
                 return false;
         }
     }
     return true;
 }
 
+static bool only_divides(const ln_graph *graph, const ln_node *node, int steps)
+{
+    bool only = steps < FURTHEST;
+    for (int i = 0; i < node->output_count && only; i++)
+        only = value_only_divides(graph, node->outputs[i], steps);
+    return only;
+}
+
 bool ln_kind_only_divides(const ln_graph *graph, const ln_node *node)
 {
-    for (int i = 0; i < node->output_count; i++)
-        if (!value_only_divides(graph, node->outputs[i]))
-            return false;
-    return true;
+    return only_divides(graph, node, 0);
 }
 
 bool ln_kind_is_convolution(const ln_node *node)
