@@ -269,6 +269,60 @@ static void estimates_are_as_close_as_they_say(void **state)
     ln_model_release(model);
 }
 
+/* Against shapiq (interaction_reference.py): with all coalitions its exact indices, and at the same number of
+ * evaluations, over 40 seeds, less than half of its closest approximator's mean squared error. */
+static void estimates_are_closer_than_shapiqs(void **state)
+{
+    (void)state;
+    double logs = 0;
+    for (int64_t n = 12; n <= 14; n++) {
+        char name[32];
+        snprintf(name, sizeof name, "kernel-%d.network", (int)n);
+        ln_tensor *numbers = reference(name);
+        snprintf(name, sizeof name, "kernel-%d.pairs", (int)n);
+        ln_tensor *wanted = reference(name);
+        snprintf(name, sizeof name, "kernel-%d.shapiq", (int)n);
+        ln_tensor *peer = reference(name);
+        ln_model *model = network_of("dense tanh dense", (int64_t[]){n, 9, 1}, ln_f32(numbers),
+                                     LN_TASK_REGRESSION);
+        const float *row = ln_f32(numbers) + 9 * n + 9 + 9 + 1;
+        ln_tensor *x = tensor_f32(TEST_SHAPE(1, n), row), *base = tensor_f32(x->shape, row + n);
+        ln_item item = {0};
+        double ours = 0, theirs = 0;
+        const int64_t seeds = peer->shape.dims[0];
+        for (int64_t seed = -1; seed < seeds; seed++) {
+            ln_request request = {.model = model,
+                                  .x = x,
+                                  .items = &item,
+                                  .item_count = 1,
+                                  .baseline = base,
+                                  .seed = (uint64_t)seed};
+            ln_explanation got =
+                explain("shapley_interaction", seed < 0 ? "samples=\"all\"" : "", request, NULL);
+            assert_true(seed < 0 || got.evaluations <= 4 * n + 2048 + 2);
+            for (int64_t i = 0; i < n; i++)
+                for (int64_t j = i + 1; j < n; j++) {
+                    const double off =
+                        2 * (double)got.values[i * n + j] - ln_f64(wanted)[i * n + j];
+                    assert_true(seed >= 0 || fabs(off) < 5e-6);
+                    ours += seed < 0 ? 0 : off * off / (double)(n * (n - 1) / 2 * seeds);
+                }
+            theirs += seed < 0 ? 0 : ln_f64(peer)[seed] / (double)seeds;
+            ln_explanation_free(&got);
+        }
+        print_message("M = %d: mean squared error %.3f of shapiq's\n", (int)n, ours / theirs);
+        assert_true(ours < theirs);
+        logs += log(ours / theirs) / 3;
+        ln_tensor_release(numbers);
+        ln_tensor_release(wanted);
+        ln_tensor_release(peer);
+        ln_tensor_release(x);
+        ln_tensor_release(base);
+        ln_model_release(model);
+    }
+    assert_true(exp(logs) < 0.5);
+}
+
 /* ---------------------------------------------------------------- stop, bits, refusals */
 
 static void rows_stop_where_errors_are_small(void **state)
@@ -407,6 +461,7 @@ int main(void)
         cmocka_unit_test(a_pair_by_hand),
         cmocka_unit_test(pairs_are_found_from_few_coalitions),
         cmocka_unit_test(estimates_are_as_close_as_they_say),
+        cmocka_unit_test(estimates_are_closer_than_shapiqs),
         cmocka_unit_test(rows_stop_where_errors_are_small),
         cmocka_unit_test(bits_depend_on_the_row_alone),
         cmocka_unit_test(what_does_not_fit_is_refused),
