@@ -221,6 +221,33 @@ static void an_image_does_not_feel_the_others(void **state)
     }
 }
 
+/* What a NaN, and an infinite number, reach: the windows that hold it, and no place beside them. */
+static void what_is_not_finite_stays_in_its_windows(void **state)
+{
+    static const float bad[] = {NAN, INFINITY};
+    (void)state;
+    if (!ln_tiles_available())
+        skip();
+    for (int i = 0; i < 2 * SHAPES; i++) {
+        convolving c;
+        begin(&c, shapes[i / 2]);
+        const ln_convolution *s = &c.shape;
+        const int64_t row = s->in[1] / 2, column = s->in[2] / 2, outs = s->out_channels;
+        c.x[(row * s->in[2] + column) * s->in_channels] = bad[i % 2];
+        forward(&c, 1, c.x, NULL, c.y);
+        for (int64_t k = 0; k < c.out; k++) {
+            const int64_t place = k / outs;
+            const int64_t down = row + s->before[1] - place / s->out[2] * s->stride[1];
+            const int64_t across = column + s->before[2] - place % s->out[2] * s->stride[2];
+            const int64_t reach = s->dilation[1] * (s->kernel[1] - 1);
+            const bool held = down >= 0 && down <= reach && down % s->dilation[1] == 0 &&
+                              across >= 0 && across <= reach && across % s->dilation[2] == 0;
+            assert_int_equal(!isfinite(c.y[k]), held);
+        }
+        end(&c);
+    }
+}
+
 static void other_weights_are_as_good_as_packed_ones(void **state)
 {
     (void)state;
@@ -333,6 +360,7 @@ int main(void)
 #ifdef __x86_64__
         cmocka_unit_test(results_are_those_of_long_sums),
         cmocka_unit_test(an_image_does_not_feel_the_others),
+        cmocka_unit_test(what_is_not_finite_stays_in_its_windows),
         cmocka_unit_test(other_weights_are_as_good_as_packed_ones),
         cmocka_unit_test(each_way_has_its_own_kernels),
         cmocka_unit_test(tiles_compute_what_fills_them),
