@@ -67,7 +67,7 @@ static void forward_axis(const ln_convolution *s, int i, ln_tiled_axis *a)
 static void backward_axis(const ln_convolution *s, int i, ln_tiled_axis *a)
 {
     const int64_t stride = s->stride[i], before = s->before[i];
-    int64_t whole[LN_TILED_STRIDE]; /* of (q + before) / stride at the first q */
+    int64_t whole[LN_TILED_STRIDE] = {0}; /* of (q + before) / stride at the first q */
     a->in = s->out[i];
     a->out = s->in[i];
     a->stride_in = a->phases = 1;

@@ -169,11 +169,11 @@ static void small_integers_are_exact(void **state)
 static void numbers_are_the_sum_of_their_parts(void **state)
 {
     enum { COUNT = 4096 };
-    float *a = floats(COUNT, 9), *c = floats(COUNT, 8);
-    const float one = 1;
     (void)state;
     if (!ln_tiles_available())
         skip();
+    float *a = floats(COUNT, 9), *c = floats(COUNT, 8);
+    const float one = 1;
     for (int i = 0; i < COUNT; i++)
         a[i] = ldexpf(a[i], i % 200 - 90);
     a[0] = 3.4028235e38f;
@@ -189,11 +189,11 @@ static void numbers_are_the_sum_of_their_parts(void **state)
 static void rows_keep_their_bits(void **state)
 {
     enum { ROWS = 37, DEEP = 90, COLUMNS = 30 };
-    float *a = floats(ROWS * DEEP, 1), *b = floats(DEEP * COLUMNS, 2);
-    float *c = floats(ROWS * COLUMNS, 3), *one = floats(ROWS * COLUMNS, 4);
     (void)state;
     if (!ln_tiles_available())
         skip();
+    float *a = floats(ROWS * DEEP, 1), *b = floats(DEEP * COLUMNS, 2);
+    float *c = floats(ROWS * COLUMNS, 3), *one = floats(ROWS * COLUMNS, 4);
     for (int k = 0; k < DEEP; k++)
         a[20 * DEEP + k] = k % 2 ? NAN : INFINITY; /* harms itself alone */
     multiply(ROWS, DEEP, COLUMNS, a, b, false, c);
