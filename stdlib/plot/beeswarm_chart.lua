@@ -11,7 +11,7 @@ local GREY = "#9a9a9a"
 local IMPORTANCE = [[SELECT idx, name, input FROM explanation_importance(:explanation)
 ORDER BY mean_abs DESC, rowid LIMIT :top]]
 local VALUES = [[SELECT e.value, e.raw FROM attribution a, element e WHERE a.explanation = :explanation
-AND coalesce(a.input, '') = :input AND e.attribution = a.id AND e.idx = :idx AND e.value IS NOT NULL ORDER BY a.seq LIMIT 2000]]
+AND coalesce(a.input, '') = :input AND e.attribution = a.id AND e.idx = :idx AND abs(e.value) < 9e999 ORDER BY a.seq LIMIT 2000]]
 
 -- The shade of each value by its rank among the different numbers of the column.
 local function shades_of(rows)

@@ -27,7 +27,9 @@ local function panel(canvas, x, y, wide, label, rows, top)
   end
   name_width = math.min(name_width, wide * 0.45)
   local most = 0
-  for _, row in ipairs(rows) do most = math.max(most, row.mean_abs or 0) end
+  for _, row in ipairs(rows) do
+    if (row.mean_abs or 0) < math.huge then most = math.max(most, row.mean_abs or 0) end
+  end
   local box = { x = x + name_width + 10, y = y + 24, width = wide - name_width - 64,
                 height = ROW * top }
   local _, high = figure.limits(0, most > 0 and most or 1, 5)
@@ -38,7 +40,7 @@ local function panel(canvas, x, y, wide, label, rows, top)
     { low = 0, high = top, ticks = names, no_grid = true, most = name_width })
   for i, row in ipairs(rows) do
     local at = box.y + (i - 1) * ROW
-    local right = px(row.mean_abs or 0)
+    local right = px(math.min(row.mean_abs or 0, high)) -- what is infinite fills the panel
     core.draw_rectangle(canvas, box.x, at + 3, math.max(0, right - box.x), ROW - 6, { fill = BLUE })
     figure.text(canvas, right + 6, at + ROW / 2, figure.minus(figure.number(row.mean_abs or 0)),
       { size = 10.5, y = 0.5, colour = figure.soft })

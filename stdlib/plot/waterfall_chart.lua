@@ -10,9 +10,10 @@ local MORE, LESS = figure.colours[2], figure.colours[1]
 
 -- The attributions of a sample and target: one, or one for each of the model's inputs.
 local SAMPLE = [[SELECT a.sample, coalesce(a.target, -1) AS target, a.output, a.baseline_output, s.idx AS row,
+a.baseline_output IS NOT NULL AND count(a.total) = count(*) AND coalesce(abs(sum(a.total)) < 9e999, 0) AS whole,
 (SELECT count(DISTINCT b.target) FROM attribution b WHERE b.explanation = a.explanation AND b.sample = a.sample) AS targets
 FROM attribution a JOIN sample s ON s.id = a.sample
-WHERE a.explanation = :explanation AND a.baseline_output IS NOT NULL AND a.total IS NOT NULL
+WHERE a.explanation = :explanation
 GROUP BY a.sample, a.target ORDER BY min(a.seq) LIMIT 1 OFFSET :sample]]
 local ELEMENTS = [[SELECT e.idx, e.name, e.raw, e.value, a.input FROM attribution a, element e
 WHERE a.explanation = :explanation AND a.sample = :sample AND coalesce(a.target, -1) = :target
@@ -71,7 +72,7 @@ return function(context)
   local list = panels.list(context, 12, function(one)
     local sample = core.store_rows(context.store, SAMPLE,
       { explanation = one.id, sample = options.sample })[1]
-    if not sample then return false end
+    if not sample or sample.whole == 0 then return false end -- no baseline, or numbers that are not finite
     one.from, one.to = sample.baseline_output, sample.output
     one.row = sample.targets > 1 and ("row %d, target %d"):format(sample.row, sample.target)
       or ("row %d"):format(sample.row)
@@ -82,8 +83,8 @@ return function(context)
     return #rows > 0
   end)
   if #list == 0 then
-    return figure.message(context.title, "The run has no explanation with a baseline and with so many "
-      .. "samples: a waterfall goes from the baseline's output to the sample's.")
+    return figure.message(context.title, ("The run has no explanation of sample %d with a baseline and finite "
+      .. "numbers: a waterfall goes from the baseline's output to the sample's."):format(options.sample))
   end
   local top = 1
   for _, one in ipairs(list) do top = math.max(top, #one.bars) end
