@@ -140,9 +140,9 @@ static void log_softmax_line(const float *x, float *y, const ln_lines *lines)
     double sum = exp((double)x[0] - (double)greatest);
     for (int64_t k = 1; k < lines->count; k++)
         sum += exp((double)x[k * lines->step] - (double)greatest);
-    const double whole = (double)greatest + log(sum);
+    const double rest = log(sum); /* apart: beside a large maximum it would be rounded away */
     for (int64_t k = 0; k < lines->count; k++)
-        y[k * lines->step] = (float)((double)x[k * lines->step] - whole);
+        y[k * lines->step] = (float)((double)x[k * lines->step] - (double)greatest - rest);
 }
 
 static ln_status log_softmax_forward(const ln_pass *pass, ln_error *err)

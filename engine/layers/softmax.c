@@ -154,15 +154,18 @@ static double log_one_plus_exp(double x)
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
 
-static double log_sum_exp(const float *x, int64_t count)
+/* log sum_j exp(x_j) is *greatest + what it returns: apart, since beside a large one that would be rounded
+ * away. */
+static double log_sum_exp(const float *x, int64_t count, double *greatest)
 {
-    float greatest = x[0];
+    float most = x[0];
     for (int64_t i = 1; i < count; i++)
-        greatest = x[i] > greatest ? x[i] : greatest;
-    double sum = exp((double)x[0] - (double)greatest);
+        most = x[i] > most ? x[i] : most;
+    double sum = exp((double)x[0] - (double)most);
     for (int64_t i = 1; i < count; i++)
-        sum += exp((double)x[i] - (double)greatest);
-    return (double)greatest + log(sum);
+        sum += exp((double)x[i] - (double)most);
+    *greatest = (double)most;
+    return log(sum);
 }
 
 static ln_status class_loss_forward(const ln_pass *pass, ln_error *err)
@@ -177,9 +180,10 @@ static ln_status class_loss_forward(const ln_pass *pass, ln_error *err)
             y[2 * r + 1] = (float)log_one_plus_exp(-(double)x[r]);
             continue;
         }
-        const double whole = log_sum_exp(x + r * inputs, inputs);
+        double greatest;
+        const double rest = log_sum_exp(x + r * inputs, inputs, &greatest);
         for (int64_t c = 0; c < inputs; c++)
-            y[r * inputs + c] = (float)(whole - (double)x[r * inputs + c]);
+            y[r * inputs + c] = (float)(greatest - (double)x[r * inputs + c] + rest);
     }
     return LN_OK;
 }
@@ -196,12 +200,12 @@ static ln_status class_loss_backward(const ln_pass *pass, ln_error *err)
             dx[r] = (float)(p * (double)dy[2 * r] - (1 - p) * (double)dy[2 * r + 1]);
             continue;
         }
-        const double whole = log_sum_exp(x + r * inputs, inputs);
-        double sum = 0;
+        double greatest, sum = 0;
+        const double rest = log_sum_exp(x + r * inputs, inputs, &greatest);
         for (int64_t c = 0; c < inputs; c++)
             sum += (double)dy[r * inputs + c];
         for (int64_t c = r * inputs; c < (r + 1) * inputs; c++)
-            dx[c] = (float)(exp((double)x[c] - whole) * sum - (double)dy[c]);
+            dx[c] = (float)(exp((double)x[c] - greatest - rest) * sum - (double)dy[c]);
     }
     return LN_OK;
 }

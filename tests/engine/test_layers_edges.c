@@ -2,6 +2,8 @@
  * that put other weights in place, and memory that runs out. */
 #include "layers_families.h"
 
+#include <float.h>
+
 /* ---------------------------------------------------------------- dropout in training */
 
 static void dropout_masks_by_row(void **state)
@@ -89,11 +91,17 @@ static void large_numbers_do_not_overflow(void **state)
     const layer_case one = {"class_loss", "class_loss", NULL, 1, 1, {ROW(1)}, NULL};
     const layer_case plus = {"softplus", "softplus", &(ln_softplus_attributes){1, 20}, 1, 1,
                              {ROW(3)},   NULL};
+    const layer_case logs = {"log_softmax", "log_softmax", &(ln_axis_attributes){-1}, 1, 1,
+                             {ROW(3)},      NULL};
     const layer_case sigmoid_case = {"sigmoid", "sigmoid", NULL, 1, 1, {ROW(3)}, NULL};
     float y[3];
     (void)state;
     forward_of(&softmax, (float[]){1000, 1000, -1000}, y);
     assert_near_f32(y, ((float[]){0.5F, 0.5F, 0}), 3, 0, 0);
+    forward_of(&logs, (float[]){FLT_MAX, FLT_MAX, FLT_MAX}, y);
+    assert_near_f32(y, ((float[]){(float)-log(3), (float)-log(3), (float)-log(3)}), 3, 0, 0);
+    forward_of(&loss, (float[]){FLT_MAX, FLT_MAX, FLT_MAX}, y);
+    assert_near_f32(y, ((float[]){(float)log(3), (float)log(3), (float)log(3)}), 3, 0, 0);
     forward_of(&loss, (float[]){1000, 0, -1000}, y);
     assert_near_f32(y, ((float[]){0, 1000, 2000}), 3, 0, 0);
     forward_of(&one, (float[]){500}, y);
