@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/text.h"
 #include "model/head.h"
 #include "model/kept.h"
@@ -288,9 +289,16 @@ static int64_t count_numbers(const ln_model *model)
     return numbers;
 }
 
+/* Images, that convolutions with many weights are fastest with; more gain nothing. ResNet-18 forward and back on
+ * tiles: 41 ms an image alone, 37 with another, 36 of four. */
+static int64_t group_rows(void)
+{
+    return ln_cpu_has("amx") ? 2 : 4;
+}
+
 int64_t ln_model_chunk_rows(const ln_model *model)
 {
-    const int64_t most = (int64_t)1 << 25; /* 128 MB */
+    const int64_t most = group_rows() << 23;
     const int64_t numbers = count_numbers(model);
     int64_t rows = NEAR / numbers;
     rows = rows < LN_LEAST_CHUNK_ROWS ? LN_LEAST_CHUNK_ROWS : rows;
@@ -309,5 +317,5 @@ int64_t ln_model_chunk(const ln_model *model, int64_t count, int64_t rows, int t
     int64_t chunks = even < useful ? even : useful;
     chunks = chunks < fewest ? fewest : chunks > count ? count : chunks;
     const int64_t chunk = chunks < 1 ? 1 : (count + chunks - 1) / chunks;
-    return chunk < LN_GROUP_ROWS && numbers > NEAR ? 1 : chunk;
+    return chunk < group_rows() && numbers > NEAR ? 1 : chunk;
 }

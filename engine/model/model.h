@@ -180,17 +180,16 @@ ln_status ln_model_scores(ln_model *model, const ln_tensor *x, ln_pool *pool, ln
                           ln_error *err);
 
 /* Rows of a pass at most: LN_CHUNK_ROWS; fewer, but LN_LEAST_CHUNK_ROWS, where an execution of that many
- * would leave the second cache; fewer still where its values would be larger than some 128 MB,
- * one at least. It depends on the graph alone. */
+ * would leave the second cache; fewer still where its values would be larger than some 128 MB (64 MB
+ * where convolutions run on tiles), one at least. It depends on graph and instruction set alone. */
 #define LN_CHUNK_ROWS 64
 #define LN_LEAST_CHUNK_ROWS 8
-#define LN_GROUP_ROWS                                                                              \
-    4 /* of images, that convolutions with many weights are fastest with; fewer gain nothing */
 int64_t ln_model_chunk_rows(const ln_model *model);
 /* `count` items of `rows` rows each (no more than a pass holds) in chunks that so many threads take: the items
  * of one, so that all chunks have about the same size and every thread as many of them. Idle threads are given
  * chunks of fewer rows than LN_LEAST_CHUNK_ROWS too, where these are work enough to wake a thread for; items
- * of large rows come one by one then, unless there are LN_GROUP_ROWS: they take less memory. For
+ * of large rows come one by one then, unless there are enough for convolutions with many weights to gain by
+ * it: they take less memory. For
  * results that stand a row each, whose bits do not depend on it: sums over chunks must not be cut by this. */
 int64_t ln_model_chunk(const ln_model *model, int64_t count, int64_t rows, int threads);
 
