@@ -22,7 +22,7 @@
  * AVX2, other processors) or is not there (library.h). The rule reads the shape of B and the
  * instruction set, never the number of rows, since the two entries round differently.
  *
- * Where the processor has tiles (AMX), products that are not larger go to them (products_amx.c, where it
+ * Where the processor has tiles (AMX), products that are not oneDNN's go to them (products_amx.c, where it
  * says how fast they are) if both sides of B have 32 numbers and B 4096: below that splitting rows costs what
  * multiplying them saves, and a single row waits longer for its sums (64 x 32: 0.14 us become 0.5).
  *
