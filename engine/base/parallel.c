@@ -325,16 +325,26 @@ static int allowed_level(void)
     return strncasecmp(allowed, "AVX512", 6) == 0 && !strcasestr(allowed, "AMX") ? AVX512 : AMX;
 }
 
+static bool tiles;
+
 /* Tiles are there, and the kernel lets the process use them: it saves what they hold only if asked to. */
-static bool has_tiles(void)
+static void find_tiles(void)
 {
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18, BF16_AND_TILE = 1u << 22 | 1u << 24 };
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & BF16_AND_TILE) == BF16_AND_TILE &&
-           syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+    tiles = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & BF16_AND_TILE) == BF16_AND_TILE &&
+            syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 
-/* At most `asked`: whether there are tiles takes a microsecond or more to find out. */
+/* Asked of the processor once: in a virtual machine the instruction can take 20 microseconds and more. */
+static bool has_tiles(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_tiles);
+    return tiles;
+}
+
+/* At most `asked`. */
 static int level(int asked)
 {
     const int told = allowed_level(), allowed = told < asked ? told : asked;
