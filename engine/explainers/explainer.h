@@ -185,6 +185,8 @@ typedef struct ln_explainer {
     ln_status (*start)(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_error *err);
     void (*release)(ln_job *job); /* frees job->shared; may be NULL */
     ln_status (*run)(const ln_job *job, ln_job_chunk *chunk, ln_error *err); /* one chunk */
+    /* In place of run, where every item is computed by itself: entry `entry` of the chunk. */
+    ln_status (*explain)(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err);
 } ln_explainer;
 
 extern const ln_explainer *const ln_explainers[]; /* NULL-terminated */

@@ -113,9 +113,9 @@ static void settle(const feature_permutation *shared, int64_t rows, double outpu
 }
 
 /* An item is the row itself, then `samples` copies a group, as one stream of rows. */
-static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
-                         ln_error *err)
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
 {
+    const buffers made = carve(job, chunk->scratch, NULL), *at = &made;
     const ln_request *request = job->request;
     const feature_permutation *shared = job->shared;
     int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
@@ -160,15 +160,6 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
     return LN_OK;
 }
 
-static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
-{
-    buffers at = carve(job, chunk->scratch, NULL);
-    ln_status status = LN_OK;
-    for (int64_t entry = 0; entry < chunk->count && !status; entry++)
-        status = explain(job, chunk, &at, entry, err);
-    return status;
-}
-
 static const ln_param params[] = {
     {.name = "samples",
      .type = LN_PARAM_INT,
@@ -211,5 +202,5 @@ const ln_explainer ln_explainer_feature_permutation = {
     .cost = "samples forward passes a group and one more, a row",
     .prepare = prepare,
     .release = release,
-    .run = run,
+    .explain = explain,
 };

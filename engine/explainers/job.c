@@ -270,6 +270,17 @@ void ln_job_free(ln_job *job)
     ln_free(state);
 }
 
+static ln_status run_items(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+{
+    const ln_explainer *explainer = job->explainer;
+    if (explainer->run)
+        return explainer->run(job, chunk, err);
+    ln_status status = LN_OK;
+    for (int64_t entry = 0; entry < chunk->count && !status; entry++)
+        status = explainer->explain(job, chunk, entry, err);
+    return status;
+}
+
 static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_error *err)
 {
     job_piece *piece = context;
@@ -307,7 +318,7 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
         .out = &part,
     };
     ln_watcher_start(worker->watcher, job->request, call.first, &part);
-    status = job->explainer->run(job, &call, err);
+    status = run_items(job, &call, err);
     ln_watcher_finish(worker->watcher);
     ln_job_note_errors(&piece->state->job, &part);
     worker->evaluations += call.evaluations;

@@ -245,9 +245,9 @@ static ln_status fit(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_
     return LN_OK;
 }
 
-static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
-                         ln_error *err)
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
 {
+    buffers made = carve(job, chunk->scratch, NULL), *at = &made;
     const kernel_shap *shared = job->shared;
     const kernel_shap_params *params = job->request->params;
     const int64_t row = job->request->items[chunk->first + entry].row;
@@ -276,15 +276,6 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, in
         errors[at->kept[i]] = (float)at->error[i];
     }
     return LN_OK;
-}
-
-static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
-{
-    buffers at = carve(job, chunk->scratch, NULL);
-    ln_status status = LN_OK;
-    for (int64_t entry = 0; entry < chunk->count && !status; entry++)
-        status = explain(job, chunk, &at, entry, err);
-    return status;
 }
 
 static const ln_param params[] = {
@@ -348,5 +339,5 @@ const ln_explainer ln_explainer_kernel_shap = {
     .prepare = prepare,
     .start = start,
     .release = release,
-    .run = run,
+    .explain = explain,
 };

@@ -284,8 +284,8 @@ static bool may_stop(const ln_local_model *model, double stop)
 }
 
 /* Samples and fits, until there are enough of them. */
-static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
-                         ln_error *err)
+static ln_status approximate(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
+                             ln_error *err)
 {
     const lime *shared = job->shared;
     const ln_request *request = job->request;
@@ -314,19 +314,17 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, in
     return LN_OK;
 }
 
-static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
 {
     buffers at = carve(job, chunk->scratch, NULL);
-    for (int64_t entry = 0; entry < chunk->count; entry++) {
-        ln_status status = explain(job, chunk, &at, entry, err);
-        if (status)
-            return status;
-        for (int64_t g = 0; g < job->width; g++) {
-            chunk->out->values[entry * job->width + g] = (float)at.model.value[g];
-            chunk->out->errors[entry * job->width + g] = (float)at.model.error[g];
-        }
-        chunk->out->fit[entry] = at.model.r2;
+    ln_status status = approximate(job, chunk, &at, entry, err);
+    if (status)
+        return status;
+    for (int64_t g = 0; g < job->width; g++) {
+        chunk->out->values[entry * job->width + g] = (float)at.model.value[g];
+        chunk->out->errors[entry * job->width + g] = (float)at.model.error[g];
     }
+    chunk->out->fit[entry] = at.model.r2;
     return LN_OK;
 }
 
@@ -419,5 +417,5 @@ const ln_explainer ln_explainer_lime = {
     .cost = "samples forward passes a row",
     .prepare = prepare,
     .release = release,
-    .run = run,
+    .explain = explain,
 };

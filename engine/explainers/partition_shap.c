@@ -254,8 +254,8 @@ static ln_status look_into(const ln_job *job, ln_job_chunk *chunk, walk *it, int
 }
 
 /* Marks what varies, starts with everything, looks into parts while there are evaluations. */
-static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
-                         ln_error *err)
+static ln_status walk_down(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
+                           ln_error *err)
 {
     const partition_shap *shared = job->shared;
     const partition_shap_params *params = job->request->params;
@@ -286,17 +286,15 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
     return status;
 }
 
-static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
 {
-    buffers at = carve(job, chunk->scratch, NULL);
-    for (int64_t entry = 0; entry < chunk->count; entry++) {
-        ln_status status = explain(job, chunk, &at, entry, err);
-        if (status)
-            return status;
-        for (int64_t g = 0; g < job->width; g++) {
-            chunk->out->values[entry * job->width + g] = (float)at.sum[g];
-            chunk->out->errors[entry * job->width + g] = at.guessed[g] ? NAN : 0;
-        }
+    const buffers at = carve(job, chunk->scratch, NULL);
+    ln_status status = walk_down(job, chunk, &at, entry, err);
+    if (status)
+        return status;
+    for (int64_t g = 0; g < job->width; g++) {
+        chunk->out->values[entry * job->width + g] = (float)at.sum[g];
+        chunk->out->errors[entry * job->width + g] = at.guessed[g] ? NAN : 0;
     }
     return LN_OK;
 }
@@ -343,5 +341,5 @@ const ln_explainer ln_explainer_partition_shap = {
     .prepare = prepare,
     .start = start,
     .release = release,
-    .run = run,
+    .explain = explain,
 };

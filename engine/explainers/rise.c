@@ -268,9 +268,9 @@ static ln_status add_masks(const ln_job *job, ln_job_chunk *chunk, const buffers
     return LN_OK;
 }
 
-static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
-                         ln_error *err)
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
 {
+    const buffers made = carve(job, chunk->scratch, NULL), *at = &made;
     const ln_request *request = job->request;
     const rise *shared = job->shared;
     const rise_params *params = request->params;
@@ -298,15 +298,6 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
     settle(shared, params, at, masks, chunk->out->values + entry * width,
            chunk->out->errors + entry * width);
     return LN_OK;
-}
-
-static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
-{
-    buffers at = carve(job, chunk->scratch, NULL);
-    ln_status status = LN_OK;
-    for (int64_t entry = 0; entry < chunk->count && !status; entry++)
-        status = explain(job, chunk, &at, entry, err);
-    return status;
 }
 
 static const ln_param params[] = {
@@ -358,5 +349,5 @@ const ln_explainer ln_explainer_rise = {
     .cost = "masks forward passes and one more, a row",
     .prepare = prepare,
     .release = release,
-    .run = run,
+    .explain = explain,
 };

@@ -116,16 +116,13 @@ static void share_out(int64_t players, const double *value, float *values)
     }
 }
 
-static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
 {
-    buffers at = carve(job, chunk->scratch, NULL);
-    for (int64_t entry = 0; entry < chunk->count; entry++) {
-        ln_status status = evaluate(job, chunk, &at, entry, err);
-        if (status)
-            return status;
+    const buffers at = carve(job, chunk->scratch, NULL);
+    ln_status status = evaluate(job, chunk, &at, entry, err);
+    if (!status)
         share_out(job->width, at.value, chunk->out->values + entry * job->width);
-    }
-    return LN_OK;
+    return status;
 }
 
 static const ln_param params[] = {
@@ -158,5 +155,5 @@ const ln_explainer ln_explainer_shapley_exact = {
     .prepare = prepare,
     .start = start,
     .release = release,
-    .run = run,
+    .explain = explain,
 };

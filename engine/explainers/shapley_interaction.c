@@ -194,9 +194,9 @@ static void settle(const buffers *at, int64_t n, int64_t players, float *values,
         }
 }
 
-static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
-                         ln_error *err)
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
 {
+    buffers made = carve(job, chunk->scratch, NULL), *at = &made;
     const shapley_interaction *shared = job->shared;
     const shapley_interaction_params *params = job->request->params;
     const int64_t row = job->request->items[chunk->first + entry].row;
@@ -227,15 +227,6 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, buffers *at, in
     } while (capacity < most && !ln_stop_holds(2 * params->stop, at->pairwise.error, n * n));
     settle(at, n, players, values, errors);
     return LN_OK;
-}
-
-static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
-{
-    buffers at = carve(job, chunk->scratch, NULL);
-    ln_status status = LN_OK;
-    for (int64_t entry = 0; entry < chunk->count && !status; entry++)
-        status = explain(job, chunk, &at, entry, err);
-    return status;
 }
 
 static const ln_param params[] = {
@@ -276,5 +267,5 @@ const ln_explainer ln_explainer_shapley_interaction = {
     .prepare = prepare,
     .start = start,
     .release = release,
-    .run = run,
+    .explain = explain,
 };
