@@ -246,16 +246,8 @@ static void turn(int64_t rows, int64_t columns, const float *from, float *to)
 {
     const int64_t last_row = rows / LANES * LANES, last_column = columns / LANES * LANES;
     for (int64_t r = 0; r < last_row; r += LANES)
-        for (int64_t c = 0; c < last_column; c += LANES) {
-            vector x[LANES];
-#pragma GCC unroll 16
-            for (int i = 0; i < LANES; i++)
-                x[i] = *(const vector *)(from + (r + i) * columns + c);
-            turn_square(x);
-#pragma GCC unroll 16
-            for (int i = 0; i < LANES; i++)
-                *(vector *)(to + (c + i) * rows + r) = x[i];
-        }
+        for (int64_t c = 0; c < last_column; c += LANES)
+            turn_lines(from + r * columns + c, columns, to + c * rows + r, rows);
     for (int64_t c = 0; c < columns; c++)
         for (int64_t r = c < last_column ? last_row : 0; r < rows; r++)
             to[c * rows + r] = from[r * columns + c];

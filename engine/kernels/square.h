@@ -21,3 +21,17 @@ static inline __attribute__((always_inline)) void turn_square(vector *x)
             }
     }
 }
+
+/* The same from memory to memory: LANES lines, so many numbers apart. */
+static inline __attribute__((always_inline)) void turn_lines(const float *from, int64_t from_line,
+                                                             float *to, int64_t to_line)
+{
+    vector x[LANES];
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        x[i] = *(const vector *)(from + i * from_line);
+    turn_square(x);
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        *(vector *)(to + i * to_line) = x[i];
+}

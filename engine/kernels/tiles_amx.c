@@ -3,6 +3,11 @@
 
 #include "kernels/tiles.h"
 
+#define LANES LN_TILE
+typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
+
+#include "kernels/square.h"
+
 enum { TOP = 16 }; /* bits of a float32 below those of a bfloat16 */
 
 /* What LDTILECFG reads. */
@@ -183,34 +188,6 @@ void ln_tiles_split(int64_t count, const float *x, uint16_t *a, int64_t part, in
     ln_tiles_split_rows(1, count, x, 0, a, 0, part, step);
 }
 
-/* Rows become columns: quarters of four rows each, then the quarters change places. */
-static inline void turn(__m512 *a)
-{
-    __m512 b[16];
-#pragma GCC unroll 4
-    for (int i = 0; i < 16; i += 4) {
-        const __m512 low = _mm512_unpacklo_ps(a[i], a[i + 1]);
-        const __m512 high = _mm512_unpackhi_ps(a[i], a[i + 1]);
-        const __m512 next_low = _mm512_unpacklo_ps(a[i + 2], a[i + 3]);
-        const __m512 next_high = _mm512_unpackhi_ps(a[i + 2], a[i + 3]);
-        b[i] = _mm512_shuffle_ps(low, next_low, 0x44);
-        b[i + 1] = _mm512_shuffle_ps(low, next_low, 0xee);
-        b[i + 2] = _mm512_shuffle_ps(high, next_high, 0x44);
-        b[i + 3] = _mm512_shuffle_ps(high, next_high, 0xee);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) { /* b[i + 4 k]: quarter q holds column 4 q + i of rows 4 k .. */
-        const __m512 even = _mm512_shuffle_f32x4(b[i], b[i + 4], 0x88);
-        const __m512 odd = _mm512_shuffle_f32x4(b[i], b[i + 4], 0xdd);
-        const __m512 next_even = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0x88);
-        const __m512 next_odd = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0xdd);
-        a[i] = _mm512_shuffle_f32x4(even, next_even, 0x88);
-        a[i + 4] = _mm512_shuffle_f32x4(odd, next_odd, 0x88);
-        a[i + 8] = _mm512_shuffle_f32x4(even, next_even, 0xdd);
-        a[i + 12] = _mm512_shuffle_f32x4(odd, next_odd, 0xdd);
-    }
-}
-
 void ln_tiles_split_weights(bool turned, int64_t depth, int64_t columns, const float *w,
                             int64_t row, uint16_t *b, int64_t part)
 {
@@ -221,8 +198,8 @@ void ln_tiles_split_weights(bool turned, int64_t depth, int64_t columns, const f
 #pragma GCC unroll 16
     for (int i = 0; i < LN_TILE; i++)
         a[i] = i < rows ? _mm512_maskz_loadu_ps(used, w + i * row) : _mm512_setzero_ps();
-    if (turned)
-        turn(a);
+    if (turned) /* rows become columns */
+        turn_square((vector *)a);
 #pragma GCC unroll 8
     for (int i = 0; i < LN_TILE; i += 2, b += LN_TILE_DEPTH) {
         const parts first = split(a[i]), second = split(a[i + 1]);

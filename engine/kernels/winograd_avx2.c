@@ -37,23 +37,4 @@ static inline void store_part(float *p, vector a, int64_t count)
     _mm256_maskstore_ps(p, first_lanes(count), (__m256)a);
 }
 
-/* Four by four numbers. */
-static inline void turn_small(const float *from, float *to, int row)
-{
-    __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + row);
-    __m128 c = _mm_loadu_ps(from + 2 * row), d = _mm_loadu_ps(from + 3 * row);
-    _MM_TRANSPOSE4_PS(a, b, c, d);
-    _mm_storeu_ps(to, a);
-    _mm_storeu_ps(to + row, b);
-    _mm_storeu_ps(to + 2 * row, c);
-    _mm_storeu_ps(to + 3 * row, d);
-}
-
-static inline void turn_block(const float *from, float *to, int row)
-{
-    for (int i = 0; i < LN_WINOGRAD_BLOCK; i += 4)
-        for (int j = 0; j < LN_WINOGRAD_BLOCK; j += 4)
-            turn_small(from + i * row + j, to + j * row + i, row);
-}
-
 #include "kernels/winograd_body.h"

@@ -11,10 +11,11 @@
  *     fused(a, b, c)           a b + c
  *     load_part(p, count)      `count` numbers, in the other lanes 0; count <= LANES
  *     store_part(p, a, count)
- *     turn_block(from, to, row)  LN_WINOGRAD_BLOCK rows and columns, transposed; `row` numbers a row
  *
  * The points are 0, a, -a, b, -b and infinity with a = 3/4, b = 3/2: of the points that float32 holds
  * exactly, these lose least (winograd.c). What belongs to a pair +-p shares its even and odd part. */
+
+#include "kernels/square.h"
 
 #define SIDE LN_WINOGRAD_SIDE
 #define A 0.75f
@@ -80,6 +81,14 @@ static inline __attribute__((always_inline)) void spread_weights(const int taps,
                 *(vector *)(u + p * step + k * LN_WINOGRAD_PANEL + lane) = whole[p];
         }
     }
+}
+
+/* A block of both kinds of channels transposed; `row` numbers a row. */
+static void turn_block(const float *from, float *to, int row)
+{
+    for (int i = 0; i < LN_WINOGRAD_BLOCK; i += LANES)
+        for (int j = 0; j < LN_WINOGRAD_BLOCK; j += LANES)
+            turn_lines(from + i * row + j, row, to + j * row + i, row);
 }
 
 static void weights(int taps, bool turned, const float *block, const float *next, float *u,

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "base/rng.h"
 #include "kernels/tiles.h"
 
@@ -240,6 +241,42 @@ static void infinite_and_tiny_numbers(void **state)
     assert_true(fabs((double)c - 0.5 * (double)tiny[0]) < 2e-38);
 }
 
+/* Where the parts of element k, column n of a block of weights are: tiles.h. Splitting needs no tiles. */
+static float put_together(const uint16_t *b, int64_t part, int64_t k, int64_t n)
+{
+    float sum = 0;
+    for (int p = PARTS - 1; p >= 0; p--) { /* the smallest first: all sums are exact */
+        const uint32_t bits = (uint32_t)b[p * part + (k / 2 * TILE + n) * 2 + k % 2] << 16;
+        float number;
+        memcpy(&number, &bits, sizeof number);
+        sum += number;
+    }
+    return sum;
+}
+
+static void weights_are_split_to_their_places(void **state)
+{
+    enum { ROW = 40, PART = LN_TILE_B + 32 };
+    const int64_t depths[] = {1, 2, 7, 15, 16, 30}, columns[] = {1, 3, 8, 16, 24};
+    uint16_t b[PARTS * PART];
+    (void)state;
+    if (!ln_cpu_has("avx512"))
+        skip();
+    float *w = floats(ROW * ROW, 11);
+    for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
+            for (int turned = 0; turned < 2; turned++) {
+                ln_tiles_split_weights(turned, depths[d], columns[c], w, ROW, b, PART);
+                for (int64_t k = 0; k < TILE; k++)
+                    for (int64_t n = 0; n < TILE; n++) {
+                        const bool there = k < depths[d] && n < columns[c];
+                        const float right = there ? w[turned ? n * ROW + k : k * ROW + n] : 0;
+                        assert_true(put_together(b, PART, k, n) == right);
+                    }
+            }
+    ln_free_aligned(w);
+}
+
 #endif
 
 int main(void)
@@ -251,6 +288,7 @@ int main(void)
         cmocka_unit_test(numbers_are_the_sum_of_their_parts),
         cmocka_unit_test(rows_keep_their_bits),
         cmocka_unit_test(infinite_and_tiny_numbers),
+        cmocka_unit_test(weights_are_split_to_their_places),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
