@@ -5,7 +5,6 @@
 
 #include "support.h"
 
-#include "base/rng.h"
 #include "kernels/kernels.h"
 #include "kernels/library.h"
 #include "kernels/products_amx.h"
@@ -29,12 +28,7 @@ static inline int entries(const ln_kernels *out[ENTRIES])
 
 static inline float *floats(int64_t count, uint64_t seed)
 {
-    float *out = ln_alloc_aligned((size_t)count * sizeof *out);
-    ln_rng rng = ln_rng_make(seed, "test kernels", 0, 0);
-    assert_non_null(out);
-    for (int64_t i = 0; i < count; i++)
-        out[i] = (float)ln_rng_normal(&rng);
-    return out;
+    return random_floats(count, "test kernels", seed);
 }
 
 typedef struct problem {

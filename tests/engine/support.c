@@ -127,6 +127,16 @@ ln_tensor *tensor_random(ln_shape shape, uint64_t seed)
     return tensor;
 }
 
+float *random_floats(int64_t count, const char *stream, uint64_t seed)
+{
+    float *out = ln_alloc_aligned((size_t)count * sizeof *out);
+    ln_rng rng = ln_rng_make(seed, stream, 0, 0);
+    assert_non_null(out);
+    for (int64_t i = 0; i < count; i++)
+        out[i] = (float)ln_rng_normal(&rng);
+    return out;
+}
+
 static bool near(double got, double wanted, double atol, double rtol)
 {
     if (isnan(wanted) || isnan(got))

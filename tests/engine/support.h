@@ -51,6 +51,8 @@ ln_tensor *tensor_i64(ln_shape shape, const int64_t *values);
 ln_tensor *tensor_zero(ln_dtype dtype, ln_shape shape);
 /* Standard normal numbers of a fixed stream, the same on every run. */
 ln_tensor *tensor_random(ln_shape shape, uint64_t seed);
+/* The same of a stream by its name, 64-aligned: the caller's, for ln_free_aligned. */
+float *random_floats(int64_t count, const char *stream, uint64_t seed);
 
 /* |got - wanted| <= atol + rtol * |wanted|, NaN equal to NaN; names the first element off. */
 #define assert_near_f32(got, wanted, count, atol, rtol)                                            \

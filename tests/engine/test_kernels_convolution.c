@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "kernels/convolution.h"
 #include "kernels/library.h"
 
@@ -67,12 +66,7 @@ static ln_convolution shape_of(const made_shape *made)
 
 static float *floats(int64_t count, uint64_t seed)
 {
-    float *out = ln_alloc_aligned((size_t)count * sizeof *out);
-    ln_rng rng = ln_rng_make(seed, "test convolutions", 0, 0);
-    assert_non_null(out);
-    for (int64_t i = 0; i < count; i++)
-        out[i] = (float)ln_rng_normal(&rng);
-    return out;
+    return random_floats(count, "test convolutions", seed);
 }
 
 /* Numbers for one shape, and what an entry or the naive sum makes of them. */

@@ -1,6 +1,7 @@
 /* kernels: sums of parts that are gathered from tables. */
 #include "kernels_support.h"
 
+#include "base/rng.h"
 #include "kernels/gather.h"
 
 /* Parts are added in the order of their tables: the same bits as one sum an element, on every

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "base/rng.h"
 #include "kernels/convolution.h"
 #include "kernels/last.h"
 #include "kernels/library.h"
@@ -29,12 +28,7 @@ static int tables(const ln_last_kernels *out[3])
 
 static float *floats(int64_t count, uint64_t seed)
 {
-    float *out = ln_alloc_aligned((size_t)count * sizeof *out);
-    ln_rng rng = ln_rng_make(seed, "test last", 0, 0);
-    assert_non_null(out);
-    for (int64_t i = 0; i < count; i++)
-        out[i] = (float)ln_rng_normal(&rng);
-    return out;
+    return random_floats(count, "test last", seed);
 }
 
 /* Of images with `channels` channels of `places` places, each. */

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "base/rng.h"
 #include "kernels/tiles.h"
 
 #ifdef __x86_64__
@@ -20,12 +19,7 @@ static int64_t up(int64_t count, int64_t to)
 
 static float *floats(int64_t count, uint64_t seed)
 {
-    float *out = ln_alloc_aligned((size_t)count * sizeof *out);
-    ln_rng rng = ln_rng_make(seed, "test tiles", 0, 0);
-    assert_non_null(out);
-    for (int64_t i = 0; i < count; i++)
-        out[i] = (float)ln_rng_normal(&rng);
-    return out;
+    return random_floats(count, "test tiles", seed);
 }
 
 /* c (rows, columns) = a (rows, depth) b (depth, columns); b given transposed where `turned`. The sum is made

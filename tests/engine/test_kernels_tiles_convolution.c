@@ -5,25 +5,18 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/rng.h"
-#include "kernels/convolution.h"
 #include "kernels/convolution_tiles.h"
 #include "kernels/library.h"
 #include "kernels/tiles.h"
 
 #ifdef __x86_64__
 
-enum { IMAGES = 5, USES = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA };
-
 static float *floats(int64_t count, uint64_t seed)
 {
-    float *out = ln_alloc_aligned((size_t)count * sizeof *out);
-    ln_rng rng = ln_rng_make(seed, "test tiles", 0, 0);
-    assert_non_null(out);
-    for (int64_t i = 0; i < count; i++)
-        out[i] = (float)ln_rng_normal(&rng);
-    return out;
+    return random_floats(count, "test tiles", seed);
 }
+
+#include "convolving.h"
 
 /* channels, results, height, width, kernel, stride, dilation, padding before and behind */
 static const int64_t shapes[][9] = {
@@ -44,103 +37,11 @@ static const int64_t shapes[][9] = {
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
-static ln_convolution shape_of(const int64_t *s)
+static convolving begin_tiled(const int64_t *made)
 {
-    ln_convolution shape = {.groups = 1,
-                            .in_channels = s[0],
-                            .out_channels = s[1],
-                            .in = {1, s[2], s[3]},
-                            .out = {1},
-                            .kernel = {1, s[4], s[4]},
-                            .stride = {1, s[5], s[5]},
-                            .dilation = {1, s[6], s[6]},
-                            .before = {0, s[7], s[7]},
-                            .images = IMAGES,
-                            .last = true};
-    for (int i = 1; i < 3; i++)
-        shape.out[i] = (shape.in[i] + s[7] + s[8] - s[6] * (s[4] - 1) - 1) / s[5] + 1;
-    return shape;
-}
-
-/* y by its definition (dy NULL), or the gradient of x; sums in float64, or each step rounded to float32
- * (`single`). */
-static void naive(const ln_convolution *s, const float *x, const float *dy, const float *w,
-                  bool single, double *out)
-{
-    const int64_t k = s->kernel[1], ins = s->in_channels, outs = s->out_channels;
-    const int64_t count = dy ? ln_convolution_in_row(s) : ln_convolution_out_row(s);
-    memset(out, 0, (size_t)count * sizeof *out);
-    for (int64_t place = 0; place < s->out[1] * s->out[2]; place++)
-        for (int64_t tap = 0; tap < k * k; tap++) {
-            const int64_t row =
-                place / s->out[2] * s->stride[1] + tap / k * s->dilation[1] - s->before[1];
-            const int64_t column =
-                place % s->out[2] * s->stride[2] + tap % k * s->dilation[2] - s->before[2];
-            if (row < 0 || row >= s->in[1] || column < 0 || column >= s->in[2])
-                continue;
-            const int64_t at = row * s->in[2] + column;
-            for (int64_t o = 0; o < outs; o++)
-                for (int64_t i = 0; i < ins; i++) {
-                    const double weight = (double)w[(o * ins + i) * k * k + tap];
-                    double *sum = dy ? &out[at * ins + i] : &out[place * outs + o];
-                    *sum += weight * (double)(dy ? dy[place * outs + o] : x[at * ins + i]);
-                    *sum = single ? (double)(float)*sum : *sum;
-                }
-        }
-}
-
-typedef struct convolving {
-    ln_convolution shape;
-    int64_t in, out; /* numbers of an image */
-    ln_convolved *packed;
-    float *x, *dy, *w, *bias, *y, *dx;
-    void *scratch;
-} convolving;
-
-static void begin(convolving *c, const int64_t *made)
-{
-    ln_error err;
-    c->shape = shape_of(made);
-    c->in = ln_convolution_in_row(&c->shape);
-    c->out = ln_convolution_out_row(&c->shape);
-    c->packed = NULL;
-    c->x = floats(IMAGES * c->in, 1);
-    c->dy = floats(IMAGES * c->out, 2);
-    c->w = floats(ln_convolution_weights(&c->shape), 3);
-    c->bias = floats(c->shape.out_channels, 4);
-    c->y = floats(IMAGES * c->out, 5);
-    c->dx = floats(IMAGES * c->in, 6);
-    assert_true(ln_tiled_possible(&c->shape));
-    assert_ok(ln_convolutions_tiles.pack(&c->shape, USES, c->w, &c->packed, &err));
-    c->scratch = ln_alloc_aligned(c->packed->scratch_bytes);
-    memset(c->scratch, 0xff, c->packed->scratch_bytes); /* NaN */
-    for (int64_t i = 0; i < IMAGES * c->out; i++)
-        c->y[i] = NAN;
-    for (int64_t i = 0; i < IMAGES * c->in; i++)
-        c->dx[i] = NAN;
-}
-
-static void end(convolving *c)
-{
-    float *all[] = {c->x, c->dy, c->w, c->bias, c->y, c->dx};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        ln_free_aligned(all[i]);
-    ln_free_aligned(c->scratch);
-    ln_convolved_release(c->packed);
-}
-
-/* `w` NULL: those that were packed. */
-static void forward(const convolving *c, int64_t images, const float *x, const float *w, float *y)
-{
-    ln_error err;
-    assert_ok(c->packed->kernels->forward(c->packed, images, x, w, c->bias, y, c->scratch, &err));
-}
-
-static void backward(const convolving *c, int64_t images, const float *dy, const float *w,
-                     float *dx)
-{
-    ln_error err;
-    assert_ok(c->packed->kernels->backward_data(c->packed, images, dy, w, dx, c->scratch, &err));
+    const ln_convolution shape = shape_of(made);
+    assert_true(ln_tiled_possible(&shape));
+    return begin(&ln_convolutions_tiles, &shape, USES);
 }
 
 /* Adds the squares of what `got` and float32 lack to `errors`. */
@@ -176,9 +77,8 @@ static void results_are_those_of_long_sums(void **state)
     if (!ln_tiles_available())
         skip();
     for (int i = 0; i < SHAPES; i++) {
-        convolving c;
         print_message("shape %d\n", i);
-        begin(&c, shapes[i]);
+        convolving c = begin_tiled(shapes[i]);
         forward(&c, IMAGES, c.x, c.w, c.y);
         backward(&c, IMAGES, c.dy, NULL, c.dx);
         for (int back = 0; back < 2; back++) {
@@ -191,32 +91,14 @@ static void results_are_those_of_long_sums(void **state)
     assert_true(errors[0] <= errors[1]);
 }
 
-/* Alone, in pairs, in a batch: whatever stands beside it, NaN too. */
 static void an_image_does_not_feel_the_others(void **state)
 {
     (void)state;
     if (!ln_tiles_available())
         skip();
     for (int i = 0; i < SHAPES; i++) {
-        convolving c;
-        begin(&c, shapes[i]);
-        float *few = floats(2 * (c.in > c.out ? c.in : c.out), 7);
-        for (int64_t k = 0; k < c.in; k++)
-            c.x[2 * c.in + k] = NAN;
-        for (int64_t k = 0; k < c.out; k++)
-            c.dy[2 * c.out + k] = INFINITY;
-        forward(&c, IMAGES, c.x, NULL, c.y);
-        backward(&c, IMAGES, c.dy, NULL, c.dx);
-        for (int64_t first = 0; first < IMAGES; first++)
-            for (int64_t count = 1; count <= 2 && first + count <= IMAGES; count++) {
-                if (first <= 2 && first + count > 2)
-                    continue;
-                forward(&c, count, c.x + first * c.in, NULL, few);
-                assert_same_bits(few, c.y + first * c.out, (size_t)(count * c.out) * sizeof *few);
-                backward(&c, count, c.dy + first * c.out, NULL, few);
-                assert_same_bits(few, c.dx + first * c.in, (size_t)(count * c.in) * sizeof *few);
-            }
-        ln_free_aligned(few);
+        convolving c = begin_tiled(shapes[i]);
+        check_that_images_keep_their_bits(&c);
         end(&c);
     }
 }
@@ -229,8 +111,7 @@ static void what_is_not_finite_stays_in_its_windows(void **state)
     if (!ln_tiles_available())
         skip();
     for (int i = 0; i < 2 * SHAPES; i++) {
-        convolving c;
-        begin(&c, shapes[i / 2]);
+        convolving c = begin_tiled(shapes[i / 2]);
         const ln_convolution *s = &c.shape;
         const int64_t row = s->in[1] / 2, column = s->in[2] / 2, outs = s->out_channels;
         c.x[(row * s->in[2] + column) * s->in_channels] = bad[i % 2];
@@ -254,9 +135,8 @@ static void other_weights_are_as_good_as_packed_ones(void **state)
     if (!ln_tiles_available())
         skip();
     for (int i = 0; i < SHAPES; i++) {
-        convolving c;
         ln_error err;
-        begin(&c, shapes[i]);
+        convolving c = begin_tiled(shapes[i]);
         float *w = floats(ln_convolution_weights(&c.shape), 9);
         float *y = floats(IMAGES * c.out, 5), *dx = floats(IMAGES * c.in, 6);
         forward(&c, IMAGES, c.x, w, y);
@@ -279,10 +159,9 @@ static void each_way_has_its_own_kernels(void **state)
     (void)state;
     if (!ln_tiles_available() || !ln_library_convolutions())
         skip();
-    convolving c;
     ln_error err;
     ln_convolved *both = NULL, *library = NULL;
-    begin(&c, shapes[8]);
+    convolving c = begin_tiled(shapes[8]);
     assert_ok(ln_convolution_pack(&c.shape, USES, c.w, &both, &err));
     assert_ok(ln_library_convolutions()->pack(&c.shape, USES, c.w, &library, &err));
     assert_string_equal(both->names[0], "tiles");
