@@ -3,7 +3,7 @@
 #ifndef LN_TESTS_SHAPLEY_H
 #define LN_TESTS_SHAPLEY_H
 
-#include "networks.h"
+#include "explainer_checks.h"
 
 /* v(S) for all S, from one forward pass of the whole table of masked rows. */
 static inline void all_values(ln_model *model, const float *x, const float *base, int64_t n,
@@ -30,6 +30,54 @@ static inline ln_model *random_model(int64_t inputs, uint64_t seed)
                                  LN_TASK_REGRESSION);
     ln_tensor_release(weights);
     return model;
+}
+
+/* One row of a network, its first output; not to be moved. */
+typedef struct one_row {
+    ln_model *model;
+    ln_tensor *x, *base; /* base may be NULL: zeros */
+    ln_item item;
+    ln_request request;
+} one_row;
+
+static inline void set_row(one_row *it, ln_model *model, ln_tensor *x, ln_tensor *base)
+{
+    *it = (one_row){.model = model, .x = x, .base = base};
+    it->request =
+        (ln_request){.model = model, .x = x, .items = &it->item, .item_count = 1, .baseline = base};
+}
+
+/* Random, from zeros. */
+static inline void random_row(one_row *it, int64_t inputs)
+{
+    set_row(it, random_model(inputs, 3), tensor_random(TEST_SHAPE(1, inputs), 1), NULL);
+}
+
+/* "<name>-<inputs>.<part>" of the references. */
+static inline ln_tensor *reference_part(const char *name, int64_t inputs, const char *part)
+{
+    char text[48];
+    snprintf(text, sizeof text, "%s-%d.%s", name, (int)inputs, part);
+    return reference(text);
+}
+
+/* A stored network of random_model's layers, with its row and baseline. */
+static inline void stored_row(one_row *it, const char *name, int64_t inputs)
+{
+    ln_tensor *numbers = reference_part(name, inputs, "network");
+    const float *row = ln_f32(numbers) + 9 * inputs + 9 + 9 + 1;
+    const ln_shape shape = TEST_SHAPE(1, inputs);
+    ln_model *model = network_of("dense tanh dense", (int64_t[]){inputs, 9, 1}, ln_f32(numbers),
+                                 LN_TASK_REGRESSION);
+    set_row(it, model, tensor_f32(shape, row), tensor_f32(shape, row + inputs));
+    ln_tensor_release(numbers);
+}
+
+static inline void free_row(one_row *it)
+{
+    ln_tensor_release(it->x);
+    ln_tensor_release(it->base);
+    ln_model_release(it->model);
 }
 
 /* `baselines`: 1 for all rows, REFERENCE_ROWS row by row, or those as the background (-1). */
@@ -122,54 +170,13 @@ static inline void free_setting(setting *it)
     ln_model_release(it->model);
 }
 
-/* Each item alone, and all of them over 1, 2 and 5 threads, with baselines and with a background. */
+/* With baselines and with a background. */
 static inline void check_bits(const char *word, const char *given)
 {
-    ln_error err = {0};
     setting it = new_setting();
-    for (int background = 0; background < 2; background++) {
-        ln_request request = request_of(&it, background);
-        ln_explanation all = explain(word, given, request, NULL);
-        size_t row = 7 * sizeof(float);
-        for (int64_t i = 0; i < ROWS; i++) {
-            ln_request part = request;
-            part.items = it.items + i;
-            part.item_count = 1;
-            ln_explanation got = explain(word, given, part, NULL);
-            assert_same_bits(got.values, all.values + i * 7, row);
-            assert_same_bits(got.baseline_output, all.baseline_output + i, sizeof(double));
-            if (all.errors)
-                assert_same_bits(got.errors, all.errors + i * 7, row);
-            ln_explanation_free(&got);
-        }
-        for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
-            ln_pool *pool = NULL;
-            assert_ok(ln_pool_new(threads, &pool, &err));
-            ln_explanation got = explain(word, given, request, pool);
-            assert_same_bits(got.values, all.values, ROWS * row);
-            if (all.errors)
-                assert_same_bits(got.errors, all.errors, ROWS * row);
-            assert_int_equal(got.evaluations, all.evaluations);
-            ln_explanation_free(&got);
-            ln_pool_free(pool);
-        }
-        ln_explanation_free(&all);
-    }
+    for (int background = 0; background < 2; background++)
+        check_request_bits(word, given, request_of(&it, background));
     free_setting(&it);
-}
-
-static inline void check_refused(const char *word, const char *given, ln_request request,
-                                 const char *message, const char *field)
-{
-    ln_error err = {0};
-    const ln_explainer *explainer = ln_explainer_find(word);
-    parameters params = parameters_of(&explainer->word, given);
-    ln_job *job = NULL;
-    request = completed(explainer, request);
-    request.params = params.bytes;
-    assert_fails(ln_job_new(explainer, &request, NULL, &job, &err), LN_EINVALID, message);
-    assert_string_equal(err.field, field);
-    assert_null(job);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* The promise that an item's bits depend on nothing but the item: not on threads, batches or pieces. */
-#include "networks.h"
+#include "explainer_checks.h"
 
 #define MANY 75
 
@@ -50,62 +50,52 @@ static const task tasks[] = {
 #define TASKS (sizeof tasks / sizeof tasks[0])
 
 /* Rows out of order, some twice, all targets. */
-static ln_request many_items(ln_model *model, const ln_tensor *x, ln_item *items,
-                             const ln_tensor *baselines, const task *what, const int32_t *groups)
+typedef struct many {
+    ln_model *model;
+    ln_tensor *x, *base;
+    ln_item items[MANY];
+} many;
+
+static many new_many(void)
 {
+    many made = {.model = reference_model(&reference_networks[2]),
+                 .x = tensor_random(TEST_SHAPE(60, 6), 1),
+                 .base = tensor_random(TEST_SHAPE(60, 6), 2)};
     for (int64_t i = 0; i < MANY; i++)
-        items[i] = (ln_item){.row = i * 29 % 60, .target = i % model->output_count};
-    return (ln_request){.model = model,
-                        .x = x,
-                        .items = items,
-                        .item_count = MANY,
-                        .baseline = what->own_baselines ? baselines : NULL,
-                        .groups = what->grouped ? groups : NULL,
-                        .group_count = 3,
-                        .layer = model->graph->nodes[1].outputs[0]};
+        made.items[i] = (ln_item){.row = i * 29 % 60, .target = i % made.model->output_count};
+    return made;
 }
 
-static void assert_same_explanation(const ln_explanation *got, const ln_explanation *wanted,
-                                    int64_t first)
+static ln_request request_of(const many *it, const task *what)
 {
-    size_t count = (size_t)got->count;
-    assert_int_equal(got->width, wanted->width);
-    assert_same_bits(got->values, wanted->values + first * wanted->width,
-                     count * (size_t)got->width * sizeof(float));
-    for (size_t i = 0; i < count; i++) {
-        const int64_t at = first + (int64_t)i;
-        const double a[] = {got->output[i], got->baseline_output[i]};
-        const double b[] = {wanted->output[at], wanted->baseline_output[at]};
-        for (int k = 0; k < 2; k++)
-            assert_true(memcmp(&a[k], &b[k], sizeof a[k]) == 0 || (isnan(a[k]) && isnan(b[k])));
-    }
+    return (ln_request){.model = it->model,
+                        .x = it->x,
+                        .items = it->items,
+                        .item_count = MANY,
+                        .baseline = what->own_baselines ? it->base : NULL,
+                        .groups = what->grouped ? reference_networks[2].groups : NULL,
+                        .group_count = 3,
+                        .layer = it->model->graph->nodes[1].outputs[0]};
+}
+
+static void free_many(many *it)
+{
+    ln_tensor_release(it->x);
+    ln_tensor_release(it->base);
+    ln_model_release(it->model);
 }
 
 static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
-    ln_error err = {0};
-    ln_model *model = reference_model(&reference_networks[2]);
-    ln_tensor *x = tensor_random(TEST_SHAPE(60, 6), 1), *base = tensor_random(TEST_SHAPE(60, 6), 2);
-    ln_item items[MANY];
+    many it = new_many();
     for (size_t t = 0; t < TASKS; t++) {
-        ln_request request =
-            many_items(model, x, items, base, &tasks[t], reference_networks[2].groups);
+        const ln_request request = request_of(&it, &tasks[t]);
         ln_explanation alone = explain(tasks[t].word, tasks[t].given, request, NULL);
-        for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
-            ln_pool *pool = NULL;
-            assert_ok(ln_pool_new(threads, &pool, &err));
-            ln_explanation got = explain(tasks[t].word, tasks[t].given, request, pool);
-            assert_same_explanation(&got, &alone, 0);
-            assert_int_equal(got.evaluations, alone.evaluations);
-            ln_explanation_free(&got);
-            ln_pool_free(pool);
-        }
+        check_threads(tasks[t].word, tasks[t].given, request, &alone);
         ln_explanation_free(&alone);
     }
-    ln_tensor_release(x);
-    ln_tensor_release(base);
-    ln_model_release(model);
+    free_many(&it);
 }
 
 /* An item in a request of its own, and pieces of a request, against the middle of many. */
@@ -113,21 +103,18 @@ static void bits_do_not_depend_on_batches(void **state)
 {
     (void)state;
     ln_error err = {0};
-    ln_model *model = reference_model(&reference_networks[2]);
-    ln_tensor *x = tensor_random(TEST_SHAPE(60, 6), 1), *base = tensor_random(TEST_SHAPE(60, 6), 2);
-    ln_item items[MANY];
+    many it = new_many();
     for (size_t t = 0; t < TASKS; t++) {
-        ln_request request =
-            many_items(model, x, items, base, &tasks[t], reference_networks[2].groups);
+        ln_request request = request_of(&it, &tasks[t]);
         ln_explanation all = explain(tasks[t].word, tasks[t].given, request, NULL);
         static const int64_t counts[] = {1, 2, 33};
         for (size_t c = 0; c < 3; c++)
             for (int64_t first = 0; first + counts[c] <= MANY; first += 13) {
                 ln_request part = request;
-                part.items = items + first;
+                part.items = it.items + first;
                 part.item_count = counts[c];
                 ln_explanation got = explain(tasks[t].word, tasks[t].given, part, NULL);
-                assert_same_explanation(&got, &all, first);
+                assert_same_items(&got, &all, first);
                 ln_explanation_free(&got);
             }
         const ln_explainer *explainer = ln_explainer_find(tasks[t].word);
@@ -141,7 +128,7 @@ static void bits_do_not_depend_on_batches(void **state)
             int64_t count = first + 22 <= MANY ? 22 : MANY - first;
             ln_explanation got = {0};
             assert_ok(ln_job_run(job, first, count, &got, &err));
-            assert_same_explanation(&got, &all, first);
+            assert_same_items(&got, &all, first);
             evaluations += got.evaluations;
             ln_explanation_free(&got);
         }
@@ -149,9 +136,7 @@ static void bits_do_not_depend_on_batches(void **state)
         ln_job_free(job);
         ln_explanation_free(&all);
     }
-    ln_tensor_release(x);
-    ln_tensor_release(base);
-    ln_model_release(model);
+    free_many(&it);
 }
 
 int main(void)

@@ -3,6 +3,7 @@
  * test_explainers_relevance.c. */
 #include "layer_networks.h"
 
+#include "explainer_checks.h"
 #include "graph/simplify.h"
 #include "model/declare.h"
 
@@ -265,17 +266,7 @@ static void constants_before_the_input(void **state)
 static ln_status try_entries(ln_model *model, const ln_layer_rule *entries, int count)
 {
     const parameters params = lrp_with(entries, count, "");
-    const ln_explainer *explainer = ln_explainer_find("lrp");
-    ln_tensor *x = tensor_random(TEST_SHAPE(1, model->width), 1);
-    const ln_item item = {0, 0};
-    ln_request request =
-        completed(explainer, (ln_request){.model = model, .x = x, .items = &item, .item_count = 1});
-    request.params = params.bytes;
-    ln_job *job = NULL;
-    ln_status status = ln_job_new(explainer, &request, NULL, &job, &err);
-    ln_job_free(job);
-    ln_tensor_release(x);
-    return status;
+    return try_row("lrp", &params, model, NULL, &err);
 }
 
 static void wrong_entries_are_told_by_their_place(void **state)
@@ -391,18 +382,8 @@ static void bits_do_not_depend_on_the_batch(void **state)
 
 static ln_status try(ln_model *model, const char *given)
 {
-    const ln_explainer *explainer = ln_explainer_find("lrp");
-    parameters params = parameters_of(&explainer->word, given);
-    ln_tensor *x = tensor_random(TEST_SHAPE(1, model->width), 1);
-    const ln_item item = {0, 0};
-    ln_request request =
-        completed(explainer, (ln_request){.model = model, .x = x, .items = &item, .item_count = 1});
-    request.params = params.bytes;
-    ln_job *job = NULL;
-    ln_status status = ln_job_new(explainer, &request, NULL, &job, &err);
-    ln_job_free(job);
-    ln_tensor_release(x);
-    return status;
+    const parameters params = parameters_of(&ln_explainer_find("lrp")->word, given);
+    return try_row("lrp", &params, model, NULL, &err);
 }
 
 static void what_has_no_rule_is_refused(void **state)
@@ -439,26 +420,18 @@ static void what_has_no_rule_is_refused(void **state)
 
 static ln_status relevance_once(void *context, ln_error *error)
 {
-    const ln_explainer *explainer = ln_explainer_find("lrp");
     ln_model *model = context;
-    parameters params = parameters_of(&explainer->word, "composite=\"epsilon_gamma_box\"");
+    const parameters params =
+        parameters_of(&ln_explainer_find("lrp")->word, "composite=\"epsilon_gamma_box\"");
     static float numbers[128];
     const ln_item item = {0, 0};
     ln_tensor *x = NULL;
-    ln_job *job = NULL;
-    ln_explanation out = {0};
     const ln_shape shape = TEST_SHAPE(1, 128);
     ln_status status = ln_tensor_copy_of(LN_F32, &shape, numbers, &x, error);
     if (status)
         return status;
-    ln_request request =
-        completed(explainer, (ln_request){.model = model, .x = x, .items = &item, .item_count = 1});
-    request.params = params.bytes;
-    status = ln_job_new(explainer, &request, NULL, &job, error);
-    if (!status)
-        status = ln_job_run(job, 0, 1, &out, error);
-    ln_explanation_free(&out);
-    ln_job_free(job);
+    const ln_request request = {.model = model, .x = x, .items = &item, .item_count = 1};
+    status = try_job("lrp", &params, request, error);
     ln_tensor_release(x);
     return status;
 }

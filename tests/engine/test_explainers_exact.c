@@ -1,6 +1,6 @@
 /* integrated_gradients with method = "exact": bends by hand and by brute force, residuals at rounding,
  * the limit of a quadrature, and networks that are not linear piece by piece. */
-#include "networks.h"
+#include "explainer_checks.h"
 
 #include "explainers/common/bends.h"
 #include "layers/attributes.h"
@@ -276,39 +276,22 @@ static void bits_depend_on_the_row_alone(void **state)
     ln_model_release(model);
 }
 
-typedef struct exact_job {
-    ln_request request;
-    parameters params;
-} exact_job;
-
-static ln_status whole_job(void *context, ln_error *error)
+static ln_status whole_job(void *request, ln_error *error)
 {
-    exact_job *it = context;
-    ln_job *job = NULL;
-    ln_explanation out = {0};
-    it->request.params = it->params.bytes;
-    ln_status status =
-        ln_job_new(ln_explainer_find("integrated_gradients"), &it->request, NULL, &job, error);
-    if (!status)
-        status = ln_job_run(job, 0, it->request.item_count, &out, error);
-    ln_explanation_free(&out);
-    ln_job_free(job);
-    return status;
+    const parameters params =
+        parameters_of(&ln_explainer_find("integrated_gradients")->word, EXACT);
+    return try_job("integrated_gradients", &params, *(const ln_request *)request, error);
 }
 
 static void curved_networks_are_refused(void **state)
 {
     (void)state;
-    const ln_explainer *word = ln_explainer_find("integrated_gradients");
     const reference_network *network = &reference_networks[1];
     ln_model *model = reference_model(network);
     ln_tensor *x = reference_of(network->name, "x");
     ln_item item = {0};
-    exact_job it = {
-        .request =
-            completed(word, (ln_request){.model = model, .x = x, .items = &item, .item_count = 1}),
-        .params = parameters_of(&word->word, EXACT)};
-    assert_fails(whole_job(&it, &err), LN_EUNSUPPORTED,
+    ln_request request = {.model = model, .x = x, .items = &item, .item_count = 1};
+    assert_fails(whole_job(&request, &err), LN_EUNSUPPORTED,
                  "exact: tanh 'tanh_1': this layer (tanh) is not known to be linear "
                  "piece by piece");
     assert_string_equal(err.field, "method");
@@ -317,12 +300,12 @@ static void curved_networks_are_refused(void **state)
     /* Behind a link, too. */
     model = reference_model(&reference_networks[0]);
     x = reference_of("relu", "x");
-    it.request.model = model;
-    it.request.x = x;
-    it.request.link = LN_LINK_PROBABILITY;
-    assert_fails(whole_job(&it, &err), LN_EUNSUPPORTED, "(softmax)");
-    it.request.link = LN_LINK_RAW;
-    sweep_allocation_failures(whole_job, &it);
+    request.model = model;
+    request.x = x;
+    request.link = LN_LINK_PROBABILITY;
+    assert_fails(whole_job(&request, &err), LN_EUNSUPPORTED, "(softmax)");
+    request.link = LN_LINK_RAW;
+    sweep_allocation_failures(whole_job, &request);
     ln_model_release(model);
     ln_tensor_release(x);
 }

@@ -276,29 +276,16 @@ static void estimates_are_closer_than_shapiqs(void **state)
     (void)state;
     double logs = 0;
     for (int64_t n = 12; n <= 14; n++) {
-        char name[32];
-        snprintf(name, sizeof name, "kernel-%d.network", (int)n);
-        ln_tensor *numbers = reference(name);
-        snprintf(name, sizeof name, "kernel-%d.pairs", (int)n);
-        ln_tensor *wanted = reference(name);
-        snprintf(name, sizeof name, "kernel-%d.shapiq", (int)n);
-        ln_tensor *peer = reference(name);
-        ln_model *model = network_of("dense tanh dense", (int64_t[]){n, 9, 1}, ln_f32(numbers),
-                                     LN_TASK_REGRESSION);
-        const float *row = ln_f32(numbers) + 9 * n + 9 + 9 + 1;
-        ln_tensor *x = tensor_f32(TEST_SHAPE(1, n), row), *base = tensor_f32(x->shape, row + n);
-        ln_item item = {0};
+        one_row it;
+        stored_row(&it, "kernel", n);
+        ln_tensor *wanted = reference_part("kernel", n, "pairs");
+        ln_tensor *peer = reference_part("kernel", n, "shapiq");
         double ours = 0, theirs = 0;
         const int64_t seeds = peer->shape.dims[0];
         for (int64_t seed = -1; seed < seeds; seed++) {
-            ln_request request = {.model = model,
-                                  .x = x,
-                                  .items = &item,
-                                  .item_count = 1,
-                                  .baseline = base,
-                                  .seed = (uint64_t)seed};
+            it.request.seed = (uint64_t)seed;
             ln_explanation got =
-                explain("shapley_interaction", seed < 0 ? "samples=\"all\"" : "", request, NULL);
+                explain("shapley_interaction", seed < 0 ? "samples=\"all\"" : "", it.request, NULL);
             assert_true(seed < 0 || got.evaluations <= 4 * n + 2048 + 2);
             for (int64_t i = 0; i < n; i++)
                 for (int64_t j = i + 1; j < n; j++) {
@@ -313,12 +300,9 @@ static void estimates_are_closer_than_shapiqs(void **state)
         print_message("M = %d: mean squared error %.3f of shapiq's\n", (int)n, ours / theirs);
         assert_true(ours < theirs);
         logs += log(ours / theirs) / 3;
-        ln_tensor_release(numbers);
         ln_tensor_release(wanted);
         ln_tensor_release(peer);
-        ln_tensor_release(x);
-        ln_tensor_release(base);
-        ln_model_release(model);
+        free_row(&it);
     }
     assert_true(exp(logs) < 0.5);
 }
@@ -332,27 +316,12 @@ static void rows_stop_where_errors_are_small(void **state)
     ln_model *model = random_model(N, 3);
     ln_tensor *x = tensor_random(TEST_SHAPE(3, N), 1);
     for (int row = 0; row < 3; row++) {
-        char text[96];
         ln_item item = {.row = row};
         ln_request request = {.model = model, .x = x, .items = &item, .item_count = 1};
         ln_explanation got =
             explain("shapley_interaction", "samples=6000 stop=0.02", request, NULL);
-        int64_t samples = FIRST, looks = 1;
-        for (double most = 1; most > 0.02; looks++) {
-            snprintf(text, sizeof text, "samples=%d", (int)samples);
-            ln_explanation plain = explain("shapley_interaction", text, request, NULL);
-            most = 0;
-            for (int i = 0; i < N * N; i++)
-                most = fmax(most, (double)plain.errors[i]);
-            if (most <= 0.02) {
-                assert_same_bits(got.values, plain.values, N * N * sizeof(float));
-                assert_same_bits(got.errors, plain.errors, N * N * sizeof(float));
-            }
-            assert_true(samples < 6000);
-            samples = 2 * (samples / 2 + samples / 4);
-            ln_explanation_free(&plain);
-        }
-        assert_true(looks > 2);
+        check_end_at_look("shapley_interaction", "", request, &got, FIRST, 0.02, N);
+        check_no_end("shapley_interaction", "samples=701", request);
         ln_explanation_free(&got);
     }
     ln_tensor_release(x);
@@ -362,93 +331,50 @@ static void rows_stop_where_errors_are_small(void **state)
 static void bits_depend_on_the_row_alone(void **state)
 {
     (void)state;
-    static const char *const given[] = {"", "samples=60", "samples=120 stop=0.01"};
-    setting it = new_setting();
-    for (int mode = 0; mode < 6; mode++) {
-        ln_error err = {0};
-        const char *options = given[mode / 2];
-        ln_request request = request_of(&it, mode % 2);
-        ln_explanation all = explain("shapley_interaction", options, request, NULL);
-        const size_t row = 49 * sizeof(float);
-        for (int64_t i = 0; i < ROWS; i++) {
-            ln_request part = request;
-            part.items = it.items + i;
-            part.item_count = 1;
-            ln_explanation got = explain("shapley_interaction", options, part, NULL);
-            assert_same_bits(got.values, all.values + i * 49, row);
-            assert_same_bits(got.errors, all.errors + i * 49, row);
-            ln_explanation_free(&got);
-        }
-        for (int threads = 2; threads <= 5; threads += 3) {
-            ln_pool *pool = NULL;
-            assert_ok(ln_pool_new(threads, &pool, &err));
-            ln_explanation got = explain("shapley_interaction", options, request, pool);
-            assert_same_bits(got.values, all.values, ROWS * row);
-            assert_same_bits(got.errors, all.errors, ROWS * row);
-            assert_int_equal(got.evaluations, all.evaluations);
-            ln_explanation_free(&got);
-            ln_pool_free(pool);
-        }
-        ln_explanation_free(&all);
-    }
-    free_setting(&it);
+    check_bits("shapley_interaction", "");
+    check_bits("shapley_interaction", "samples=60");
+    check_bits("shapley_interaction", "samples=120 stop=0.01");
 }
 
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
-    ln_model *model = random_model(21, 3);
-    ln_tensor *x = tensor_random(TEST_SHAPE(1, 21), 1);
-    ln_item item = {0};
-    ln_request request = {.model = model, .x = x, .items = &item, .item_count = 1};
+    one_row it;
+    random_row(&it, 21);
     check_refused(
-        "shapley_interaction", "samples=\"all\"", request,
+        "shapley_interaction", "samples=\"all\"", it.request,
         "\"all\" are 2^M coalitions of M features, and here M is 21: expected at most 20; "
         "give a number, or put features together in groups",
         "samples");
-    check_refused("shapley_interaction", "samples=83", request,
+    check_refused("shapley_interaction", "samples=83", it.request,
                   "83 coalitions cannot tell the pairs of 21 features apart: expected at least 4M "
                   "= 84",
                   "samples");
-    ln_explanation got = explain("shapley_interaction", "samples=84", request, NULL);
+    ln_explanation got = explain("shapley_interaction", "samples=84", it.request, NULL);
     assert_int_equal(got.evaluations, 86);
     ln_explanation_free(&got);
-    ln_tensor_release(x);
-    ln_model_release(model);
-    model = random_model(1025, 3);
-    x = tensor_random(TEST_SHAPE(1, 1025), 1);
-    request.model = model;
-    request.x = x;
-    check_refused("shapley_interaction", "", request,
+    free_row(&it);
+    random_row(&it, 1025);
+    check_refused("shapley_interaction", "", it.request,
                   "the interactions of M features are M x M numbers a row, and here M is 1025: "
                   "expected at most 1024; put features together in groups",
                   "groups");
-    ln_tensor_release(x);
-    ln_model_release(model);
+    free_row(&it);
 }
 
-static ln_status make_job(void *data, ln_error *err)
+static ln_status whole_job(void *request, ln_error *err)
 {
-    ln_request request = *(const ln_request *)data;
-    const ln_explainer *explainer = ln_explainer_find("shapley_interaction");
-    parameters params = parameters_of(&explainer->word, "samples=40 stop=0.001");
-    ln_job *job = NULL;
-    ln_explanation out = {0};
-    request.params = params.bytes;
-    ln_status status = ln_job_new(explainer, &request, NULL, &job, err);
-    if (!status)
-        status = ln_job_run(job, 0, request.item_count, &out, err);
-    ln_explanation_free(&out);
-    ln_job_free(job);
-    return status;
+    const parameters params =
+        parameters_of(&ln_explainer_find("shapley_interaction")->word, "samples=40 stop=0.001");
+    return try_job("shapley_interaction", &params, *(const ln_request *)request, err);
 }
 
 static void every_failing_allocation_is_survived(void **state)
 {
     (void)state;
     setting it = new_setting();
-    ln_request request = completed(ln_explainer_find("shapley_interaction"), request_of(&it, true));
-    sweep_allocation_failures(make_job, &request);
+    ln_request request = request_of(&it, true);
+    sweep_allocation_failures(whole_job, &request);
     free_setting(&it);
 }
 

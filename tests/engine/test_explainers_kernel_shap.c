@@ -199,21 +199,13 @@ static void chosen_features_are_those_of_shap(void **state)
                                         "l1=\"aic\"", "l1=\"bic\"", "l1=0.0005",
                                         "l1=0.002",   "l1=0.01",    "l1=0.03"};
     for (int64_t n = 6; n <= 9; n += 3) {
-        char name[32], options[64];
-        snprintf(name, sizeof name, "kernel-l1-%d.network", (int)n);
-        ln_tensor *numbers = reference(name);
-        snprintf(name, sizeof name, "kernel-l1-%d.values", (int)n);
-        ln_tensor *wanted = reference(name);
-        ln_model *model = network_of("dense tanh dense", (int64_t[]){n, 9, 1}, ln_f32(numbers),
-                                     LN_TASK_REGRESSION);
-        const float *row = ln_f32(numbers) + 9 * n + 9 + 9 + 1;
-        ln_tensor *x = tensor_f32(TEST_SHAPE(1, n), row), *base = tensor_f32(x->shape, row + n);
-        ln_item item = {0};
-        ln_request request = {
-            .model = model, .x = x, .items = &item, .item_count = 1, .baseline = base};
+        char options[64];
+        one_row it;
+        stored_row(&it, "kernel-l1", n);
+        ln_tensor *wanted = reference_part("kernel-l1", n, "values");
         for (size_t rule = 0; rule < sizeof given / sizeof *given; rule++) {
             snprintf(options, sizeof options, "samples=\"all\" %s", given[rule]);
-            ln_explanation got = explain("kernel_shap", options, request, NULL);
+            ln_explanation got = explain("kernel_shap", options, it.request, NULL);
             for (int64_t i = 0; i < n; i++) {
                 const double value = ln_f64(wanted)[(int64_t)rule * n + i];
                 if (!(fabs((double)got.values[i] - value) <= 1e-6 + 1e-5 * fabs(value)))
@@ -223,11 +215,8 @@ static void chosen_features_are_those_of_shap(void **state)
             }
             ln_explanation_free(&got);
         }
-        ln_tensor_release(numbers);
         ln_tensor_release(wanted);
-        ln_tensor_release(x);
-        ln_tensor_release(base);
-        ln_model_release(model);
+        free_row(&it);
     }
 }
 
@@ -281,25 +270,13 @@ static void a_sparse_function_is_found(void **state)
 /* Over 40 seeds: the mean squared error, and the mean of what the standard errors say it is. */
 static void estimate(int64_t n, const char *given, double *error, double *said)
 {
-    char name[32];
-    snprintf(name, sizeof name, "kernel-%d.network", (int)n);
-    ln_tensor *numbers = reference(name);
-    snprintf(name, sizeof name, "kernel-%d.exact", (int)n);
-    ln_tensor *wanted = reference(name);
-    ln_model *model =
-        network_of("dense tanh dense", (int64_t[]){n, 9, 1}, ln_f32(numbers), LN_TASK_REGRESSION);
-    const float *row = ln_f32(numbers) + 9 * n + 9 + 9 + 1;
-    ln_tensor *x = tensor_f32(TEST_SHAPE(1, n), row), *base = tensor_f32(x->shape, row + n);
-    ln_item item = {0};
+    one_row it;
+    stored_row(&it, "kernel", n);
+    ln_tensor *wanted = reference_part("kernel", n, "exact");
     *error = *said = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        ln_request request = {.model = model,
-                              .x = x,
-                              .items = &item,
-                              .item_count = 1,
-                              .baseline = base,
-                              .seed = seed};
-        ln_explanation got = explain("kernel_shap", given, request, NULL);
+        it.request.seed = seed;
+        ln_explanation got = explain("kernel_shap", given, it.request, NULL);
         assert_true(got.evaluations <= 2 * n + 2048 + 2);
         for (int64_t i = 0; i < n; i++) {
             double off = (double)got.values[i] - ln_f64(wanted)[i];
@@ -308,19 +285,14 @@ static void estimate(int64_t n, const char *given, double *error, double *said)
         }
         ln_explanation_free(&got);
     }
-    ln_tensor_release(numbers);
     ln_tensor_release(wanted);
-    ln_tensor_release(x);
-    ln_tensor_release(base);
-    ln_model_release(model);
+    free_row(&it);
 }
 
 /* Mean of shap's squared errors, one a seed: 300 of them, since over 40 that mean is off by a twelfth. */
 static double of_shap(int64_t n)
 {
-    char name[32];
-    snprintf(name, sizeof name, "kernel-%d.shap", (int)n);
-    ln_tensor *errors = reference(name);
+    ln_tensor *errors = reference_part("kernel", n, "shap");
     int64_t seeds = errors->shape.dims[0];
     double sum = 0;
     for (int64_t i = 0; i < seeds; i++)
@@ -387,33 +359,11 @@ static void rows_stop_where_errors_are_small(void **state)
             .model = model, .x = x, .items = &item, .item_count = 1, .background = background};
         snprintf(text, sizeof text, "%s samples=6000 stop=%g", rest, stop);
         ln_explanation got = explain("kernel_shap", text, request, NULL);
-        int64_t samples = FIRST, looks = 1;
-        for (double most = 1; most > stop; looks++) {
-            snprintf(text, sizeof text, "%s samples=%d", rest, (int)samples);
-            ln_explanation plain = explain("kernel_shap", text, request, NULL);
-            most = 0;
-            for (int i = 0; i < N; i++)
-                most = fmax(most, (double)plain.errors[i]); /* NaN: not kept */
-            if (most <= stop) {
-                assert_same_bits(got.values, plain.values, N * sizeof(float));
-                assert_same_bits(got.errors, plain.errors, N * sizeof(float));
-                assert_in_range(got.evaluations, plain.evaluations,
-                                plain.evaluations + looks * N * 2);
-            }
-            assert_true(samples < 6000);
-            samples = 2 * (samples / 2 + samples / 4);
-            ln_explanation_free(&plain);
-        }
-        assert_true(looks > 2); /* some were not enough */
+        snprintf(text, sizeof text, "%s ", rest);
+        check_end_at_look("kernel_shap", text, request, &got, FIRST, stop, N);
         ln_explanation_free(&got);
-        /* Never more than were asked for. */
         snprintf(text, sizeof text, "%s samples=701", rest);
-        ln_explanation all = explain("kernel_shap", text, request, NULL);
-        snprintf(text, sizeof text, "%s samples=701 stop=1e-9", rest);
-        got = explain("kernel_shap", text, request, NULL);
-        assert_same_bits(got.values, all.values, N * sizeof(float));
-        ln_explanation_free(&got);
-        ln_explanation_free(&all);
+        check_no_end("kernel_shap", text, request);
     }
     ln_tensor_release(x);
     ln_tensor_release(background);
@@ -423,23 +373,20 @@ static void rows_stop_where_errors_are_small(void **state)
 static void samples_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
-    ln_model *model = random_model(21, 3);
-    ln_tensor *x = tensor_random(TEST_SHAPE(1, 21), 1);
-    ln_item item = {0};
-    ln_request request = {.model = model, .x = x, .items = &item, .item_count = 1};
+    one_row it;
+    random_row(&it, 21);
     check_refused(
-        "kernel_shap", "samples=\"all\"", request,
+        "kernel_shap", "samples=\"all\"", it.request,
         "\"all\" are 2^M coalitions of M features, and here M is 21: expected at most 20; "
         "give a number, or put features together in groups",
         "samples");
-    check_refused("kernel_shap", "samples=41", request,
+    check_refused("kernel_shap", "samples=41", it.request,
                   "41 coalitions cannot tell 21 features apart: expected at least 2M = 42",
                   "samples");
-    ln_explanation got = explain("kernel_shap", "samples=42", request, NULL);
+    ln_explanation got = explain("kernel_shap", "samples=42", it.request, NULL);
     assert_int_equal(got.evaluations, 44);
     ln_explanation_free(&got);
-    ln_tensor_release(x);
-    ln_model_release(model);
+    free_row(&it);
 }
 
 int main(void)

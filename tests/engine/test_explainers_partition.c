@@ -233,52 +233,27 @@ static void a_small_budget_keeps_the_sum(void **state)
 static void bits_depend_on_the_row_alone(void **state)
 {
     (void)state;
-    ln_error err = {0};
     setting it = new_setting();
-    ln_request request = request_of(&it, true);
-    ln_explanation all = explain("partition_shap", "evaluations=30", request, NULL);
-    for (int64_t i = 0; i < ROWS; i++) {
-        request.items = it.items + i;
-        request.item_count = 1;
-        ln_explanation got = explain("partition_shap", "evaluations=30", request, NULL);
-        assert_same_bits(got.values, all.values + i * INPUTS, INPUTS * sizeof(float));
-        assert_same_bits(got.errors, all.errors + i * INPUTS, INPUTS * sizeof(float));
-        ln_explanation_free(&got);
-    }
-    for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
-        ln_pool *pool = NULL;
-        assert_ok(ln_pool_new(threads, &pool, &err));
-        ln_explanation got =
-            explain("partition_shap", "evaluations=30", request_of(&it, true), pool);
-        assert_same_bits(got.values, all.values, ROWS * INPUTS * sizeof(float));
-        assert_int_equal(got.evaluations, all.evaluations);
-        ln_explanation_free(&got);
-        ln_pool_free(pool);
-    }
-    ln_explanation_free(&all);
+    check_request_bits("partition_shap", "evaluations=30", request_of(&it, true));
     free_setting(&it);
 }
 
-static ln_status make_job(void *context, ln_error *err)
+static ln_status whole_job(void *request, ln_error *err)
 {
-    ln_job *job = NULL;
-    ln_status status = ln_job_new(ln_explainer_find("partition_shap"), context, NULL, &job, err);
-    ln_job_free(job);
-    return status;
+    const parameters params =
+        parameters_of(&ln_explainer_find("partition_shap")->word, "evaluations=30");
+    return try_job("partition_shap", &params, *(const ln_request *)request, err);
 }
 
 static void failing_allocations_leave_nothing(void **state)
 {
     (void)state;
     setting it = new_setting();
-    const ln_explainer *explainer = ln_explainer_find("partition_shap");
-    parameters params = parameters_of(&explainer->word, "");
-    ln_request request = completed(explainer, request_of(&it, true));
-    request.params = params.bytes;
-    sweep_allocation_failures(make_job, &request);
+    ln_request request = request_of(&it, true);
+    sweep_allocation_failures(whole_job, &request);
     ln_tensor *tree = tree_of(pairs, INPUTS);
     request.tree = tree;
-    sweep_allocation_failures(make_job, &request);
+    sweep_allocation_failures(whole_job, &request);
     ln_tensor_release(tree);
     free_setting(&it);
 }

@@ -1,5 +1,5 @@
 /* rise: masks and their mean once more from the definition, its errors, and what does not fit. */
-#include "networks.h"
+#include "explainer_checks.h"
 
 #define CHANNELS 2
 #define HEIGHT 5
@@ -177,7 +177,6 @@ static void rows_stop_where_errors_are_small(void **state)
     (void)state;
     picture it = new_picture();
     for (int row = 0; row < 3; row++) {
-        char given[64];
         ln_request request = request_of(&it);
         request.items = it.items + row;
         request.item_count = 1;
@@ -185,43 +184,11 @@ static void rows_stop_where_errors_are_small(void **state)
         const int64_t masks = got.evaluations - 1;
         if (!(masks % 200 == 0 && masks > 200 && masks < 20000))
             fail_msg("row %d: %d masks", row, (int)masks);
-        for (int shorter = 0; shorter < 2; shorter++) {
-            double most = 0;
-            snprintf(given, sizeof given, "cell=2 masks=%d", (int)masks - 200 * shorter);
-            ln_explanation plain = explain("rise", given, request, NULL);
-            for (int i = 0; i < WIDTH; i++)
-                most = fmax(most, (double)plain.errors[i]);
-            assert_true(shorter ? most > 0.06 : most <= 0.06);
-            if (!shorter) {
-                assert_same_bits(got.values, plain.values, WIDTH * sizeof(float));
-                assert_same_bits(got.errors, plain.errors, WIDTH * sizeof(float));
-            }
-            ln_explanation_free(&plain);
-        }
+        check_end("rise", "cell=2 masks=", request, &got, masks, 200, 0.06);
         ln_explanation_free(&got);
     }
-    /* Never more than were asked for. */
-    ln_explanation all = explain("rise", "cell=2 masks=450", request_of(&it), NULL);
-    ln_explanation got = explain("rise", "cell=2 masks=450 stop=1e-9", request_of(&it), NULL);
-    assert_same_bits(got.values, all.values, 3 * WIDTH * sizeof(float));
-    assert_int_equal(got.evaluations, all.evaluations);
-    ln_explanation_free(&all);
-    ln_explanation_free(&got);
+    assert_int_equal(check_no_end("rise", "cell=2 masks=450", request_of(&it)), 0);
     free_picture(&it);
-}
-
-static void check_refused(ln_request request, const char *given, ln_status status,
-                          const char *message, const char *field)
-{
-    ln_error err = {0};
-    const ln_explainer *explainer = ln_explainer_find("rise");
-    parameters params = parameters_of(&explainer->word, given);
-    ln_job *job = NULL;
-    request.params = params.bytes;
-    request.row_ids = own_numbers;
-    request.group_count = WIDTH;
-    assert_fails(ln_job_new(explainer, &request, NULL, &job, &err), status, message);
-    assert_string_equal(err.field, field);
 }
 
 static void what_does_not_fit_is_refused(void **state)
@@ -229,10 +196,18 @@ static void what_does_not_fit_is_refused(void **state)
     (void)state;
     picture it = new_picture();
     ln_request request = request_of(&it);
-    check_refused(request, "cell=5", LN_EINVALID, "5 cells do not fit along an axis of 4 inputs",
+    check_refused("rise", "cell=5", request, "5 cells do not fit along an axis of 4 inputs",
                   "cell");
+    const ln_explainer *explainer = ln_explainer_find("rise");
+    const parameters params = parameters_of(&explainer->word, "");
+    ln_error err = {0};
+    ln_job *job = NULL;
+    request = completed(explainer, request);
+    request.params = params.bytes;
     request.input_shape = TEST_SCALAR;
-    check_refused(request, "", LN_EUNSUPPORTED, "the columns of a table have no order", "");
+    assert_fails(ln_job_new(explainer, &request, NULL, &job, &err), LN_EUNSUPPORTED,
+                 "the columns of a table have no order");
+    assert_string_equal(err.field, "");
     free_picture(&it);
 }
 

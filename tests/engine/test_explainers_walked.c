@@ -1,7 +1,7 @@
 /* Networks as torch exports them, and recurrent layers in all their forms, against a walker of our own in float64
  * that goes through torch's modules, recurrent ones step by step (tests/reference/walked_reference.py): lrp and
  * deeplift number by number, what they promise to sum to, and the same bits alone and in a batch. */
-#include "networks.h"
+#include "explainer_checks.h"
 
 #include "onnx/onnx.h"
 
@@ -174,20 +174,10 @@ static void bits_do_not_depend_on_the_batch(void **state)
 static ln_status relevance_of(void *context, ln_error *error)
 {
     const setting *at = context;
-    const ln_explainer *explainer = ln_explainer_find("lrp");
-    parameters params = parameters_of(&explainer->word, "");
-    ln_request request = completed(
-        explainer,
-        (ln_request){.model = at->model, .x = at->x, .items = at->items, .item_count = ROWS});
-    ln_explanation got = {0};
-    ln_job *job = NULL;
-    request.params = params.bytes;
-    ln_status status = ln_job_new(explainer, &request, NULL, &job, error);
-    if (!status)
-        status = ln_job_run(job, 0, ROWS, &got, error);
-    ln_explanation_free(&got);
-    ln_job_free(job);
-    return status;
+    const parameters params = parameters_of(&ln_explainer_find("lrp")->word, "");
+    const ln_request request = {
+        .model = at->model, .x = at->x, .items = at->items, .item_count = ROWS};
+    return try_job("lrp", &params, request, error);
 }
 
 static void failing_allocations_are_survived(void **state)
