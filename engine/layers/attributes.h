@@ -5,6 +5,7 @@
 #define LN_LAYERS_ATTRIBUTES_H
 
 #include "base/param.h"
+#include "tensor/tensor.h"
 
 /* "dense": inputs x (N, ..., in), weight, optional bias (out). Acts on the last axis. */
 typedef struct ln_dense_attributes {
@@ -79,6 +80,8 @@ enum { LN_CAST_F32, LN_CAST_F16, LN_CAST_BF16, LN_CAST_I64, LN_CAST_I32, LN_CAST
 typedef struct ln_cast_attributes {
     int to; /* one of those */
 } ln_cast_attributes;
+/* What the layer makes of numbers of this type; `out` holds what `to` is kept in. */
+void ln_cast_numbers(const void *from, ln_dtype dtype, int64_t count, int to, void *out);
 
 /* "slice": as ONNX's operator */
 typedef struct ln_slice_attributes {

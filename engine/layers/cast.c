@@ -117,6 +117,12 @@ static void cast_element(const void *from, ln_dtype dtype, int64_t i, int to, vo
     }
 }
 
+void ln_cast_numbers(const void *from, ln_dtype dtype, int64_t count, int to, void *out)
+{
+    for (int64_t i = 0; i < count; i++)
+        cast_element(from, dtype, i, to, out);
+}
+
 static ln_status cast_forward(const ln_pass *pass, ln_error *err)
 {
     const ln_cast_attributes *own = pass->step->node->attributes;
@@ -124,8 +130,7 @@ static ln_status cast_forward(const ln_pass *pass, ln_error *err)
     const int64_t count = ln_pass_count(pass, &pass->step->out_shape[0]);
     if (dtype == LN_F32 && own->to == LN_CAST_F32)
         return ln_copy_forward(pass, err);
-    for (int64_t i = 0; i < count; i++)
-        cast_element(pass->in[0], dtype, i, own->to, pass->out[0]);
+    ln_cast_numbers(pass->in[0], dtype, count, own->to, pass->out[0]);
     return LN_OK;
 }
 

@@ -103,6 +103,25 @@ ln_status ln_onnx_cast(ln_onnx_import *import, ln_error *err)
     return ln_onnx_unary(import, "cast", &attributes, err);
 }
 
+/* The constant first input in another type: the node's result, a constant too. */
+static ln_status constant_like(ln_onnx_import *import, ln_dtype dtype, int to, ln_error *err)
+{
+    ln_tensor *given, *made;
+    ln_status status = ln_onnx_constant(import, 0, &given, err);
+    if (status)
+        return status;
+    const int64_t count = ln_shape_count(&given->shape);
+    status = ln_onnx_fold_room(import, (size_t)count * ln_dtype_size(dtype), err);
+    if (!status)
+        status = ln_tensor_new(dtype, &given->shape, &made, err);
+    if (status)
+        return status;
+    ln_cast_numbers(given->data, given->dtype, count, to, made->data);
+    status = ln_onnx_finish_constant(import, 0, made, err);
+    ln_tensor_release(made);
+    return status;
+}
+
 ln_status ln_onnx_cast_like(ln_onnx_import *import, ln_error *err)
 {
     ln_onnx_operand like;
@@ -122,7 +141,7 @@ ln_status ln_onnx_cast_like(ln_onnx_import *import, ln_error *err)
                                                                    : LN_CAST_BOOL};
     if (status)
         return status;
-    if (ln_onnx_is_constant(import, 0))
-        return ln_onnx_refuse(import, err, "casts a constant to the type of a live value");
+    if (ln_onnx_is_constant(import, 0)) /* exporters write numbers beside live values so */
+        return constant_like(import, dtype, attributes.to, err);
     return ln_onnx_unary(import, "cast", &attributes, err);
 }

@@ -261,6 +261,9 @@ case("cast_and_back", [node("Cast", "x", "i", to=TensorProto.INT64), node("Cast"
 case("cast_half", [node("Cast", "x", "h", to=TensorProto.FLOAT16), node("Cast", "h", "y", to=TensorProto.FLOAT)], N4, {}, 13,
      x=f32(6, 4) * np.array([1e-6, 1e-4, 1, 1e4], np.float32))
 case("cast_like", [node("CastLike", "x l", "i"), node("CastLike", "i x", "y")], N4, {"l": ints(1)}, 15, x=f32(6, 4) * 10)
+case("cast_like_live", [node("CastLike", "c x", "f"), node("Mul", "x f", "m"), node("CastLike", "r m", "g"),
+                        node("Add", "m g", "y")], N4, {"c": np.array([3, -2, 0, 7], np.int64), "r": np.array([0.5], np.float32)}, 18,
+     x=np.linspace(-2, 3, 20, dtype=np.float32).reshape(5, 4))
 case("folded_weight", [node("Transpose", "w", "t", perm=[1, 0]), node("Softmax", "t", "p", axis=0), node("MatMul", "x p", "y")],
      N4, {"w": f32(3, 4)}, 13)
 case("folded_gemm", [node("Gemm", "w w2 b", "v", transB=1), node("MatMul", "x v", "y")], N4,
