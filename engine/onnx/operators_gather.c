@@ -75,28 +75,34 @@ static ln_status gather_constant(ln_onnx_import *import, int64_t axis, ln_error 
     return ln_onnx_finish(import, "gather", &own, inputs, 2, layout, err);
 }
 
-/* Out of a live value by constant indices. */
-static ln_status gather_live(ln_onnx_import *import, int64_t axis, ln_error *err)
+/* Out of a live value by these indices, a value of the graph with as many axes. */
+static ln_status gather_from(ln_onnx_import *import, int64_t axis, int index, int rank,
+                             ln_error *err)
 {
     ln_onnx_operand x;
-    ln_tensor *index;
-    int inputs[2], stored;
+    int stored;
     ln_status status = ln_onnx_live(import, 0, &x, err);
-    if (!status)
-        status = ln_onnx_constant(import, 1, &index, err);
     if (!status)
         status = ln_onnx_check_axis(import, x.shape.rank, &axis, err);
     if (!status)
         status = ln_onnx_axis(import, &x, axis, &stored, err);
-    if (!status)
-        status = any_constant(import, 1, &inputs[1], err);
     if (status)
         return status;
-    inputs[0] = x.value;
     const ln_axis_attributes own = {.axis = stored};
     ln_onnx_layout layout = x.layout;
-    layout.axis += layout.axis > axis ? index->shape.rank - 1 : 0;
-    return ln_onnx_finish(import, "gather", &own, inputs, 2, layout, err);
+    layout.axis += layout.axis > axis ? rank - 1 : 0;
+    return ln_onnx_finish(import, "gather", &own, (const int[]){x.value, index}, 2, layout, err);
+}
+
+/* Out of a live value by constant indices. */
+static ln_status gather_live(ln_onnx_import *import, int64_t axis, ln_error *err)
+{
+    ln_tensor *index;
+    int value;
+    ln_status status = ln_onnx_constant(import, 1, &index, err);
+    if (!status)
+        status = any_constant(import, 1, &value, err);
+    return status ? status : gather_from(import, axis, value, index->shape.rank, err);
 }
 
 ln_status ln_onnx_gather(ln_onnx_import *import, ln_error *err)
@@ -157,13 +163,47 @@ static bool rows_first(const ln_onnx_operand *x)
     return x->layout.axis == 0 && !ln_onnx_is_shared(&x->layout);
 }
 
+/* Whether it has constant indices of one number each, which name places along the first axis. */
+static ln_status names_places(ln_onnx_import *import, int64_t batch, ln_tensor **index, bool *names,
+                              ln_error *err)
+{
+    *names = batch == 0 && is_constant(import, 1) && !is_constant(import, 0);
+    if (!*names)
+        return LN_OK;
+    ln_status status = ln_onnx_constant(import, 1, index, err);
+    if (!status)
+        *names = (*index)->shape.rank > 0 && (*index)->shape.dims[(*index)->shape.rank - 1] == 1;
+    return status;
+}
+
+/* x[:, places], as torch exports it: the axis in front, and its places by number. */
+static ln_status gather_places(ln_onnx_import *import, ln_tensor *index, ln_error *err)
+{
+    const int rank = index->shape.rank - 1;
+    const ln_shape shape = ln_shape_of(rank, index->shape.dims);
+    ln_tensor *places;
+    int value;
+    ln_status status = ln_tensor_reshape(index, &shape, &places, err);
+    if (status)
+        return status;
+    status = ln_onnx_own_constant(import, ".places", places, &value, err);
+    ln_tensor_release(places);
+    return status ? status : gather_from(import, 0, value, rank, err);
+}
+
 ln_status ln_onnx_gather_nd(ln_onnx_import *import, ln_error *err)
 {
     ln_onnx_operand both[2];
+    ln_tensor *index;
     int64_t batch;
+    bool places;
     ln_status status = ln_onnx_int(import, "batch_dims", 0, &batch, err);
+    if (!status)
+        status = names_places(import, batch, &index, &places, err);
     if (status)
         return status;
+    if (places)
+        return gather_places(import, index, err);
     if (!import->single && batch > 0 && !is_constant(import, 0) && !is_constant(import, 1)) {
         status = ln_onnx_live(import, 0, &both[0], err);
         if (!status)

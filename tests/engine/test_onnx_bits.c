@@ -126,7 +126,7 @@ static void operators_in_batches(void **state)
 static void layouts_and_shapes(void **state)
 {
     (void)state;
-    check_folder("onnx", 115, 115);
+    check_folder("onnx", 116, 116);
 }
 
 static void spatial_layers(void **state)

@@ -264,6 +264,8 @@ case("cast_like", [node("CastLike", "x l", "i"), node("CastLike", "i x", "y")], 
 case("cast_like_live", [node("CastLike", "c x", "f"), node("Mul", "x f", "m"), node("CastLike", "r m", "g"),
                         node("Add", "m g", "y")], N4, {"c": np.array([3, -2, 0, 7], np.int64), "r": np.array([0.5], np.float32)}, 18,
      x=np.linspace(-2, 3, 20, dtype=np.float32).reshape(5, 4))
+case("gather_nd_places", [node("Transpose", "x", "t", perm=[1, 0]), node("GatherND", "t i", "g"), node("Transpose", "g", "y",
+     perm=[1, 0])], N4, {"i": np.array([[3], [1], [1], [-4]], np.int64)}, 18, x=np.arange(20, dtype=np.float32).reshape(5, 4))
 case("folded_weight", [node("Transpose", "w", "t", perm=[1, 0]), node("Softmax", "t", "p", axis=0), node("MatMul", "x p", "y")],
      N4, {"w": f32(3, 4)}, 13)
 case("folded_gemm", [node("Gemm", "w w2 b", "v", transB=1), node("MatMul", "x v", "y")], N4,
