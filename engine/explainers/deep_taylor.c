@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/bilinear.h"
 #include "explainers/common/gradient.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/relevance.h"
@@ -59,9 +60,11 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = reads_input(graph, node) ? &own->first : &own->hidden;
     else if (kind == LN_KIND_FUNCTION && strcmp(word, "relu") == 0)
         *out = &ln_relevance_pass;
+    else if (kind == LN_KIND_SCALE && ln_kind_scales_elements(graph, node))
+        *out = &ln_relevance_scale;
     else if (kind == LN_KIND_SUM || kind == LN_KIND_SCALE)
         *out = &own->norm;
-    else if (kind == LN_KIND_CHOICE || kind == LN_KIND_ROUTE)
+    else if (kind == LN_KIND_CHOICE || kind == LN_KIND_BRANCH || kind == LN_KIND_ROUTE)
         *out = ln_relevance_has_constant(graph, node) ? &ln_relevance_beside : NULL;
     else {
         ln_fail(err, LN_EUNSUPPORTED, "deep_taylor has no rule for this layer (%s)", word);
@@ -150,7 +153,7 @@ const ln_explainer ln_explainer_deep_taylor = {
             .params_size = sizeof(deep_taylor_params),
         },
     .flags = LN_NEEDS_GRADIENT | LN_CONSERVES,
-    .version = 1,
+    .version = 2,
     .tolerance = 1e-4,
     .cost = "one forward pass a row; backward two products a linear layer, and two forward ones",
     .composite = composite,

@@ -11,6 +11,7 @@
  * row, and backward two products a linear layer with two forward ones. Source: Zhang et al. 2016; as in Zennit. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/bilinear.h"
 #include "explainers/common/gradient.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/relevance.h"
@@ -36,11 +37,14 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     case LN_KIND_FUNCTION:
         *out = &ln_relevance_pass;
         return LN_OK;
-    case LN_KIND_SUM:
     case LN_KIND_SCALE:
+        *out = ln_kind_scales_elements(graph, node) ? &ln_relevance_scale : &own->norm;
+        return LN_OK;
+    case LN_KIND_SUM:
         *out = &own->norm;
         return LN_OK;
     case LN_KIND_CHOICE:
+    case LN_KIND_BRANCH:
     case LN_KIND_ROUTE:
         return LN_OK;
     default:
@@ -80,7 +84,7 @@ const ln_explainer ln_explainer_excitation_backprop = {
             .params = params,
         },
     .flags = LN_NEEDS_GRADIENT,
-    .version = 1,
+    .version = 2,
     .cost = "one forward pass a row; backward two products a linear layer, and two forward ones",
     .composite = composite,
     .prepare = ln_gradient_prepare,

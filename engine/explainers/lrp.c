@@ -14,10 +14,10 @@
  *   epsilon_alpha2_beta1_flat  the first linear layer flat, then as epsilon_alpha2_beta1
  *
  * What no entry of a script's composite holds for has the explainer's own rule.
- * Elsewhere: activations hand relevance on, sums and averages share by the norm rule, max pooling gives
- * all to the maximum, layers that move numbers route it. Batch normalisation is folded into the linear
+ * Elsewhere: activations and factors hand relevance on, sums and averages share by the norm rule, max pooling
+ * gives all to the maximum, a condition all to its choice, layers that move numbers route it. Batch normalisation is folded into the linear
  * layer before it first. Products, quotients, softmax within the network
- * and normalisation over an axis: common/bilinear.h; recurrent layers: common/recurrent_rules.h. What has
+ * and normalisation within a row: common/bilinear.h; recurrent layers: common/recurrent_rules.h. What has
  * no published rule (a softmax that the model ends in ...) is an error that names the layer.
  *
  * Conservation: sum a + absorbed = f_t(x), where `absorbed` is what biases and stabilisers took, summed
@@ -67,6 +67,7 @@ typedef struct lrp_composite {
     ln_composite composite;
     ln_rule norm;    /* of sums and averages */
     ln_rule product; /* of products of values */
+    ln_rule factors; /* of products along axes */
     ln_rule steps;   /* of recurrent layers */
     int count;
     chosen_rule chosen[]; /* `count` of them; the last one holds for all layers */
@@ -96,12 +97,6 @@ static bool is_last(const ln_graph *graph, const ln_node *node)
     return false;
 }
 
-static bool normalises(const ln_node *node)
-{
-    const char *word = node->layer->word.name;
-    return strcmp(word, "layer_norm") == 0 || strcmp(word, "rms_norm") == 0;
-}
-
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
                         const bool *passed, const ln_rule **out, ln_error *err)
 {
@@ -110,21 +105,23 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     *out = NULL;
     if (kind == LN_KIND_LINEAR)
         *out = chosen_for(own, graph, passed, node);
-    else if (kind == LN_KIND_FUNCTION)
+    else if (kind == LN_KIND_FUNCTION || kind == LN_KIND_NORM)
         *out = &ln_relevance_pass;
+    else if (kind == LN_KIND_SCALE && ln_kind_scales_elements(graph, node))
+        *out = &ln_relevance_scale;
     else if (kind == LN_KIND_SUM || kind == LN_KIND_SCALE)
         *out = &own->norm;
     else if (kind == LN_KIND_PRODUCT)
         *out = &own->product;
+    else if (kind == LN_KIND_FACTORS)
+        *out = &own->factors;
     else if (kind == LN_KIND_RECURRENT)
         *out = &own->steps;
     else if (kind == LN_KIND_QUOTIENT)
         *out = &ln_relevance_quotient;
     else if (kind == LN_KIND_SOFTMAX && !is_last(graph, node))
         *out = &ln_relevance_softmax;
-    else if (normalises(node))
-        *out = &ln_relevance_pass;
-    else if (kind == LN_KIND_CHOICE || kind == LN_KIND_ROUTE)
+    else if (kind == LN_KIND_CHOICE || kind == LN_KIND_BRANCH || kind == LN_KIND_ROUTE)
         *out = ln_relevance_has_constant(graph, node) ? &ln_relevance_beside : NULL;
     else if (ln_kind_only_divides(graph, node)) /* quotients hand all to what is divided */
         *out = &ln_relevance_nothing;
@@ -214,6 +211,7 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
     made->count = count;
     made->norm = ln_relevance_norm(STABILISER);
     made->product = ln_relevance_product(STABILISER);
+    made->factors = ln_relevance_factors(STABILISER);
     made->steps = ln_relevance_recurrent(steps_epsilon(params), STABILISER);
     for (int i = 0; i < count; i++) {
         chosen_rule *chosen = &made->chosen[i];
@@ -345,7 +343,7 @@ const ln_explainer ln_explainer_lrp = {
             .params_size = sizeof(lrp_params),
         },
     .flags = LN_NEEDS_GRADIENT | LN_CONSERVES,
-    .version = 1,
+    .version = 2,
     .tolerance = 1e-4,
     .cost = "one forward pass a row; backward one (epsilon) to eight (gamma, alpha_beta) products "
             "a linear layer",

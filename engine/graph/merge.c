@@ -3,26 +3,31 @@
 #include "graph/merge.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "graph/merge_function.h"
 #include "graph/merge_norm.h"
 #include "graph/simplify_internal.h"
 #include "layers/common.h"
 
 enum { MOST_FACTORS = 4, MOST_NODES = 16 };
 
-typedef enum merge_kind { APART, BIAS, FACTOR, GELU, NORM } merge_kind;
+typedef enum merge_kind { APART, BIAS, FACTOR, GELU, FUNCTION, NORM, GROUPS } merge_kind;
 
 /* What the last node becomes. */
 typedef struct merge {
     merge_kind kind;
-    int base;        /* BIAS, FACTOR: the product's node */
-    int value;       /* BIAS: the bias; GELU: x */
-    double factor;   /* FACTOR */
-    int approximate; /* GELU: as ln_scalar_attributes has it */
-    int norm[3];     /* NORM: x, weight, bias; -1: none */
-    double eps;      /* the same */
+    int base;                        /* BIAS, FACTOR: the product's node */
+    int value;                       /* BIAS: the bias; GELU: x */
+    double factor;                   /* FACTOR */
+    int approximate;                 /* GELU: as ln_scalar_attributes has it */
+    const ln_layer *layer;           /* FUNCTION, of x = value */
+    ln_softplus_attributes softplus; /* where that is its layer */
+    int norm[3];                     /* NORM, GROUPS: x, weight, bias; -1: none */
+    double eps;                      /* the same */
+    int64_t groups;                  /* GROUPS */
 } merge;
 
 /* ---------------------------------------------------------------- finding */
@@ -240,18 +245,32 @@ static bool find_gelu(const ln_simplifying *s, const ln_node *node, merge *out)
     return false;
 }
 
-/* A layer_norm that ends here; what ended within it does not any more. */
+static bool find_function(const ln_simplifying *s, const ln_node *node, merge *out)
+{
+    ln_merge_function found;
+    if (!ln_merge_find_function(s, node, &found))
+        return false;
+    for (int i = 0; i < found.count; i++)
+        s->absorbed[found.nodes[i]] = true;
+    *out = (merge){
+        .kind = FUNCTION, .value = found.x, .layer = found.layer, .softplus = found.softplus};
+    return true;
+}
+
+/* A layer_norm or group_norm that ends here; what ended within it does not any more. */
 static bool find_norm(const ln_simplifying *s, const ln_node *node, merge *merges)
 {
     ln_merge_norm found;
-    if (!ln_merge_find_norm(s, node, &found))
+    if (!ln_merge_find_norm(s, node, &found) && !ln_merge_find_groups(s, node, &found))
         return false;
     for (int i = 0; i < found.count; i++) {
         s->absorbed[found.nodes[i]] = true;
         merges[found.nodes[i]].kind = APART;
     }
-    merges[index_of(s, node)] =
-        (merge){.kind = NORM, .norm = {found.x, found.weight, found.bias}, .eps = found.eps};
+    merges[index_of(s, node)] = (merge){.kind = found.groups ? GROUPS : NORM,
+                                        .norm = {found.x, found.weight, found.bias},
+                                        .eps = found.eps,
+                                        .groups = found.groups};
     return true;
 }
 
@@ -263,14 +282,49 @@ static bool find(ln_simplifying *s, merge *merges)
         const ln_node *node = &s->from->nodes[i];
         if (find_bias(s, node, &merges[i]) || find_factor(s, node, &merges[i]))
             s->absorbed[merges[i].base] = true;
-        else if (!find_norm(s, node, merges))
-            find_gelu(s, node, &merges[i]);
+        else if (!find_norm(s, node, merges) && !find_gelu(s, node, &merges[i]))
+            find_function(s, node, &merges[i]);
         any = any || merges[i].kind != APART;
     }
     return any;
 }
 
 /* ---------------------------------------------------------------- building */
+
+/* A number a channel as a list of them, whatever axes of size 1 it has in the file. */
+static ln_status add_line(ln_simplifying *s, const ln_node *node, const char *what, int value,
+                          int *out, ln_error *err)
+{
+    ln_tensor *constant = s->from->values[value].constant, *line;
+    const ln_shape shape = {1, {ln_shape_count(&constant->shape)}};
+    char name[512];
+    ln_status status = ln_tensor_reshape(constant, &shape, &line, err);
+    if (status)
+        return status;
+    for (int number = 0;; number++) {
+        snprintf(name, sizeof name, "%.480s/%s.%d", node->name, what, number);
+        if (ln_graph_find_value(s->to, name) < 0 && ln_graph_find_value(s->from, name) < 0)
+            break;
+    }
+    status = ln_graph_add_constant(s->to, name, line, s->from->values[value].trainable, out, err);
+    ln_tensor_release(line);
+    return status;
+}
+
+static ln_status add_groups(ln_simplifying *s, const ln_node *node, const merge *what, int *made,
+                            ln_error *err)
+{
+    const ln_group_norm_attributes own = {
+        .num_groups = what->groups, .eps = what->eps, .affine = true};
+    const char *name = s->from->values[node->outputs[0]].name;
+    int inputs[3] = {s->map[what->norm[0]], -1, -1};
+    ln_status status = add_line(s, node, "weight", what->norm[1], &inputs[1], err);
+    if (!status)
+        status = add_line(s, node, "bias", what->norm[2], &inputs[2], err);
+    return status ? status
+                  : ln_graph_add_node(s->to, &ln_layer_group_norm, "GroupNormalization", node->name,
+                                      &own, inputs, 3, &name, 1, made, err);
+}
 
 static ln_status add_merged(ln_simplifying *s, int index, const merge *what, ln_error *err)
 {
@@ -284,6 +338,12 @@ static ln_status add_merged(ln_simplifying *s, int index, const merge *what, ln_
     if (what->kind == GELU) {
         status = ln_graph_add_node(s->to, &ln_layer_gelu, "Gelu", node->name, &gelu,
                                    &s->map[what->value], 1, &name, 1, &made, err);
+    } else if (what->kind == FUNCTION) {
+        status = ln_graph_add_node(s->to, what->layer, node->operator_name, node->name,
+                                   what->layer == &ln_layer_softplus ? &what->softplus : NULL,
+                                   &s->map[what->value], 1, &name, 1, &made, err);
+    } else if (what->kind == GROUPS) {
+        status = add_groups(s, node, what, &made, err);
     } else if (what->kind == NORM) {
         int count = 0;
         for (; count < 3 && what->norm[count] >= 0; count++)

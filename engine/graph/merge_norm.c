@@ -122,3 +122,66 @@ bool ln_merge_find_norm(const ln_simplifying *s, const ln_node *node, ln_merge_n
     }
     return node->layer == &ln_layer_div && is_normal(s, node, out);
 }
+
+/* ---------------------------------------------------------------- group_norm */
+
+/* The value beside a number a channel, and those numbers: axis 1 of the result, all other axes 1. */
+static int beside_channels(const ln_graph *graph, const ln_node *node, int *channels)
+{
+    const ln_shape *shape = &graph->values[node->outputs[0]].shape;
+    for (int i = 0; i < 2 && node->input_count == 2; i++) {
+        const ln_tensor *numbers = numbers_of(graph, node->inputs[i]);
+        const int behind = numbers ? numbers->shape.rank - (shape->rank - 1) : -1;
+        if (behind < 0 || behind > 1 || shape->rank < 3 ||
+            numbers->shape.dims[behind] != shape->dims[1] ||
+            ln_shape_count(&numbers->shape) != shape->dims[1])
+            continue;
+        *channels = node->inputs[i];
+        return node->inputs[1 - i];
+    }
+    return -1;
+}
+
+/* Whether an affine constant of a normalisation leaves its results as they are. */
+static bool is_all(const ln_graph *graph, const ln_node *node, int input, float number)
+{
+    if (node->input_count <= input || node->inputs[input] < 0)
+        return true;
+    const ln_tensor *numbers = numbers_of(graph, node->inputs[input]);
+    for (int64_t i = 0; numbers && i < ln_shape_count(&numbers->shape); i++)
+        if (ln_f32(numbers)[i] != number)
+            return false;
+    return numbers != NULL;
+}
+
+bool ln_merge_find_groups(const ln_simplifying *s, const ln_node *node, ln_merge_norm *out)
+{
+    const ln_graph *graph = s->from;
+    *out = (ln_merge_norm){.x = -1, .weight = -1, .bias = -1};
+    if (node->layer != &ln_layer_add)
+        return false;
+    const ln_node *scaled = made_by(s, beside_channels(graph, node, &out->bias), &ln_layer_mul, 1);
+    const ln_node *back =
+        scaled ? made_by(s, beside_channels(graph, scaled, &out->weight), &ln_layer_reshape, 1)
+               : NULL;
+    const ln_node *norm = back ? made_by(s, back->inputs[0], &ln_layer_instance_norm1d, 1) : NULL;
+    const ln_node *there = norm ? made_by(s, norm->inputs[0], &ln_layer_reshape, 1) : NULL;
+    if (!there)
+        return false;
+    const ln_channel_norm_attributes *own = norm->attributes;
+    const ln_shape *x = &graph->values[there->inputs[0]].shape;
+    const ln_shape *groups = &graph->values[norm->inputs[0]].shape;
+    if (own->outer != 0 || groups->rank != 3 || x->dims[1] % groups->dims[1] != 0 ||
+        !is_all(graph, norm, 1, 1) || !is_all(graph, norm, 2, 0) ||
+        graph->values[there->inputs[0]].fixed ||
+        !ln_shape_equal(x, &graph->values[node->outputs[0]].shape))
+        return false;
+    out->x = there->inputs[0];
+    out->eps = own->eps;
+    out->groups = groups->dims[1];
+    take(s, scaled, out);
+    take(s, back, out);
+    take(s, norm, out);
+    take(s, there, out);
+    return true;
+}

@@ -1,10 +1,11 @@
-/* gelu and the error function that it is made of, in registers (kernels/elementary.h): an element's bits do
+/* gelu, silu, and the error function that gelu is made of, in registers (kernels/elementary.h): an element's bits do
  * not depend on its place.
  *
  *     gelu x = x P(Z <= x), Z standard normal          slope P(Z <= x) + x density(x)
  *     by tanh: x / 2 (1 + tanh u), u = sqrt(2 / pi) (x + 0.044715 x^3)
+ *     silu x = x s, s = 1 / (1 + exp(-x))             slope s (1 + x (1 - s))
  *
- * Source: torch.nn.GELU; Hendrycks & Gimpel 2016; ONNX's Erf. */
+ * Source: torch.nn.GELU; Hendrycks & Gimpel 2016; torch.nn.SiLU; ONNX's Erf. */
 #include <stddef.h>
 
 #include "kernels/elementary.h"
@@ -121,4 +122,49 @@ const ln_layer ln_layer_gelu = {
     .infer = ln_infer_same,
     .forward = gelu_forward,
     .backward = gelu_backward,
+};
+
+/* ---------------------------------------------------------------- silu */
+
+static ln_status silu_forward(const ln_pass *pass, ln_error *err)
+{
+    const int64_t count = ln_pass_count(pass, &pass->step->out_shape[0]);
+    const float *x = pass->in[0];
+    float *y = pass->out[0], s[BLOCK];
+    (void)err;
+    for (int64_t first = 0; first < count; first += BLOCK) {
+        const int64_t part = count - first < BLOCK ? count - first : BLOCK;
+        ln_elementary_choose()->sigmoid(part, x + first, s);
+        for (int64_t i = 0; i < part; i++)
+            y[first + i] = x[first + i] * s[i];
+    }
+    return LN_OK;
+}
+
+static ln_status silu_backward(const ln_pass *pass, ln_error *err)
+{
+    const int64_t count = ln_pass_count(pass, &pass->step->out_shape[0]);
+    const float *x = pass->in[0], *dy = pass->out_grad[0];
+    float *dx = pass->in_grad[0], s[BLOCK];
+    (void)err;
+    for (int64_t first = 0; first < count && dx; first += BLOCK) {
+        const int64_t part = count - first < BLOCK ? count - first : BLOCK;
+        ln_elementary_choose()->sigmoid(part, x + first, s);
+        for (int64_t i = 0; i < part; i++)
+            dx[first + i] = dy[first + i] * (s[i] * (1 + x[first + i] * (1 - s[i])));
+    }
+    return LN_OK;
+}
+
+const ln_layer ln_layer_silu = {
+    .word = {.name = "silu",
+             .summary = "sigmoid linear unit, also called swish",
+             .formula = "y = x / (1 + exp(-x))",
+             .source = "PyTorch: torch.nn.SiLU"},
+    .flags = LN_LAYER_ACTIVATION,
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = ln_infer_same,
+    .forward = silu_forward,
+    .backward = silu_backward,
 };

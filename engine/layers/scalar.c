@@ -5,7 +5,7 @@
  * element, so that an element's bits do not depend on its place in a vector; comparisons are written
  * so that a NaN goes through. Where f has a corner f' is what PyTorch has there.
  *
- * relu, sigmoid, tanh and the functions they come with are in activation.c, gelu and erf in gelu.c.
+ * relu, sigmoid, tanh and the functions they come with are in activation.c, gelu, silu and erf in gelu.c.
  *
  * Source: torch.nn and ONNX's operators. */
 #include "layers/scalar.h"
@@ -17,12 +17,6 @@ static float mish_slope(float x)
 {
     const float t = tanhf(ln_soft_plus(x));
     return t + x * (1 - t * t) * ln_logistic(x);
-}
-
-static float silu_slope(float x)
-{
-    const float s = ln_logistic(x);
-    return s * (1 + x * (1 - s));
 }
 
 /* ---------------------------------------------------------------- parameters */
@@ -95,8 +89,6 @@ PARAMETERS(shrink, REAL(a, lambd, "0.5", "what is not farther from 0 becomes 0")
       : x > 6 ? 6                                                                                  \
               : x,                                                                                 \
       (float)(x > 0 && x < 6))                                                                     \
-    X(silu, "sigmoid linear unit, also called swish", "y = x / (1 + exp(-x))",                     \
-      "PyTorch: torch.nn.SiLU", x *ln_logistic(x), silu_slope(x))                                  \
     X(mish, "a smooth relu that dips below 0", "y = x tanh(log(1 + exp(x)))",                      \
       "PyTorch: torch.nn.Mish; Misra 2019", x *tanhf(ln_soft_plus(x)), mish_slope(x))              \
     X(hardswish, "swish made of straight lines", "y = x min(max(x + 3, 0), 6) / 6",                \

@@ -20,6 +20,59 @@ static void shares_by_hand(void **state)
     ln_model_release(model);
 }
 
+/* The node's result, which has its name. */
+static int add_node(ln_graph *graph, const char *word, const char *name, const int *inputs,
+                    int count)
+{
+    int made = -1;
+    assert_ok(ln_graph_add_node(graph, ln_layer_find(word), word, name, NULL, inputs, count, &name,
+                                1, &made, &err));
+    return graph->nodes[made].outputs[0];
+}
+
+static int add_number(ln_graph *graph, const char *name, float number)
+{
+    const ln_shape shape = TEST_SHAPE(1);
+    ln_tensor *tensor;
+    int value = -1;
+    assert_ok(ln_tensor_copy_of(LN_F32, &shape, &number, &tensor, &err));
+    assert_ok(ln_graph_add_constant(graph, name, tensor, false, &value, &err));
+    ln_tensor_release(tensor);
+    return value;
+}
+
+/* The network above with its relu in other words: h s where h s > 0, 0 elsewhere, over s. A small scale makes
+ * numbers about as large as stabilisers are, and must make no difference. */
+static void scales_and_choices_by_hand(void **state)
+{
+    (void)state;
+    static const float weights[] = {1, 2, 3, -1, 1, 0, 1, 2, 1}, row[] = {1, 1};
+    const ln_shape shape = TEST_SHAPE(-1, 2);
+    ln_graph *graph;
+    ln_model *model;
+    int x = -1;
+    assert_ok(ln_graph_new(&graph, &err));
+    assert_ok(ln_graph_add_input(graph, "x", LN_F32, &shape, &x, &err));
+    const int scale = add_number(graph, "scale", 1e-6F), zero = add_number(graph, "zero", 0);
+    x = add_dense(graph, x, 0, 2, 2, weights);
+    x = add_node(graph, "mul", "small", (const int[]){scale, x}, 2);
+    const int open = add_node(graph, "greater", "open", (const int[]){x, zero}, 2);
+    x = add_node(graph, "where", "chosen", (const int[]){open, x, zero}, 3);
+    x = add_node(graph, "div", "large", (const int[]){x, scale}, 2);
+    x = add_dense(graph, x, 1, 2, 1, weights + 6);
+    assert_ok(ln_graph_add_output(graph, x, &err));
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_REGRESSION, &model, &err));
+    ln_graph_release(graph);
+    check_one("excitation_backprop", "", model, LN_LINK_RAW, row, 0, NULL,
+              (float[]){2.0F / 3, 1.0F / 3}, 2e-6);
+    check_one("deep_taylor", "", model, LN_LINK_RAW, row, 0, NULL, (float[]){4.95F, 4.05F}, 2e-5);
+    check_one("deep_taylor", "low=0 high=2", model, LN_LINK_RAW, row, 0, NULL,
+              (float[]){4.875F, 4.125F}, 2e-5);
+    /* 9 (4 / 9, 4 / 9), of which each unit gives x w / z: (1, 2) / 4 and (3, -1) / 2 */
+    check_one("lrp", "epsilon=1e-9", model, LN_LINK_RAW, row, 0, NULL, (float[]){7, 0}, 2e-5);
+    ln_model_release(model);
+}
+
 /* deep_taylor hands all of the output back, excitation_backprop all of the probability, where no unit is
  * without positive input; in a plain network of relus nothing goes below 0 where the output is not. */
 static void check_sums(ln_model *model, const ln_tensor *x, bool plain)
@@ -125,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_by_hand),
+        cmocka_unit_test(scales_and_choices_by_hand),
         cmocka_unit_test(nothing_is_lost),
         cmocka_unit_test(bits_depend_on_the_row_alone),
         cmocka_unit_test(what_has_no_rule_is_refused),

@@ -275,6 +275,167 @@ static void kept_values_of_a_norm_stay(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- functions of one number */
+
+enum { SILU, HARDSWISH, MISH, SOFTSIGN, SOFTPLUS, SHARP_SOFTPLUS, FUNCTIONS };
+
+/* x (4, 6) -> a function, spelt; `turned`: its factors or terms the other way round. */
+static int spelt_function(net *n, int function, bool turned, int x)
+{
+    const ln_softplus_attributes plain = {.beta = 1, .threshold = 20};
+    const ln_layer *softplus = ln_layer_find("softplus");
+    if (function == SOFTSIGN) {
+        const int size = one(n, "abs", "size", x), level = number(n, "one", 1);
+        const int sum =
+            turned ? two(n, "add", "sum", level, size) : two(n, "add", "sum", size, level);
+        return two(n, "div", "bent", x, sum);
+    }
+    if (function == SOFTPLUS || function == SHARP_SOFTPLUS) {
+        const bool sharp = function == SHARP_SOFTPLUS;
+        const int beta = number(n, "beta", 3);
+        const int z = !sharp   ? x
+                      : turned ? two(n, "mul", "z", beta, x)
+                               : two(n, "mul", "z", x, beta);
+        const int above = two(n, "greater", "above", z, number(n, "limit", turned ? 30 : 2));
+        int plus = net_node(n, softplus, "plus", &plain, &z, 1);
+        if (sharp)
+            plus = two(n, "div", "part", plus, beta);
+        return net_node(n, ln_layer_find("where"), "bent", NULL, (const int[]){above, x, plus}, 3);
+    }
+    const int plus = function == MISH ? net_node(n, softplus, "plus", &plain, &x, 1) : -1;
+    const int gate = function == SILU        ? one(n, "sigmoid", "gate", x)
+                     : function == HARDSWISH ? one(n, "hardsigmoid", "gate", x)
+                                             : one(n, "tanh", "gate", plus);
+    return turned ? two(n, "mul", "bent", gate, x) : two(n, "mul", "bent", x, gate);
+}
+
+static ln_graph *with_function(int function, bool turned)
+{
+    ln_error err;
+    net n = net_begin(&err);
+    const ln_shape shape = TEST_SHAPE(-1, TOKENS, WIDTH);
+    int x = -1;
+    assert_ok(ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, &err));
+    x = spelt_function(&n, function, turned, x);
+    x = two(&n, "matmul", "y", x, x);
+    assert_ok(n.status);
+    assert_ok(ln_graph_add_output(n.graph, x, &err));
+    return n.graph;
+}
+
+static void a_spelt_function_is_one(void **state)
+{
+    static const char *const words[] = {"silu",     "hardswish", "mish",
+                                        "softsign", "softplus",  "softplus"};
+    (void)state;
+    ln_error err;
+    for (int form = 0; form < 2 * FUNCTIONS; form++) {
+        ln_graph *graph = with_function(form / 2, form % 2), *merged;
+        float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
+        assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
+        assert_int_equal(merged->node_count, 2);
+        assert_string_equal(merged->nodes[0].layer->word.name, words[form / 2]);
+        if (form / 2 >= SOFTPLUS) {
+            const ln_softplus_attributes *own = merged->nodes[0].attributes;
+            assert_true(own->beta == (form / 2 == SOFTPLUS ? 1 : 3));
+            assert_true(own->threshold == (form % 2 ? 20 : 2));
+        }
+        run(graph, y[0], dx[0]);
+        run(merged, y[1], dx[1]);
+        assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
+        assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+        ln_graph_release(merged);
+        ln_graph_release(graph);
+    }
+}
+
+/* What somebody reads beside, and functions of another number, stay. */
+static void other_products_are_left_alone(void **state)
+{
+    static const struct {
+        int function;
+        const char *kept;
+    } cases[] = {{SILU, "gate"},     {HARDSWISH, "gate"},   {MISH, "plus"},
+                 {MISH, "gate"},     {SOFTSIGN, "sum"},     {SOFTSIGN, "size"},
+                 {SOFTPLUS, "plus"}, {SHARP_SOFTPLUS, "z"}, {SHARP_SOFTPLUS, "part"}};
+    (void)state;
+    ln_error err;
+    ln_graph *merged;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ln_graph *graph = with_function(cases[i].function, false);
+        const int value = ln_graph_find_value(graph, cases[i].kept);
+        assert_ok(ln_graph_merge(graph, &value, 1, &merged, &err));
+        assert_ptr_equal(merged, graph);
+        ln_graph_release(merged);
+        ln_graph_release(graph);
+    }
+    net n = net_begin(&err);
+    int x = net_input(&n, "x", WIDTH);
+    const int gate = one(&n, "sigmoid", "gate", two(&n, "mul", "double", x, number(&n, "two", 2)));
+    x = two(&n, "mul", "y", x, gate);
+    assert_ok(n.status);
+    assert_ok(ln_graph_add_output(n.graph, x, &err));
+    assert_ok(ln_graph_merge(n.graph, NULL, 0, &merged, &err));
+    assert_ptr_equal(merged, n.graph);
+    ln_graph_release(merged);
+    ln_graph_release(n.graph);
+}
+
+/* ---------------------------------------------------------------- group_norm */
+
+/* x (4, 6) -> two groups of its four channels as torch writes them -> y. `scale`: of the normalisation itself. */
+static ln_graph *spelt_groups(float scale)
+{
+    ln_error err;
+    net n = net_begin(&err);
+    const ln_shape shape = TEST_SHAPE(-1, TOKENS, WIDTH);
+    const ln_reshape_attributes there = {.shape = {2, {2, 2 * WIDTH}}},
+                                back = {.shape = {2, {TOKENS, WIDTH}}};
+    const ln_channel_norm_attributes norm = {.eps = 1e-3, .affine = true};
+    const float scales[] = {scale, scale}, zeros[2] = {0};
+    int x = -1;
+    assert_ok(ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, &err));
+    x = net_node(&n, ln_layer_find("reshape"), "there", &there, &x, 1);
+    const int w = net_constant(&n, "scales", TEST_SHAPE(2), scales, true);
+    const int b = net_constant(&n, "zeros", TEST_SHAPE(2), zeros, true);
+    x = net_node(&n, ln_layer_find("instance_norm1d"), "norm", &norm, (const int[]){x, w, b}, 3);
+    x = net_node(&n, ln_layer_find("reshape"), "back", &back, &x, 1);
+    x = two(&n, "mul", "scaled", x, numbers(&n, "weight", TEST_SHAPE(TOKENS, 1)));
+    x = two(&n, "add", "moved", numbers(&n, "bias", TEST_SHAPE(1, TOKENS, 1)), x);
+    x = two(&n, "matmul", "y", x, x);
+    assert_ok(n.status);
+    assert_ok(ln_graph_add_output(n.graph, x, &err));
+    return n.graph;
+}
+
+static void a_spelt_group_norm_is_one(void **state)
+{
+    (void)state;
+    ln_error err;
+    ln_graph *graph = spelt_groups(1), *merged;
+    float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
+    assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
+    assert_int_equal(merged->node_count, 2);
+    assert_string_equal(merged->nodes[0].layer->word.name, "group_norm");
+    const ln_group_norm_attributes *own = merged->nodes[0].attributes;
+    assert_int_equal(own->num_groups, 2);
+    run(graph, y[0], dx[0]);
+    run(merged, y[1], dx[1]);
+    assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
+    assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+    ln_graph_release(merged);
+    const int value = ln_graph_find_value(graph, "scaled");
+    assert_ok(ln_graph_merge(graph, &value, 1, &merged, &err));
+    assert_ptr_equal(merged, graph);
+    ln_graph_release(merged);
+    ln_graph_release(graph);
+    graph = spelt_groups(2); /* it does more than normalise */
+    assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
+    assert_ptr_equal(merged, graph);
+    ln_graph_release(merged);
+    ln_graph_release(graph);
+}
+
 static ln_status merge(void *context, ln_error *err)
 {
     ln_graph *merged = NULL;
@@ -293,6 +454,12 @@ static void failing_allocations_leave_nothing(void **state)
     graph = spelt_norm(true, BIASED);
     sweep_allocation_failures(merge, graph);
     ln_graph_release(graph);
+    graph = with_function(MISH, false);
+    sweep_allocation_failures(merge, graph);
+    ln_graph_release(graph);
+    graph = spelt_groups(1);
+    sweep_allocation_failures(merge, graph);
+    ln_graph_release(graph);
 }
 
 int main(void)
@@ -304,6 +471,9 @@ int main(void)
         cmocka_unit_test(others_are_left_alone),
         cmocka_unit_test(a_spelt_layer_norm_is_one),
         cmocka_unit_test(kept_values_of_a_norm_stay),
+        cmocka_unit_test(a_spelt_function_is_one),
+        cmocka_unit_test(other_products_are_left_alone),
+        cmocka_unit_test(a_spelt_group_norm_is_one),
         cmocka_unit_test(failing_allocations_leave_nothing),
     };
     return cmocka_run_group_tests_name("graph merge", tests, NULL, NULL);

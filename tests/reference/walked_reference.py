@@ -87,6 +87,17 @@ class Divided(nn.Module):
         return self.head(h / (self.measure(h) + self.shift))
 
 
+class Bent(nn.Module):
+    """What `bend` makes of the numbers of a dense layer, before another."""
+
+    def __init__(self, bend, width=9):
+        super().__init__()
+        self.shape, self.bend, self.first, self.head = (6,), bend, nn.Linear(6, 9), nn.Linear(width, OUTPUTS)
+
+    def forward(self, x):
+        return self.head(self.bend(self.first(x)))
+
+
 NETWORKS = {
     "gelu": lambda: Chain((7,), nn.Linear(7, 9), nn.GELU(), nn.Linear(9, 9), nn.GELU(approximate="tanh"), nn.Linear(9, 9), nn.SiLU()),
     "places": lambda: Chain((5, 4), nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.Softplus(), axes=(1,)),
@@ -111,9 +122,13 @@ NETWORKS = {
     "l2": lambda: Divided("l2"),
     "log_sum_exp": lambda: Divided("log_sum_exp", 3.0),
     "attention_spelt": Attention,
+    "scaled": lambda: Bent(lambda h: torch.relu(h * 1e-5) / torch.tensor([1e-6, -2e-6, 1e-6] * 3)),
+    "factors": lambda: Bent(lambda h: torch.prod(h.reshape(-1, 3, 3), 2), 3),
+    "branch": lambda: Bent(lambda h: torch.where(h > 0.2, h, h * 0.5)),
 }
 OLD = {"attention_spelt"}  # exported by an opset that has no LayerNormalization
-NO_LRP = {"group_norm", "instance_norm", "log_softmax"}
+NO_LRP = {"log_softmax"}
+NO_DEEPLIFT = {"factors", "branch"}
 
 
 def save(name, part, array, dtype=np.float64):
@@ -138,7 +153,8 @@ def write(name, network, seed):
     save(name, "x", x, np.float32)
     save(name, "baseline", baseline, np.float32)
     network, x, baseline = network.double(), x.double(), baseline.double()
-    save(name, "deeplift", walker.deeplift(network, x, baseline, TARGETS))
+    if name not in NO_DEEPLIFT:
+        save(name, "deeplift", walker.deeplift(network, x, baseline, TARGETS))
     if name not in NO_LRP:
         save(name, "epsilon", walker.lrp(network, x, TARGETS, "epsilon", epsilon=EPSILON))
         save(name, "gamma", walker.lrp(network, x, TARGETS, "gamma", epsilon=EPSILON))

@@ -41,7 +41,8 @@ class Measure(nn.Module):
 
 
 BY_NAME = {"add": "sum", "sub": "sum", "mean": "sum", "sum": "sum", "maximum": "maximum", "flatten": "route", "cat": "route",
-           "reshape": "route", "transpose": "route", "getitem": "route", "sqrt": "function", "exp": "function"}
+           "reshape": "route", "transpose": "route", "getitem": "route", "sqrt": "function", "exp": "function", "relu": "function", "prod": "factors",
+           "where": "branch", "gt": "condition"}
 STABILISER = 1e-6
 
 
@@ -57,10 +58,10 @@ def kind_of(node, module, live):
     if isinstance(module, Measure):
         return "measure"
     name = getattr(node.target, "__name__", node.target)
-    if name in ("mul", "matmul"):
+    if name == "matmul":
         return "product" if len(live) == 2 else "sum"
-    if name == "truediv":
-        return "quotient" if len(live) == 2 else "sum"
+    if name in ("mul", "truediv"):
+        return "scale" if len(live) == 1 else "product" if name == "mul" else "quotient"
     return BY_NAME[name]
 
 
@@ -165,8 +166,17 @@ def lrp(network, x, target, rule, epsilon=1e-9, gamma=0.25):
             return [linear_relevance(module, value[live[0]], above, rule, epsilon, gamma)]
         if kind == "recurrent":
             return [recurrent_back(module, value[live[0]], above, epsilon)]
-        if kind == "function" or isinstance(module, nn.LayerNorm):
+        if kind in ("function", "norm", "scale"):
             return [above]
+        if kind == "factors":
+            count = value[live[0]].numel() / value[node].numel()
+            return [value[live[0]] * tape.back(node, live, above / stable(value[node], STABILISER) / count)[0]]
+        if kind == "branch":  # all to what the condition chose
+            chosen = live[1:] if value[live[0]].dtype == torch.bool else live
+            given = dict(zip(chosen, tape.back(node, chosen, above)))
+            return [given.get(n, torch.zeros_like(above)) for n in live]
+        if kind == "condition":
+            return [torch.zeros_like(value[live[0]])]
         if kind in ("sum", "product"):
             shares = 2 if kind == "product" else 1
             return [value[n] * part / shares

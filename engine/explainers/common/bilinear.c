@@ -34,7 +34,9 @@ static size_t out_scratch(const ln_rule *rule, const ln_step *step)
     return (size_t)ln_shape_count(&step->out_shape[0]) * sizeof(float);
 }
 
-static ln_status product_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+/* `values`: how many share each product. */
+static ln_status share_product(const ln_rule *rule, const ln_pass *pass, int64_t values,
+                               ln_error *err)
 {
     const ln_node *node = pass->step->node;
     const int64_t outputs = pass->rows * ln_shape_row(&pass->step->out_shape[0]);
@@ -42,12 +44,9 @@ static ln_status product_backward(const ln_rule *rule, const ln_pass *pass, ln_e
     const float *z = pass->out[0], *above = pass->out_grad[0];
     float *ratio = pass->rule_scratch;
     const float *const out_grad[1] = {ratio};
-    int values = 0;
-    for (int i = 0; i < node->input_count; i++)
-        values += is_live(pass->step, i);
     for (int64_t j = 0; j < outputs; j++) {
         const double below = z[j] >= 0 ? (double)z[j] + epsilon : (double)z[j] - epsilon;
-        ratio[j] = (float)((double)above[j] / below / values);
+        ratio[j] = (float)((double)above[j] / below / (double)values);
     }
     ln_pass own = *pass;
     own.out_grad = out_grad;
@@ -61,6 +60,28 @@ static ln_status product_backward(const ln_rule *rule, const ln_pass *pass, ln_e
     if (!status)
         account(pass);
     return status;
+}
+
+static ln_status product_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    int64_t values = 0;
+    for (int i = 0; i < pass->step->node->input_count; i++)
+        values += is_live(pass->step, i);
+    return share_product(rule, pass, values, err);
+}
+
+static ln_status factors_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const int64_t made = ln_shape_row(&pass->step->out_shape[0]);
+    return share_product(rule, pass, made ? ln_shape_row(&pass->step->in_shape[0]) / made : 1, err);
+}
+
+ln_rule ln_relevance_factors(double stabiliser)
+{
+    return (ln_rule){.name = "factors",
+                     .parameters = {stabiliser},
+                     .scratch = out_scratch,
+                     .backward = factors_backward};
 }
 
 ln_rule ln_relevance_product(double stabiliser)
@@ -104,6 +125,34 @@ static ln_status quotient_backward(const ln_rule *rule, const ln_pass *pass, ln_
 
 const ln_rule ln_relevance_quotient = {
     .name = "quotient", .scratch = out_scratch, .backward = quotient_backward};
+
+/* ---------------------------------------------------------------- scales */
+
+/* The layer's own slopes say where the constant lets nothing through: x 0, x / inf. */
+static ln_status scale_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const int live = is_live(pass->step, 0) ? 0 : 1;
+    const int64_t count = pass->rows * ln_shape_row(&pass->step->out_shape[0]);
+    const float *above = pass->out_grad[0];
+    float *below = pass->in_grad[live], *ones = pass->rule_scratch;
+    const float *const out_grad[1] = {ones};
+    (void)rule;
+    if (!below)
+        return LN_OK;
+    for (int64_t j = 0; j < count; j++)
+        ones[j] = 1;
+    ln_pass own = *pass;
+    own.out_grad = out_grad;
+    ln_status status = pass->step->node->layer->backward(&own, err);
+    for (int64_t j = 0; j < count && !status; j++)
+        below[j] = below[j] == 0 ? 0 : above[j];
+    if (!status)
+        account(pass);
+    return status;
+}
+
+const ln_rule ln_relevance_scale = {
+    .name = "scale", .scratch = out_scratch, .backward = scale_backward};
 
 /* ---------------------------------------------------------------- softmax */
 

@@ -20,6 +20,7 @@ static const struct {
     {"adaptive_max_pool", LN_KIND_CHOICE},
     {"maximum", LN_KIND_CHOICE},
     {"minimum", LN_KIND_CHOICE},
+    {"where", LN_KIND_BRANCH},
     {"dropout", LN_KIND_ROUTE},
     {"expand", LN_KIND_ROUTE},
     {"repeat", LN_KIND_ROUTE},
@@ -73,7 +74,7 @@ static ln_kind kind_of_reduction(const ln_node *node)
         return LN_KIND_SUM;
     if (own->operation == LN_REDUCE_max || own->operation == LN_REDUCE_min)
         return LN_KIND_CHOICE;
-    return own->operation == LN_REDUCE_prod ? LN_KIND_OTHER : LN_KIND_MEASURE;
+    return own->operation == LN_REDUCE_prod ? LN_KIND_FACTORS : LN_KIND_MEASURE;
 }
 
 /* Arithmetic of two values, by how many of them are live and where. */
@@ -128,6 +129,14 @@ static bool only_divides(const ln_graph *graph, const ln_node *node, int steps)
 bool ln_kind_only_divides(const ln_graph *graph, const ln_node *node)
 {
     return only_divides(graph, node, 0);
+}
+
+bool ln_kind_scales_elements(const ln_graph *graph, const ln_node *node)
+{
+    const char *word = node->layer->word.name;
+    const int live = graph->values[node->inputs[0]].fixed ? 1 : 0;
+    return (strcmp(word, "mul") == 0 || strcmp(word, "div") == 0) &&
+           same_elements(graph, node, live);
 }
 
 bool ln_kind_is_convolution(const ln_node *node)

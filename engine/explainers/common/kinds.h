@@ -15,6 +15,7 @@ typedef enum ln_kind {
     LN_KIND_PRODUCT,  /* linear in each of two live values or more: mul, matmul, einsum */
     LN_KIND_QUOTIENT, /* of two live values */
     LN_KIND_CHOICE,   /* each result is one of the values: max pooling, maximum */
+    LN_KIND_BRANCH,   /* the same, by a condition: where */
     LN_KIND_ROUTE,    /* moves, copies or drops elements: reshape, concat, slice, pad */
     LN_KIND_SOFTMAX,
     LN_KIND_LOG_SOFTMAX,
@@ -22,6 +23,7 @@ typedef enum ln_kind {
                      instance_norm */
     LN_KIND_MEASURE, /* a function of the sum of a function of each value: reduce to l1, l2, log_sum,
                           log_sum_exp, sum_square */
+    LN_KIND_FACTORS,   /* the product of values along axes: reduce to prod */
     LN_KIND_RECURRENT, /* lstm, gru, rnn, with constant weights */
     LN_KIND_OTHER,
 } ln_kind;
@@ -29,6 +31,8 @@ typedef enum ln_kind {
 ln_kind ln_kind_of(const ln_graph *graph, const ln_node *node);
 /* Whether all that the node's results are for is to be divided by: x / |x| ... */
 bool ln_kind_only_divides(const ln_graph *graph, const ln_node *node);
+/* Of LN_KIND_SCALE: whether each result is one value times or over a constant: no sum, no spreading. */
+bool ln_kind_scales_elements(const ln_graph *graph, const ln_node *node);
 /* Whether the node has weights and is a convolution, transposed or not. */
 bool ln_kind_is_convolution(const ln_node *node);
 
