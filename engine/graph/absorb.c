@@ -51,8 +51,7 @@ static bool has_constants(const ln_graph *graph, const ln_node *node)
 
 /* ---------------------------------------------------------------- finding */
 
-/* The node that made the value alone for the one reader, or -1. */
-static int sole_producer(const ln_simplifying *s, int value)
+int ln_simplify_sole_producer(const ln_simplifying *s, int value)
 {
     const int producer = s->from->values[value].producer;
     return producer >= 0 && s->readers[value] == 1 && s->from->nodes[producer].output_count == 1
@@ -113,7 +112,7 @@ void ln_simplify_find(ln_simplifying *s)
         s->norm[i] = s->pad[i] = -1;
         if (node->input_count == 0 || node->inputs[0] < 0)
             continue;
-        const int before = sole_producer(s, node->inputs[0]);
+        const int before = ln_simplify_sole_producer(s, node->inputs[0]);
         if (before < 0)
             continue;
         if ((s->passes & LN_SIMPLIFY_BATCH_NORM) && begins(node, "batch_norm") &&

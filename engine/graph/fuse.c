@@ -1,6 +1,6 @@
 /* The graph is built anew, node after node. A value may stand in the new one with its channels first,
  * last, or both; a turn between them is added when a node first wants the other. Convolutions make
- * values with the channels last, and layers that can stay there do; all others, and what has to be kept,
+ * values with the channels last (but those of few channels, kernels/planes.h), and layers that can stay there do; all others, and what has to be kept,
  * get the channels first. So a network of convolutions is turned once at its begin and once at its end.
  *
  * A chain is a convolution, then perhaps a sum with another value of its shape, then perhaps relu, relu6
@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "layers/common.h"
+#include "layers/convolution.h"
 #include "layers/last.h"
 
 /* What becomes of a node. */
@@ -21,6 +22,7 @@ typedef struct fused_node {
     bool absorbed;   /* it is part of a chain, and not its last */
     int convolution; /* the chain's first where this is its last, else -1 */
     int add;         /* of such a chain: the sum, or -1 */
+    bool stays;      /* the same: its convolution runs fastest with channels first */
 } fused_node;
 
 typedef struct fusing {
@@ -105,7 +107,10 @@ static void find_chain(fusing *f, int index)
     f->nodes[index].absorbed = true;
     if (add >= 0)
         f->nodes[add].absorbed = true;
-    f->nodes[end] = (fused_node){.absorbed = false, .convolution = index, .add = add};
+    f->nodes[end] = (fused_node){.absorbed = false,
+                                 .convolution = index,
+                                 .add = add,
+                                 .stays = ln_convolution_stays(graph, &graph->nodes[index])};
 }
 
 static bool find_chains(fusing *f, const int *keep, int keep_count)
@@ -211,28 +216,47 @@ static ln_status add_last(fusing *f, const ln_node *node, const ln_layer *layer,
     return status ? status : note_last(f, result, f->to->nodes[made].outputs[0], err);
 }
 
+/* The same with its channels first. */
+static ln_status add_first(fusing *f, const ln_node *node, const ln_layer *layer,
+                           const void *attributes, const int *inputs, int count, int result,
+                           ln_error *err)
+{
+    int made;
+    const char *const name = f->from->values[result].name;
+    ln_status status = ln_graph_add_node(f->to, layer, node->operator_name, node->name, attributes,
+                                         inputs, count, &name, 1, &made, err);
+    if (!status)
+        f->first[result] = f->to->nodes[made].outputs[0];
+    return status;
+}
+
 static ln_status add_chain(fusing *f, int end, ln_error *err)
 {
     const ln_graph *graph = f->from;
     const fused_node *chain = &f->nodes[end];
     const ln_node *node = &graph->nodes[chain->convolution];
+    ln_status (*want)(fusing *, int, int *, ln_error *) = chain->stays ? want_first : want_last;
     ln_conv2d_last_attributes attributes = {0};
     int inputs[4] = {-1, -1, -1, -1};
     memcpy(&attributes.convolution, node->attributes, sizeof attributes.convolution);
     cuts(&graph->nodes[end], &attributes.finish);
-    ln_status status = want_last(f, node->inputs[0], &inputs[0], err);
+    ln_status status = want(f, node->inputs[0], &inputs[0], err);
     for (int i = 1; i < node->input_count; i++)
         inputs[i] = node->inputs[i] < 0 ? -1 : f->first[node->inputs[i]];
     if (chain->add >= 0 && !status) {
         const int *terms = graph->nodes[chain->add].inputs;
         /* The other term: not what the convolution makes. */
         const int other = terms[0] == node->outputs[0] ? terms[1] : terms[0];
-        status = want_last(f, other, &inputs[3], err);
+        status = want(f, other, &inputs[3], err);
     }
     if (status)
         return status;
-    return add_last(f, node, &ln_layer_conv2d_last, &attributes, inputs,
-                    chain->add >= 0 ? 4 : node->input_count, graph->nodes[end].outputs[0], err);
+    const int count = chain->add >= 0 ? 4 : node->input_count;
+    const int result = graph->nodes[end].outputs[0];
+    if (chain->stays)
+        return add_first(f, node, end == chain->convolution ? node->layer : &ln_layer_conv2d_first,
+                         &attributes, inputs, count, result, err);
+    return add_last(f, node, &ln_layer_conv2d_last, &attributes, inputs, count, result, err);
 }
 
 /* The layer that computes the same with channels last, given inputs that have them there; NULL: none.

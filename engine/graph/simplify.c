@@ -128,6 +128,8 @@ static ln_status add_node(ln_simplifying *s, int index, const int *keep, int kee
     if ((s->passes & LN_SIMPLIFY_CUTS) && !is_kept(s, node->outputs[0], keep, keep_count) &&
         let_dense_cut(s, node))
         return LN_OK;
+    if (s->relu[index] >= 0)
+        return ln_simplify_exchange(s, index, err);
     if (s->norm[index] < 0 && s->pad[index] < 0)
         return ln_simplify_copy(s, index, err);
     ln_status status = ln_simplify_absorb(s, index, &done, err);
@@ -232,7 +234,7 @@ static bool has_work(const ln_simplifying *s, const int *keep, int keep_count)
     const ln_graph *graph = s->from;
     for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
-        if (s->norm[i] >= 0 || s->pad[i] >= 0)
+        if (s->norm[i] >= 0 || s->pad[i] >= 0 || s->relu[i] >= 0)
             return true;
         if ((s->passes & LN_SIMPLIFY_CONSTANTS) && ln_node_is_fixed(graph, node))
             return true;
@@ -253,6 +255,7 @@ static ln_status build(ln_simplifying *s, ln_graph *graph, const int *keep, int 
     ln_exec *exec = NULL;
     ln_simplify_count_readers(s, keep, keep_count);
     ln_simplify_find(s);
+    ln_simplify_find_pools(s);
     if (!has_work(s, keep, keep_count))
         return LN_OK;
     ln_status status = ln_graph_new(&s->to, err);
@@ -278,8 +281,9 @@ ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, i
     s.readers = ln_calloc(values, sizeof *s.readers);
     s.norm = ln_calloc(nodes, sizeof *s.norm);
     s.pad = ln_calloc(nodes, sizeof *s.pad);
+    s.relu = ln_calloc(nodes, sizeof *s.relu);
     s.absorbed = ln_calloc(nodes, sizeof *s.absorbed);
-    ln_status status = s.map && s.readers && s.norm && s.pad && s.absorbed
+    ln_status status = s.map && s.readers && s.norm && s.pad && s.relu && s.absorbed
                            ? LN_OK
                            : ln_fail_memory(err, values * sizeof *s.map);
     for (size_t i = 0; i < values && !status; i++)
@@ -293,6 +297,7 @@ ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, i
     ln_free(s.readers);
     ln_free(s.norm);
     ln_free(s.pad);
+    ln_free(s.relu);
     ln_free(s.absorbed);
     if (status)
         ln_graph_release(s.to);

@@ -15,10 +15,14 @@ typedef enum ln_simplify {
     LN_SIMPLIFY_UNCHECKED = 16, /* without the check below, which costs some passes over rows */
     LN_SIMPLIFY_CUTS =
         32, /* relu goes into the dense layer before it; for passes without gradient */
+    LN_SIMPLIFY_POOL_APART =
+        64, /* a maximum over windows comes before the relu before it, which then has fewer
+                                    numbers to do: where no element is in two windows */
+    LN_SIMPLIFY_POOL = 192, /* the same of all windows */
 } ln_simplify;
 
 /* `keep`: ids of values that have to stay. The result shares constants with the graph and computes the
- * same outputs: with LN_SIMPLIFY_CONSTANTS, _IDENTITY and _CUTS the same bits, with the others the same
+ * same outputs: with LN_SIMPLIFY_CONSTANTS, _IDENTITY, _CUTS and _POOL the same bits, with the others the same
  * numbers up to rounding, which is checked on a few rows (LN_EFAILED, which would be our mistake).
  * Where there is nothing to do it is the graph itself. Caller releases. */
 ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, int keep_count,

@@ -13,6 +13,7 @@ typedef struct ln_simplifying {
     int *readers;   /* the same: nodes that read it; outputs and kept values count as many */
     int *norm;      /* one a node of `from`: the batch norm that it absorbs, or -1 */
     int *pad;       /* the same: the pad that it absorbs */
+    int *relu;      /* the same of a maximum over windows: the relu that comes behind it */
     bool *absorbed; /* the same: it is absorbed by another */
 } ln_simplifying;
 
@@ -20,8 +21,14 @@ typedef struct ln_simplifying {
 void ln_simplify_count_readers(ln_simplifying *s, const int *keep, int keep_count);
 /* Adds inputs and constants; with `fixed`, an execution, what nodes of constants make as constants too. */
 ln_status ln_simplify_values(ln_simplifying *s, const ln_exec *fixed, ln_error *err);
+/* The node that made the value alone for the one reader, or -1. */
+int ln_simplify_sole_producer(const ln_simplifying *s, int value);
 /* Fills norm, pad and absorbed. */
 void ln_simplify_find(ln_simplifying *s);
+/* Fills relu, and absorbed. */
+void ln_simplify_find_pools(ln_simplifying *s);
+/* Adds a maximum over windows and then the relu that was before it. */
+ln_status ln_simplify_exchange(ln_simplifying *s, int index, ln_error *err);
 /* Adds a node that absorbs others; LN_OK and *done = false where that turns out not to fit. */
 ln_status ln_simplify_absorb(ln_simplifying *s, int index, bool *done, ln_error *err);
 /* Adds a node as it is, reading mapped values. */

@@ -26,7 +26,20 @@
  *      64 -> 384,  14, 1        170 207 | 163 170
  *     384 ->  64,  14, 1        179 174 | 174 206
  *
- * So tiles where they are filled well (ln_tiled_pays), each way for itself; else oneDNN's where it has
+ * Planes (planes.h, channels first) against oneDNN with channels last and what is ours there, a peak of about
+ * 200 (forward | gradient of x):
+ *
+ *                               AVX-512                       AVX2
+ *       1 ->  10,  28, 5         69 144 |  33 105           47  66 |  23  56
+ *      10 ->  20,  12, 5         87 149 | 102 116           70  85 |  46  57
+ *       3 ->  16,  28, 3         91 127 |  62  86           68  65 |  49  51
+ *       8 ->  24,  20, 5        123 170 |  93 125           82  86 |  63  58
+ *      10 ->  16,  14, 5        180 145 | 139 149           75  77 |  65  74
+ *      20 ->  20,  12, 3        106 144 | 106 135           74  74 |  79  70
+ *      16 ->  32,  28, 3        170 148 | 175 105           91  76 |  81  63
+ *
+ * So planes where channels fill registers badly (ln_planes_pays), where a network may choose the layout; tiles
+ * where they are filled well (ln_tiled_pays), each way for itself; else oneDNN's where it has
  * direct convolutions; the gradient of an image of few channels is ours, and of the weights where few
  * channels meet many taps (onednn/convolution.c). The rules read the shape and the instruction set, never
  * the number of images. */
@@ -35,6 +48,7 @@
 #include "kernels/convolution_tiles.h"
 #include "kernels/convolution_ways.h"
 #include "kernels/library.h"
+#include "kernels/planes.h"
 #include "kernels/tiles.h"
 #include "kernels/winograd.h"
 
@@ -86,6 +100,8 @@ ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const 
     const unsigned both = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA;
     if (*packed)
         return (*packed)->kernels->pack(shape, uses, weight, packed, err);
+    if (weight && ln_planes_pays(shape))
+        return ln_convolutions_planes.pack(shape, uses, weight, packed, err);
     if (!weight || !ln_library_convolutions())
         return ln_convolutions_plain.pack(shape, uses, weight, packed, err);
     const ln_convolutions *forward = choose(shape, false), *backward = choose(shape, true);

@@ -21,6 +21,7 @@
 
 #include "base/alloc.h"
 #include "kernels/convolution.h"
+#include "kernels/planes.h"
 #include "layers/last.h"
 #include "layers/weight.h"
 
@@ -177,32 +178,42 @@ static void part_images(ln_convolution *s)
     s->in[2] = s->out[2] = part;
 }
 
-static ln_status convolution_of(const ln_step *step, ln_convolution *out, ln_error *err)
+static ln_status convolution_of(const struct ln_graph *graph, const struct ln_node *node,
+                                const ln_shape *in, const ln_shape *result, int64_t rows,
+                                ln_convolution *out, ln_error *err)
 {
-    const ln_convolution_attributes *own = step->node->attributes;
-    const bool transposed = ln_convolution_transposed(step->node->layer);
-    const int axes = ln_window_axes(step->node->layer);
-    const ln_shape *in = &step->in_shape[0], *result = &step->out_shape[0];
+    const ln_convolution_attributes *own = node->attributes;
+    const bool transposed = ln_convolution_transposed(node->layer);
+    const int axes = ln_window_axes(node->layer);
     ln_window window;
-    ln_status status =
-        windows_of(step->graph, step->node, step->in_shape, transposed, &window, err);
+    ln_status status = windows_of(graph, node, in, transposed, &window, err);
     if (status)
         return status;
     const int64_t from = in->dims[in->rank - axes - 1], to = result->dims[in->rank - axes - 1];
     *out = (ln_convolution){.groups = groups_of(own),
                             .in_channels = transposed ? to : from,
                             .out_channels = transposed ? from : to,
-                            .images = ln_window_images(in, axes, step->rows),
-                            .last = step->node->layer == &ln_layer_conv2d_last,
-                            .fast = step->fast};
+                            .images = ln_window_images(in, axes, rows),
+                            .last = node->layer == &ln_layer_conv2d_last};
     memcpy(out->in, window.in, sizeof out->in);
     memcpy(out->out, window.out, sizeof out->out);
     memcpy(out->kernel, window.kernel, sizeof out->kernel);
     memcpy(out->stride, window.stride, sizeof out->stride);
     memcpy(out->dilation, window.dilation, sizeof out->dilation);
     memcpy(out->before, window.before, sizeof out->before);
-    part_images(out);
     return LN_OK;
+}
+
+bool ln_convolution_stays(const struct ln_graph *graph, const struct ln_node *node)
+{
+    ln_shape in[3] = {{0}};
+    ln_convolution shape;
+    for (int i = 0; i < node->input_count && i < 3; i++)
+        if (node->inputs[i] >= 0)
+            in[i] = graph->values[node->inputs[i]].shape;
+    return !convolution_of(graph, node, in, &graph->values[node->outputs[0]].shape, 1, &shape,
+                           NULL) &&
+           ln_planes_pays(&shape);
 }
 
 void ln_convolution_release(ln_step *step)
@@ -234,9 +245,12 @@ ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_
         own->own_weight = ln_weight_live(step->graph, step->node, 1);
         own->own_bias = ln_weight_live(step->graph, step->node, 2);
     }
-    ln_status status = convolution_of(step, &shape, err);
+    ln_status status = convolution_of(step->graph, step->node, step->in_shape, step->out_shape,
+                                      step->rows, &shape, err);
     if (status)
         return status;
+    shape.fast = step->fast;
+    part_images(&shape);
     own->images = shape.images / step->rows;
     unsigned uses = own->transposed ? LN_CONVOLVE_BACKWARD_DATA : LN_CONVOLVE_FORWARD;
     if (step->gradient)

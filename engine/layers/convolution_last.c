@@ -1,11 +1,13 @@
-/* conv2d_last: a convolution of images whose channels are last, with what follows it:
+/* conv2d_last: a convolution of images whose channels are last, with what follows it, and conv2d_first, the same
+ * of images whose channels are first:
  *
  *     z = conv(x) + bias + add        y = f(z), f nothing, relu or two bounds
  *     dz = dy where f did not cut     dx = the transpose of conv, applied to dz     dadd = dz
  *
- * x (N, H, W, C), weight (O, C / groups, kernel), y and add (N, OH, OW, O). Whether f cut is seen from y
+ * x (N, H, W, C) or (N, C, H, W), weight (O, C / groups, kernel), y and add as x. Whether f cut is seen from y
  * alone, so that z is kept nowhere. Images go through convolution and f in groups that stay in the
- * second cache, or of as many as the kernels want together. Everything of shapes and weights is conv2d's, on shapes with the channels first. */
+ * second cache (channels first, where images are small: in the first), or of as many as the kernels want
+ * together. Everything of shapes and weights is conv2d's, on shapes with the channels first. */
 #include <string.h>
 
 #include "kernels/convolution.h"
@@ -13,16 +15,27 @@
 #include "layers/last.h"
 #include "layers/weight.h"
 
-enum { ADD = 3, INPUTS = 4, GROUP_FLOATS = 1 << 16 };
+enum { ADD = 3, INPUTS = 4, GROUP_FLOATS = 1 << 16, FIRST_FLOATS = 1 << 13 };
+
+static bool is_last(const struct ln_node *node)
+{
+    return node->layer == &ln_layer_conv2d_last;
+}
+
+/* A shape of the node with the channels first. */
+static ln_shape first_of(const struct ln_node *node, ln_shape shape)
+{
+    return is_last(node) ? ln_shape_first(shape) : shape;
+}
 
 static ln_status infer(const struct ln_graph *graph, const struct ln_node *node, const ln_shape *in,
                        ln_shape *out, ln_error *err)
 {
     ln_shape shapes[INPUTS] = {{0}};
     memcpy(shapes, in, (size_t)node->input_count * sizeof *shapes);
-    shapes[0] = ln_shape_first(in[0]);
+    shapes[0] = first_of(node, in[0]);
     ln_status status = ln_convolution_infer(graph, node, shapes, out, err);
-    if (!status)
+    if (!status && is_last(node))
         out[0] = ln_shape_last(out[0]);
     return status;
 }
@@ -40,7 +53,8 @@ static int64_t group_of(const ln_step *step)
     const ln_convolved *packed = ln_convolution_packed(step);
     const int64_t row = ln_convolution_out_row(&packed->shape);
     const int64_t most = images_of(step, step->rows);
-    const int64_t fit = row < GROUP_FLOATS ? GROUP_FLOATS / row : 1;
+    const int64_t floats = is_last(step->node) ? GROUP_FLOATS : FIRST_FLOATS;
+    const int64_t fit = row < floats ? floats / row : 1;
     const int64_t group = fit > packed->together ? fit : packed->together;
     return group < most ? group : most;
 }
@@ -54,9 +68,9 @@ static int64_t dz_floats(const ln_step *step)
 
 static ln_status prepare(ln_step *step, const void *const *constant, ln_error *err)
 {
-    ln_shape in[INPUTS] = {{0}}, out = ln_shape_first(step->out_shape[0]);
+    ln_shape in[INPUTS] = {{0}}, out = first_of(step->node, step->out_shape[0]);
     memcpy(in, step->in_shape, (size_t)step->node->input_count * sizeof *in);
-    in[0] = ln_shape_first(in[0]);
+    in[0] = first_of(step->node, in[0]);
     ln_step first = *step;
     first.in_shape = in;
     first.out_shape = &out;
@@ -127,17 +141,21 @@ static ln_status backward(const ln_pass *pass, ln_error *err)
     return status;
 }
 
-const ln_layer ln_layer_conv2d_last = {
-    .word = {.name = "conv2d", /* its digit counts the axes */
-             .summary = "a convolution and what follows it, channels last",
-             .source = "",
-             .params_size = sizeof(ln_conv2d_last_attributes)},
-    .flags = LN_LAYER_INTERNAL | LN_LAYER_LINEAR, /* but for its finish */
-    .min_inputs = 2,
-    .max_inputs = INPUTS,
-    .infer = infer,
-    .prepare = prepare,
-    .release = ln_convolution_release,
-    .forward = forward,
-    .backward = backward,
-};
+#define CONVOLUTION(name_, summary_)                                                               \
+    const ln_layer ln_layer_##name_ = {                                                            \
+        .word = {.name = "conv2d", /* its digit counts the axes */                                 \
+                 .summary = summary_,                                                              \
+                 .source = "",                                                                     \
+                 .params_size = sizeof(ln_conv2d_last_attributes)},                                \
+        .flags = LN_LAYER_INTERNAL | LN_LAYER_LINEAR, /* but for its finish */                     \
+        .min_inputs = 2,                                                                           \
+        .max_inputs = INPUTS,                                                                      \
+        .infer = infer,                                                                            \
+        .prepare = prepare,                                                                        \
+        .release = ln_convolution_release,                                                         \
+        .forward = forward,                                                                        \
+        .backward = backward,                                                                      \
+    }
+
+CONVOLUTION(conv2d_last, "a convolution and what follows it, channels last");
+CONVOLUTION(conv2d_first, "a convolution and what follows it");

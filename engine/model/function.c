@@ -74,8 +74,8 @@ static void take_graph(ln_function *function, ln_graph *made)
  * spell out becomes one node. Then it is made of what runs fastest. */
 static ln_status simplify(ln_function *function, const ln_composite *composite, ln_error *err)
 {
-    const unsigned passes =
-        composite ? composite->simplify : LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED;
+    const unsigned passes = composite ? composite->simplify
+                                      : LN_SIMPLIFY_ALL | LN_SIMPLIFY_POOL | LN_SIMPLIFY_UNCHECKED;
     const ln_fuse fuse = composite && !composite->chains ? LN_FUSE_LAYERS : LN_FUSE_CHAINS;
     const int count = function->layer >= 0 ? 2 : 1;
     ln_graph *made;

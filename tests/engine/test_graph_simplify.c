@@ -211,6 +211,118 @@ static void dense_layers_cut(void **state)
     }
 }
 
+/* Three channels of 9 x 8, relu and the greatest of windows, then a sum with weights. */
+enum { POOL_ROWS = 4, POOL_WIDTH = 3 * 9 * 8 };
+
+static ln_graph *pooling(const ln_pool_attributes *window, bool read_twice)
+{
+    ln_error err;
+    net n = net_begin(&err);
+    const ln_shape shape = TEST_SHAPE(-1, 3, 9, 8);
+    int x, relu;
+    assert_ok(ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, &err));
+    relu = add(&n, "relu", "relu", NULL, x, -1, -1);
+    x = add(&n, "max_pool2d", "pool", window, relu, -1, -1);
+    x = add(&n, "flatten", "flat", &(ln_flatten_attributes){1}, x, -1, -1);
+    const int64_t width = n.status ? 1 : n.graph->values[x].shape.dims[1];
+    x = add(&n, "dense", "fc", &(ln_dense_attributes){0}, x,
+            numbers(&n, "w", TEST_SHAPE(1, width), -1, 1), -1);
+    if (read_twice)
+        x = add(&n, "add", "both", NULL, x,
+                add(&n, "dense", "fc2", &(ln_dense_attributes){0},
+                    add(&n, "flatten", "flat2", &(ln_flatten_attributes){1}, relu, -1, -1),
+                    numbers(&n, "w2", TEST_SHAPE(1, POOL_WIDTH), -1, 1), -1),
+                -1);
+    net_output(&n, x);
+    assert_ok(n.status);
+    return n.graph;
+}
+
+/* Numbers with equal ones among them, windows of nothing positive, zeros of both signs. */
+static void pool_rows(float *x)
+{
+    for (int64_t i = 0; i < POOL_ROWS * POOL_WIDTH; i++) {
+        ln_rng rng = ln_rng_make(7, "pool rows", 0, (uint64_t)i);
+        const double number = floor(8 * ln_rng_uniform(&rng)) - 4;
+        x[i] = (float)(i / POOL_WIDTH == 1 ? -fabs(number) : number);
+    }
+}
+
+static void run_pooling(ln_graph *graph, const float *x, float *y, float *gradient)
+{
+    const float ones[POOL_ROWS] = {1, -2, 0.5F, 1};
+    running r = run_new(
+        graph,
+        &(ln_plan_options){.rows = POOL_ROWS, .gradients = graph->inputs, .gradient_count = 1});
+    run_forward(&r, x, POOL_ROWS, POOL_WIDTH);
+    run_seed(&r, graph->outputs[0], ones, POOL_ROWS);
+    run_backward(&r);
+    memcpy(y, ln_exec_value(r.exec, graph->outputs[0]), POOL_ROWS * sizeof *y);
+    memcpy(gradient, ln_exec_gradient(r.exec, graph->inputs[0]),
+           POOL_ROWS * POOL_WIDTH * sizeof *gradient);
+    run_free(&r);
+}
+
+/* relu comes behind the pooling, where it may: outputs and gradients have the bits they had. */
+static void pools_come_before_relu(void **state)
+{
+    const ln_pool_attributes windows[] = {
+        {.kernel_size = {1, {2}}}, /* apart */
+        {.kernel_size = {2, {3, 2}}, .stride = {1, {3}}},
+        {.kernel_size = {1, {2}}, .stride = {2, {2, 3}}, .ceil_mode = true},
+        {.kernel_size = {1, {3}}, .stride = {1, {2}}, .padding = {1, {1}}}, /* not */
+        {.kernel_size = {2, {3, 2}}, .stride = {1, {2}}},
+        {.kernel_size = {1, {2}}, .dilation = {1, {2}}},
+    };
+    enum { APART = 3 };
+    float x[POOL_ROWS * POOL_WIDTH], wanted[2][POOL_ROWS * POOL_WIDTH], y[2][POOL_ROWS];
+    ln_error err;
+    (void)state;
+    pool_rows(x);
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        ln_graph *graph = pooling(&windows[i], false), *simple;
+        run_pooling(graph, x, y[0], wanted[0]);
+        for (int any = 0; any < 2; any++) {
+            assert_ok(ln_graph_simplify(graph, any ? LN_SIMPLIFY_POOL : LN_SIMPLIFY_POOL_APART,
+                                        NULL, 0, &simple, &err));
+            assert_int_equal(simple != graph, any || i < APART);
+            assert_string_equal(simple->nodes[0].name, simple != graph ? "pool" : "relu");
+            assert_string_equal(simple->values[simple->nodes[1].outputs[0]].name, "pool");
+            run_pooling(simple, x, y[1], wanted[1]);
+            assert_same_bits(y[1], y[0], sizeof y[0]);
+            assert_near_f32(wanted[1], wanted[0], POOL_ROWS * POOL_WIDTH, 0, 0);
+            ln_graph_release(simple);
+        }
+        ln_graph_release(graph);
+    }
+}
+
+static void what_is_read_is_cut_first(void **state)
+{
+    const ln_pool_attributes window = {.kernel_size = {1, {2}}};
+    ln_error err;
+    (void)state;
+    for (int twice = 0; twice < 2; twice++) {
+        ln_graph *graph = pooling(&window, twice), *simple;
+        const int relu = ln_graph_find_value(graph, "relu");
+        assert_ok(ln_graph_simplify(graph, LN_SIMPLIFY_POOL, &relu, !twice, &simple, &err));
+        assert_ptr_equal(simple, graph);
+        ln_graph_release(simple);
+        assert_ok(ln_graph_simplify(graph, LN_SIMPLIFY_ALL, NULL, 0, &simple, &err));
+        assert_ptr_equal(simple, graph);
+        ln_graph_release(simple);
+        ln_graph_release(graph);
+    }
+}
+
+static ln_status exchange(void *context, ln_error *err)
+{
+    ln_graph *simple = NULL;
+    ln_status status = ln_graph_simplify(context, LN_SIMPLIFY_POOL, NULL, 0, &simple, err);
+    ln_graph_release(simple);
+    return status;
+}
+
 static ln_status simplify(void *context, ln_error *err)
 {
     ln_graph *simple = NULL;
@@ -227,6 +339,9 @@ static void failing_allocations_leave_nothing(void **state)
     assert_non_null(graph);
     sweep_allocation_failures(simplify, graph);
     ln_graph_release(graph);
+    graph = pooling(&(ln_pool_attributes){.kernel_size = {1, {2}}}, false);
+    sweep_allocation_failures(exchange, graph);
+    ln_graph_release(graph);
 }
 
 int main(void)
@@ -235,6 +350,8 @@ int main(void)
         cmocka_unit_test(each_pass_takes_its_own),
         cmocka_unit_test(what_is_read_stays),
         cmocka_unit_test(dense_layers_cut),
+        cmocka_unit_test(pools_come_before_relu),
+        cmocka_unit_test(what_is_read_is_cut_first),
         cmocka_unit_test(failing_allocations_leave_nothing),
     };
     return cmocka_run_group_tests_name("graph simplify", tests, NULL, NULL);

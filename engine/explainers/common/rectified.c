@@ -67,7 +67,8 @@ static ln_status deconvnet_chain(const ln_rule *rule, const ln_pass *pass, ln_er
 
 const ln_rectified ln_rectified_guided = {
     .relu = {.name = "guided_relu", .backward = guided},
-    .chain = {.name = "guided_relu", .scratch = chain_scratch, .backward = guided_chain}};
+    .chain = {.name = "guided_relu", .scratch = chain_scratch, .backward = guided_chain},
+    .exchanges = LN_SIMPLIFY_POOL_APART};
 const ln_rectified ln_rectified_deconvnet = {
     .relu = {.name = "deconvnet_relu", .backward = deconvnet},
     .chain = {.name = "deconvnet_relu", .backward = deconvnet_chain}};
@@ -83,7 +84,8 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     *out = NULL;
     if (strcmp(node->layer->word.name, "relu") == 0)
         *out = &rules->relu;
-    else if (node->layer == &ln_layer_conv2d_last && own->finish.kind == LN_FINISH_RELU)
+    else if ((node->layer == &ln_layer_conv2d_last || node->layer == &ln_layer_conv2d_first) &&
+             own->finish.kind == LN_FINISH_RELU)
         *out = &rules->chain;
     return LN_OK;
 }
@@ -96,7 +98,7 @@ ln_status ln_rectified_composite(const char *name, const ln_rectified *rules, ln
         return ln_fail_memory(err, sizeof **out);
     **out = (ln_composite){.name = name,
                            .context = rules,
-                           .simplify = LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED,
+                           .simplify = LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED | rules->exchanges,
                            .chains = true,
                            .assign = assign};
     return LN_OK;

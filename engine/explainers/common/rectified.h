@@ -12,6 +12,7 @@
 /* One of them: the rule of a relu, and that of a convolution which has taken one up (layers/last.h). */
 typedef struct ln_rectified {
     ln_rule relu, chain;
+    unsigned exchanges; /* of graph/simplify.h's passes, what leaves the rule as it is */
 } ln_rectified;
 
 extern const ln_rectified ln_rectified_guided;
