@@ -345,4 +345,38 @@ static inline ln_model *reference_model(const reference_network *network)
     return model;
 }
 
+/* A stored network's rows, an item each, its targets in turn; and their baselines, row by row and one for all. */
+typedef struct stored_rows {
+    ln_model *model;
+    ln_tensor *x, *baselines, *one;
+    ln_item items[REFERENCE_ROWS];
+} stored_rows;
+
+static inline stored_rows open_stored(const reference_network *network)
+{
+    ln_error err = {0};
+    stored_rows made = {.model = reference_model(network),
+                        .x = reference_of(network->name, "x"),
+                        .baselines = reference_of(network->name, "baselines")};
+    assert_ok(ln_tensor_rows(made.baselines, 0, 1, &made.one, &err));
+    for (int i = 0; i < REFERENCE_ROWS; i++)
+        made.items[i] = (ln_item){.row = i, .target = i % made.model->output_count};
+    return made;
+}
+
+/* Of all its items; without a baseline. */
+static inline ln_request stored_request(const stored_rows *it)
+{
+    return (ln_request){
+        .model = it->model, .x = it->x, .items = it->items, .item_count = REFERENCE_ROWS};
+}
+
+static inline void close_stored(stored_rows *it)
+{
+    ln_tensor_release(it->x);
+    ln_tensor_release(it->baselines);
+    ln_tensor_release(it->one);
+    ln_model_release(it->model);
+}
+
 #endif

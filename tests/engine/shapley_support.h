@@ -85,30 +85,20 @@ static inline void check_stored_tree(const reference_network *network, const cha
                                      const char *given, const char *name, int baselines,
                                      bool grouped, const ln_tensor *tree)
 {
-    ln_error err = {0};
-    ln_model *model = reference_model(network);
-    ln_tensor *x = reference_of(network->name, "x"), *one = NULL;
-    ln_tensor *rows = reference_of(network->name, "baselines");
+    stored_rows it = open_stored(network);
     ln_tensor *wanted = reference_of(network->name, name);
-    assert_ok(ln_tensor_rows(rows, 0, 1, &one, &err));
-    ln_item items[REFERENCE_ROWS];
-    for (int i = 0; i < REFERENCE_ROWS; i++)
-        items[i] = (ln_item){.row = i, .target = i % model->output_count};
-    ln_explanation got = explain(word, given,
-                                 (ln_request){.model = model,
-                                              .x = x,
-                                              .items = items,
-                                              .item_count = REFERENCE_ROWS,
-                                              .baseline = baselines == 1  ? one
-                                                          : baselines > 1 ? rows
-                                                                          : NULL,
-                                              .background = baselines < 0 ? rows : NULL,
-                                              .groups = grouped ? network->groups : NULL,
-                                              .group_count = 3,
-                                              .tree = tree},
-                                 NULL);
-    for (int64_t i = 0; i < REFERENCE_ROWS * model->width; i++) {
-        int64_t row = i / model->width, input = i % model->width;
+    ln_request request = stored_request(&it);
+    if (baselines > 0)
+        request.baseline = baselines == 1 ? it.one : it.baselines;
+    else
+        request.background = it.baselines;
+    request.groups = grouped ? network->groups : NULL;
+    request.group_count = 3;
+    request.tree = tree;
+    ln_explanation got = explain(word, given, request, NULL);
+    const int64_t width = it.model->width;
+    for (int64_t i = 0; i < REFERENCE_ROWS * width; i++) {
+        int64_t row = i / width, input = i % width;
         int64_t at = grouped ? row * got.width + network->groups[input] : i;
         double value = (double)got.values[at], number = ln_f64(wanted)[i];
         if (!(fabs(value - number) <= 5e-6 + 1e-5 * fabs(number)))
@@ -116,11 +106,8 @@ static inline void check_stored_tree(const reference_network *network, const cha
                      network->name, name, (int)i, value, number);
     }
     ln_explanation_free(&got);
-    ln_tensor_release(x);
-    ln_tensor_release(one);
-    ln_tensor_release(rows);
     ln_tensor_release(wanted);
-    ln_model_release(model);
+    close_stored(&it);
 }
 
 static inline void check_stored(const reference_network *network, const char *word,

@@ -266,34 +266,20 @@ static void check_stored(const reference_network *network, const stored_case *wa
 static void attributions_as_captum_has_them(void **state)
 {
     (void)state;
-    ln_error err = {0};
     for (size_t n = 0; n < REFERENCE_NETWORKS; n++) {
         const reference_network *network = &reference_networks[n];
-        ln_model *model = reference_model(network);
-        ln_tensor *x = reference_of(network->name, "x"), *one = NULL;
-        ln_tensor *rows = reference_of(network->name, "baselines");
-        assert_ok(ln_tensor_rows(rows, 0, 1, &one, &err));
-        ln_item items[REFERENCE_ROWS];
-        for (int i = 0; i < REFERENCE_ROWS; i++)
-            items[i] = (ln_item){.row = i, .target = i % model->output_count};
+        stored_rows it = open_stored(network);
         for (size_t c = 0; c < STORED; c++) {
             const stored_case *wanted = &stored[c];
-            check_stored(network, wanted,
-                         &(ln_request){.model = model,
-                                       .link = wanted->link,
-                                       .x = x,
-                                       .items = items,
-                                       .item_count = REFERENCE_ROWS,
-                                       .baseline = wanted->baselines == 0   ? NULL
-                                                   : wanted->baselines == 1 ? one
-                                                                            : rows,
-                                       .groups = wanted->grouped ? network->groups : NULL,
-                                       .group_count = 3});
+            ln_request request = stored_request(&it);
+            request.link = wanted->link;
+            if (wanted->baselines > 0)
+                request.baseline = wanted->baselines == 1 ? it.one : it.baselines;
+            request.groups = wanted->grouped ? network->groups : NULL;
+            request.group_count = 3;
+            check_stored(network, wanted, &request);
         }
-        ln_tensor_release(x);
-        ln_tensor_release(one);
-        ln_tensor_release(rows);
-        ln_model_release(model);
+        close_stored(&it);
     }
 }
 

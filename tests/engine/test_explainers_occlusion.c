@@ -100,37 +100,27 @@ static void occlusion_by_hand(void **state)
 static void occlusions_as_captum_has_them(void **state)
 {
     (void)state;
-    ln_error err = {0};
     static const int64_t grids[][3] = {{1, 2, 3}, {1, 1, 5}, {1, 3, 2}};
     static const char *const grid_given[] = {
         "window=1,2,2 stride=1,1,2", "window=1,1,2 stride=1,1,2", "window=1,2,2 stride=1,1,2"};
     for (size_t n = 0; n < REFERENCE_NETWORKS; n++) {
         const reference_network *network = &reference_networks[n];
-        ln_model *model = reference_model(network);
-        ln_tensor *x = reference_of(network->name, "x"), *one = NULL;
-        ln_tensor *rows = reference_of(network->name, "baselines");
-        assert_ok(ln_tensor_rows(rows, 0, 1, &one, &err));
-        ln_item items[REFERENCE_ROWS];
-        for (int i = 0; i < REFERENCE_ROWS; i++)
-            items[i] = (ln_item){.row = i, .target = i % model->output_count};
+        stored_rows it = open_stored(network);
+        const int64_t width = it.model->width;
         const struct {
             const char *name, *given;
             const ln_tensor *baseline;
             ln_shape shape;
-        } cases[] = {{"occlusion", "window=2", NULL, TEST_SHAPE(model->width)},
-                     {"occlusion-stride", "window=3 stride=2", rows, TEST_SHAPE(model->width)},
-                     {"occlusion-grid", grid_given[n], one, ln_shape_of(3, grids[n])}};
+        } cases[] = {{"occlusion", "window=2", NULL, TEST_SHAPE(width)},
+                     {"occlusion-stride", "window=3 stride=2", it.baselines, TEST_SHAPE(width)},
+                     {"occlusion-grid", grid_given[n], it.one, ln_shape_of(3, grids[n])}};
         for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
             ln_tensor *wanted = reference_of(network->name, cases[c].name);
-            ln_explanation got = explain("occlusion", cases[c].given,
-                                         (ln_request){.model = model,
-                                                      .x = x,
-                                                      .items = items,
-                                                      .item_count = REFERENCE_ROWS,
-                                                      .baseline = cases[c].baseline,
-                                                      .input_shape = cases[c].shape},
-                                         NULL);
-            for (int64_t i = 0; i < REFERENCE_ROWS * model->width; i++) {
+            ln_request request = stored_request(&it);
+            request.baseline = cases[c].baseline;
+            request.input_shape = cases[c].shape;
+            ln_explanation got = explain("occlusion", cases[c].given, request, NULL);
+            for (int64_t i = 0; i < REFERENCE_ROWS * width; i++) {
                 double value = (double)got.values[i], number = ln_f64(wanted)[i];
                 if (!(fabs(value - number) <= 5e-6 + 1e-5 * fabs(number)))
                     fail_msg("%s, %s: element %d is %.9g, the reference says %.9g", network->name,
@@ -139,10 +129,7 @@ static void occlusions_as_captum_has_them(void **state)
             ln_explanation_free(&got);
             ln_tensor_release(wanted);
         }
-        ln_tensor_release(x);
-        ln_tensor_release(one);
-        ln_tensor_release(rows);
-        ln_model_release(model);
+        close_stored(&it);
     }
 }
 

@@ -232,26 +232,16 @@ static void likeness_is_undefined_with_a_reason(void **state)
 static void completeness_as_written_out_in_numpy(void **state)
 {
     (void)state;
-    ln_error err = {0};
     for (size_t n = 0; n < REFERENCE_NETWORKS; n++) {
         const reference_network *network = &reference_networks[n];
-        ln_model *model = reference_model(network);
-        ln_tensor *x = reference_of(network->name, "x"), *one = NULL;
-        ln_tensor *rows = reference_of(network->name, "baselines");
+        stored_rows it = open_stored(network);
         ln_tensor *wanted = reference_of(network->name, "completeness");
-        assert_ok(ln_tensor_rows(rows, 0, 1, &one, &err));
-        ln_item items[REFERENCE_ROWS];
-        for (int i = 0; i < REFERENCE_ROWS; i++)
-            items[i] = (ln_item){.row = i, .target = i % model->output_count};
-        ln_explanation made = explain("integrated_gradients", "steps=20 method=\"riemann_left\"",
-                                      (ln_request){.model = model,
-                                                   .x = x,
-                                                   .items = items,
-                                                   .item_count = REFERENCE_ROWS,
-                                                   .baseline = one},
-                                      NULL);
+        ln_request request = stored_request(&it);
+        request.baseline = it.one;
+        ln_explanation made =
+            explain("integrated_gradients", "steps=20 method=\"riemann_left\"", request, NULL);
         verdict got = judge_all("completeness", "",
-                                (ln_judged){.items = items,
+                                (ln_judged){.items = it.items,
                                             .item_count = REFERENCE_ROWS,
                                             .attribution = made.values,
                                             .units = made.width,
@@ -261,11 +251,8 @@ static void completeness_as_written_out_in_numpy(void **state)
         assert_near_f64(got.values, ln_f64(wanted), REFERENCE_ROWS, 5e-6, 0);
         assert_true(ln_f64(wanted)[0] > 1e-3); /* something to see */
         ln_explanation_free(&made);
-        ln_tensor_release(x);
-        ln_tensor_release(one);
-        ln_tensor_release(rows);
         ln_tensor_release(wanted);
-        ln_model_release(model);
+        close_stored(&it);
     }
 }
 
