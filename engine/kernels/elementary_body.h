@@ -1,5 +1,5 @@
 /* The body, compiled once an instruction set. The including file defines LANES, the types `vector` (floats)
- * and `whole` (int32_t), fused(a, b, c) = a b + c, and ELEMENTARY, the name of its table.
+ * and `whole` (int32_t), spread(x), fused(a, b, c) = a b + c, and ELEMENTARY, the name of its table.
  *
  *     exp x = 2^n exp r, n = round(x / ln 2), |r| <= ln 2 / 2, exp r = 1 + r + r^2 P(r)
  *     tanh x = x + x^3 P(x^2) below 0.625, else 1 - 2 / (exp 2|x| + 1) with the sign of x
@@ -12,11 +12,6 @@
 #include <string.h>
 
 #include "kernels/sums_body.h"
-
-static inline vector spread(float x)
-{
-    return (vector){0} + x;
-}
 
 static inline whole lane_numbers(void)
 {

@@ -1,26 +1,13 @@
 /* The kernels of last.h in registers of 8 floats: thin's block keeps up to 10 of 16 in sums. */
-#include <immintrin.h>
 #include <string.h>
 
+#include "kernels/lanes_avx2.h"
 #include "kernels/last.h"
 
-#define LANES 8
 #define THIN_LIST(X) X(1, 7) X(2, 5) X(3, 3) X(4, 2)
 #define ACROSS_LIST(X) X(3, 4) X(4, 2) X(6, 2) X(8, 1)
 #define FORWARD_PLACES 8
 #define NAME ln_last_avx2
-
-typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
-
-static inline vector spread(float x)
-{
-    return (vector)_mm256_set1_ps(x);
-}
-
-static inline vector fused(vector a, vector b, vector c)
-{
-    return (vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-}
 
 typedef __m256 lane_mask;
 
@@ -30,22 +17,6 @@ static inline float total(vector a)
         _mm_add_ps(_mm256_castps256_ps128((__m256)a), _mm256_extractf128_ps((__m256)a, 1));
     const __m128 quarter = _mm_add_ps(half, _mm_movehl_ps(half, half));
     return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
-}
-
-static inline __m256i first_lanes(int64_t count)
-{
-    static const int32_t lanes[] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
-    return _mm256_loadu_si256((const __m256i_u *)(const void *)(lanes + LANES - count));
-}
-
-static inline vector load_part(const float *p, int64_t count)
-{
-    return (vector)_mm256_maskload_ps(p, first_lanes(count));
-}
-
-static inline void store_part(float *p, vector a, int64_t count)
-{
-    _mm256_maskstore_ps(p, first_lanes(count), (__m256)a);
 }
 
 static inline lane_mask wins(vector a, vector b)

@@ -1,12 +1,7 @@
 /* tiles.h by Intel's AMX: eight registers of a kilobyte, 0 to 3 for C, 4 and 5 for A, 6 and 7 for B. */
-#include <immintrin.h>
-
-#include "kernels/tiles.h"
-
-#define LANES LN_TILE
-typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
-
+#include "kernels/lanes_avx512.h"
 #include "kernels/square.h"
+#include "kernels/tiles.h"
 
 enum { TOP = 16 }; /* bits of a float32 below those of a bfloat16 */
 

@@ -1,40 +1,10 @@
 /* The kernels of winograd.h in registers of 8 floats: 12 of 16 hold sums. */
-#include <immintrin.h>
-
+#include "kernels/lanes_avx2.h"
 #include "kernels/winograd.h"
 
-#define LANES 8
 #define VECTORS 2
 #define MOST_ROWS 6
 #define ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #define NAME ln_winograd_avx2
-
-typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
-
-static inline vector spread(float x)
-{
-    return (vector)_mm256_set1_ps(x);
-}
-
-static inline vector fused(vector a, vector b, vector c)
-{
-    return (vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-}
-
-static inline __m256i first_lanes(int64_t count)
-{
-    static const int32_t lanes[] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
-    return _mm256_loadu_si256((const __m256i_u *)(const void *)(lanes + LANES - count));
-}
-
-static inline vector load_part(const float *p, int64_t count)
-{
-    return (vector)_mm256_maskload_ps(p, first_lanes(count));
-}
-
-static inline void store_part(float *p, vector a, int64_t count)
-{
-    _mm256_maskstore_ps(p, first_lanes(count), (__m256)a);
-}
 
 #include "kernels/winograd_body.h"

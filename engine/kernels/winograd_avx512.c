@@ -1,34 +1,10 @@
 /* The kernels of winograd.h in registers of 16 floats: 24 of 32 hold sums. */
-#include <immintrin.h>
-
+#include "kernels/lanes_avx512.h"
 #include "kernels/winograd.h"
 
-#define LANES 16
 #define VECTORS 2
 #define MOST_ROWS 12
 #define ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 #define NAME ln_winograd_avx512
-
-typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
-
-static inline vector spread(float x)
-{
-    return (vector)_mm512_set1_ps(x);
-}
-
-static inline vector fused(vector a, vector b, vector c)
-{
-    return (vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-}
-
-static inline vector load_part(const float *p, int64_t count)
-{
-    return (vector)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
-}
-
-static inline void store_part(float *p, vector a, int64_t count)
-{
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)a);
-}
 
 #include "kernels/winograd_body.h"
