@@ -145,8 +145,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, 
             return status;
         for (int64_t i = 0; i < count; i++) {
             int64_t copy = done + i - 1, place = entry * job->width + copy / samples;
-            double value =
-                target->offset + target->scale * (double)at->out[i * outputs + target->index];
+            double value = ln_target_value(target, at->out + i * outputs);
             if (copy < 0)
                 chunk->out->output[entry] = value;
             else

@@ -18,24 +18,6 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
     return ln_rectified_composite("guided_grad_cam", &ln_rectified_guided, out, err);
 }
 
-/* A worker's scratch. */
-typedef struct buffers {
-    float *gradient; /* (rows_per_pass, layer) */
-    double *map;     /* (places) */
-} buffers;
-
-static buffers carve(const ln_job *job, void *scratch, size_t before, size_t *bytes)
-{
-    const ln_shape *whole = &job->request->model->graph->values[job->request->layer].shape;
-    ln_carver carver = {.base = scratch, .used = before};
-    buffers made;
-    made.gradient = ln_carve(&carver, job->rows_per_pass * ln_shape_row(whole), sizeof(float));
-    made.map = ln_carve(&carver, ln_shape_row(whole) / whole->dims[1], sizeof(double));
-    if (bytes)
-        *bytes = carver.used;
-    return made;
-}
-
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     ln_shape layer, input;
@@ -51,7 +33,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     job->looks = false; /* its rules are for the gradient of the inputs */
     *at_layer = (ln_function_options){.gradient = true, .layer = &job->request->layer};
     status = ln_layer_prepare(job, &before, err);
-    carve(job, NULL, before, scratch_bytes);
+    ln_cam_carve(job, NULL, before, scratch_bytes);
     return status;
 }
 
@@ -81,7 +63,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
     if (status)
         return status;
     const int64_t channels = layer.dims[0], places = ln_shape_count(&layer) / channels;
-    buffers at = carve(job, chunk->scratch, ln_layer_scratch(job), NULL);
+    ln_cam_buffers at = ln_cam_carve(job, chunk->scratch, ln_layer_scratch(job), NULL);
     status = ln_layer_gradient(job, chunk, chunk->beside[0], &activation, at.gradient, err);
     if (!status)
         status = ln_runner_gradient(chunk->runner, ln_layer_fill(job, chunk),

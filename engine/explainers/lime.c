@@ -266,8 +266,7 @@ static ln_status sample(const ln_job *job, ln_job_chunk *chunk, const buffers *a
         if (status)
             return status;
         for (int64_t i = 0; i < count; i++)
-            at->y[done + i] =
-                target->offset + target->scale * (double)at->out[i * outputs + target->index];
+            at->y[done + i] = ln_target_value(target, at->out + i * outputs);
         chunk->evaluations += count;
         done += count;
     }

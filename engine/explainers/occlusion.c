@@ -155,8 +155,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
         for (int64_t r = 0; r < count; r++) {
             int64_t entry = (done + r) / per_item;
             const ln_target *target = &job->targets[chunk->first + entry];
-            double value =
-                target->offset + target->scale * (double)at.out[r * outputs + target->index];
+            double value = ln_target_value(target, at.out + r * outputs);
             take_row(job, at.sum, (done + r) % per_item, value, &chunk->out->output[entry],
                      chunk->out->values + entry * job->width);
         }

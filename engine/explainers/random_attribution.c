@@ -7,8 +7,6 @@
  * is. The target does not matter. Cost: one forward pass a row, which records the explained number
  * (the draws need none). Not complete, and without standard errors: it estimates nothing. Source:
  * the random baseline of Samek et al. 2017 and Hooker et al. 2019. */
-#include <string.h>
-
 #include "base/rng.h"
 #include "explainers/common/passes.h"
 #include "explainers/explainer.h"
@@ -43,7 +41,6 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const ln_request *request = job->request;
-    int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
     buffers at = carve(job, chunk->scratch, NULL);
     for (int64_t i = 0; i < chunk->count; i++) {
         int64_t row = request->items[chunk->first + i].row;
@@ -52,16 +49,8 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
                                  (uint64_t)request->row_ids[row]);
         for (int64_t u = 0; u < job->width; u++)
             values[u] = (float)ln_rng_normal(&rng);
-        memcpy(at.x + i * width, ln_f32(request->x) + row * width, (size_t)width * sizeof *at.x);
     }
-    ln_status status = ln_runner_forward(chunk->runner, at.x, chunk->count, at.out, err);
-    for (int64_t i = 0; i < chunk->count && !status; i++) {
-        const ln_target *target = &job->targets[chunk->first + i];
-        chunk->out->output[i] =
-            target->offset + target->scale * (double)at.out[i * outputs + target->index];
-    }
-    chunk->evaluations += chunk->count;
-    return status;
+    return ln_passes_outputs(job, chunk, at.x, at.out, err);
 }
 
 static const ln_param params[] = {

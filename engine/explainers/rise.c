@@ -256,8 +256,7 @@ static ln_status add_masks(const ln_job *job, ln_job_chunk *chunk, const buffers
     if (status)
         return status;
     for (int64_t i = 0; i < count; i++) {
-        double value =
-            target->offset + target->scale * (double)at->out[i * outputs + target->index];
+        double value = ln_target_value(target, at->out + i * outputs);
         for (int64_t p = 0; p < pixels; p++) {
             double part = value * (double)at->mask[i * pixels + p];
             at->sum[p] += part;
@@ -286,7 +285,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, 
     ln_status status = ln_runner_forward(chunk->runner, at->x, 1, at->out, err);
     if (status)
         return status;
-    chunk->out->output[entry] = target->offset + target->scale * (double)at->out[target->index];
+    chunk->out->output[entry] = ln_target_value(target, at->out);
     chunk->evaluations++;
     do {
         int64_t count = next_masks(job, params, masks);

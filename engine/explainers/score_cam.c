@@ -114,8 +114,7 @@ static ln_status score(const ln_job *job, ln_job_chunk *chunk, const ln_shape *l
             return status;
         chunk->evaluations += count;
         for (int64_t r = 0; r < count; r++) {
-            const double value =
-                target->offset + target->scale * (double)at->y[r * outputs + target->index];
+            const double value = ln_target_value(target, at->y + r * outputs);
             if (done + r < 0)
                 *output = value;
             else if (at->scores[done + r] == 0)

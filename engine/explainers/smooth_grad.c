@@ -193,25 +193,6 @@ static void fill(const ln_job *job, const ln_item *item, int64_t first, double *
     }
 }
 
-/* The rows' own outputs. */
-static ln_status ask_outputs(const ln_job *job, ln_job_chunk *chunk, const buffers *at,
-                             ln_error *err)
-{
-    const ln_request *request = job->request;
-    const int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
-    for (int64_t i = 0; i < chunk->count; i++)
-        memcpy(at->x + i * width, ln_f32(request->x) + request->items[chunk->first + i].row * width,
-               (size_t)width * sizeof *at->x);
-    ln_status status = ln_runner_forward(chunk->runner, at->x, chunk->count, at->y, err);
-    for (int64_t i = 0; i < chunk->count && !status; i++) {
-        const ln_target *target = &job->targets[chunk->first + i];
-        chunk->out->output[i] =
-            target->offset + target->scale * (double)at->y[i * outputs + target->index];
-    }
-    chunk->evaluations += chunk->count;
-    return status;
-}
-
 /* values and errors of one item from those of its copies (Welford's mean and spread). */
 static void reduce(const ln_job *job, const float *from, double *mean, double *spread,
                    float *values, float *errors)
@@ -273,7 +254,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
     item_task task = {.job = job, .chunk = chunk, .at = carve(job, chunk->scratch, NULL)};
     ln_status status = ln_parallel(job->pool, chunk->count, fill_item, &task, NULL, NULL, err);
     if (!status)
-        status = ask_outputs(job, chunk, &task.at, err);
+        status = ln_passes_outputs(job, chunk, task.at.x, task.at.y, err);
     if (!status)
         status = ln_inside_run(job->shared, chunk->count * params->samples, &task.inside, err);
     chunk->evaluations += task.inside.evaluations;

@@ -84,6 +84,11 @@ typedef struct ln_target {
 } ln_target;
 ln_status ln_model_target(const ln_model *model, ln_link link, int64_t target, ln_target *out,
                           ln_error *err); /* LN_EINVALID: out of range, with the range */
+/* The number explained of one row, whose outputs begin at `output`. */
+static inline double ln_target_value(const ln_target *target, const float *output)
+{
+    return target->offset + target->scale * (double)output[target->index];
+}
 
 /* The pool to spread the model's passes over: none for a black box, which is called on the thread that
  * asks for it. */

@@ -122,18 +122,11 @@ void ln_cam_gradient_map(const float *activation, const float *gradient, int64_t
     }
 }
 
-/* A worker's scratch. */
-typedef struct buffers {
-    float *gradient; /* (rows_per_pass, layer) */
-    double *map;     /* (places) */
-} buffers;
-
-/* Behind that of common/layer.h. */
-static buffers carve(const ln_job *job, void *scratch, size_t before, size_t *bytes)
+ln_cam_buffers ln_cam_carve(const ln_job *job, void *scratch, size_t before, size_t *bytes)
 {
     const ln_shape *whole = &job->request->model->graph->values[job->request->layer].shape;
     ln_carver carver = {.base = scratch, .used = before};
-    buffers made = {0};
+    ln_cam_buffers made;
     made.gradient = ln_carve(&carver, job->rows_per_pass * ln_shape_row(whole), sizeof(float));
     made.map = ln_carve(&carver, ln_shape_row(whole) / whole->dims[1], sizeof(double));
     if (bytes)
@@ -156,7 +149,7 @@ ln_status ln_cam_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     job->of_pixels = params->upsample == LN_CAM_BILINEAR;
     size_t before;
     status = ln_layer_prepare(job, &before, err);
-    carve(job, NULL, before, scratch_bytes);
+    ln_cam_carve(job, NULL, before, scratch_bytes);
     return status;
 }
 
@@ -181,7 +174,7 @@ ln_status ln_cam_run(const ln_job *job, ln_job_chunk *chunk, ln_cam_map *make, l
     if (status)
         return status;
     const int64_t channels = layer.dims[0], places = ln_shape_count(&layer) / channels;
-    buffers at = carve(job, chunk->scratch, ln_layer_scratch(job), NULL);
+    const ln_cam_buffers at = ln_cam_carve(job, chunk->scratch, ln_layer_scratch(job), NULL);
     status = ln_layer_gradient(job, chunk, chunk->runner, &activation, at.gradient, err);
     for (int64_t i = 0; i < chunk->count && !status; i++) {
         const int64_t from = i * channels * places;

@@ -57,6 +57,13 @@ void ln_cam_enlarge(const double *map, const ln_shape *layer, const ln_shape *in
 /* The end of every map, as the parameters say: what is negative goes, and it is enlarged to `to`. */
 void ln_cam_finish(const ln_job *job, const ln_shape *layer, double *map, float *to);
 
+/* A worker's scratch, behind `before` bytes of something else (common/layer.h's). */
+typedef struct ln_cam_buffers {
+    float *gradient; /* (rows_per_pass, layer) */
+    double *map;     /* (places) */
+} ln_cam_buffers;
+ln_cam_buffers ln_cam_carve(const ln_job *job, void *scratch, size_t before, size_t *bytes);
+
 ln_status ln_cam_prepare(ln_job *job, size_t *scratch_bytes, ln_error *err);
 ln_status ln_cam_run(const ln_job *job, ln_job_chunk *chunk, ln_cam_map *make, ln_error *err);
 

@@ -1,7 +1,5 @@
 #include "explainers/common/gradient.h"
 
-#include <string.h>
-
 #include "explainers/common/passes.h"
 
 /* The rows of one pass, (rows_per_pass, width). */
@@ -29,12 +27,8 @@ const float *ln_gradient_rows(const ln_job *job, const ln_job_chunk *chunk)
 
 const float *ln_gradient_fill(const ln_job *job, const ln_job_chunk *chunk)
 {
-    int64_t width = job->request->model->width;
-    const float *rows = ln_f32(job->request->x);
     float *x = carve(job, chunk->scratch, NULL);
-    for (int64_t i = 0; i < chunk->count; i++)
-        memcpy(x + i * width, rows + job->request->items[chunk->first + i].row * width,
-               (size_t)width * sizeof *x);
+    ln_passes_rows(job, chunk, x);
     return x;
 }
 

@@ -1,7 +1,5 @@
 #include "explainers/common/layer.h"
 
-#include <string.h>
-
 #include "explainers/common/passes.h"
 
 /* A worker's scratch. */
@@ -40,12 +38,8 @@ size_t ln_layer_scratch(const ln_job *job)
 
 const float *ln_layer_fill(const ln_job *job, const ln_job_chunk *chunk)
 {
-    const int64_t inputs = job->request->model->width;
-    const float *rows = ln_f32(job->request->x);
-    buffers at = carve(job, chunk->scratch, NULL);
-    for (int64_t i = 0; i < chunk->count; i++)
-        memcpy(at.x + i * inputs, rows + job->request->items[chunk->first + i].row * inputs,
-               (size_t)inputs * sizeof *at.x);
+    const buffers at = carve(job, chunk->scratch, NULL);
+    ln_passes_rows(job, chunk, at.x);
     return at.x;
 }
 

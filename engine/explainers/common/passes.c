@@ -1,5 +1,7 @@
 #include "explainers/common/passes.h"
 
+#include <string.h>
+
 ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t item_count,
                        int threads)
 {
@@ -20,6 +22,27 @@ void ln_passes_set(ln_job *job, int64_t rows_per_item)
     job->rows_per_item = rows_per_item;
     job->rows_per_pass = passes.rows;
     job->items_per_chunk = passes.items;
+}
+
+void ln_passes_rows(const ln_job *job, const ln_job_chunk *chunk, float *x)
+{
+    const int64_t width = job->request->model->width;
+    const float *rows = ln_f32(job->request->x);
+    for (int64_t i = 0; i < chunk->count; i++)
+        memcpy(x + i * width, rows + job->request->items[chunk->first + i].row * width,
+               (size_t)width * sizeof *x);
+}
+
+ln_status ln_passes_outputs(const ln_job *job, ln_job_chunk *chunk, float *x, float *y,
+                            ln_error *err)
+{
+    const int64_t outputs = ln_function_outputs(job->function);
+    ln_passes_rows(job, chunk, x);
+    ln_status status = ln_runner_forward(chunk->runner, x, chunk->count, y, err);
+    for (int64_t i = 0; i < chunk->count && !status; i++)
+        chunk->out->output[i] = ln_target_value(&job->targets[chunk->first + i], y + i * outputs);
+    chunk->evaluations += chunk->count;
+    return status;
 }
 
 void *ln_carve(ln_carver *carver, int64_t count, size_t size)

@@ -19,6 +19,12 @@ ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t ite
 /* For an explainer's prepare: sets the job's rows_per_pass and items_per_chunk. */
 void ln_passes_set(ln_job *job, int64_t rows_per_item);
 
+/* The chunk's rows side by side into x, (count, width of the model); and their passes: y (count, outputs), and the
+ * explained numbers into chunk->out->output. */
+void ln_passes_rows(const ln_job *job, const ln_job_chunk *chunk, float *x);
+ln_status ln_passes_outputs(const ln_job *job, ln_job_chunk *chunk, float *x, float *y,
+                            ln_error *err);
+
 /* Cuts 64-aligned pieces out of one block. With `base` NULL it only counts: the same calls first
  * give the size to ask for, then the pointers. */
 typedef struct ln_carver {
