@@ -140,7 +140,7 @@ static void copy_run(const ln_move_axis *last, int64_t base, const char *from, c
     }
 }
 
-void ln_move_forward(const ln_pass *pass, const void *fill)
+void ln_move_filled(const ln_pass *pass, const void *fill)
 {
     const ln_move *move = pass->step->prepared;
     const ln_operand x = ln_operand_in(pass->step, 0);
@@ -155,6 +155,14 @@ void ln_move_forward(const ln_pass *pass, const void *fill)
                      fill);
         while (next_run(move, &run));
     }
+}
+
+ln_status ln_move_forward(const ln_pass *pass, ln_error *err)
+{
+    static const uint64_t zero = 0;
+    (void)err;
+    ln_move_filled(pass, &zero);
+    return LN_OK;
 }
 
 static void send_row(const ln_move *move, const float *dy, float *dx)
@@ -189,8 +197,9 @@ static void sum_row(const ln_move *move, const float *dy, double *sum, float *dx
     ln_write_sums(sum, move->in_count, dx, false);
 }
 
-void ln_move_backward(const ln_pass *pass)
+ln_status ln_move_backward(const ln_pass *pass, ln_error *err)
 {
+    (void)err;
     const ln_move *move = pass->step->prepared;
     for (int64_t r = 0; r < pass->rows && pass->in_grad[0]; r++) {
         const float *dy = pass->out_grad[0] + r * move->out_count;
@@ -200,4 +209,5 @@ void ln_move_backward(const ln_pass *pass)
         else
             send_row(move, dy, dx);
     }
+    return LN_OK;
 }

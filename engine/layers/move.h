@@ -33,8 +33,9 @@ ln_status ln_move_start(ln_step *step, const ln_shape *row, ln_move **out, ln_er
 /* Joins what is even, after the offsets are filled in. */
 void ln_move_finish(ln_step *step, ln_move *move);
 void ln_move_release(ln_step *step);
-/* Passes of a layer with such a table; `fill` (an element) stands where nothing is. */
-void ln_move_forward(const ln_pass *pass, const void *fill);
-void ln_move_backward(const ln_pass *pass);
+/* Passes of a layer with such a table; `fill` (an element), or 0, stands where nothing is. */
+void ln_move_filled(const ln_pass *pass, const void *fill);
+ln_status ln_move_forward(const ln_pass *pass, ln_error *err);
+ln_status ln_move_backward(const ln_pass *pass, ln_error *err);
 
 #endif

@@ -104,21 +104,6 @@ static ln_status reverse_prepare(ln_step *step, const void *const *constant, ln_
     return LN_OK;
 }
 
-static ln_status reverse_forward(const ln_pass *pass, ln_error *err)
-{
-    static const uint64_t zero = 0;
-    (void)err;
-    ln_move_forward(pass, &zero);
-    return LN_OK;
-}
-
-static ln_status reverse_backward(const ln_pass *pass, ln_error *err)
-{
-    (void)err;
-    ln_move_backward(pass);
-    return LN_OK;
-}
-
 const ln_layer ln_layer_reverse_sequence = {
     .word = {.name = "reverse_sequence",
              .summary = "turns the beginning of sequences round",
@@ -133,6 +118,6 @@ const ln_layer ln_layer_reverse_sequence = {
     .infer = reverse_infer,
     .prepare = reverse_prepare,
     .release = ln_move_release,
-    .forward = reverse_forward,
-    .backward = reverse_backward,
+    .forward = ln_move_forward,
+    .backward = ln_move_backward,
 };

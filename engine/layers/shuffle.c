@@ -162,21 +162,6 @@ static ln_status unshuffle_prepare(ln_step *step, const void *const *constant, l
     return LN_OK;
 }
 
-static ln_status forward(const ln_pass *pass, ln_error *err)
-{
-    static const uint64_t zero = 0;
-    (void)err;
-    ln_move_forward(pass, &zero);
-    return LN_OK;
-}
-
-static ln_status backward(const ln_pass *pass, ln_error *err)
-{
-    (void)err;
-    ln_move_backward(pass);
-    return LN_OK;
-}
-
 const ln_layer ln_layer_pixel_shuffle = {
     .word = {.name = "pixel_shuffle",
              .summary = "makes larger pictures of fewer channels",
@@ -192,8 +177,8 @@ const ln_layer ln_layer_pixel_shuffle = {
     .infer = shuffle_infer,
     .prepare = shuffle_prepare,
     .release = ln_move_release,
-    .forward = forward,
-    .backward = backward,
+    .forward = ln_move_forward,
+    .backward = ln_move_backward,
 };
 
 const ln_layer ln_layer_pixel_unshuffle = {
@@ -211,6 +196,6 @@ const ln_layer ln_layer_pixel_unshuffle = {
     .infer = unshuffle_infer,
     .prepare = unshuffle_prepare,
     .release = ln_move_release,
-    .forward = forward,
-    .backward = backward,
+    .forward = ln_move_forward,
+    .backward = ln_move_backward,
 };

@@ -28,21 +28,6 @@ static void keep_axis(const ln_shape *row, int axis, ln_move_axis *to)
         to->offset[i] = i * stride(row, axis);
 }
 
-static ln_status zero_forward(const ln_pass *pass, ln_error *err)
-{
-    static const uint64_t zero = 0;
-    (void)err;
-    ln_move_forward(pass, &zero);
-    return LN_OK;
-}
-
-static ln_status backward(const ln_pass *pass, ln_error *err)
-{
-    (void)err;
-    ln_move_backward(pass);
-    return LN_OK;
-}
-
 #define INTS(owner, field, given, literal, text)                                                   \
     {                                                                                              \
         .name = given, .type = LN_PARAM_INTS, .offset = offsetof(owner, field),                    \
@@ -152,8 +137,8 @@ const ln_layer ln_layer_slice = {
     .infer = slice_infer,
     .prepare = slice_prepare,
     .release = ln_move_release,
-    .forward = zero_forward,
-    .backward = backward,
+    .forward = ln_move_forward,
+    .backward = ln_move_backward,
 };
 
 /* ---------------------------------------------------------------- pad */
@@ -257,7 +242,7 @@ static ln_status pad_forward(const ln_pass *pass, ln_error *err)
         memcpy(&fill, &number, sizeof number);
     else
         ln_store_whole(&fill, dtype, 0, (int64_t)own->value);
-    ln_move_forward(pass, &fill);
+    ln_move_filled(pass, &fill);
     return LN_OK;
 }
 
@@ -276,7 +261,7 @@ const ln_layer ln_layer_pad = {
     .prepare = pad_prepare,
     .release = ln_move_release,
     .forward = pad_forward,
-    .backward = backward,
+    .backward = ln_move_backward,
 };
 
 /* ---------------------------------------------------------------- tile */
@@ -335,6 +320,6 @@ const ln_layer ln_layer_tile = {
     .infer = tile_infer,
     .prepare = tile_prepare,
     .release = ln_move_release,
-    .forward = zero_forward,
-    .backward = backward,
+    .forward = ln_move_forward,
+    .backward = ln_move_backward,
 };

@@ -71,9 +71,10 @@ static ln_status read_opset(function *out, ln_bytes message, const uint8_t *orig
     return LN_OK;
 }
 
-static ln_status function_field(function *out, const ln_wire_field *field, const uint8_t *origin,
+static ln_status function_field(void *context, const ln_wire *wire, const ln_wire_field *field,
                                 ln_error *err)
 {
+    function *out = context;
     ln_bytes_list *lists[] = {&out->inputs, &out->outputs, &out->nodes, &out->defaults};
     static const uint32_t numbers[] = {4, 5, 7, 11};
     for (int i = 0; i < 4; i++)
@@ -87,7 +88,7 @@ static ln_status function_field(function *out, const ln_wire_field *field, const
         return ln_wire_expect(field, LN_WIRE_BYTES, "a function's name", err);
     case 9: {
         ln_status status = ln_wire_expect(field, LN_WIRE_BYTES, "an operator set", err);
-        return status ? status : read_opset(out, field->bytes, origin, err);
+        return status ? status : read_opset(out, field->bytes, wire->origin, err);
     }
     case 10:
         out->domain = field->bytes;
@@ -97,25 +98,11 @@ static ln_status function_field(function *out, const ln_wire_field *field, const
     }
 }
 
-static ln_status read_fields(function *out, ln_bytes message, const uint8_t *origin, ln_error *err)
-{
-    ln_wire wire = ln_wire_open(message, origin);
-    ln_wire_field field;
-    for (;;) {
-        ln_status status = ln_wire_next(&wire, &field, err);
-        if (status || field.number == 0)
-            return status;
-        status = function_field(out, &field, origin, err);
-        if (status)
-            return status;
-    }
-}
-
 static ln_status read_function(ln_onnx_import *import, ln_bytes message, function *out,
                                ln_error *err)
 {
     *out = (function){.room = false};
-    ln_status status = read_fields(out, message, import->origin, err);
+    ln_status status = ln_wire_each(message, import->origin, function_field, out, err);
     ln_bytes_list *lists[] = {&out->inputs, &out->outputs, &out->nodes, &out->defaults};
     for (int i = 0; i < 4 && !status; i++) {
         lists[i]->at = ln_arena_calloc(&import->names, lists[i]->count + 1, sizeof(ln_bytes));
@@ -125,7 +112,7 @@ static ln_status read_function(ln_onnx_import *import, ln_bytes message, functio
     }
     out->room = true;
     if (!status)
-        status = read_fields(out, message, import->origin, err);
+        status = ln_wire_each(message, import->origin, function_field, out, err);
     if (!status && out->opset != 0 && out->opset != import->opset)
         return ln_fail(err, LN_EUNSUPPORTED,
                        "its function '%s' is written for operator set %lld, the model for %lld",

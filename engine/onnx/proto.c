@@ -27,25 +27,6 @@ ln_short_text ln_bytes_text(ln_bytes bytes)
     return out;
 }
 
-/* What a decoder does with one field. */
-typedef ln_status (*on_field)(void *context, const ln_wire *wire, const ln_wire_field *field,
-                              ln_error *err);
-
-static ln_status each_field(ln_bytes message, const uint8_t *origin, on_field take, void *context,
-                            ln_error *err)
-{
-    ln_wire wire = ln_wire_open(message, origin);
-    ln_wire_field field;
-    for (;;) {
-        ln_status status = ln_wire_next(&wire, &field, err);
-        if (status || field.number == 0)
-            return status;
-        status = take(context, &wire, &field, err);
-        if (status)
-            return status;
-    }
-}
-
 static ln_status take_bytes(const ln_wire_field *field, const char *what, ln_bytes *out,
                             ln_error *err)
 {
@@ -96,7 +77,7 @@ static ln_status model_field(void *context, const ln_wire *wire, const ln_wire_f
         opset set = {0};
         status = take_bytes(field, "an operator set", &bytes, err);
         if (!status)
-            status = each_field(bytes, wire->origin, opset_field, &set, err);
+            status = ln_wire_each(bytes, wire->origin, opset_field, &set, err);
         if (!status && (set.domain.size == 0 || ln_bytes_equal(set.domain, "ai.onnx")))
             out->opset = set.version;
         else
@@ -114,7 +95,7 @@ static ln_status model_field(void *context, const ln_wire *wire, const ln_wire_f
 ln_status ln_onnx_decode_model(ln_bytes file, ln_onnx_model *out, ln_error *err)
 {
     *out = (ln_onnx_model){0};
-    ln_status status = each_field(file, file.data, model_field, out, err);
+    ln_status status = ln_wire_each(file, file.data, model_field, out, err);
     if (!status && !out->has_graph)
         return ln_fail(err, LN_EINVALID, "it holds no graph");
     return status;
@@ -176,20 +157,20 @@ ln_status ln_onnx_list_functions(ln_bytes file, const ln_onnx_model *model, ln_a
 {
     *out = (ln_bytes_list){.count = model->function_count};
     ln_status status = list_room(out, arena, err);
-    return status ? status : each_field(file, file.data, take_function, out, err);
+    return status ? status : ln_wire_each(file, file.data, take_function, out, err);
 }
 
 ln_status ln_onnx_decode_graph(ln_bytes message, const uint8_t *origin, ln_arena *arena,
                                ln_onnx_graph *out, ln_error *err)
 {
     *out = (ln_onnx_graph){0};
-    ln_status status = each_field(message, origin, graph_field, out, err);
+    ln_status status = ln_wire_each(message, origin, graph_field, out, err);
     ln_bytes_list *lists[] = {&out->nodes, &out->initializers, &out->sparse, &out->inputs,
                               &out->outputs};
     for (int i = 0; i < 5 && !status; i++)
         status = list_room(lists[i], arena, err);
     if (!status)
-        status = each_field(message, origin, graph_field, out, err);
+        status = ln_wire_each(message, origin, graph_field, out, err);
     return status;
 }
 
@@ -232,7 +213,7 @@ ln_status ln_onnx_decode_attribute(ln_bytes message, const uint8_t *origin, ln_o
                                    ln_error *err)
 {
     *out = (ln_onnx_attribute){.message = message};
-    return each_field(message, origin, attribute_field, out, err);
+    return ln_wire_each(message, origin, attribute_field, out, err);
 }
 
 /* A node while its fields are counted (room false) and filled (room true). */
@@ -279,7 +260,7 @@ ln_status ln_onnx_decode_node(ln_bytes message, const uint8_t *origin, ln_arena 
 {
     *out = (ln_onnx_node){0};
     node_context context = {.out = out};
-    ln_status status = each_field(message, origin, node_field, &context, err);
+    ln_status status = ln_wire_each(message, origin, node_field, &context, err);
     if (!status)
         status = list_room(&out->inputs, arena, err);
     if (!status)
@@ -292,7 +273,7 @@ ln_status ln_onnx_decode_node(ln_bytes message, const uint8_t *origin, ln_arena 
         return ln_fail_memory(err, bytes);
     out->attribute_count = 0;
     context.room = true;
-    return each_field(message, origin, node_field, &context, err);
+    return ln_wire_each(message, origin, node_field, &context, err);
 }
 
 /* ---------------------------------------------------------------- value info */
@@ -333,7 +314,7 @@ static ln_status shape_field(void *context, const ln_wire *wire, const ln_wire_f
     if (out->rank < LN_MAX_RANK)
         out->dims[out->rank] = -1;
     out->rank++;
-    return each_field(dimension, wire->origin, dimension_field, out, err);
+    return ln_wire_each(dimension, wire->origin, dimension_field, out, err);
 }
 
 static ln_status tensor_type_field(void *context, const ln_wire *wire, const ln_wire_field *field,
@@ -348,7 +329,7 @@ static ln_status tensor_type_field(void *context, const ln_wire *wire, const ln_
     ln_status status = take_bytes(field, "a shape", &shape, err);
     out->has_shape = true;
     out->rank = 0;
-    return status ? status : each_field(shape, wire->origin, shape_field, out, err);
+    return status ? status : ln_wire_each(shape, wire->origin, shape_field, out, err);
 }
 
 static ln_status type_field(void *context, const ln_wire *wire, const ln_wire_field *field,
@@ -360,7 +341,7 @@ static ln_status type_field(void *context, const ln_wire *wire, const ln_wire_fi
         return LN_OK;
     ln_status status = take_bytes(field, "a tensor's type", &type, err);
     out->is_tensor = true;
-    return status ? status : each_field(type, wire->origin, tensor_type_field, out, err);
+    return status ? status : ln_wire_each(type, wire->origin, tensor_type_field, out, err);
 }
 
 static ln_status value_field(void *context, const ln_wire *wire, const ln_wire_field *field,
@@ -373,12 +354,12 @@ static ln_status value_field(void *context, const ln_wire *wire, const ln_wire_f
     if (field->number != 2)
         return LN_OK;
     ln_status status = take_bytes(field, "a value's type", &type, err);
-    return status ? status : each_field(type, wire->origin, type_field, out, err);
+    return status ? status : ln_wire_each(type, wire->origin, type_field, out, err);
 }
 
 ln_status ln_onnx_decode_value(ln_bytes message, const uint8_t *origin, ln_onnx_value *out,
                                ln_error *err)
 {
     *out = (ln_onnx_value){0};
-    return each_field(message, origin, value_field, out, err);
+    return ln_wire_each(message, origin, value_field, out, err);
 }

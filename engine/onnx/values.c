@@ -138,9 +138,10 @@ static ln_status take_external(header *out, const ln_wire *wire, const ln_wire_f
     return status;
 }
 
-static ln_status header_field(header *out, const ln_wire *wire, const ln_wire_field *field,
+static ln_status header_field(void *context, const ln_wire *wire, const ln_wire_field *field,
                               ln_error *err)
 {
+    header *out = context;
     size_t count;
     ln_status status;
     switch (field->number) {
@@ -186,35 +187,24 @@ static ln_status header_field(header *out, const ln_wire *wire, const ln_wire_fi
 static ln_status decode_header(ln_bytes message, const uint8_t *origin, header *out, ln_error *err)
 {
     *out = (header){0};
-    ln_wire wire = ln_wire_open(message, origin);
-    ln_wire_field field;
-    for (;;) {
-        ln_status status = ln_wire_next(&wire, &field, err);
-        if (status || field.number == 0)
-            return status;
-        status = header_field(out, &wire, &field, err);
-        if (status)
-            return status;
-    }
+    return ln_wire_each(message, origin, header_field, out, err);
+}
+
+static ln_status name_field(void *context, const ln_wire *wire, const ln_wire_field *field,
+                            ln_error *err)
+{
+    (void)wire;
+    if (field->number != 8)
+        return LN_OK;
+    *(ln_bytes *)context = field->bytes;
+    return ln_wire_expect(field, LN_WIRE_BYTES, "a tensor's name", err);
 }
 
 ln_status ln_onnx_tensor_label(ln_bytes message, const uint8_t *origin, ln_bytes *name,
                                ln_error *err)
 {
-    ln_wire wire = ln_wire_open(message, origin);
-    ln_wire_field field;
     *name = (ln_bytes){0};
-    for (;;) {
-        ln_status status = ln_wire_next(&wire, &field, err);
-        if (status || field.number == 0)
-            return status;
-        if (field.number == 8) {
-            *name = field.bytes;
-            status = ln_wire_expect(&field, LN_WIRE_BYTES, "a tensor's name", err);
-            if (status)
-                return status;
-        }
-    }
+    return ln_wire_each(message, origin, name_field, name, err);
 }
 
 /* ---------------------------------------------------------------- numbers */

@@ -100,6 +100,21 @@ ln_status ln_wire_next(ln_wire *wire, ln_wire_field *field, ln_error *err)
     }
 }
 
+ln_status ln_wire_each(ln_bytes message, const uint8_t *origin, ln_wire_take_field take,
+                       void *context, ln_error *err)
+{
+    ln_wire wire = ln_wire_open(message, origin);
+    ln_wire_field field;
+    for (;;) {
+        ln_status status = ln_wire_next(&wire, &field, err);
+        if (status || field.number == 0)
+            return status;
+        status = take(context, &wire, &field, err);
+        if (status)
+            return status;
+    }
+}
+
 ln_status ln_wire_expect(const ln_wire_field *field, ln_wire_type type, const char *what,
                          ln_error *err)
 {

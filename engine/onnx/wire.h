@@ -37,6 +37,12 @@ ln_wire ln_wire_open(ln_bytes message, const uint8_t *origin);
  * varint that does not end, a length beyond the message, a group, an unknown wire type. */
 ln_status ln_wire_next(ln_wire *wire, ln_wire_field *field, ln_error *err);
 
+/* Calls `take` for each field of a message, in order, until one fails. */
+typedef ln_status (*ln_wire_take_field)(void *context, const ln_wire *wire,
+                                        const ln_wire_field *field, ln_error *err);
+ln_status ln_wire_each(ln_bytes message, const uint8_t *origin, ln_wire_take_field take,
+                       void *context, ln_error *err);
+
 /* LN_EINVALID unless the field has this wire type; `what` names it ("GraphProto.node"). */
 ln_status ln_wire_expect(const ln_wire_field *field, ln_wire_type type, const char *what,
                          ln_error *err);
