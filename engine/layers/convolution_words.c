@@ -18,22 +18,36 @@ enum { LARGEST = 1 << 24 };
 
 /* ---------------------------------------------------------------- parameters */
 
+/* Shared by several words. */
+#define OUT_CHANNELS_PARAM                                                                         \
+    {                                                                                              \
+        .name = "out_channels", .type = LN_PARAM_INT,                                              \
+        .offset = offsetof(ln_convolution_attributes, out_channels), .fallback = LN_REQUIRED,      \
+        .min = 1, .max = LARGEST, .position = 1, .help = "channels of the result"                  \
+    }
+#define KERNEL_SIZE_PARAM                                                                          \
+    {                                                                                              \
+        .name = "kernel_size", .type = LN_PARAM_INTS,                                              \
+        .offset = offsetof(ln_convolution_attributes, kernel_size), .fallback = LN_REQUIRED,       \
+        .min = 1, .max = LARGEST, .help = "size of the kernel: one number an axis, or one for all" \
+    }
+#define GROUPS_PARAM                                                                               \
+    {                                                                                              \
+        .name = "groups", .type = LN_PARAM_INT,                                                    \
+        .offset = offsetof(ln_convolution_attributes, groups), .fallback = "1", .min = 1,          \
+        .max = LARGEST,                                                                            \
+        .help = "channels are shared out to so many groups that do not see each other"             \
+    }
+#define BIAS_PARAM                                                                                 \
+    {                                                                                              \
+        .name = "bias", .type = LN_PARAM_BOOL,                                                     \
+        .offset = offsetof(ln_convolution_attributes, bias), .fallback = "true",                   \
+        .help = "whether a bias is added to each channel of the result"                            \
+    }
+
 static const ln_param convolution_params[] = {
-    {.name = "out_channels",
-     .type = LN_PARAM_INT,
-     .offset = offsetof(ln_convolution_attributes, out_channels),
-     .fallback = LN_REQUIRED,
-     .min = 1,
-     .max = LARGEST,
-     .position = 1,
-     .help = "channels of the result"},
-    {.name = "kernel_size",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_convolution_attributes, kernel_size),
-     .fallback = LN_REQUIRED,
-     .min = 1,
-     .max = LARGEST,
-     .help = "size of the kernel: one number an axis, or one for all"},
+    OUT_CHANNELS_PARAM,
+    KERNEL_SIZE_PARAM,
     {.name = "stride",
      .type = LN_PARAM_INTS,
      .offset = offsetof(ln_convolution_attributes, stride),
@@ -58,37 +72,14 @@ static const ln_param convolution_params[] = {
      .min = 1,
      .max = LARGEST,
      .help = "elements of the input from one weight of the kernel to the next, an axis or for all"},
-    {.name = "groups",
-     .type = LN_PARAM_INT,
-     .offset = offsetof(ln_convolution_attributes, groups),
-     .fallback = "1",
-     .min = 1,
-     .max = LARGEST,
-     .help = "channels are shared out to so many groups that do not see each other"},
-    {.name = "bias",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(ln_convolution_attributes, bias),
-     .fallback = "true",
-     .help = "whether a bias is added to each channel of the result"},
+    GROUPS_PARAM,
+    BIAS_PARAM,
     LN_PARAM_END,
 };
 
 static const ln_param transposed_params[] = {
-    {.name = "out_channels",
-     .type = LN_PARAM_INT,
-     .offset = offsetof(ln_convolution_attributes, out_channels),
-     .fallback = LN_REQUIRED,
-     .min = 1,
-     .max = LARGEST,
-     .position = 1,
-     .help = "channels of the result"},
-    {.name = "kernel_size",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_convolution_attributes, kernel_size),
-     .fallback = LN_REQUIRED,
-     .min = 1,
-     .max = LARGEST,
-     .help = "size of the kernel: one number an axis, or one for all"},
+    OUT_CHANNELS_PARAM,
+    KERNEL_SIZE_PARAM,
     {.name = "stride",
      .type = LN_PARAM_INTS,
      .offset = offsetof(ln_convolution_attributes, stride),
@@ -111,18 +102,8 @@ static const ln_param transposed_params[] = {
      .max = LARGEST,
      .help =
          "elements more at the end of the result, an axis or for all; below stride or dilation"},
-    {.name = "groups",
-     .type = LN_PARAM_INT,
-     .offset = offsetof(ln_convolution_attributes, groups),
-     .fallback = "1",
-     .min = 1,
-     .max = LARGEST,
-     .help = "channels are shared out to so many groups that do not see each other"},
-    {.name = "bias",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(ln_convolution_attributes, bias),
-     .fallback = "true",
-     .help = "whether a bias is added to each channel of the result"},
+    GROUPS_PARAM,
+    BIAS_PARAM,
     {.name = "dilation",
      .type = LN_PARAM_INTS,
      .offset = offsetof(ln_convolution_attributes, dilation),

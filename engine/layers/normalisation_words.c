@@ -16,16 +16,24 @@ static int weights(const ln_shape *shape, bool weight, bool bias, ln_layer_param
 
 /* ---------------------------------------------------------------- layer_norm, rms_norm */
 
+/* Shared by several words. */
+#define NORMALIZED_SHAPE_PARAM                                                                     \
+    {                                                                                              \
+        .name = "normalized_shape", .type = LN_PARAM_INTS,                                         \
+        .offset = offsetof(ln_layer_norm_attributes, normalized_shape), .fallback = "nil",         \
+        .min = 1, .max = LARGEST, .position = 1,                                                   \
+        .help = "sizes of the last axes, which are normalised together; by default the last axis " \
+                "alone"                                                                            \
+    }
+#define ELEMENTWISE_AFFINE_PARAM                                                                   \
+    {                                                                                              \
+        .name = "elementwise_affine", .type = LN_PARAM_BOOL,                                       \
+        .offset = offsetof(ln_layer_norm_attributes, elementwise_affine), .fallback = "true",      \
+        .help = "whether each element has a weight, which is trained"                              \
+    }
+
 static const ln_param layer_norm_params[] = {
-    {.name = "normalized_shape",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_layer_norm_attributes, normalized_shape),
-     .fallback = "nil",
-     .min = 1,
-     .max = LARGEST,
-     .position = 1,
-     .help =
-         "sizes of the last axes, which are normalised together; by default the last axis alone"},
+    NORMALIZED_SHAPE_PARAM,
     {.name = "eps",
      .type = LN_PARAM_REAL,
      .offset = offsetof(ln_layer_norm_attributes, eps),
@@ -33,11 +41,7 @@ static const ln_param layer_norm_params[] = {
      .min = 0,
      .max = HUGE_VAL,
      .help = "added to the variance"},
-    {.name = "elementwise_affine",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(ln_layer_norm_attributes, elementwise_affine),
-     .fallback = "true",
-     .help = "whether each element has a weight, which is trained"},
+    ELEMENTWISE_AFFINE_PARAM,
     {.name = "bias",
      .type = LN_PARAM_BOOL,
      .offset = offsetof(ln_layer_norm_attributes, bias),
@@ -47,15 +51,7 @@ static const ln_param layer_norm_params[] = {
 };
 
 static const ln_param rms_norm_params[] = {
-    {.name = "normalized_shape",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_layer_norm_attributes, normalized_shape),
-     .fallback = "nil",
-     .min = 1,
-     .max = LARGEST,
-     .position = 1,
-     .help =
-         "sizes of the last axes, which are normalised together; by default the last axis alone"},
+    NORMALIZED_SHAPE_PARAM,
     {.name = "eps",
      .type = LN_PARAM_REAL,
      .offset = offsetof(ln_layer_norm_attributes, eps),
@@ -63,11 +59,7 @@ static const ln_param rms_norm_params[] = {
      .min = 0,
      .max = HUGE_VAL,
      .help = "added to the mean square; by default float32's 2^-23"},
-    {.name = "elementwise_affine",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(ln_layer_norm_attributes, elementwise_affine),
-     .fallback = "true",
-     .help = "whether each element has a weight, which is trained"},
+    ELEMENTWISE_AFFINE_PARAM,
     LN_PARAM_END,
 };
 

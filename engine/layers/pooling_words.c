@@ -12,30 +12,44 @@ enum { LARGEST = 1 << 24 };
 
 /* ---------------------------------------------------------------- parameters */
 
+/* Shared by several words. */
+#define KERNEL_SIZE_PARAM                                                                          \
+    {                                                                                              \
+        .name = "kernel_size", .type = LN_PARAM_INTS,                                              \
+        .offset = offsetof(ln_pool_attributes, kernel_size), .fallback = LN_REQUIRED, .min = 1,    \
+        .max = LARGEST, .position = 1,                                                             \
+        .help = "size of the window: one number an axis, or one for all"                           \
+    }
+#define STRIDE_PARAM                                                                               \
+    {                                                                                              \
+        .name = "stride", .type = LN_PARAM_INTS, .offset = offsetof(ln_pool_attributes, stride),   \
+        .fallback = "nil", .min = 1, .max = LARGEST,                                               \
+        .help = "elements from one window to the next, an axis or for all; by default the "        \
+                "window's size"                                                                    \
+    }
+#define PADDING_PARAM                                                                              \
+    {                                                                                              \
+        .name = "padding", .type = LN_PARAM_INTS, .offset = offsetof(ln_pool_attributes, padding), \
+        .fallback = "0", .min = 0, .max = LARGEST,                                                 \
+        .help = "elements before and after the input, an axis or for all; less than the window"    \
+    }
+#define CEIL_MODE_PARAM                                                                            \
+    {                                                                                              \
+        .name = "ceil_mode", .type = LN_PARAM_BOOL,                                                \
+        .offset = offsetof(ln_pool_attributes, ceil_mode), .fallback = "false",                    \
+        .help = "whether there are windows, too, that the end of the input cuts"                   \
+    }
+#define DILATION_PARAM                                                                             \
+    {                                                                                              \
+        .name = "dilation", .type = LN_PARAM_INTS,                                                 \
+        .offset = offsetof(ln_pool_attributes, dilation), .fallback = "1", .min = 1,               \
+        .max = LARGEST, .help = "elements of the input from one element of the window to the next" \
+    }
+
 static const ln_param max_params[] = {
-    {.name = "kernel_size",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, kernel_size),
-     .fallback = LN_REQUIRED,
-     .min = 1,
-     .max = LARGEST,
-     .position = 1,
-     .help = "size of the window: one number an axis, or one for all"},
-    {.name = "stride",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, stride),
-     .fallback = "nil",
-     .min = 1,
-     .max = LARGEST,
-     .help =
-         "elements from one window to the next, an axis or for all; by default the window's size"},
-    {.name = "padding",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, padding),
-     .fallback = "0",
-     .min = 0,
-     .max = LARGEST,
-     .help = "elements before and after the input, an axis or for all; less than the window"},
+    KERNEL_SIZE_PARAM,
+    STRIDE_PARAM,
+    PADDING_PARAM,
     {.name = "dilation",
      .type = LN_PARAM_INTS,
      .offset = offsetof(ln_pool_attributes, dilation),
@@ -44,43 +58,15 @@ static const ln_param max_params[] = {
      .max = LARGEST,
      .help =
          "elements of the input from one element of the window to the next, an axis or for all"},
-    {.name = "ceil_mode",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(ln_pool_attributes, ceil_mode),
-     .fallback = "false",
-     .help = "whether there are windows, too, that the end of the input cuts"},
+    CEIL_MODE_PARAM,
     LN_PARAM_END,
 };
 
 static const ln_param average_params[] = {
-    {.name = "kernel_size",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, kernel_size),
-     .fallback = LN_REQUIRED,
-     .min = 1,
-     .max = LARGEST,
-     .position = 1,
-     .help = "size of the window: one number an axis, or one for all"},
-    {.name = "stride",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, stride),
-     .fallback = "nil",
-     .min = 1,
-     .max = LARGEST,
-     .help =
-         "elements from one window to the next, an axis or for all; by default the window's size"},
-    {.name = "padding",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, padding),
-     .fallback = "0",
-     .min = 0,
-     .max = LARGEST,
-     .help = "elements before and after the input, an axis or for all; less than the window"},
-    {.name = "ceil_mode",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(ln_pool_attributes, ceil_mode),
-     .fallback = "false",
-     .help = "whether there are windows, too, that the end of the input cuts"},
+    KERNEL_SIZE_PARAM,
+    STRIDE_PARAM,
+    PADDING_PARAM,
+    CEIL_MODE_PARAM,
     {.name = "count_include_pad",
      .type = LN_PARAM_BOOL,
      .offset = offsetof(ln_pool_attributes, count_include_pad),
@@ -113,19 +99,8 @@ static const ln_param lp_params[] = {
      .min = 1,
      .max = LARGEST,
      .help = "size of the window: one number an axis, or one for all"},
-    {.name = "stride",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, stride),
-     .fallback = "nil",
-     .min = 1,
-     .max = LARGEST,
-     .help =
-         "elements from one window to the next, an axis or for all; by default the window's size"},
-    {.name = "ceil_mode",
-     .type = LN_PARAM_BOOL,
-     .offset = offsetof(ln_pool_attributes, ceil_mode),
-     .fallback = "false",
-     .help = "whether there are windows, too, that the end of the input cuts"},
+    STRIDE_PARAM,
+    CEIL_MODE_PARAM,
     LN_PARAM_END,
 };
 
@@ -166,32 +141,14 @@ static const ln_param max_stored[] = {
 };
 static const ln_param average_stored[] = {
     STORED_PADDING,
-    {.name = "dilation",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, dilation),
-     .fallback = "1",
-     .min = 1,
-     .max = LARGEST,
-     .help = "elements of the input from one element of the window to the next"},
+    DILATION_PARAM,
     STORED_OUTER(ln_pool_attributes),
     LN_PARAM_END,
 };
 static const ln_param lp_stored[] = {
-    {.name = "padding",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, padding),
-     .fallback = "0",
-     .min = 0,
-     .max = LARGEST,
-     .help = "elements before and after the input, an axis or for all; less than the window"},
+    PADDING_PARAM,
     STORED_PADDING,
-    {.name = "dilation",
-     .type = LN_PARAM_INTS,
-     .offset = offsetof(ln_pool_attributes, dilation),
-     .fallback = "1",
-     .min = 1,
-     .max = LARGEST,
-     .help = "elements of the input from one element of the window to the next"},
+    DILATION_PARAM,
     {.name = "absolute",
      .type = LN_PARAM_BOOL,
      .offset = offsetof(ln_pool_attributes, absolute),
