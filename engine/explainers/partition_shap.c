@@ -335,7 +335,7 @@ const ln_explainer ln_explainer_partition_shap = {
         },
     .flags = LN_WATCHED | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_TAKES_TREE | LN_COMPLETE |
              LN_HAS_ERRORS,
-    .version = 1,
+    .version = 2,
     .tolerance = 1e-4,
     .cost = "evaluations forward passes a row, or less (times the rows of the background)",
     .prepare = prepare,

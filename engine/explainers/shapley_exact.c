@@ -149,7 +149,7 @@ const ln_explainer ln_explainer_shapley_exact = {
             .params_size = sizeof(shapley_exact_params),
         },
     .flags = LN_WATCHED | LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE,
-    .version = 3,
+    .version = 4,
     .tolerance = 1e-4,
     .cost = "2^features forward passes a row (times the rows of the background)",
     .prepare = prepare,

@@ -261,7 +261,7 @@ const ln_explainer ln_explainer_shapley_interaction = {
         },
     .flags = LN_WATCHED | LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE |
              LN_RANDOM | LN_HAS_ERRORS | LN_OF_PAIRS,
-    .version = 1,
+    .version = 2,
     .tolerance = 1e-4,
     .cost = "samples forward passes a row (times the rows of the background)",
     .prepare = prepare,

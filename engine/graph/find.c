@@ -117,3 +117,17 @@ ln_status ln_graph_depends(const ln_graph *graph, int to, int from, int without,
     ln_free(reached);
     return LN_OK;
 }
+
+const ln_node *ln_graph_only_reader(const ln_graph *graph, int value)
+{
+    const ln_node *found = NULL;
+    for (int n = 0; n < graph->node_count; n++)
+        for (int i = 0; i < graph->nodes[n].input_count; i++) {
+            if (graph->nodes[n].inputs[i] != value)
+                continue;
+            if (found)
+                return NULL;
+            found = &graph->nodes[n];
+        }
+    return found;
+}

@@ -80,6 +80,8 @@ int ln_graph_find_node(const ln_graph *graph, const char *name);  /* index or -1
  * where it is a constant or made from constants alone. */
 ln_status ln_graph_find_layer(const ln_graph *graph, const char *name_or_number, int *value,
                               ln_error *err);
+/* The only node that reads a value; NULL where there are several or none. */
+const ln_node *ln_graph_only_reader(const ln_graph *graph, int value);
 /* Whether `to` depends on value `from`; with `without` >= 0 by a way that does not lead through that
  * value. */
 ln_status ln_graph_depends(const ln_graph *graph, int to, int from, int without, bool *out,

@@ -16,21 +16,6 @@ static bool keeps_a_row(const char *word)
     return false;
 }
 
-/* The only node that reads a value; NULL where there are several or none. */
-static const ln_node *only_reader(const ln_graph *graph, int value)
-{
-    const ln_node *found = NULL;
-    for (int n = 0; n < graph->node_count; n++)
-        for (int i = 0; i < graph->nodes[n].input_count; i++) {
-            if (graph->nodes[n].inputs[i] != value)
-                continue;
-            if (found)
-                return NULL;
-            found = &graph->nodes[n];
-        }
-    return found;
-}
-
 /* The dense layer behind the input, if nothing but the form of a row changes on the way to it. */
 static const ln_node *find(const ln_model *model)
 {
@@ -39,7 +24,7 @@ static const ln_node *find(const ln_model *model)
         graph->values[graph->inputs[0]].dtype != LN_F32)
         return NULL;
     for (int value = graph->inputs[0];;) {
-        const ln_node *node = only_reader(graph, value);
+        const ln_node *node = ln_graph_only_reader(graph, value);
         if (!node || node->inputs[0] != value)
             return NULL;
         if (strcmp(node->layer->word.name, "dense") == 0)
@@ -73,7 +58,7 @@ ln_status ln_model_first_dense(const ln_model *model, ln_link link, ln_first_den
     if (!weight->constant || (bias >= 0 && !graph->values[bias].constant))
         return LN_OK;
     /* Behind the relu where there is one and something follows it; else behind the layer itself. */
-    const ln_node *next = only_reader(graph, node->outputs[0]);
+    const ln_node *next = ln_graph_only_reader(graph, node->outputs[0]);
     const bool cut = next && strcmp(next->layer->word.name, "relu") == 0;
     const int value = cut ? next->outputs[0] : node->outputs[0];
     ln_graph *linked = NULL;

@@ -7,6 +7,7 @@
 #include "data/encoding.h"
 #include "graph/plan.h"
 #include "graph/rule.h"
+#include "kernels/cascade.h"
 #include "lunette.h"
 
 /* On which scale the model is explained or judged (contract, section 2). */
@@ -125,6 +126,12 @@ typedef struct ln_first_dense {
 } ln_first_dense;
 ln_status ln_model_first_dense(const ln_model *model, ln_link link, ln_first_dense *out,
                                ln_error *err);
+
+/* The layers of a function behind a first dense layer (options->behind, `cut` as it is there), if they are all
+ * dense with activations that kernels/cascade.h knows; out->layers is NULL where they are not. Caller frees
+ * with ln_cascade_free, also after an error. */
+ln_status ln_model_cascade(ln_model *model, const ln_function_options *options, bool cut,
+                           ln_cascade *out, ln_error *err);
 
 /* What `layer =` of a script means in the model: a value with float32 rows (ln_graph_find_layer). */
 ln_status ln_model_layer(const ln_model *model, const char *name_or_number, int *value,

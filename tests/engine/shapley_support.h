@@ -22,6 +22,24 @@ static inline void all_values(ln_model *model, const float *x, const float *base
     ln_tensor_release(out);
 }
 
+#define MOST 12 /* players of a game that is counted through */
+
+/* Shapley values of a game by its 2^n values: |S|! (n - |S| - 1)! orders come to i when S is there. */
+static inline void by_counting(const double *value, int64_t n, double *phi)
+{
+    double factorial[MOST + 1] = {1};
+    for (int k = 1; k <= n; k++)
+        factorial[k] = k * factorial[k - 1];
+    memset(phi, 0, (size_t)n * sizeof *phi);
+    for (int64_t s = 0; s < (int64_t)1 << n; s++)
+        for (int64_t i = 0; i < n; i++) {
+            int size = __builtin_popcountll((uint64_t)s);
+            if (!(s >> i & 1))
+                phi[i] += factorial[size] * factorial[n - size - 1] / factorial[n] *
+                          (value[s | (int64_t)1 << i] - value[s]);
+        }
+}
+
 /* Inputs -> dense 9 -> tanh -> dense 1, random. */
 static inline ln_model *random_model(int64_t inputs, uint64_t seed)
 {

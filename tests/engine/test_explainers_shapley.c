@@ -35,8 +35,6 @@ static void shapley_exact_by_hand(void **state)
 
 /* ---------------------------------------------------------------- brute force */
 
-#define MOST 12
-
 /* Adds the marginal contributions along every order that begins with the first `set` of `order`;
  * how many orders there were. */
 static int64_t along_orders(const double *value, int64_t n, int64_t *order, int64_t set,
@@ -61,22 +59,6 @@ static int64_t along_orders(const double *value, int64_t n, int64_t *order, int6
         order[k] = chosen;
     }
     return orders;
-}
-
-/* The same with the orders counted: |S|! (n - |S| - 1)! of them come to i when S is there. */
-static void by_counting(const double *value, int64_t n, double *phi)
-{
-    double factorial[MOST + 1] = {1};
-    for (int k = 1; k <= n; k++)
-        factorial[k] = k * factorial[k - 1];
-    memset(phi, 0, (size_t)n * sizeof *phi);
-    for (int64_t s = 0; s < (int64_t)1 << n; s++)
-        for (int64_t i = 0; i < n; i++) {
-            int size = __builtin_popcountll((uint64_t)s);
-            if (!(s >> i & 1))
-                phi[i] += factorial[size] * factorial[n - size - 1] / factorial[n] *
-                          (value[s | (int64_t)1 << i] - value[s]);
-        }
 }
 
 static void brute_force_gives_the_same(void **state)

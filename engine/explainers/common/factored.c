@@ -1,11 +1,9 @@
-#include "explainers/common/factored.h"
-
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/factored_internal.h"
 
-#define MOST_BITS 8
 #define MOST_TABLE                                                                                 \
     (int64_t)64 * 1024 /* bytes of one row's sums: more of them would be read from farther away */
 
@@ -16,7 +14,7 @@ static bool choose_bits(ln_factored *it, int64_t groups, int64_t count)
     double best = (double)it->inputs / 2;
     if (count > LN_FACTORED_BLOCK)
         count = LN_FACTORED_BLOCK;
-    for (int64_t bits = 1; bits <= MOST_BITS; bits++) {
+    for (int64_t bits = 1; bits <= LN_FACTORED_MOST_BITS; bits++) {
         int64_t runs = (groups + bits - 1) / bits;
         if ((runs << bits) * it->hidden * (int64_t)sizeof(float) > MOST_TABLE)
             break;
@@ -30,8 +28,25 @@ static bool choose_bits(ln_factored *it, int64_t groups, int64_t count)
     return it->bits > 0;
 }
 
-ln_status ln_factored_make(const ln_model *model, ln_link link, const ln_groups *groups,
-                           int64_t count, ln_factored *out, ln_error *err)
+/* The layer's weights input by input, and its bias; both with zeros behind the layer's own numbers. */
+static ln_status copy_layer(const ln_first_dense *dense, ln_factored *out, ln_error *err)
+{
+    const size_t bytes = (size_t)(dense->inputs * out->hidden) * sizeof *out->columns;
+    out->columns = ln_calloc(1, bytes);
+    out->bias = ln_calloc((size_t)out->hidden, sizeof *out->bias);
+    if (!out->columns || !out->bias)
+        return ln_fail_memory(err, bytes);
+    for (int64_t i = 0; i < dense->inputs; i++)
+        for (int64_t o = 0; o < dense->outputs; o++)
+            out->columns[i * out->hidden + o] =
+                dense->weight[dense->in_out ? i * dense->outputs + o : o * dense->inputs + i];
+    if (dense->bias)
+        memcpy(out->bias, dense->bias, (size_t)dense->outputs * sizeof *out->bias);
+    return LN_OK;
+}
+
+ln_status ln_factored_make(ln_model *model, ln_link link, const ln_groups *groups, int64_t count,
+                           int64_t rows, ln_factored *out, ln_error *err)
 {
     ln_first_dense dense;
     *out = (ln_factored){.groups = groups};
@@ -42,22 +57,18 @@ ln_status ln_factored_make(const ln_model *model, ln_link link, const ln_groups 
     out->hidden = dense.outputs;
     out->value = dense.value;
     out->cut = dense.cut;
-    if (!choose_bits(out, groups->count, count))
-        return LN_OK;
-    size_t bytes = (size_t)(dense.inputs * dense.outputs) * sizeof *out->columns;
-    out->columns = ln_alloc(bytes);
-    out->bias = ln_calloc((size_t)dense.outputs, sizeof *out->bias);
-    if (!out->columns || !out->bias)
-        return ln_fail_memory(err, bytes);
-    for (int64_t i = 0; i < dense.inputs; i++)
-        for (int64_t o = 0; o < dense.outputs; o++)
-            out->columns[i * dense.outputs + o] =
-                dense.weight[dense.in_out ? i * dense.outputs + o : o * dense.inputs + i];
-    if (dense.bias)
-        memcpy(out->bias, dense.bias, (size_t)dense.outputs * sizeof *out->bias);
+    const ln_function_options options = {.link = link, .rows = rows, .behind = &out->value};
+    status = ln_factored_make_through(model, &options, dense.outputs, out, err);
+    if (!status && !choose_bits(out, groups->count, count))
+        out->through = false;
+    if (status || out->bits == 0)
+        return status;
+    status = copy_layer(&dense, out, err);
+    if (!status && out->through)
+        status = ln_factored_list_outside(out, err);
     out->gather = ln_kernels_gather();
-    out->on = true;
-    return LN_OK;
+    out->on = !status;
+    return status;
 }
 
 void ln_factored_free(ln_factored *factored)
@@ -65,6 +76,7 @@ void ln_factored_free(ln_factored *factored)
     ln_free(factored->columns);
     ln_free(factored->bias);
     ln_free(factored->only);
+    ln_factored_free_through(factored);
     *factored = (ln_factored){0};
 }
 
@@ -76,6 +88,10 @@ ln_factored_buffers ln_factored_carve(const ln_factored *factored, ln_carver *ca
     int64_t table = (factored->runs << factored->bits) * factored->hidden;
     made.group = ln_carve(carver, factored->groups->count * factored->hidden, sizeof *made.group);
     made.of_row = ln_carve(carver, table, sizeof *made.of_row);
+    if (factored->through) {
+        ln_factored_carve_through(factored, &made, carver);
+        return made;
+    }
     made.of_other = ln_carve(carver, table, sizeof *made.of_other);
     made.start = ln_carve(carver, LN_FACTORED_BLOCK * factored->hidden, sizeof *made.start);
     made.in = ln_carve(carver, LN_FACTORED_BLOCK * factored->runs, sizeof *made.in);
@@ -83,48 +99,51 @@ ln_factored_buffers ln_factored_carve(const ln_factored *factored, ln_carver *ca
     return made;
 }
 
-/* W x_g of every group. */
-static void add_columns(const ln_factored *it, const float *x, float *group)
+/* sum += x times a column. */
+static void add_column(int64_t count, const float *restrict column, float x, float *restrict sum)
 {
-    int64_t hidden = it->hidden;
+    for (int64_t o = 0; o < count; o++)
+        sum[o] += column[o] * x;
+}
+
+void ln_factored_columns(const ln_factored *it, const float *x, float *group)
+{
+    const int64_t hidden = it->hidden;
     for (int64_t g = 0; g < it->groups->count; g++) {
         float *sum = group + g * hidden;
         memset(sum, 0, (size_t)hidden * sizeof *sum);
         for (int64_t m = it->groups->start[g]; m < it->groups->start[g + 1]; m++) {
-            int64_t input = it->groups->member[m];
-            const float *column = it->columns + input * hidden;
-            for (int64_t o = 0; o < hidden && x[input] != 0; o++)
-                sum[o] += column[o] * x[input];
+            const int64_t input = it->groups->member[m];
+            if (x[input] != 0)
+                add_column(hidden, it->columns + input * hidden, x[input], sum);
         }
     }
 }
 
-/* The sums over all subsets of each run: those with a group as their last are the ones before, and it. */
-static void fill_table(const ln_factored *it, float *group, const float *x, float *table)
+/* The sums over all subsets of a run: those with a group as their last are the ones before, and it. */
+void ln_factored_fill(const ln_factored *it, int64_t run, const float *group, float *table)
 {
-    static const uint16_t none[1 << MOST_BITS] = {0};
-    int64_t hidden = it->hidden, groups = it->groups->count, parts = (int64_t)1 << it->bits;
-    add_columns(it, x, group);
-    for (int64_t run = 0; run < it->runs; run++, table += parts * hidden) {
-        memset(table, 0, (size_t)hidden * sizeof *table);
-        for (int64_t bit = 0; bit < it->bits && run * it->bits + bit < groups; bit++)
-            it->gather(&(ln_gather){.rows = (int64_t)1 << bit,
-                                    .width = hidden,
-                                    .count = 1,
-                                    .parts = 1,
-                                    .start = table,
-                                    .start_row = hidden,
-                                    .tables = group + (run * it->bits + bit) * hidden,
-                                    .chosen = none,
-                                    .y = table + ((int64_t)hidden << bit)});
-    }
+    static const uint16_t none[1 << LN_FACTORED_MOST_BITS] = {0};
+    const int64_t hidden = it->hidden, bits = ln_factored_groups_of(it, run);
+    memset(table, 0, (size_t)hidden * sizeof *table);
+    for (int64_t bit = 0; bit < bits; bit++)
+        it->gather(&(ln_gather){.rows = (int64_t)1 << bit,
+                                .width = hidden,
+                                .count = 1,
+                                .parts = 1,
+                                .start = table,
+                                .start_row = hidden,
+                                .tables = group + (run * it->bits + bit) * hidden,
+                                .chosen = none,
+                                .y = table + ((int64_t)hidden << bit)});
 }
 
-/* Groups of a run: the last one's may be fewer. */
-static int64_t groups_of(const ln_factored *it, int64_t run)
+/* Those of all runs. */
+static void fill_table(const ln_factored *it, float *group, const float *x, float *table)
 {
-    const int64_t left = it->groups->count - run * it->bits;
-    return left < it->bits ? left : it->bits;
+    ln_factored_columns(it, x, group);
+    for (int64_t run = 0; run < it->runs; run++)
+        ln_factored_fill(it, run, group, table + (run << it->bits) * it->hidden);
 }
 
 /* To each subset of a run's sums what the only reference has outside it. */
@@ -132,7 +151,8 @@ static void add_only(const ln_factored *it, float *table)
 {
     const int64_t hidden = it->hidden, parts = (int64_t)1 << it->bits;
     for (int64_t run = 0; run < it->runs; run++) {
-        const int64_t all = ((int64_t)1 << groups_of(it, run)) - 1, first = run * parts * hidden;
+        const int64_t all = ((int64_t)1 << ln_factored_groups_of(it, run)) - 1,
+                      first = run * parts * hidden;
         for (int64_t s = 0; s <= all; s++) {
             const float *other = it->only + first + (all ^ s) * hidden;
             float *sum = table + first + s * hidden;
@@ -145,13 +165,17 @@ static void add_only(const ln_factored *it, float *table)
 void ln_factored_row(const ln_factored *factored, const ln_factored_buffers *at, const float *x)
 {
     fill_table(factored, at->group, x, at->of_row);
-    if (factored->only)
+    if (factored->through)
+        ln_factored_row_through(factored, at);
+    else if (factored->only)
         add_only(factored, at->of_row);
 }
 
 void ln_factored_other(const ln_factored *factored, const ln_factored_buffers *at, const float *r)
 {
-    if (!factored->only)
+    if (factored->through && !factored->only)
+        ln_factored_other_through(factored, at, r);
+    else if (!factored->only)
         fill_table(factored, at->group, r, at->of_other);
 }
 
@@ -169,21 +193,13 @@ ln_status ln_factored_keep(ln_factored *factored, const float *r, ln_error *err)
     return status;
 }
 
-/* Bits [first, first + count) of a mask. */
-static uint16_t bits_of(const uint64_t *mask, int64_t first, int64_t count)
-{
-    uint64_t bits = mask[first / 64] >> first % 64;
-    if (first % 64 + count > 64)
-        bits |= mask[first / 64 + 1] << (64 - first % 64);
-    return (uint16_t)(bits & (((uint64_t)1 << count) - 1));
-}
-
 /* Which subset of a run is in a mixture. */
 static void put(const ln_factored *it, const ln_factored_buffers *at, int64_t mixture, int64_t run,
                 const uint64_t *mask)
 {
-    int64_t first = run * it->bits, bits = groups_of(it, run);
-    uint16_t all = (uint16_t)((1 << bits) - 1), in = mask ? bits_of(mask, first, bits) : all;
+    int64_t first = run * it->bits, bits = ln_factored_groups_of(it, run);
+    uint16_t all = (uint16_t)((1 << bits) - 1),
+             in = mask ? (uint16_t)ln_factored_bits_of(mask, first, bits) : all;
     at->in[mixture * it->runs + run] = in;
     at->out[mixture * it->runs + run] = all ^ in;
 }
@@ -232,6 +248,10 @@ void ln_factored_masks(const ln_factored *factored, const ln_factored_buffers *a
 
 void ln_factored_ends(const ln_factored *factored, const ln_factored_buffers *at)
 {
+    if (factored->through) {
+        ln_factored_ends_through(factored, at);
+        return;
+    }
     for (int64_t run = 0; run < factored->runs; run++) {
         put(factored, at, 0, run, NULL);
         at->in[factored->runs + run] = at->out[run];

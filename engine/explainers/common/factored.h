@@ -9,7 +9,11 @@
  * parts are one. Sums are taken in one fixed order, so a
  * mixture's bits depend on x, r and S alone, h(all) is the same for all r, h(none) for all x, and a group
  * whose weights are 0 changes no bit. Against the product of the layer itself h differs by rounding.
- * Where relu follows the layer, h is what relu makes of it. */
+ * Where relu follows the layer, h is what relu makes of it.
+ *
+ * Where all that follows is dense layers with activations between them, the outputs of mixtures are computed
+ * here too (`through`; kernels/cascade.h): then the two parts of each run are added first, for every x and r,
+ * and mixtures that differ in few groups stand side by side, whose order changes no bit. */
 #ifndef LN_EXPLAINERS_FACTORED_H
 #define LN_EXPLAINERS_FACTORED_H
 
@@ -22,6 +26,10 @@ typedef struct ln_factored {
     int value; /* h in the model's graph: the layer's results, or relu's behind it */
     bool cut;  /* it is relu's */
     int64_t inputs, hidden;
+    bool through;            /* mixtures go through all layers here, and `hidden` is padded */
+    ln_cascade cascade;      /* those behind the first */
+    ln_cascade_fn run;       /* this machine's */
+    uint16_t *outside[2];    /* of each subset of a run what is not in it; of the last run */
     int64_t bits, runs;      /* groups a run; runs */
     const ln_groups *groups; /* borrowed */
     float *columns;          /* (inputs, hidden) the weights of each input side by side */
@@ -38,14 +46,22 @@ typedef struct ln_factored_buffers {
     float *start;    /* (block, hidden) the mixtures' parts of x */
     uint16_t *in;    /* (block, runs) which subset of each run is in S */
     uint16_t *out;   /* the same, what is not */
+    /* Where mixtures go through all layers; of the above only group, of_row and of_other are used then. */
+    float *both;      /* (runs, 2^bits, hidden) the parts of x and of a reference together */
+    uint16_t *chosen; /* (block, runs) which of them, in panels */
+    int32_t *order;   /* (block) which mixture stands where */
+    int32_t *spare;   /* the same, while they are sorted */
+    uint32_t *key;    /* (block) what they are sorted by */
+    double *sum;      /* (block) of the outputs */
 } ln_factored_buffers;
 
 #define LN_FACTORED_BLOCK 2048 /* mixtures prepared at once */
 
-/* `count`: mixtures of one row that are asked for at once. Where the model has no such layer, or more work
- * would be done than saved, out->on is false. Caller frees with ln_factored_free, also after an error. */
-ln_status ln_factored_make(const ln_model *model, ln_link link, const ln_groups *groups,
-                           int64_t count, ln_factored *out, ln_error *err);
+/* `count`: mixtures of one row that are asked for at once; `rows`: of a pass of the model. Where the model has
+ * no such layer, or more work would be done than saved, out->on is false. Caller frees with ln_factored_free,
+ * also after an error. */
+ln_status ln_factored_make(ln_model *model, ln_link link, const ln_groups *groups, int64_t count,
+                           int64_t rows, ln_factored *out, ln_error *err);
 void ln_factored_free(ln_factored *factored);
 ln_factored_buffers ln_factored_carve(const ln_factored *factored, ln_carver *carver);
 
@@ -65,5 +81,21 @@ ln_status ln_factored_keep(ln_factored *factored, const float *r, ln_error *err)
 /* h of mixtures [first, first + count) of those prepared. */
 void ln_factored_mix(const ln_factored *factored, const ln_factored_buffers *at, int64_t first,
                      int64_t count, float *h);
+
+/* Where mixtures go through all layers; ln_factored_all and ln_factored_mix are for where they do not.
+ *
+ * Prepares `count` mixtures as ln_factored_masks does; with `sort` those that are alike become neighbours, which
+ * is worth it where several references follow. at->order[i] is which of them stands i-th. */
+void ln_factored_masks_through(const ln_factored *factored, const ln_factored_buffers *at,
+                               const uint64_t *masks, int64_t words, int64_t count, bool sort);
+/* The sums of the mixtures prepared begin. */
+void ln_factored_clear(const ln_factored_buffers *at, int64_t count);
+/* Adds output `output` of each with the present reference: at->sum[i] is that of the i-th. */
+void ln_factored_add(const ln_factored *factored, const ln_factored_buffers *at, int64_t count,
+                     int64_t output);
+/* sum (outputs): all outputs of `count` rows of the model's `width` numbers, added in their order; each has
+ * the bits of a mixture with all or nothing of it. */
+ln_status ln_factored_outputs(const ln_factored *factored, const float *rows, int64_t width,
+                              int64_t count, double *sum, ln_error *err);
 
 #endif

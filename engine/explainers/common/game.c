@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "explainers/common/manifold.h"
 
+#define WORTH_SORTING 4 /* references with which coalitions are evaluated */
+
 /* Reference `r` of a row of request->x. */
 static const float *reference(const ln_job *job, int64_t row, int64_t r)
 {
@@ -30,7 +32,7 @@ ln_status ln_game_make(ln_job *job, int64_t coalitions, ln_game *game, ln_error 
     job->rows_per_pass = rows > 2 ? rows : 2;
     job->items_per_chunk = 1;
     status = ln_factored_make(request->model, request->link, &game->groups, coalitions,
-                              &game->factored, err);
+                              job->rows_per_pass, &game->factored, err);
     job->behind = game->factored.on ? &game->factored.value : NULL;
     return status;
 }
@@ -112,13 +114,16 @@ ln_status ln_game_start(const ln_job *job, ln_game *game, ln_runner *runner, int
     ln_status status = LN_OK;
     if (!game->none || !out)
         status = ln_fail_memory(err, (size_t)(count * outputs) * sizeof *out);
+    else if (game->factored.through)
+        status = ln_factored_outputs(&game->factored, reference(job, 0, 0),
+                                     job->request->model->width, count, game->none, err);
     else if (game->factored.on)
         status = forward_none(job, game, runner, out, err);
     else
         status = ln_runner_forward(runner, reference(job, 0, 0), count, out, err);
     for (int64_t o = 0; o < outputs && !status; o++) {
         for (int64_t r = 0; r < count; r++)
-            game->none[o] += (double)out[r * outputs + o];
+            game->none[o] += (double)out[r * outputs + o]; /* 0 of those that went through */
         game->none[o] /= (double)count;
     }
     *evaluations += count;
@@ -180,6 +185,25 @@ static ln_status mix_ends(const ln_job *job, const ln_game *game, ln_job_chunk *
     return LN_OK;
 }
 
+/* The same where mixtures go through all layers. Any reference will do for v(all), of which nothing is taken. */
+static void add_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                     const ln_game_buffers *at, int64_t row, const ln_target *target, double *all,
+                     double *none)
+{
+    const ln_factored *factored = &game->factored;
+    const int64_t count = game->none ? 1 : 2;
+    ln_factored_row(factored, &at->factored,
+                    ln_f32(job->request->x) + row * job->request->model->width);
+    ln_factored_other(factored, &at->factored, reference(job, row, 0));
+    ln_factored_ends(factored, &at->factored);
+    ln_factored_clear(&at->factored, count);
+    ln_factored_add(factored, &at->factored, count, target->index);
+    *all = target->offset + target->scale * at->factored.sum[0];
+    if (count > 1)
+        *none = target->offset + target->scale * at->factored.sum[1];
+    chunk->evaluations += count;
+}
+
 static ln_status forward_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
                               const ln_game_buffers *at, int64_t row, const ln_target *target,
                               double *all, double *none, ln_error *err)
@@ -202,6 +226,10 @@ ln_status ln_game_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chu
     double *all = &chunk->out->output[entry], *none = &chunk->out->baseline_output[entry];
     if (game->none)
         *none = target->offset + target->scale * game->none[target->index];
+    if (game->factored.through) {
+        add_ends(job, game, chunk, at, row, target, all, none);
+        return LN_OK;
+    }
     return game->factored.on ? mix_ends(job, game, chunk, at, row, target, all, none, err)
                              : forward_ends(job, game, chunk, at, row, target, all, none, err);
 }
@@ -291,6 +319,32 @@ static ln_status add_block(const ln_job *job, const ln_game *game, ln_job_chunk 
     return LN_OK;
 }
 
+/* The same where mixtures go through all layers: references one after the other. */
+static ln_status add_block_through(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                                   const ln_game_buffers *at, int64_t entry, const uint64_t *masks,
+                                   int64_t count, double *values, ln_error *err)
+{
+    const ln_target *target = &job->targets[chunk->first + entry];
+    const ln_factored *factored = &game->factored;
+    const int64_t row = job->request->items[chunk->first + entry].row;
+    const double references = (double)game->reference_count;
+    ln_factored_masks_through(factored, &at->factored, masks, game->words, count,
+                              game->reference_count >= WORTH_SORTING);
+    ln_factored_clear(&at->factored, count);
+    for (int64_t r = 0; r < game->reference_count; r++) {
+        const ln_status status = ln_check_interrupt(err); /* an item can take minutes */
+        if (status)
+            return status;
+        ln_factored_other(factored, &at->factored, reference(job, row, r));
+        ln_factored_add(factored, &at->factored, count, target->index);
+    }
+    for (int64_t i = 0; i < count; i++)
+        values[at->factored.order[i]] =
+            target->offset * references + target->scale * at->factored.sum[i];
+    chunk->evaluations += count * game->reference_count;
+    return LN_OK;
+}
+
 /* Shows the rows of these coalitions, with every reference. */
 static void show(const ln_job *job, const ln_game *game, const ln_job_chunk *chunk, int64_t entry,
                  const uint64_t *masks, int64_t count)
@@ -315,8 +369,8 @@ ln_status ln_game_values(const ln_job *job, const ln_game *game, ln_job_chunk *c
     show(job, game, chunk, entry, masks, count);
     for (int64_t done = 0, block; done < count && !status; done += block) {
         block = count - done < LN_FACTORED_BLOCK ? count - done : LN_FACTORED_BLOCK;
-        status = add_block(job, game, chunk, at, entry, masks + done * game->words, block,
-                           values + done, err);
+        status = (game->factored.through ? add_block_through : add_block)(
+            job, game, chunk, at, entry, masks + done * game->words, block, values + done, err);
     }
     for (int64_t c = 0; c < count; c++)
         values[c] /= (double)game->reference_count;

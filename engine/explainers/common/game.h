@@ -6,8 +6,8 @@
  * The references are the rows of the background, or the baseline alone. v(all) = f_t(x), and v(none)
  * is the mean over the references themselves, evaluated once for all rows where they share them.
  *
- * A network that begins with a dense layer is evaluated behind it, from sums of columns of its weights
- * (common/factored.h); all else from whole rows.
+ * A network that begins with a dense layer is evaluated behind it, from sums of columns of its weights, and
+ * one of dense layers alone without passes (common/factored.h); all else from whole rows.
  *
  * A coalition is a mask of `words` 64-bit words, player p being bit p % 64 of word p / 64. */
 #ifndef LN_EXPLAINERS_GAME_H

@@ -1,0 +1,253 @@
+/* Mixtures that go through all layers: dense ones behind the first (kernels/cascade.h). */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "explainers/common/factored_internal.h"
+
+#define KEY_BITS 32  /* mixtures are sorted by what they have of so many groups, the last ones */
+#define DIGIT_BITS 8 /* of a key, a pass */
+#define ROWS 64      /* references that go through the layers together */
+
+ln_status ln_factored_make_through(ln_model *model, const ln_function_options *options,
+                                   int64_t width, ln_factored *out, ln_error *err)
+{
+    ln_status status = ln_model_cascade(model, options, out->cut, &out->cascade, err);
+    out->through = !status && out->cascade.layers;
+    out->hidden = out->through ? ln_cascade_padded(width) : width;
+    out->run = ln_kernels_cascade();
+    return status;
+}
+
+/* Of a run of all groups a run has, and of the last run. */
+ln_status ln_factored_list_outside(ln_factored *it, ln_error *err)
+{
+    const size_t subsets = (size_t)1 << it->bits;
+    for (int i = 0; i < 2; i++) {
+        const int64_t groups = i == 0 ? it->bits : ln_factored_groups_of(it, it->runs - 1);
+        it->outside[i] = ln_calloc(subsets, sizeof *it->outside[i]);
+        if (!it->outside[i])
+            return ln_fail_memory(err, subsets * sizeof *it->outside[i]);
+        for (int64_t s = 0; s < (int64_t)1 << groups; s++)
+            it->outside[i][s] = (uint16_t)(((1 << groups) - 1) ^ s);
+    }
+    return LN_OK;
+}
+
+void ln_factored_free_through(ln_factored *it)
+{
+    ln_cascade_free(&it->cascade);
+    ln_free(it->outside[0]);
+    ln_free(it->outside[1]);
+}
+
+/* Mixtures as the kernel wants them: some rows more may be read and written. */
+static int64_t padded(int64_t count)
+{
+    return (count + LN_CASCADE_ROWS - 1) / LN_CASCADE_ROWS * LN_CASCADE_ROWS;
+}
+
+void ln_factored_carve_through(const ln_factored *it, ln_factored_buffers *made, ln_carver *carver)
+{
+    const int64_t run = it->hidden << it->bits, block = LN_FACTORED_BLOCK;
+    made->of_other = ln_carve(carver, run, sizeof *made->of_other);
+    made->both = ln_carve(carver, run * it->runs, sizeof *made->both);
+    made->chosen = ln_carve(carver, block * it->runs, sizeof *made->chosen);
+    made->order = ln_carve(carver, block, sizeof *made->order);
+    made->spare = ln_carve(carver, block, sizeof *made->spare);
+    made->key = ln_carve(carver, block, sizeof *made->key);
+    made->sum = ln_carve(carver, block, sizeof *made->sum);
+}
+
+/* What a row has of each subset of a run, and a reference of what is outside it. */
+static void add_run(const ln_factored *it, const ln_factored_buffers *at, int64_t run,
+                    const float *other)
+{
+    const int64_t first = (run << it->bits) * it->hidden;
+    it->gather(&(ln_gather){.rows = (int64_t)1 << ln_factored_groups_of(it, run),
+                            .width = it->hidden,
+                            .count = 1,
+                            .parts = (int64_t)1 << it->bits,
+                            .start = at->of_row + first,
+                            .start_row = it->hidden,
+                            .tables = other,
+                            .chosen = it->outside[run == it->runs - 1],
+                            .y = at->both + first});
+}
+
+void ln_factored_row_through(const ln_factored *it, const ln_factored_buffers *at)
+{
+    for (int64_t run = 0; run < it->runs && it->only; run++)
+        add_run(it, at, run, it->only + (run << it->bits) * it->hidden);
+}
+
+void ln_factored_other_through(const ln_factored *it, const ln_factored_buffers *at, const float *r)
+{
+    ln_factored_columns(it, r, at->group);
+    for (int64_t run = 0; run < it->runs; run++) {
+        ln_factored_fill(it, run, at->group, at->of_other);
+        add_run(it, at, run, at->of_other);
+    }
+}
+
+/* Where the sums of a subset of a run stand, in panels. */
+static uint16_t place(const ln_factored *it, int64_t run, uint64_t subset)
+{
+    const int64_t panels = it->hidden / LN_CASCADE_PANEL;
+    return (uint16_t)(((run << it->bits) + (int64_t)subset) * panels);
+}
+
+/* Of all runs of a mask. */
+static void place_mask(const ln_factored *it, const uint64_t *mask, uint16_t *chosen)
+{
+    for (int64_t run = 0; run < it->runs; run++)
+        chosen[run] = place(
+            it, run, ln_factored_bits_of(mask, run * it->bits, ln_factored_groups_of(it, run)));
+}
+
+/* Of one word: what is beyond the last group is in no mask. */
+static void place_word(const ln_factored *it, uint64_t mask, uint16_t *chosen)
+{
+    const uint32_t panels = (uint32_t)(it->hidden / LN_CASCADE_PANEL), step = panels << it->bits;
+    const uint32_t subset = ((uint32_t)1 << it->bits) - 1;
+    uint32_t first = 0;
+    for (int64_t run = 0; run < it->runs; run++, first += step, mask >>= it->bits)
+        chosen[run] = (uint16_t)(first + ((uint32_t)mask & subset) * panels);
+}
+
+/* By the mask's last groups, digit by digit from the lowest. */
+static void sort(const ln_factored *it, const ln_factored_buffers *at, const uint64_t *masks,
+                 int64_t words, int64_t count)
+{
+    enum { DIGITS = 1 << DIGIT_BITS };
+    const int64_t groups = it->groups->count, bits = groups < KEY_BITS ? groups : KEY_BITS;
+    int32_t *from = at->order, *to = at->spare;
+    for (int64_t c = 0; c < count; c++)
+        at->key[c] = ln_factored_bits_of(masks + c * words, groups - bits, bits);
+    for (int shift = 0; shift < KEY_BITS; shift += DIGIT_BITS) {
+        int32_t next[DIGITS] = {0}, begin = 0;
+        for (int64_t c = 0; c < count; c++)
+            next[at->key[c] >> shift & (DIGITS - 1)]++;
+        for (int d = 0; d < DIGITS; d++) {
+            const int32_t number = next[d];
+            next[d] = begin;
+            begin += number;
+        }
+        for (int64_t c = 0; c < count; c++)
+            to[next[at->key[from[c]] >> shift & (DIGITS - 1)]++] = from[c];
+        int32_t *kept = from;
+        from = to;
+        to = kept;
+    }
+}
+
+void ln_factored_masks_through(const ln_factored *it, const ln_factored_buffers *at,
+                               const uint64_t *masks, int64_t words, int64_t count, bool alike)
+{
+    for (int64_t c = 0; c < count; c++)
+        at->order[c] = (int32_t)c;
+    if (alike)
+        sort(it, at, masks, words, count);
+    uint16_t *chosen = at->chosen;
+    for (int64_t c = 0; c < count; c++, chosen += it->runs)
+        if (words == 1)
+            place_word(it, masks[at->order[c]], chosen);
+        else
+            place_mask(it, masks + at->order[c] * words, chosen);
+    memset(chosen, 0, (size_t)((padded(count) - count) * it->runs) * sizeof *chosen);
+}
+
+void ln_factored_ends_through(const ln_factored *it, const ln_factored_buffers *at)
+{
+    memset(at->chosen, 0, (size_t)(padded(2) * it->runs) * sizeof *at->chosen);
+    for (int64_t run = 0; run < it->runs; run++) {
+        const uint64_t all = ((uint64_t)1 << ln_factored_groups_of(it, run)) - 1;
+        at->chosen[run] = place(it, run, all);
+        at->chosen[it->runs + run] = place(it, run, 0);
+    }
+}
+
+void ln_factored_clear(const ln_factored_buffers *at, int64_t count)
+{
+    memset(at->sum, 0, (size_t)padded(count) * sizeof *at->sum);
+}
+
+void ln_factored_add(const ln_factored *it, const ln_factored_buffers *at, int64_t count,
+                     int64_t output)
+{
+    it->run(&it->cascade, &(ln_cascade_rows){.count = count,
+                                             .tables = it->runs,
+                                             .start = it->bias,
+                                             .parts = at->both,
+                                             .chosen = at->chosen,
+                                             .output = output,
+                                             .output_count = 1,
+                                             .sum = at->sum});
+}
+
+/* The sums of whole runs of a row, one after the other as ln_factored_fill adds them. */
+static void add_whole_runs(const ln_factored *it, const float *group, float *parts)
+{
+    const int64_t hidden = it->hidden;
+    for (int64_t run = 0; run < it->runs; run++, parts += hidden) {
+        memset(parts, 0, (size_t)hidden * sizeof *parts);
+        for (int64_t g = 0; g < ln_factored_groups_of(it, run); g++, group += hidden)
+            for (int64_t o = 0; o < hidden; o++)
+                parts[o] += group[o];
+    }
+}
+
+/* What ln_factored_outputs works on. */
+typedef struct scratch {
+    float *group, *parts; /* (groups, hidden), (ROWS, runs, hidden) */
+    uint16_t *chosen;     /* (ROWS, runs): a row's runs are its own */
+    double *found;        /* (outputs, ROWS) */
+} scratch;
+
+static scratch carve(const ln_factored *it, ln_carver *carver)
+{
+    scratch made = {0};
+    made.group = ln_carve(carver, it->groups->count * it->hidden, sizeof *made.group);
+    made.parts = ln_carve(carver, ROWS * it->runs * it->hidden, sizeof *made.parts);
+    made.chosen = ln_carve(carver, ROWS * it->runs, sizeof *made.chosen);
+    made.found = ln_carve(carver, ROWS * it->cascade.outputs, sizeof *made.found);
+    return made;
+}
+
+ln_status ln_factored_outputs(const ln_factored *it, const float *rows, int64_t width,
+                              int64_t count, double *sum, ln_error *err)
+{
+    const int64_t outputs = it->cascade.outputs, floats = it->runs * it->hidden;
+    ln_carver carver = {0};
+    carve(it, &carver);
+    const size_t bytes = carver.used;
+    carver = (ln_carver){.base = ln_alloc_aligned(bytes)};
+    if (!carver.base)
+        return ln_fail_memory(err, bytes);
+    scratch at = carve(it, &carver);
+    memset(at.parts, 0, (size_t)(ROWS * floats) * sizeof *at.parts);
+    for (int64_t i = 0; i < ROWS * it->runs; i++)
+        at.chosen[i] = (uint16_t)(i * it->hidden / LN_CASCADE_PANEL);
+    memset(sum, 0, (size_t)outputs * sizeof *sum);
+    for (int64_t done = 0; done < count; done += ROWS) {
+        const int64_t block = count - done < ROWS ? count - done : ROWS;
+        for (int64_t r = 0; r < block; r++) {
+            ln_factored_columns(it, rows + (done + r) * width, at.group);
+            add_whole_runs(it, at.group, at.parts + r * floats);
+        }
+        memset(at.found, 0, (size_t)(ROWS * outputs) * sizeof *at.found);
+        it->run(&it->cascade, &(ln_cascade_rows){.count = block,
+                                                 .tables = it->runs,
+                                                 .start = it->bias,
+                                                 .parts = at.parts,
+                                                 .chosen = at.chosen,
+                                                 .output_count = outputs,
+                                                 .sum = at.found,
+                                                 .sum_row = ROWS});
+        for (int64_t o = 0; o < outputs; o++)
+            for (int64_t r = 0; r < block; r++)
+                sum[o] += at.found[o * ROWS + r];
+    }
+    ln_free_aligned(carver.base);
+    return LN_OK;
+}

@@ -1,0 +1,38 @@
+/* The cascade in registers of 8 floats: 4 rows x 1 panel (two registers) are 8 of 16. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/cascade.h"
+
+#define LANES 8
+#define ROWS 4
+#define PANELS 1
+
+typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
+
+static inline vector spread(float x)
+{
+    return (vector)_mm256_set1_ps(x);
+}
+
+static inline vector fused(vector a, vector b, vector c)
+{
+    return (vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+
+/* Of two zeros, and of a number and NaN, the second is taken. */
+static inline vector cut(vector x)
+{
+    return (vector)_mm256_max_ps(_mm256_setzero_ps(), (__m256)x);
+}
+
+#define ALL_LANES 0xffu
+#define differs(x)                                                                                 \
+    ((uint64_t)(ALL_LANES & ~(unsigned)_mm256_movemask_ps((__m256)((x) == (lanes){0}))))
+
+#include "kernels/cascade_body.h"
+
+void ln_cascade_avx2(const ln_cascade *cascade, const ln_cascade_rows *rows)
+{
+    all_rows(cascade, rows);
+}

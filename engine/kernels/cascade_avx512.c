@@ -1,0 +1,36 @@
+/* The cascade in registers of 16 floats: 8 rows x 2 panels are 16 of 32 registers. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/cascade.h"
+
+#define LANES 16
+#define ROWS 8
+#define PANELS 2
+
+typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
+
+static inline vector spread(float x)
+{
+    return (vector)_mm512_set1_ps(x);
+}
+
+static inline vector fused(vector a, vector b, vector c)
+{
+    return (vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+
+/* Of two zeros, and of a number and NaN, the second is taken. */
+static inline vector cut(vector x)
+{
+    return (vector)_mm512_max_ps(_mm512_setzero_ps(), (__m512)x);
+}
+
+#define differs(x) ((uint64_t)_mm512_test_epi32_mask((__m512i)(x), (__m512i)(x)))
+
+#include "kernels/cascade_body.h"
+
+void ln_cascade_avx512(const ln_cascade *cascade, const ln_cascade_rows *rows)
+{
+    all_rows(cascade, rows);
+}
