@@ -222,10 +222,12 @@ def params_of(name, method):
 
 
 def compare(name, method, found, expected):
-    difference = np.abs(found.reshape(expected.shape) - expected).max() / np.abs(expected).max()
-    # Where a number falls on the kink of a relu, rounding decides between two gradients.
-    assert difference < (5e-2 if name == "resnet18" else 2e-3), f"{name} {method}: they differ by {difference}"
-    return difference
+    rows = np.abs(found.reshape(expected.shape) - expected).reshape(len(expected), -1).max(1) / np.abs(expected).max()
+    # Where a number falls on the kink of a relu, rounding decides between two gradients: that happens to single
+    # rows (against float64, to Captum's as to ours), by a share of a path's steps.
+    most, median = (5e-2, 5e-2) if name == "resnet18" else (1e-2, 1e-4)
+    assert rows.max() < most and np.median(rows) < median, f"{name} {method}: they differ by {rows.max()}"
+    return rows.max()
 
 
 def bench(options, folder, name, net, x, method, threads):
