@@ -68,6 +68,11 @@ typedef struct ln_windows {
 } ln_windows;
 #define LN_WINDOW_LANES 16
 
+/* Windows of 2 x 2 side by side, `count` of them in each two lines of `width` numbers. */
+typedef struct ln_pairs {
+    int64_t lines, count, width; /* lines of windows */
+} ln_pairs;
+
 typedef struct ln_last_kernels {
     void (*finish)(const ln_finish *finish, int64_t count, const float *add, float *y);
     /* dz = dy where f did not cut, else 0; y is f's. */
@@ -77,11 +82,10 @@ typedef struct ln_last_kernels {
     /* One image. */
     void (*max_forward)(const ln_last_pool *pool, const float *x, float *y);
     void (*max_backward)(const ln_last_pool *pool, const float *x, const float *dy, float *dx);
-    /* Of images whose channels are first: a line of the greatest of 2 x 2 windows side by side, and what
-     * goes back to their two lines. */
-    void (*pairs_forward)(int64_t count, const float *const x[2], float *y);
-    void (*pairs_backward)(int64_t count, const float *const x[2], const float *dy,
-                           float *const dx[2]);
+    /* Of images whose channels are first: the greatest of windows, and what goes back to their numbers; no
+     * other number of dx is written. */
+    void (*pairs_forward)(const ln_pairs *pairs, const float *x, float *y);
+    void (*pairs_backward)(const ln_pairs *pairs, const float *x, const float *dy, float *dx);
     void (*mean_forward)(const ln_last_pool *pool, const float *x, float *y);
     void (*mean_backward)(const ln_last_pool *pool, const float *dy, float *dx);
     void (*thin)(const ln_thin *thin, const float *dy, float *dx);

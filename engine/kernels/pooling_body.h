@@ -119,54 +119,69 @@ static inline void join_pairs(vector even, vector odd, vector *a, vector *b)
     *b = __builtin_shuffle(even, odd, at + LANES / 2);
 }
 
-/* The greatest of `count` windows of 2 x 2 and the number of its tap, as find_max. */
-static inline vector max_of_pairs(const float *const x[2], int64_t first, int64_t count,
-                                  vector *tap)
+/* The greatest of `count` windows of 2 x 2 whose lines are `width` apart, as find_max; better[i]: where tap i + 1
+ * is greater than those before it. */
+static inline __attribute__((always_inline)) vector max_of_pairs(const float *x, int64_t width,
+                                                                 int64_t count, lane_mask better[3])
 {
     const int64_t near = 2 * count < LANES ? 2 * count : LANES, far = 2 * count - near;
-    vector taps[4], number = {0};
-    for (int row = 0; row < 2; row++) {
-        const float *from = x[row] + 2 * first;
-        const vector b = far ? load_part(from + LANES, far) : (vector){0};
-        part_pairs(load_part(from, near), b, &taps[2 * row], &taps[2 * row + 1]);
+    vector taps[4];
+    for (int row = 0; row < 2; row++, x += width) {
+        const vector b = far ? load_part(x + LANES, far) : (vector){0};
+        part_pairs(load_part(x, near), b, &taps[2 * row], &taps[2 * row + 1]);
     }
     vector best = taps[0];
-    *tap = number;
-    for (int i = 1; i < 4; i++) {
-        const lane_mask better = wins(taps[i], best);
-        number += 1;
-        best = choose(better, taps[i], best);
-        *tap = choose(better, number, *tap);
+    for (int i = 0; i < 3; i++) {
+        better[i] = wins(taps[i + 1], best);
+        best = choose(better[i], taps[i + 1], best);
     }
     return best;
 }
 
-static void pairs_forward(int64_t count, const float *const x[2], float *y)
+static void pairs_forward(const ln_pairs *p, const float *x, float *y)
 {
-    for (int64_t first = 0; first < count; first += LANES) {
-        const int64_t left = count - first < LANES ? count - first : LANES;
-        vector tap;
-        store_part(y + first, max_of_pairs(x, first, left, &tap), left);
+    const int64_t whole = p->count / LANES * LANES, rest = p->count - whole;
+    lane_mask better[3];
+    for (int64_t i = 0; i < p->lines; i++, x += 2 * p->width, y += p->count) {
+        for (int64_t first = 0; first < whole; first += LANES)
+            *(vector *)(y + first) = max_of_pairs(x + 2 * first, p->width, LANES, better);
+        if (rest)
+            store_part(y + whole, max_of_pairs(x + 2 * whole, p->width, rest, better), rest);
     }
 }
 
-static void pairs_backward(int64_t count, const float *const x[2], const float *dy,
-                           float *const dx[2])
+/* What `count` windows' slopes are to their numbers. */
+static inline __attribute__((always_inline)) void spread_pairs(const float *x, int64_t width,
+                                                               int64_t count, const float *dy,
+                                                               float *dx)
 {
-    for (int64_t first = 0; first < count; first += LANES) {
-        const int64_t left = count - first < LANES ? count - first : LANES;
-        const int64_t near = 2 * left < LANES ? 2 * left : LANES, far = 2 * left - near;
-        const vector slope = load_part(dy + first, left), zero = {0};
-        vector tap, number = {0};
-        max_of_pairs(x, first, left, &tap);
-        for (int row = 0; row < 2; row++, number += 2) {
-            vector a, b;
-            join_pairs(choose(same(tap, number), slope, zero),
-                       choose(same(tap, number + 1), slope, zero), &a, &b);
-            store_part(dx[row] + 2 * first, a, near);
-            if (far)
-                store_part(dx[row] + 2 * first + LANES, b, far);
-        }
+    const int64_t near = 2 * count < LANES ? 2 * count : LANES, far = 2 * count - near;
+    const vector slope = load_part(dy, count), zero = {0};
+    lane_mask better[3];
+    max_of_pairs(x, width, count, better);
+    /* The last that is better gets it: what is left of the slope goes on to the one before. */
+    vector taps[4], left = slope, a, b;
+    for (int i = 3; i > 0; i--) {
+        taps[i] = choose(better[i - 1], left, zero);
+        left = choose(better[i - 1], zero, left);
+    }
+    taps[0] = left;
+    for (int row = 0; row < 2; row++, dx += width) {
+        join_pairs(taps[2 * row], taps[2 * row + 1], &a, &b);
+        store_part(dx, a, near);
+        if (far)
+            store_part(dx + LANES, b, far);
+    }
+}
+
+static void pairs_backward(const ln_pairs *p, const float *x, const float *dy, float *dx)
+{
+    const int64_t whole = p->count / LANES * LANES, rest = p->count - whole;
+    for (int64_t i = 0; i < p->lines; i++, x += 2 * p->width, dx += 2 * p->width, dy += p->count) {
+        for (int64_t first = 0; first < whole; first += LANES)
+            spread_pairs(x + 2 * first, p->width, LANES, dy + first, dx + 2 * first);
+        if (rest)
+            spread_pairs(x + 2 * whole, p->width, rest, dy + whole, dx + 2 * whole);
     }
 }
 

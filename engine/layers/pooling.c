@@ -260,15 +260,24 @@ static void forward_line(const pool_line *line, const float *x, float *y, int64_
                                                      : pow(sum[o], 1 / pool->p));
 }
 
+/* Windows of `*planes` planes; where no line of them is left over they are one large plane. */
+static ln_pairs pairs_of(const ln_pool_prepared *own, int64_t *planes)
+{
+    ln_pairs pairs = {.lines = own->out[1], .count = own->out[2], .width = own->in[2]};
+    if (2 * own->out[1] == own->in[1]) {
+        pairs.lines *= *planes;
+        *planes = *planes > 0;
+    }
+    return pairs;
+}
+
 static void pairs_forward(const ln_pool_prepared *own, int64_t planes, const float *x, float *y)
 {
     const ln_last_kernels *kernels = ln_last_kernels_choose();
-    const int64_t size = ln_window_volume(own->in), line = own->in[2];
-    for (int64_t i = 0; i < planes; i++, x += size)
-        for (int64_t row = 0; row < own->out[1]; row++, y += own->out[2]) {
-            const float *const lines[2] = {x + 2 * row * line, x + (2 * row + 1) * line};
-            kernels->pairs_forward(own->out[2], lines, y);
-        }
+    const ln_pairs pairs = pairs_of(own, &planes);
+    for (int64_t i = 0; i < planes; i++)
+        kernels->pairs_forward(&pairs, x + i * ln_window_volume(own->in),
+                               y + i * pairs.lines * pairs.count);
 }
 
 ln_status ln_pool_forward(const ln_pass *pass, ln_error *err)
@@ -315,22 +324,17 @@ static void backward_line(const pool_line *line, const float *x, const float *y,
     each_tap(line, pool->kind == LN_POOL_LP ? spread_power_tap : spread_tap, &spread);
 }
 
-/* Every number of dx is written but those that no window reads. */
 static void pairs_backward(const ln_pool_prepared *own, int64_t planes, const float *x,
                            const float *dy, float *dx)
 {
     const ln_last_kernels *kernels = ln_last_kernels_choose();
-    const int64_t size = ln_window_volume(own->in), line = own->in[2];
-    const bool gaps = 2 * own->out[1] < own->in[1] || 2 * own->out[2] < line;
-    for (int64_t i = 0; i < planes; i++, x += size, dx += size) {
-        if (gaps)
-            memset(dx, 0, (size_t)size * sizeof *dx);
-        for (int64_t row = 0; row < own->out[1]; row++, dy += own->out[2]) {
-            const float *const lines[2] = {x + 2 * row * line, x + (2 * row + 1) * line};
-            float *const to[2] = {dx + 2 * row * line, dx + (2 * row + 1) * line};
-            kernels->pairs_backward(own->out[2], lines, dy, to);
-        }
-    }
+    const int64_t size = ln_window_volume(own->in);
+    if (2 * own->out[1] < own->in[1] || 2 * own->out[2] < own->in[2])
+        memset(dx, 0, (size_t)(planes * size) * sizeof *dx);
+    const ln_pairs pairs = pairs_of(own, &planes);
+    for (int64_t i = 0; i < planes; i++)
+        kernels->pairs_backward(&pairs, x + i * size, dy + i * pairs.lines * pairs.count,
+                                dx + i * size);
 }
 
 ln_status ln_pool_backward(const ln_pass *pass, ln_error *err)

@@ -370,32 +370,38 @@ static int winner(const float *const x[2], int64_t o)
 
 static void pairs_are_windows_of_two_lines(void **state)
 {
-    enum { MOST = 40 };
+    enum { MOST = 40, LINES = 3, UNTOUCHED = 7 };
     const ln_last_kernels *kernels[3];
     (void)state;
     for (int k = 0; k < tables(kernels); k++)
         for (int64_t count = 1; count <= MOST; count++) {
-            float *upper = floats(2 * count, 1), *lower = floats(2 * count, 2);
-            float *dy = floats(count, 3), y[MOST], dx[2][2 * MOST + 1];
-            for (int64_t i = 0; i < 2 * count; i += 3) /* ties, NaNs and infinities */
-                upper[i] = i % 4 == 0 ? NAN : i % 4 == 1 ? INFINITY : 1;
-            for (int64_t i = 0; i < 2 * count; i += 5)
-                lower[i] = i % 4 == 0 ? INFINITY : i % 4 == 1 ? NAN : 1;
-            const float *const x[2] = {upper, lower};
-            float *const to[2] = {dx[0], dx[1]};
-            dx[0][2 * count] = dx[1][2 * count] = 7;
-            kernels[k]->pairs_forward(count, x, y);
-            kernels[k]->pairs_backward(count, x, dy, to);
-            for (int64_t o = 0; o < count; o++) {
-                const int best = winner(x, o);
-                const float most = x[best / 2][2 * o + best % 2];
-                assert_true(y[o] == most || (isnan(y[o]) && isnan(most)));
-                for (int tap = 0; tap < 4; tap++)
-                    assert_true(dx[tap / 2][2 * o + tap % 2] == (tap == best ? dy[o] : 0));
+            const int64_t width = 2 * count + count % 3;
+            float *x = floats(2 * LINES * width, 1), *dy = floats(LINES * count, 3);
+            float y[LINES * MOST + 1], dx[2 * LINES * (2 * MOST + 2) + 1];
+            for (int64_t i = 0; i < 2 * LINES * width; i += 3) /* ties, NaNs and infinities */
+                x[i] = i % 4 == 0 ? NAN : i % 4 == 1 ? INFINITY : 1;
+            for (int64_t i = 0; i <= 2 * LINES * width; i++)
+                dx[i] = UNTOUCHED;
+            y[LINES * count] = UNTOUCHED;
+            const ln_pairs pairs = {.lines = LINES, .count = count, .width = width};
+            kernels[k]->pairs_forward(&pairs, x, y);
+            kernels[k]->pairs_backward(&pairs, x, dy, dx);
+            for (int64_t n = 0; n < LINES * count; n++) {
+                const int64_t first = n / count * 2 * width, o = n % count;
+                const float *const lines[2] = {x + first, x + first + width};
+                const int best = winner(lines, o);
+                const float most = lines[best / 2][2 * o + best % 2];
+                assert_true(y[n] == most || (isnan(y[n]) && isnan(most)));
+                for (int tap = 0; tap < 4; tap++) {
+                    float *got = &dx[first + tap / 2 * width + 2 * o + tap % 2];
+                    assert_true(*got == (tap == best ? dy[n] : 0));
+                    *got = UNTOUCHED;
+                }
             }
-            assert_true(dx[0][2 * count] == 7 && dx[1][2 * count] == 7);
-            ln_free_aligned(upper);
-            ln_free_aligned(lower);
+            assert_true(y[LINES * count] == UNTOUCHED);
+            for (int64_t i = 0; i <= 2 * LINES * width; i++) /* gaps, and what lies behind */
+                assert_true(dx[i] == UNTOUCHED);
+            ln_free_aligned(x);
             ln_free_aligned(dy);
         }
 }
