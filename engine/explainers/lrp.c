@@ -15,10 +15,11 @@
  *
  * What no entry of a script's composite holds for has the explainer's own rule.
  * Elsewhere: activations and factors hand relevance on, sums and averages share by the norm rule, max pooling
- * gives all to the maximum, a condition all to its choice, layers that move numbers route it. Batch normalisation is folded into the linear
- * layer before it first. Products, quotients, softmax within the network
- * and normalisation within a row: common/bilinear.h; recurrent layers: common/recurrent_rules.h. What has
- * no published rule (a softmax that the model ends in ...) is an error that names the layer.
+ * gives all to the maximum, a condition all to its choice, layers that move numbers route it. Batch
+ * normalisation is folded into the linear layer before it, or behind it, first. Products, quotients, softmax
+ * within the network and normalisation within a row: common/bilinear.h; recurrent layers:
+ * common/recurrent_rules.h. What has no published rule (a softmax that the model ends in ...) is an error that
+ * names the layer.
  *
  * Conservation: sum a + absorbed = f_t(x), where `absorbed` is what biases and stabilisers took, summed
  * by the rules on their way. Cost: one forward pass a row, and backward one product a linear layer for
@@ -131,7 +132,8 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         if (kind == LN_KIND_AFFINE)
             ln_error_hint(err,
                           "batch normalisation has one where it stands right behind a dense layer "
-                          "or convolution, into which it is folded");
+                          "or convolution, into which it is folded, or right before one that pads "
+                          "nothing");
         if (kind == LN_KIND_SOFTMAX || kind == LN_KIND_LOG_SOFTMAX)
             ln_error_hint(err, "link = \"logit\" explains what stands before the last softmax");
         return LN_EUNSUPPORTED;

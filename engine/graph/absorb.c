@@ -4,6 +4,10 @@
  *
  *     W'_c = s_c W_c                b'_c = s_c (b_c - mean_c) + bias_c
  *
+ * and before one that pads nothing, with the offsets t_i = bias_i - s_i mean_i of its input channels:
+ *
+ *     W'_ci = W_ci s_i              b'_c = b_c + sum over i of W_ci t_i
+ *
  * in float64, once. Pad with zeros before a convolution or an average, with -infinity before a maximum, is
  * their own padding. Only where nobody else reads what is in between. */
 #include <math.h>
@@ -72,6 +76,21 @@ static bool takes_norm(const ln_graph *graph, const ln_node *node, const ln_node
            ((const ln_convolution_attributes *)node->attributes)->outer == own->outer;
 }
 
+/* Whether the norm's channels are all that the node's weights reach: nothing is put beside them. */
+static bool follows_norm(const ln_graph *graph, const ln_node *node, const ln_node *norm)
+{
+    const ln_convolution_attributes *own = node->attributes;
+    if (!takes_norm(graph, node, norm) || begins(node, "conv_transpose"))
+        return false;
+    for (int i = 0; is_convolution(node) && i < own->padding.count; i++)
+        if (own->padding.at[i] != 0)
+            return false;
+    for (int i = 0; is_convolution(node) && i < own->padding_after.count; i++)
+        if (own->padding_after.at[i] != 0)
+            return false;
+    return !is_convolution(node) || own->padding.count >= 0; /* not "same" */
+}
+
 static bool pads_nothing_but(const ln_pad_attributes *pad, int first)
 {
     bool only = pad->mode == LN_PAD_CONSTANT && pad->before.count == pad->after.count;
@@ -109,7 +128,7 @@ void ln_simplify_find(ln_simplifying *s)
     const ln_graph *graph = s->from;
     for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
-        s->norm[i] = s->pad[i] = -1;
+        s->norm[i] = s->ahead[i] = s->pad[i] = -1;
         if (node->input_count == 0 || node->inputs[0] < 0)
             continue;
         const int before = ln_simplify_sole_producer(s, node->inputs[0]);
@@ -119,6 +138,11 @@ void ln_simplify_find(ln_simplifying *s)
             takes_norm(graph, &graph->nodes[before], node)) {
             s->norm[before] = i;
             s->absorbed[i] = true;
+        }
+        if ((s->passes & LN_SIMPLIFY_BATCH_NORM) && begins(&graph->nodes[before], "batch_norm") &&
+            !s->absorbed[before] && follows_norm(graph, node, &graph->nodes[before])) {
+            s->ahead[i] = before;
+            s->absorbed[before] = true;
         }
         if ((s->passes & LN_SIMPLIFY_PAD) && is(&graph->nodes[before], "pad") &&
             takes_pad(graph, node, &graph->nodes[before])) {
@@ -159,6 +183,20 @@ static int64_t channel_of(const ln_node *node, const ln_shape *weight, int64_t c
     return first / (weight->dims[0] / groups) * a_group + i / (inner / a_group) % a_group;
 }
 
+/* The input channel of an element of the weight of a dense layer or a convolution (not transposed). */
+static int64_t input_channel_of(const ln_node *node, const ln_shape *weight, int64_t channels,
+                                int64_t i)
+{
+    int64_t taps = 1;
+    for (int axis = 2; axis < weight->rank; axis++)
+        taps *= weight->dims[axis];
+    if (is(node, "dense") && ((const ln_dense_attributes *)node->attributes)->in_out)
+        return i / weight->dims[1];
+    const int64_t a_group = weight->dims[1], groups = channels / a_group;
+    const int64_t output = i / (a_group * taps);
+    return output / (weight->dims[0] / groups) * a_group + i / taps % a_group;
+}
+
 static ln_status add_constant(ln_simplifying *s, const ln_node *node, const char *what,
                               ln_tensor *tensor, int *value, ln_error *err)
 {
@@ -171,36 +209,87 @@ static ln_status add_constant(ln_simplifying *s, const ln_node *node, const char
     return ln_graph_add_constant(s->to, name, tensor, true, value, err);
 }
 
-/* Weight and bias with the batch norm in them, as inputs 1 and 2. */
-static ln_status fold_norm(ln_simplifying *s, const ln_node *node, const ln_node *norm, int *inputs,
-                           ln_error *err)
+/* Weights and biases of a node, in float64. */
+typedef struct folding {
+    const ln_shape *shape;
+    int64_t outputs;
+    double *weight, *bias;
+} folding;
+
+static ln_status folding_new(const ln_graph *graph, const ln_node *node, folding *out,
+                             ln_error *err)
 {
-    const ln_tensor *weight = constant_at(s->from, node, 1), *bias = constant_at(s->from, node, 2);
-    const int64_t channels = ln_shape_count(&constant_at(s->from, norm, 4)->shape);
-    double *factor = ln_calloc((size_t)channels, 2 * sizeof *factor);
+    const ln_tensor *weight = constant_at(graph, node, 1), *bias = constant_at(graph, node, 2);
+    const ln_shape *result = &graph->values[node->outputs[0]].shape;
+    const int64_t count = ln_shape_count(&weight->shape);
+    const int outer = is_convolution(node)
+                          ? (int)((const ln_convolution_attributes *)node->attributes)->outer
+                          : 0;
+    *out = (folding){.shape = &weight->shape};
+    out->outputs = result->dims[is_convolution(node) ? 1 + outer : result->rank - 1];
+    out->weight = ln_calloc((size_t)(count + out->outputs), sizeof *out->weight);
+    if (!out->weight)
+        return ln_fail_memory(err, (size_t)(count + out->outputs) * sizeof *out->weight);
+    out->bias = out->weight + count;
+    for (int64_t i = 0; i < count; i++)
+        out->weight[i] = (double)ln_f32(weight)[i];
+    for (int64_t c = 0; c < out->outputs; c++)
+        out->bias[c] = bias ? (double)ln_f32(bias)[c] : 0;
+    return LN_OK;
+}
+
+/* Takes the batch norm behind the node in, or the one `ahead` of it. */
+static ln_status fold_norm(const ln_graph *graph, const ln_node *node, const ln_node *norm,
+                           bool ahead, folding *to, ln_error *err)
+{
+    const int64_t channels = ln_shape_count(&constant_at(graph, norm, 4)->shape);
+    double *factor = ln_calloc((size_t)channels, 2 * sizeof *factor), *offset = factor + channels;
+    if (!factor)
+        return ln_fail_memory(err, 2 * (size_t)channels * sizeof *factor);
+    scale_of(graph, norm, channels, factor, offset);
+    for (int64_t i = 0; i < ln_shape_count(to->shape); i++) {
+        const int64_t output = channel_of(node, to->shape, to->outputs, i);
+        const int64_t from = ahead ? input_channel_of(node, to->shape, channels, i) : output;
+        if (ahead)
+            to->bias[output] += to->weight[i] * offset[from];
+        to->weight[i] *= factor[from];
+    }
+    for (int64_t c = 0; c < channels && !ahead; c++)
+        to->bias[c] = to->bias[c] * factor[c] + offset[c];
+    ln_free(factor);
+    return LN_OK;
+}
+
+/* Weight and bias with the batch norms in them (NULL: none), as inputs 1 and 2. */
+static ln_status fold_norms(ln_simplifying *s, const ln_node *node, const ln_node *ahead,
+                            const ln_node *norm, int *inputs, ln_error *err)
+{
     ln_tensor *scaled = NULL, *moved = NULL;
-    const ln_shape vector = {1, {channels}};
-    ln_status status = factor ? LN_OK : ln_fail_memory(err, 2 * (size_t)channels * sizeof *factor);
+    folding made;
+    ln_status status = folding_new(s->from, node, &made, err);
+    if (status)
+        return status;
+    const ln_shape vector = {1, {made.outputs}};
+    if (ahead)
+        status = fold_norm(s->from, node, ahead, true, &made, err);
+    if (!status && norm)
+        status = fold_norm(s->from, node, norm, false, &made, err);
     if (!status)
-        status = ln_tensor_new(LN_F32, &weight->shape, &scaled, err);
+        status = ln_tensor_new(LN_F32, made.shape, &scaled, err);
     if (!status)
         status = ln_tensor_new(LN_F32, &vector, &moved, err);
     if (!status) {
-        double *offset = factor + channels;
-        scale_of(s->from, norm, channels, factor, offset);
-        for (int64_t i = 0; i < ln_shape_count(&weight->shape); i++)
-            ln_f32(scaled)[i] = (float)((double)ln_f32(weight)[i] *
-                                        factor[channel_of(node, &weight->shape, channels, i)]);
-        for (int64_t c = 0; c < channels; c++)
-            ln_f32(moved)[c] =
-                (float)((bias ? (double)ln_f32(bias)[c] : 0) * factor[c] + offset[c]);
+        for (int64_t i = 0; i < ln_shape_count(made.shape); i++)
+            ln_f32(scaled)[i] = (float)made.weight[i];
+        for (int64_t c = 0; c < made.outputs; c++)
+            ln_f32(moved)[c] = (float)made.bias[c];
         status = add_constant(s, node, "weight", scaled, &inputs[1], err);
     }
     if (!status)
         status = add_constant(s, node, "bias", moved, &inputs[2], err);
     ln_tensor_release(scaled);
     ln_tensor_release(moved);
-    ln_free(factor);
+    ln_free(made.weight);
     return status;
 }
 
@@ -247,6 +336,7 @@ ln_status ln_simplify_absorb(ln_simplifying *s, int index, bool *done, ln_error 
 {
     const ln_node *node = &s->from->nodes[index];
     const ln_node *norm = s->norm[index] >= 0 ? &s->from->nodes[s->norm[index]] : NULL;
+    const ln_node *ahead = s->ahead[index] >= 0 ? &s->from->nodes[s->ahead[index]] : NULL;
     const ln_node *pad = s->pad[index] >= 0 ? &s->from->nodes[s->pad[index]] : NULL;
     const void *attributes = node->attributes;
     ln_convolution_attributes convolution;
@@ -257,10 +347,12 @@ ln_status ln_simplify_absorb(ln_simplifying *s, int index, bool *done, ln_error 
     for (int i = 0; i < count; i++)
         inputs[i] = node->inputs[i] < 0 ? -1 : s->map[node->inputs[i]];
     ln_status status = LN_OK;
-    if (norm) {
-        status = fold_norm(s, node, norm, inputs, err);
+    if (norm || ahead) {
+        status = fold_norms(s, node, ahead, norm, inputs, err);
         count = 3;
     }
+    if (ahead)
+        inputs[0] = s->map[ahead->inputs[0]];
     if (pad) {
         inputs[0] = s->map[pad->inputs[0]];
         fold_pad(s, node, pad, &convolution, &pool);

@@ -130,11 +130,12 @@ static ln_status add_node(ln_simplifying *s, int index, const int *keep, int kee
         return LN_OK;
     if (s->relu[index] >= 0)
         return ln_simplify_exchange(s, index, err);
-    if (s->norm[index] < 0 && s->pad[index] < 0)
+    const int ahead = s->ahead[index] >= 0 ? s->ahead[index] : s->pad[index];
+    if (s->norm[index] < 0 && ahead < 0)
         return ln_simplify_copy(s, index, err);
     ln_status status = ln_simplify_absorb(s, index, &done, err);
-    if (!status && !done && s->pad[index] >= 0)
-        status = ln_simplify_copy(s, s->pad[index], err);
+    if (!status && !done && ahead >= 0)
+        status = ln_simplify_copy(s, ahead, err);
     if (!status && !done)
         status = ln_simplify_copy(s, index, err);
     if (!status && !done && s->norm[index] >= 0)
@@ -234,7 +235,7 @@ static bool has_work(const ln_simplifying *s, const int *keep, int keep_count)
     const ln_graph *graph = s->from;
     for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
-        if (s->norm[i] >= 0 || s->pad[i] >= 0 || s->relu[i] >= 0)
+        if (s->norm[i] >= 0 || s->ahead[i] >= 0 || s->pad[i] >= 0 || s->relu[i] >= 0)
             return true;
         if ((s->passes & LN_SIMPLIFY_CONSTANTS) && ln_node_is_fixed(graph, node))
             return true;
@@ -280,10 +281,11 @@ ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, i
     s.map = ln_calloc(values, sizeof *s.map);
     s.readers = ln_calloc(values, sizeof *s.readers);
     s.norm = ln_calloc(nodes, sizeof *s.norm);
+    s.ahead = ln_calloc(nodes, sizeof *s.ahead);
     s.pad = ln_calloc(nodes, sizeof *s.pad);
     s.relu = ln_calloc(nodes, sizeof *s.relu);
     s.absorbed = ln_calloc(nodes, sizeof *s.absorbed);
-    ln_status status = s.map && s.readers && s.norm && s.pad && s.relu && s.absorbed
+    ln_status status = s.map && s.readers && s.norm && s.ahead && s.pad && s.relu && s.absorbed
                            ? LN_OK
                            : ln_fail_memory(err, values * sizeof *s.map);
     for (size_t i = 0; i < values && !status; i++)
@@ -296,6 +298,7 @@ ln_status ln_graph_simplify(ln_graph *graph, unsigned passes, const int *keep, i
     ln_free(s.map);
     ln_free(s.readers);
     ln_free(s.norm);
+    ln_free(s.ahead);
     ln_free(s.pad);
     ln_free(s.relu);
     ln_free(s.absorbed);

@@ -7,10 +7,11 @@
 #include "graph/graph.h"
 
 typedef enum ln_simplify {
-    LN_SIMPLIFY_CONSTANTS = 1,  /* results of constants alone become constants */
-    LN_SIMPLIFY_IDENTITY = 2,   /* identity, dropout and casts to the same type go */
-    LN_SIMPLIFY_BATCH_NORM = 4, /* batch norm goes into the convolution or dense layer before it */
-    LN_SIMPLIFY_PAD = 8,        /* pad goes into the convolution or pooling after it */
+    LN_SIMPLIFY_CONSTANTS = 1, /* results of constants alone become constants */
+    LN_SIMPLIFY_IDENTITY = 2,  /* identity, dropout and casts to the same type go */
+    LN_SIMPLIFY_BATCH_NORM =
+        4, /* batch norm goes into the convolution or dense layer before it, or after it */
+    LN_SIMPLIFY_PAD = 8, /* pad goes into the convolution or pooling after it */
     LN_SIMPLIFY_ALL = 15,
     LN_SIMPLIFY_UNCHECKED = 16, /* without the check below, which costs some passes over rows */
     LN_SIMPLIFY_CUTS =

@@ -11,7 +11,8 @@ typedef struct ln_simplifying {
     unsigned passes;
     int *map;       /* one a value of `from`: its id in `to`, -1 */
     int *readers;   /* the same: nodes that read it; outputs and kept values count as many */
-    int *norm;      /* one a node of `from`: the batch norm that it absorbs, or -1 */
+    int *norm;      /* one a node of `from`: the batch norm behind it that it absorbs, or -1 */
+    int *ahead;     /* the same, before it */
     int *pad;       /* the same: the pad that it absorbs */
     int *relu;      /* the same of a maximum over windows: the relu that comes behind it */
     bool *absorbed; /* the same: it is absorbed by another */
@@ -23,7 +24,7 @@ void ln_simplify_count_readers(ln_simplifying *s, const int *keep, int keep_coun
 ln_status ln_simplify_values(ln_simplifying *s, const ln_exec *fixed, ln_error *err);
 /* The node that made the value alone for the one reader, or -1. */
 int ln_simplify_sole_producer(const ln_simplifying *s, int value);
-/* Fills norm, pad and absorbed. */
+/* Fills norm, ahead, pad and absorbed. */
 void ln_simplify_find(ln_simplifying *s);
 /* Fills relu, and absorbed. */
 void ln_simplify_find_pools(ln_simplifying *s);

@@ -37,6 +37,8 @@ static const struct {
     {"attention_spelt", true, true, true},
     {"scaled", true, true, true},
     {"factors", true, true, false},
+    {"norms_before", true, true, true},
+    {"norm_before", true, true, true},
     {"branch", true, true, false},
     {"onnx_gru", true, false, true},
     {"onnx_lengths", true, false, true},

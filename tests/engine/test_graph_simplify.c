@@ -145,6 +145,68 @@ static void each_pass_takes_its_own(void **state)
     ln_graph_release(graph);
 }
 
+/* x (2, 6, 6): batch norms before layers that take them in: grouped, between two, dense from either side; and
+ * before one that pads, which cannot. */
+static ln_graph *norms_before(ln_error *err)
+{
+    net n = net_begin(err);
+    const ln_convolution_attributes grouped = {.groups = 2, .stride = {1, {1}}};
+    const ln_convolution_attributes padded = {
+        .groups = 1, .stride = {1, {1}}, .padding = {2, {1, 0}}};
+    int x = -1;
+    const ln_shape shape = TEST_SHAPE(-1, 2, 6, 6);
+    if (!n.status)
+        n.status = ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, err);
+    x = norm(&n, "batch_norm2d", "bn", x, 2);
+    x = add(&n, "conv2d", "conv", &grouped, x, numbers(&n, "w", TEST_SHAPE(4, 1, 3, 3), -1, 1), -1);
+    x = norm(&n, "batch_norm2d", "bn2", x, 4);
+    x = add(&n, "conv2d", "conv2", &padded, x, numbers(&n, "w2", TEST_SHAPE(3, 4, 2, 4), -1, 1),
+            numbers(&n, "b2", TEST_SHAPE(3), -1, 1));
+    x = add(&n, "relu", "relu", NULL, x, -1, -1);
+    x = norm(&n, "batch_norm2d", "bn3", x, 3);
+    x = add(&n, "conv2d", "conv3", &padded, x, numbers(&n, "w3", TEST_SHAPE(2, 3, 3, 1), -1, 1),
+            -1);
+    x = add(&n, "flatten", "flat", &(ln_flatten_attributes){1}, x, -1, -1);
+    const int64_t width = n.status ? 1 : n.graph->values[x].shape.dims[1];
+    x = norm(&n, "batch_norm1d", "bn4", x, width);
+    x = add(&n, "dense", "fc", &(ln_dense_attributes){.in_out = true}, x,
+            numbers(&n, "w4", TEST_SHAPE(width, 4), -1, 1), -1);
+    x = add(&n, "relu", "relu2", NULL, x, -1, -1);
+    x = norm(&n, "batch_norm1d", "bn5", x, 4);
+    x = add(&n, "dense", "fc2", NULL, x, numbers(&n, "w5", TEST_SHAPE(3, 4), -1, 1),
+            numbers(&n, "b5", TEST_SHAPE(3), -1, 1));
+    x = norm(&n, "batch_norm1d", "bn6", x, 3);
+    if (!n.status)
+        n.status = ln_graph_add_output(n.graph, x, err);
+    if (n.status)
+        ln_graph_release(n.graph);
+    return n.status ? NULL : n.graph;
+}
+
+static void norms_go_into_the_layer_behind(void **state)
+{
+    static const char *const gone[] = {"bn", "bn2", "bn4", "bn5", "bn6"};
+    (void)state;
+    ln_error err;
+    ln_graph *graph = norms_before(&err), *simple;
+    float wanted[15], got[15];
+    assert_non_null(graph);
+    run(graph, wanted);
+    assert_ok(ln_graph_simplify(graph, LN_SIMPLIFY_BATCH_NORM, NULL, 0, &simple, &err));
+    for (int i = 0; i < 5; i++)
+        if (has_node(simple, gone[i]))
+            fail_msg("%s is still there", gone[i]);
+    assert_true(has_node(simple, "bn3")); /* zeros beside its results are none of its own */
+    run(simple, got);
+    assert_near_f32(got, wanted, 15, 2e-5, 2e-5);
+    ln_graph_release(simple);
+    const int kept = ln_graph_find_value(graph, "bn5");
+    assert_ok(ln_graph_simplify(graph, LN_SIMPLIFY_BATCH_NORM, &kept, 1, &simple, &err));
+    assert_true(has_node(simple, "bn5") && !has_node(simple, "bn4"));
+    ln_graph_release(simple);
+    ln_graph_release(graph);
+}
+
 /* A value that somebody else reads, or that is to stay, is not absorbed. */
 static void what_is_read_stays(void **state)
 {
@@ -342,12 +404,17 @@ static void failing_allocations_leave_nothing(void **state)
     graph = pooling(&(ln_pool_attributes){.kernel_size = {1, {2}}}, false);
     sweep_allocation_failures(exchange, graph);
     ln_graph_release(graph);
+    graph = norms_before(&err);
+    assert_non_null(graph);
+    sweep_allocation_failures(simplify, graph);
+    ln_graph_release(graph);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_pass_takes_its_own),
+        cmocka_unit_test(norms_go_into_the_layer_behind),
         cmocka_unit_test(what_is_read_stays),
         cmocka_unit_test(dense_layers_cut),
         cmocka_unit_test(pools_come_before_relu),

@@ -9,6 +9,7 @@ what exporters spell out (a gelu, a dense layer over places), normalisations, ma
 and in the forms that only ONNX has (peepholes, bounds, lengths, a reset before the product).
 tests/engine/test_explainers_walked.c reads them.
 """
+import copy
 import os
 import warnings
 
@@ -33,6 +34,15 @@ class Chain(nn.Module):
         self.layers, self.axes, self.shape = nn.ModuleList(modules), axes, shape
         with torch.no_grad():
             self.head = nn.Linear(self.before(torch.zeros(1, *shape)).shape[1], OUTPUTS)
+
+    def without_norms(self):
+        """The same numbers with each batch normalisation in the layer behind it."""
+        made, layers = copy.deepcopy(self), list(self.layers) + [self.head]
+        for i in range(len(layers) - 2, -1, -1):
+            if isinstance(layers[i], walker.AFFINE):
+                layers[i:i + 2] = [walker.folded(layers[i], layers[i + 1])]
+        made.layers, made.head = nn.ModuleList(layers[:-1]), layers[-1]
+        return made
 
     def before(self, x):
         for layer in self.layers:
@@ -98,6 +108,13 @@ class Bent(nn.Module):
         return self.head(self.bend(self.first(x)))
 
 
+def norm(layer):
+    """Of a trained network: it has seen numbers."""
+    layer.running_mean.normal_(0, 0.5)
+    layer.running_var.uniform_(0.5, 2)
+    return layer.eval()
+
+
 NETWORKS = {
     "gelu": lambda: Chain((7,), nn.Linear(7, 9), nn.GELU(), nn.Linear(9, 9), nn.GELU(approximate="tanh"), nn.Linear(9, 9), nn.SiLU()),
     "places": lambda: Chain((5, 4), nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.Softplus(), axes=(1,)),
@@ -125,6 +142,10 @@ NETWORKS = {
     "scaled": lambda: Bent(lambda h: torch.relu(h * 1e-5) / torch.tensor([1e-6, -2e-6, 1e-6] * 3)),
     "factors": lambda: Bent(lambda h: torch.prod(h.reshape(-1, 3, 3), 2), 3),
     "branch": lambda: Bent(lambda h: torch.where(h > 0.2, h, h * 0.5)),
+    "norms_before": lambda: Chain((7,), norm(nn.BatchNorm1d(7)), nn.Linear(7, 9), nn.ReLU(), norm(nn.BatchNorm1d(9)), nn.Linear(9, 8),
+                                  nn.ReLU()),
+    "norm_before": lambda: Chain((4, 7, 6), nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), norm(nn.BatchNorm2d(6)),
+                                 nn.Conv2d(6, 4, 3, groups=2), nn.ReLU(), axes=(2, 3)),
 }
 OLD = {"attention_spelt"}  # exported by an opset that has no LayerNormalization
 NO_LRP = {"log_softmax"}
@@ -155,6 +176,8 @@ def write(name, network, seed):
     network, x, baseline = network.double(), x.double(), baseline.double()
     if name not in NO_DEEPLIFT:
         save(name, "deeplift", walker.deeplift(network, x, baseline, TARGETS))
+    if hasattr(network, "without_norms"):
+        network = network.without_norms()
     if name not in NO_LRP:
         save(name, "epsilon", walker.lrp(network, x, TARGETS, "epsilon", epsilon=EPSILON))
         save(name, "gamma", walker.lrp(network, x, TARGETS, "gamma", epsilon=EPSILON))

@@ -14,6 +14,7 @@ from torch import nn
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 FUNCTIONS = (nn.ReLU, nn.Tanh, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish, nn.Softplus, nn.LeakyReLU, nn.Sigmoid, nn.ReLU6, nn.Hardsigmoid)
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
+AFFINE = (nn.BatchNorm1d, nn.BatchNorm2d)
 RECURRENT = (nn.LSTM, nn.GRU, nn.RNN)
 SUMS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Upsample)
 MAXIMA = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
@@ -52,7 +53,7 @@ def stable(z, e):
 
 def kind_of(node, module, live):
     for kind, classes in (("linear", LINEAR), ("function", FUNCTIONS), ("norm", NORMS), ("recurrent", RECURRENT), ("sum", SUMS),
-                          ("maximum", MAXIMA), ("route", ROUTES), ("softmax", nn.Softmax), ("log_softmax", nn.LogSoftmax)):
+                          ("maximum", MAXIMA), ("route", ROUTES), ("softmax", nn.Softmax), ("log_softmax", nn.LogSoftmax), ("affine", AFFINE)):
         if isinstance(module, classes):
             return kind
     if isinstance(module, Measure):
@@ -122,6 +123,20 @@ def walk(network, x, start, rule):
 
 
 # ---------------------------------------------------------------- lrp
+
+def folded(norm, layer):
+    """The layer, which pads nothing, with the batch normalisation before it in its weights."""
+    made, groups = copy.deepcopy(layer), getattr(layer, "groups", 1)
+    outputs, inputs = layer.weight.shape[:2]
+    channel = torch.arange(outputs)[:, None] // (outputs // groups) * inputs + torch.arange(inputs)
+    factor = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
+    offset = (norm.bias - factor * norm.running_mean).detach()
+    shape = outputs, inputs, *[1] * (layer.weight.dim() - 2)
+    with torch.no_grad():
+        made.weight.mul_(factor[channel].reshape(shape))
+        made.bias.add_((layer.weight * offset[channel].reshape(shape)).flatten(1).sum(1))
+    return made
+
 
 def with_weights(module, weight):
     """The layer without its bias."""
