@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "explainers/common/cover.h"
 #include "explainers/common/groups.h"
 #include "explainers/common/local_model.h"
 #include "explainers/common/manifold.h"
@@ -48,10 +49,10 @@ typedef struct lime_params {
 } lime_params;
 
 typedef struct lime {
-    bool masks;              /* groups are covered; else samples come from the training rows */
-    ln_neighbourhood near;   /* unless masks */
-    ln_groups groups;        /* masks */
-    int64_t channels, inner; /* masks: input i is of channel i / inner % channels */
+    bool masks;            /* groups are covered; else samples come from the training rows */
+    ln_neighbourhood near; /* unless masks */
+    ln_groups groups;      /* masks */
+    ln_cover cover;        /* masks without a baseline */
     int64_t samples, features;
     double kernel_width;
 } lime;
@@ -65,9 +66,8 @@ typedef struct buffers {
     double *weight; /* (samples) */
     uint8_t *bins;  /* (width) of the row's columns */
     ln_near_buffers near;
-    double *sum;    /* (channels) of a group */
-    int64_t *count; /* (channels) its inputs */
-    float *cover;   /* (width) what stands for the inputs of a covered group */
+    ln_cover_buffers average;
+    float *cover; /* (width) what stands for the inputs of a covered group */
     ln_local_model model;
 } buffers;
 
@@ -86,8 +86,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.bins = ln_carve(&carver, model->width, sizeof *made.bins);
     if (!shared->masks)
         made.near = ln_near_carve(&shared->near, &carver);
-    made.sum = ln_carve(&carver, shared->channels, sizeof *made.sum);
-    made.count = ln_carve(&carver, shared->channels, sizeof *made.count);
+    made.average = ln_cover_carve(&shared->cover, &carver);
     made.cover = ln_carve(&carver, model->width, sizeof *made.cover);
     made.model = ln_local_model_carve(job->width, &carver);
     if (bytes)
@@ -103,53 +102,6 @@ static void release(ln_job *job)
     ln_free(shared);
 }
 
-static ln_status fail_field(ln_error *err, const char *field)
-{
-    ln_error_field(err, field);
-    return LN_EINVALID;
-}
-
-/* Which channel each input is of: see ln_model_channel_axis. */
-static void find_channels(const ln_request *request, lime *shared)
-{
-    const ln_shape *row = &request->input_shape;
-    const int axis = ln_model_channel_axis(request->model, row);
-    shared->channels = axis < 0 ? 1 : row->dims[axis];
-    shared->inner = 1;
-    for (int k = axis + 1; k < row->rank && axis >= 0; k++)
-        shared->inner *= row->dims[k];
-}
-
-/* Whether groups are covered, or samples drawn from training rows; LN_EINVALID where neither can be. */
-static ln_status choose_way(const ln_job *job, lime *shared, ln_error *err)
-{
-    const ln_request *request = job->request;
-    int axes = request->input_shape.rank;
-    shared->masks = request->baseline || (axes > 1 && !request->background);
-    if (shared->masks && axes > 1 && !request->groups) {
-        ln_fail(err, LN_EINVALID,
-                "lime covers groups of pixels, and every pixel would be a feature: expected "
-                "groups, as superpixels or grid { 4, 4 }");
-        return fail_field(err, "groups");
-    }
-    if (shared->masks && !request->baseline &&
-        job->width * shared->channels >= request->model->width) {
-        ln_fail(
-            err, LN_EINVALID,
-            "lime covers a group by its mean, and every group is one pixel, its own mean: expected "
-            "larger groups, or a baseline");
-        return fail_field(err, "groups");
-    }
-    if (!shared->masks && !request->background) {
-        ln_fail(
-            err, LN_EINVALID,
-            "lime draws from the training rows, and there are none: expected a background, or a "
-            "baseline that covers features");
-        return fail_field(err, "background");
-    }
-    return LN_OK;
-}
-
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const ln_request *request = job->request;
@@ -158,8 +110,8 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     if (!shared)
         return ln_fail_memory(err, sizeof *shared);
     job->shared = shared;
-    find_channels(request, shared);
-    ln_status status = choose_way(job, shared, err);
+    shared->cover = ln_cover_of(request);
+    ln_status status = ln_cover_choose(job, &shared->cover, "lime", &shared->masks, err);
     if (!status && shared->masks)
         status = ln_groups_make(request->groups, request->model->width, job->width, &shared->groups,
                                 err);
@@ -183,29 +135,6 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 }
 
 /* ---------------------------------------------------------------- masks */
-
-static int64_t channel_of(const lime *shared, int64_t input)
-{
-    return input / shared->inner % shared->channels;
-}
-
-/* The mean of each group, channel by channel. */
-static void average_groups(const lime *shared, const float *x, const buffers *at)
-{
-    const ln_groups *groups = &shared->groups;
-    for (int64_t g = 0; g < groups->count; g++) {
-        memset(at->sum, 0, (size_t)shared->channels * sizeof *at->sum);
-        memset(at->count, 0, (size_t)shared->channels * sizeof *at->count);
-        for (int64_t m = groups->start[g]; m < groups->start[g + 1]; m++) {
-            at->sum[channel_of(shared, groups->member[m])] += (double)x[groups->member[m]];
-            at->count[channel_of(shared, groups->member[m])]++;
-        }
-        for (int64_t m = groups->start[g]; m < groups->start[g + 1]; m++) {
-            const int64_t c = channel_of(shared, groups->member[m]);
-            at->cover[groups->member[m]] = (float)(at->sum[c] / (double)at->count[c]);
-        }
-    }
-}
 
 /* Returns the cosine distance of z from a row of ones, which is 1 where nothing is kept. */
 static double draw_mask(const lime *shared, const float *cover, ln_rng *rng, float *row, double *z)
@@ -300,7 +229,8 @@ static ln_status approximate(const ln_job *job, ln_job_chunk *chunk, buffers *at
     if (shared->masks && request->baseline)
         memcpy(at->cover, ln_job_baseline(job, row), (size_t)width * sizeof *at->cover);
     else if (shared->masks)
-        average_groups(shared, ln_f32(request->x) + row * width, at);
+        ln_cover_average(&shared->cover, &shared->groups, ln_f32(request->x) + row * width,
+                         &at->average, at->cover);
     do {
         const int64_t done = samples.count;
         samples.count = ln_stop_next(params->stop, done, FIRST_LOOK, shared->samples);
