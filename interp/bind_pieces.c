@@ -28,31 +28,71 @@ static void read_reasons(lua_State *L, int64_t count, ln_attribution_rows *rows)
     rows->status = status;
 }
 
+/* Field `field`: a list of texts by place from 1, which the table keeps; NULL without it. The array is left on the
+ * stack. */
+static const char *const *texts_field(lua_State *L, int table, const char *field, int64_t count)
+{
+    const char **texts = lua_newuserdatauv(L, (size_t)count * sizeof *texts + 1, 0);
+    lua_getfield(L, table, field);
+    const bool given = lua_istable(L, -1);
+    for (int64_t i = 0; i < count && given; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        texts[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return given ? texts : NULL;
+}
+
+/* The same of numbers; what is none is NaN. */
+static const double *numbers_field(lua_State *L, int table, const char *field, int64_t count)
+{
+    double *numbers = lua_newuserdatauv(L, (size_t)count * sizeof *numbers + 1, 0);
+    lua_getfield(L, table, field);
+    const bool given = lua_istable(L, -1);
+    for (int64_t i = 0; i < count && given; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        numbers[i] = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : NAN;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return given ? numbers : NULL;
+}
+
+/* Whole numbers; none is -1. */
+static const int64_t *counts_field(lua_State *L, int table, const char *field, int64_t count)
+{
+    int64_t *numbers = lua_newuserdatauv(L, (size_t)count * sizeof *numbers + 1, 0);
+    lua_getfield(L, table, field);
+    const bool given = lua_istable(L, -1);
+    for (int64_t i = 0; i < count && given; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        numbers[i] = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return given ? numbers : NULL;
+}
+
+#define VERDICT_SLOTS 7 /* that read_verdict leaves on the stack, its table with them */
+
 /* Fills what one judge says from the table on top of the stack, which keeps its texts; the arrays are
- * left on the stack below it. */
+ * left on the stack above it. */
 static void read_verdict(lua_State *L, int64_t run, int64_t count, ln_verdict_rows *out)
 {
     const int table = lua_gettop(L);
-    double *values = lua_newuserdatauv(L, (size_t)count * sizeof *values + 1, 0);
-    const char **reasons = lua_newuserdatauv(L, (size_t)count * sizeof *reasons + 1, 0);
-    lua_getfield(L, table, "values");
-    lua_getfield(L, table, "reasons");
-    for (int64_t i = 0; i < count; i++) {
-        lua_rawgeti(L, -2, i + 1);
-        values[i] = lua_tonumber(L, -1);
-        lua_rawgeti(L, -2, i + 1);
-        reasons[i] = lua_tostring(L, -1);
-        lua_pop(L, 2);
-    }
-    lua_pop(L, 2);
     *out = (ln_verdict_rows){
         .run = run,
         .name = ln_text_field(L, table, "name"),
         .label = ln_text_field(L, table, "label"),
         .params = ln_text_field(L, table, "params"),
         .higher_is_better = (int)ln_integer_field(L, table, "higher_is_better", -1),
-        .values = values,
-        .reasons = reasons,
+        .values = numbers_field(L, table, "values", count),
+        .reasons = texts_field(L, table, "reasons", count),
+        .own_params = texts_field(L, table, "own_params", count),
+        .lower = numbers_field(L, table, "lower", count),
+        .upper = numbers_field(L, table, "upper", count),
+        .n = counts_field(L, table, "n", count),
     };
 }
 
@@ -62,7 +102,7 @@ static ln_verdict_rows *read_verdicts(lua_State *L, int64_t count, int *verdict_
     lua_getfield(L, 2, "verdicts");
     const int list = lua_gettop(L);
     *verdict_count = (int)lua_rawlen(L, list);
-    luaL_checkstack(L, 3 * *verdict_count + 8, NULL);
+    luaL_checkstack(L, VERDICT_SLOTS * *verdict_count + 8, NULL);
     ln_verdict_rows *verdicts =
         lua_newuserdatauv(L, (size_t)*verdict_count * sizeof *verdicts + 1, 0);
     const int64_t run = ln_integer_field(L, 2, "run", 0);

@@ -13,9 +13,10 @@ static const ln_bulk attribution_bulk = {
     "max, l1, nan_count, status, reason",
     8, 15};
 static const ln_bulk verdict_bulk = {LN_PUT_VERDICT, "metric",
-                                     "run, name, label, params, scope, explanation, "
-                                     "higher_is_better, attribution, sample, value, status, reason",
-                                     7, 5};
+                                     "run, name, label, scope, explanation, higher_is_better, "
+                                     "params, attribution, sample, value, lower, upper, n, status, "
+                                     "reason",
+                                     6, 9};
 
 static void bind_id(sqlite3_stmt *statement, int place, int64_t id)
 {
@@ -169,10 +170,9 @@ static void bind_verdict(sqlite3_stmt *statement, const void *context)
     sqlite3_bind_int64(statement, 1, p->verdicts->run);
     bind_text(statement, 2, p->verdicts->name);
     bind_text(statement, 3, p->verdicts->label);
-    bind_text(statement, 4, p->verdicts->params);
-    bind_text(statement, 5, "attribution");
-    sqlite3_bind_int64(statement, 6, p->rows->explanation);
-    bind_id(statement, 7, p->verdicts->higher_is_better);
+    bind_text(statement, 4, "attribution");
+    sqlite3_bind_int64(statement, 5, p->rows->explanation);
+    bind_id(statement, 6, p->verdicts->higher_is_better);
 }
 
 static void bind_verdict_row(sqlite3_stmt *statement, int place, const void *context, int64_t i)
@@ -180,11 +180,15 @@ static void bind_verdict_row(sqlite3_stmt *statement, int place, const void *con
     const piece *p = context;
     const ln_verdict_rows *verdicts = p->verdicts;
     bool defined = !isnan(verdicts->values[i]);
-    sqlite3_bind_int64(statement, place, p->first_id + i);
-    bind_id(statement, place + 1, p->rows->sample[i]);
-    sqlite3_bind_double(statement, place + 2, verdicts->values[i]);
-    bind_text(statement, place + 3, defined ? "ok" : "undefined");
-    bind_text(statement, place + 4, defined || !verdicts->reasons ? NULL : verdicts->reasons[i]);
+    bind_text(statement, place, verdicts->own_params ? verdicts->own_params[i] : verdicts->params);
+    sqlite3_bind_int64(statement, place + 1, p->first_id + i);
+    bind_id(statement, place + 2, p->rows->sample[i]);
+    sqlite3_bind_double(statement, place + 3, verdicts->values[i]);
+    bind_real(statement, place + 4, verdicts->lower, i);
+    bind_real(statement, place + 5, verdicts->upper, i);
+    bind_id(statement, place + 6, verdicts->n ? verdicts->n[i] : -1);
+    bind_text(statement, place + 7, defined ? "ok" : "undefined");
+    bind_text(statement, place + 8, verdicts->reasons ? verdicts->reasons[i] : NULL);
 }
 
 ln_status ln_store_put_piece(ln_store *store, const ln_attribution_rows *rows,

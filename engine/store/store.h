@@ -119,7 +119,10 @@ typedef struct ln_verdict_rows {
     const char *name, *label, *params; /* of the judge */
     int higher_is_better;              /* 1, 0, or -1: neither */
     const double *values;              /* one an attribution; NaN: not defined */
-    const char *const *reasons;        /* why not; NULL: none */
+    const char *const *reasons;        /* why not, or what it falls short of; NULL: none */
+    const char *const *own_params;     /* one an attribution in place of params, or NULL */
+    const double *lower, *upper;       /* confidence intervals, NaN: none; or NULL */
+    const int64_t *n;                  /* of how many numbers each value is, or NULL */
 } ln_verdict_rows;
 /* Attributions and verdicts in one transaction; those to other inputs (`next`) follow, and have the same
  * seq. Verdicts are of all of them together and stand at the first ones. */

@@ -139,13 +139,18 @@ static void copy_verdicts(written *w, const ln_verdict_rows *from, int count)
 {
     w->verdicts = copy(w, from, (size_t)count * sizeof *from);
     w->verdict_count = w->verdicts ? count : 0;
+    const int64_t rows = judged(&w->rows);
     for (int i = 0; i < w->verdict_count; i++) {
         ln_verdict_rows *verdict = &w->verdicts[i];
         verdict->name = copy_text(w, from[i].name);
         verdict->label = copy_text(w, from[i].label);
         verdict->params = copy_text(w, from[i].params);
-        verdict->values = copy(w, from[i].values, (size_t)judged(&w->rows) * sizeof *from->values);
-        verdict->reasons = copy_texts(w, from[i].reasons, judged(&w->rows));
+        verdict->values = copy(w, from[i].values, (size_t)rows * sizeof *from->values);
+        verdict->lower = copy(w, from[i].lower, (size_t)rows * sizeof *from->lower);
+        verdict->upper = copy(w, from[i].upper, (size_t)rows * sizeof *from->upper);
+        verdict->n = copy(w, from[i].n, (size_t)rows * sizeof *from->n);
+        verdict->reasons = copy_texts(w, from[i].reasons, rows);
+        verdict->own_params = copy_texts(w, from[i].own_params, rows);
     }
 }
 

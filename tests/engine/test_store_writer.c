@@ -16,8 +16,9 @@ typedef struct made {
     ln_attribution_rows rows;    /* points into the rest */
     ln_verdict_rows verdicts[2]; /* the second undefined at row 3 */
     int64_t sample[ROWS], target[ROWS], nan_count[ROWS];
-    double output[ROWS], total[ROWS], values[2][ROWS];
-    const char *status[ROWS], *reason[ROWS], *why[ROWS];
+    double output[ROWS], total[ROWS], values[2][ROWS], lower[ROWS], upper[ROWS];
+    int64_t n[ROWS]; /* of the second's values, with their bounds and parameters of their own */
+    const char *status[ROWS], *reason[ROWS], *why[ROWS], *own[ROWS];
     char text[64], label[16], input[16];
     ln_attribution_rows other; /* of every third: to another input */
 } made;
@@ -59,6 +60,10 @@ static ln_status make_piece(made *m, int64_t run, int64_t explanation, int numbe
         m->values[0][i] = number;
         m->values[1][i] = i == 3 ? NAN : i;
         m->why[i] = i == 3 ? m->text : NULL;
+        m->lower[i] = i == 1 ? NAN : number - 0.5;
+        m->upper[i] = number + 0.5;
+        m->n[i] = i == 2 ? -1 : 10 * i;
+        m->own[i] = i == 4 ? NULL : m->text;
     }
     for (int v = 0; v < 2; v++)
         m->verdicts[v] = (ln_verdict_rows){.run = run,
@@ -67,7 +72,11 @@ static ln_status make_piece(made *m, int64_t run, int64_t explanation, int numbe
                                            .params = "{}",
                                            .higher_is_better = v - 1,
                                            .values = m->values[v],
-                                           .reasons = v ? m->why : NULL};
+                                           .reasons = v ? m->why : NULL,
+                                           .own_params = v ? m->own : NULL,
+                                           .lower = v ? m->lower : NULL,
+                                           .upper = v ? m->upper : NULL,
+                                           .n = v ? m->n : NULL};
     return LN_OK;
 }
 
@@ -98,8 +107,9 @@ static char *content(ln_store *store)
         "SELECT id, explanation, sample, target, seq, tensor, tensor_row, output, total, "
         "nan_count, "
         "status, reason, input FROM attribution WHERE explanation = 4",
-        "SELECT id, name, label, params, scope, explanation, attribution, sample, value, "
-        "higher_is_better, status, reason FROM metric WHERE id % 9 = 0 OR scope = 'explanation'",
+        "SELECT id, name, label, params, scope, explanation, attribution, sample, value, lower, "
+        "upper, n, higher_is_better, status, reason FROM metric WHERE id % 9 = 0 OR scope = "
+        "'explanation'",
         "SELECT id, hex(sha256), hex(substr(data, 1, 40)) FROM tensor",
     };
     ln_text text = {0};
@@ -110,6 +120,25 @@ static char *content(ln_store *store)
     }
     assert_false(text.failed);
     return text.data;
+}
+
+/* What a verdict says of each row besides its value; NaN, -1 and NULL are NULL. */
+static void verdicts_have_bounds_and_parameters_of_their_own(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    fixture f;
+    made m;
+    fixture_open(&f, "verdicts.db");
+    assert_ok(make_piece(&m, f.run, f.explanation[3], 7, f.samples, &err));
+    assert_ok(ln_store_put_piece(f.store, &m.rows, m.verdicts, 2, &err));
+    spoil(&m);
+    assert_rows(f.store,
+                "SELECT label, params, lower, upper, n FROM metric "
+                "WHERE explanation = 4 AND label = 'other' ORDER BY id",
+                "other|reason 7|6.5|7.5|0\nother|reason 7|-|7.5|10\nother|reason 7|6.5|7.5|-\n"
+                "other|reason 7|6.5|7.5|30\nother|-|6.5|7.5|40");
+    fixture_close(&f);
 }
 
 static void what_is_submitted_is_what_would_be_put(void **state)
@@ -408,6 +437,7 @@ static void no_allocation_failure_does_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verdicts_have_bounds_and_parameters_of_their_own),
         cmocka_unit_test(what_is_submitted_is_what_would_be_put),
         cmocka_unit_test(transactions_of_the_owner_take_turns),
         cmocka_unit_test(failures_are_told_by_the_next_call),
