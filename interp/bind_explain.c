@@ -341,6 +341,35 @@ static int piece_fit(lua_State *L)
     return 1;
 }
 
+/* explained_rules(piece) -> of each attribution { text (nil: there is no rule), lower, upper, coverage, draws, note },
+ * or nil where the explainer finds none */
+static int piece_rules(lua_State *L)
+{
+    const ln_explanation *explained = &ln_check_piece(L, 1)->explained;
+    if (explained->rules == NULL) {
+        return 0;
+    }
+    lua_createtable(L, (int)explained->count, 0);
+    for (int64_t i = 0; i < explained->count; i++) {
+        const ln_found_rule *rule = &explained->rules[i];
+        lua_createtable(L, 0, 6);
+        lua_pushstring(L, rule->text);
+        lua_setfield(L, -2, "text");
+        lua_pushnumber(L, rule->lower);
+        lua_setfield(L, -2, "lower");
+        lua_pushnumber(L, rule->upper);
+        lua_setfield(L, -2, "upper");
+        lua_pushnumber(L, rule->coverage);
+        lua_setfield(L, -2, "coverage");
+        lua_pushinteger(L, rule->draws);
+        lua_setfield(L, -2, "draws");
+        lua_pushstring(L, rule->note);
+        lua_setfield(L, -2, "note");
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 /* mask { given (1 or N, elements), element_of, width, unit_of, units } -> u8 (1 or N, units) */
 static int mask_make(lua_State *L)
 {
@@ -439,6 +468,7 @@ void ln_bind_explain(lua_State *L)
         {"job_shape", job_shape},
         {"explained_evaluations", piece_evaluations},
         {"explained_fit", piece_fit},
+        {"explained_rules", piece_rules},
         {"explained_reasons", piece_reasons},
         {"explained_rows", piece_rows},
         {"judge", judge_run},

@@ -154,6 +154,7 @@ static void push_explainers(lua_State *L)
         {LN_WRAPS, "wraps"},
         {LN_ATTACKS, "attacks"},
         {LN_HAS_FIT, "has_fit"},
+        {LN_HAS_RULE, "has_rule"},
         {LN_OF_PAIRS, "of_pairs"},
         {LN_OF_TRAINING, "of_training"},
         {LN_OF_PROBABILITY, "of_probability"},

@@ -172,6 +172,26 @@ local function pairs_section(store, run)
   if #ranks > 1 then section("strongest pairs (mean |interaction|)", ranks, { true }) end
 end
 
+-- Rules in words, those that were found for the most rows first.
+local RULES = [[
+SELECT p.params ->> 'rule' AS rule, count(*) AS n, avg(p.value) AS held, max(c.value) AS coverage FROM metric p
+JOIN metric c ON c.attribution = p.attribution AND c.label = 'anchor_coverage'
+WHERE p.run = :run AND p.scope = 'attribution' AND p.label = 'anchor_precision' AND p.explanation = :explanation
+GROUP BY rule HAVING rule IS NOT NULL ORDER BY n DESC, coverage DESC, rule LIMIT :top]]
+local OF_RULES = [[
+SELECT DISTINCT e.id, e.label FROM explanation e JOIN metric m ON m.explanation = e.id
+WHERE e.run = :run AND m.run = :run AND m.scope = 'explanation' AND m.label = 'anchor_precision' ORDER BY e.seq]]
+
+local function rules_section(store, run)
+  local rows = { { "explanation", "rule", "rows", "precision", "coverage" } }
+  for _, one in ipairs(core.store_rows(store, OF_RULES, { run = run })) do
+    for place, row in ipairs(core.store_rows(store, RULES, { run = run, explanation = one.id, top = TOP })) do
+      rows[#rows + 1] = { place == 1 and one.label or "", row.rule, number(row.n), number(row.held), number(row.coverage) }
+    end
+  end
+  if #rows > 1 then section("rules (those of most rows)", rows, { false, false, true, true, true }) end
+end
+
 local JUDGES = [[
 SELECT m.label AS judge, e.label AS explainer, m.value, m.reason, m.higher_is_better FROM metric m
 JOIN explanation e ON e.id = m.explanation WHERE m.run = :run AND m.scope = 'explanation'
@@ -253,6 +273,7 @@ function report.run(store, run, description, runs, number)
   if runs == 1 then
     explanations(store, run)
     pairs_section(store, run)
+    rules_section(store, run)
   end
   judges(store, run)
   drawn(store, run)

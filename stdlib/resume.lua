@@ -8,6 +8,7 @@
 -- parameters, content of files, version), build and instruction set, and the same model after training.
 local core = require "core"
 local fail = require "fail"
+local findings = require "findings"
 local log = require "log"
 
 local resume = {}
@@ -63,16 +64,17 @@ AND b.explanation = :explanation) AS rows FROM attribution a
 WHERE a.explanation = :explanation AND a.tensor_row = 0 ORDER BY a.id DESC]]
 
 local VERDICTS = [[
-SELECT m.label, m.value FROM metric m WHERE m.attribution BETWEEN :first AND :last ORDER BY m.id]]
+SELECT m.label, m.value, m.reason FROM metric m WHERE m.attribution BETWEEN :first AND :last ORDER BY m.id]]
 
 -- What the judges said of a kept piece goes into their means, in the order in which they said it.
 local function add_verdicts(context, bound, entry, first, rows)
-  local by = { local_r2 = entry.fit, success = entry.fit }
+  local by = {}
   for _, judge in ipairs(bound.judge) do by[judge.node.label] = judge.sums[entry] end
   for _, row in ipairs(core.store_rows(context.store, VERDICTS,
     { first = first, last = first + rows - 1 })) do
     local sum = by[row.label]
     if sum and row.value then sum.total, sum.n = sum.total + row.value, sum.n + 1 end
+    findings.add(entry, row.label, row.value, row.reason)
   end
 end
 

@@ -5,6 +5,7 @@ local core = require "core"
 local fail = require "fail"
 local bind = require "bind"
 local diagnosis = require "diagnosis"
+local findings = require "findings"
 local log = require "log"
 local measure = require "measure"
 local own = require "own"
@@ -123,29 +124,10 @@ local function take(sum, values)
   end
 end
 
--- What an explainer says itself: of the model that it fitted how well it fits, of an attack whether it
--- succeeded; in the form of a judge's rows.
-local FIT = { name = "local_r2", label = "local_r2", params = "{}", higher_is_better = 1 }
-local SUCCESS = { name = "success", label = "success", params = "{}", higher_is_better = 1 }
-local function own_measure(entry) return entry.node.flags.attacks and SUCCESS or FIT end
-local CONSTANT, NO_NUMBER = "the output is the same around the row", "the loss is not a number"
-
-local function judge_fit(entry, result, failed)
-  local values = core.explained_fit(result)
-  if not values then return nil end
-  local row = { values = values, reasons = {} }
-  for name, value in pairs(own_measure(entry)) do row[name] = value end
-  for i, value in ipairs(values) do
-    if value ~= value then row.reasons[i] = failed[i] or entry.node.flags.attacks and NO_NUMBER or CONSTANT end
-  end
-  take(entry.fit, values)
-  return row
-end
-
 -- What every judge says of a piece of attributions: one value a sample, and why where there is none. `piece` says
 -- which items it has, and how it was made.
 local function judge_piece(run, bound, entry, context, result, piece)
-  local rows = {}
+  local rows, own_rows = {}, findings.rows(entry, result, core.explained_reasons(result))
   for _, judge in ipairs(bound.judge) do
     local node = judge.node
     local values, reasons
@@ -167,8 +149,7 @@ local function judge_piece(run, bound, entry, context, result, piece)
       higher_is_better = node.higher_is_better and 1 or 0, values = values, reasons = reasons }
     take(judge.sums[entry], values)
   end
-  rows[#rows + 1] = judge_fit(entry, result, core.explained_reasons(result))
-  return rows
+  return table.move(own_rows, 1, #own_rows, #rows + 1, rows)
 end
 
 local function mean_row(explanation, sum, row)
@@ -186,10 +167,9 @@ local function judge_means(bound, entry, explanation)
     rows[i] = mean_row(explanation, judge.sums[entry], { name = node.word, label = node.label,
       params = log.params_json(node), higher_is_better = node.higher_is_better and 1 or 0 })
   end
-  if entry.node.flags.has_fit then
-    local own_row = {}
-    for name, value in pairs(own_measure(entry)) do own_row[name] = value end
-    rows[#rows + 1] = mean_row(explanation, entry.fit, own_row)
+  for _, own_one in ipairs(findings.sums(entry)) do
+    rows[#rows + 1] = mean_row(explanation, own_one.sum, { name = own_one.name, label = own_one.name, params = "{}",
+      higher_is_better = 1 })
   end
   return rows
 end
@@ -233,10 +213,15 @@ end
 
 -- Rows that could not be explained are in the store with their reasons; the run says how many there are.
 local function tell_failures(run, context, entry, failures, count)
-  if failures.count == 0 then return end
-  local text = ("%s: %d of %d attributions could not be computed: %s"):format(entry.node.label, failures.count, count, failures.first)
-  log.event(context.store, context.run_id, "warning", text)
-  if not context.options.quiet then core.err(("lunette: %s: %s\n"):format(run.experiment, text)) end
+  local short = entry.findings.short
+  local function tell(of, what)
+    if of.count == 0 then return end
+    local text = ("%s: %d of %d %s: %s"):format(entry.node.label, of.count, count, what, of.first)
+    log.event(context.store, context.run_id, "warning", text)
+    if not context.options.quiet then core.err(("lunette: %s: %s\n"):format(run.experiment, text)) end
+  end
+  tell(failures, "attributions could not be computed")
+  tell(short, "attributions fall short of what was asked for")
 end
 
 local function explain(run, bound, entry, seq, targets, context)
@@ -244,7 +229,7 @@ local function explain(run, bound, entry, seq, targets, context)
   local store, run_id, started = context.store, context.run_id, core.clock()
   local explanation = log.explanation(store, run_id, seq, entry)
   for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end
-  entry.fit = { total = 0, n = 0 }
+  findings.start(entry)
   local job <close> = not entry.values and not entry.node.own
     and references.job(run, bound, entry, targets, context.pool) or nil
   local sums = { sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,

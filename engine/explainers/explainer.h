@@ -38,6 +38,7 @@
 #define LN_TAKES_TREE 262144u /* has a parameter of type LN_PARAM_TREE, request->tree */
 #define LN_WATCHED 524288u    /* shows the rows that it evaluates (common/manifold.h) */
 #define LN_OF_PAIRS 1048576u  /* its values are (M, M), one a pair of the M groups */
+#define LN_HAS_RULE 2097152u  /* finds a rule: `fit` is its precision, `rules` the rest */
 
 typedef struct ln_item {
     int64_t row;    /* row of request->x */
@@ -93,6 +94,15 @@ typedef struct ln_request {
     uint64_t seed, stream;    /* of draws */
 } ln_request;
 
+/* LN_HAS_RULE: what was found for an item beside its values. */
+typedef struct ln_found_rule {
+    char *text;          /* the rule in words, owned; NULL: there is none */
+    double lower, upper; /* bounds of its precision */
+    double coverage;     /* NaN without a rule */
+    int64_t draws;       /* that its precision was measured by */
+    const char *note;    /* static: how it falls short of what was asked for, or NULL */
+} ln_found_rule;
+
 /* What a run of items fills; arrays have one entry (or `width`) an item. NaN: not defined. */
 typedef struct ln_explanation {
     int64_t count;  /* items */
@@ -107,7 +117,8 @@ typedef struct ln_explanation {
     double *baseline_output; /* at the baseline; NaN where the method has none */
     double *absorbed;        /* LN_CONSERVES: what biases and stabilisers took; else NULL */
     double *fit; /* LN_HAS_FIT: R^2 of the fitted model, or LN_ATTACKS: 1 where it succeeded, else
-                            0; NaN where undefined; else NULL */
+                            0, or LN_HAS_RULE: the rule's precision; NaN where undefined; else NULL */
+    ln_found_rule *rules; /* LN_HAS_RULE: one an item; else NULL */
     double *outside; /* with a watch: share of the rows evaluated that lie outside of the training
                         data; NaN where there were none; else NULL */
     char **

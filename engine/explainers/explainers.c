@@ -39,6 +39,7 @@
     X(permutation_shap)                                                                            \
     X(partition_shap)                                                                              \
     X(lime)                                                                                        \
+    X(anchors)                                                                                     \
     X(random_attribution)
 
 #define DECLARE(name) extern const ln_explainer ln_explainer_##name;

@@ -306,6 +306,8 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
         part.errors += at * all->width;
     if (part.fit)
         part.fit += at;
+    if (part.rules)
+        part.rules += at;
     if (part.outside)
         part.outside += at;
     ln_job_chunk call = {
@@ -332,6 +334,7 @@ static ln_status make_explanation(const ln_job *job, int64_t count, ln_explanati
     bool errors = (job->explainer->flags & LN_HAS_ERRORS) != 0;
     bool absorbed = (job->explainer->flags & LN_CONSERVES) != 0;
     bool fit = (job->explainer->flags & LN_HAS_FIT) != 0;
+    bool rules = (job->explainer->flags & LN_HAS_RULE) != 0;
     *out = (ln_explanation){.count = count, .width = job->width};
     out->values = ln_calloc(numbers, sizeof *out->values);
     out->errors = errors ? ln_calloc(numbers, sizeof *out->errors) : NULL;
@@ -339,9 +342,10 @@ static ln_status make_explanation(const ln_job *job, int64_t count, ln_explanati
     out->baseline_output = ln_calloc(items, sizeof *out->baseline_output);
     out->absorbed = absorbed ? ln_calloc(items, sizeof *out->absorbed) : NULL;
     out->fit = fit ? ln_calloc(items, sizeof *out->fit) : NULL;
+    out->rules = rules ? ln_calloc(items, sizeof *out->rules) : NULL;
     out->outside = job->request->watch ? ln_calloc(items, sizeof *out->outside) : NULL;
     if (!out->values || (errors && !out->errors) || (fit && !out->fit) || !out->output ||
-        (job->request->watch && !out->outside) || !out->baseline_output ||
+        (rules && !out->rules) || (job->request->watch && !out->outside) || !out->baseline_output ||
         (absorbed && !out->absorbed)) {
         ln_explanation_free(out);
         return ln_fail_memory(err, numbers * sizeof *out->values);

@@ -102,6 +102,9 @@ void ln_explanation_free(ln_explanation *explanation)
     ln_free(explanation->absorbed);
     ln_free(explanation->fit);
     ln_free(explanation->outside);
+    for (int64_t i = 0; explanation->rules && i < explanation->count; i++)
+        ln_free(explanation->rules[i].text);
+    ln_free(explanation->rules);
     for (int64_t i = 0; explanation->reasons && i < explanation->count; i++)
         ln_free(explanation->reasons[i]);
     ln_free(explanation->reasons);

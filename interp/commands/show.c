@@ -76,6 +76,16 @@ static const section sections[] = {
      "(PARTITION BY explanation ORDER BY mean_abs DESC, idx) AS place FROM feature_importance "
      "WHERE run = :run) WHERE place <= :top ORDER BY explanation, place",
      NULL},
+    {"rules (those of most rows)",
+     "SELECT label, rule, \"rows\", \"precision\", coverage FROM (SELECT *, row_number() OVER "
+     "(PARTITION BY explanation ORDER BY \"rows\" DESC, coverage DESC, rule) AS place FROM "
+     "(SELECT p.explanation, e.label, p.params ->> 'rule' AS rule, count(*) AS \"rows\", "
+     "round(avg(p.value), 4) AS \"precision\", round(max(c.value), 4) AS coverage FROM metric p "
+     "JOIN metric c ON c.attribution = p.attribution AND c.label = 'anchor_coverage' "
+     "JOIN explanation e ON e.id = p.explanation WHERE p.run = :run AND p.scope = 'attribution' "
+     "AND p.label = 'anchor_precision' GROUP BY 1, 3 HAVING rule IS NOT NULL)) "
+     "WHERE place <= :top ORDER BY explanation, place",
+     NULL},
     {"expectations",
      "SELECT text, CASE held WHEN 1 THEN 'held' WHEN 0 THEN 'did not hold' ELSE 'could not be "
      "told' END AS verdict, detail FROM expectation WHERE invocation = (SELECT invocation FROM run "
@@ -242,7 +252,8 @@ static int run(const ln_options *options, ln_error *err)
 
 static const ln_option_note notes[] = {
     {"format", "FORMAT", "table (default) or md"},
-    {"limit", "N", "the N top columns of each explanation, or values of a column (default: 5)"},
+    {"limit", "N",
+     "the N top columns and rules of each explanation, or values of a column (default: 5)"},
     {NULL, NULL, NULL},
 };
 

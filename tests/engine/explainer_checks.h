@@ -81,6 +81,11 @@ static inline void assert_same_items(const ln_explanation *got, const ln_explana
     const double *const whole[] = {all->output, all->baseline_output, all->absorbed, all->fit};
     for (int k = 0; k < 4; k++)
         assert_true(!whole[k] || same_numbers(ours[k], whole[k] + first, got->count));
+    for (int64_t i = 0; i < got->count && all->rules; i++) {
+        assert_string_equal(got->rules[i].text, all->rules[first + i].text);
+        assert_int_equal(got->rules[i].draws, all->rules[first + i].draws);
+        assert_true(same_numbers(&got->rules[i].coverage, &all->rules[first + i].coverage, 1));
+    }
 }
 
 /* Over 1, 2 and 5 threads. */

@@ -127,7 +127,7 @@ static void sensitivity(void **state)
         if (strcmp((*entry)->word.name, "rise") == 0)
             continue; /* a mean of f itself, not of what an input changes: test_explainers_rise.c */
         if ((*entry)->flags & LN_HAS_FIT)
-            continue; /* a regression sees samples only: test_explainers_lime.c */
+            continue; /* fitted to samples, or a rule of them: test_explainers_lime.c, _anchors.c */
         const bool expected = strcmp((*entry)->word.name, "gradient_shap") == 0; /* so far only */
         if (needs_relus(*entry) || strcmp((*entry)->word.name, "excitation_backprop") == 0)
             continue; /* positive weights alone: test_explainers_taylor.c */

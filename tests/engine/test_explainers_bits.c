@@ -41,6 +41,8 @@ static const task tasks[] = {
     {"lime", "samples=150", false, false},
     {"lime", "samples=70 discretize=\"none\" features=2", false, false},
     {"lime", "samples=150", true, true},
+    {"anchors", "samples=3000 batch=30 beam=2", false, false},
+    {"anchors", "samples=3000 batch=70", true, true},
     {"random_attribution", "", false, false},
     {"random_attribution", "", true, false},
     {"smooth_grad", "samples=70", false, false},

@@ -17,6 +17,8 @@ typedef struct setting {
     ln_row_groups own;
     ln_item items[ITEMS];
     ln_request request;
+    const ln_explainer *explainer; /* that is swept */
+    const char *params;            /* its */
 } setting;
 
 static void set_up(setting *it)
@@ -26,7 +28,7 @@ static void set_up(setting *it)
                                          {.row = 0}};
     ln_tensor *weights = tensor_random(TEST_SHAPE((WIDTH + 1) * 5 + 12), 5);
     it->model = network_of("dense tanh dense", (int64_t[]){WIDTH, 5, 2}, ln_f32(weights),
-                           LN_TASK_REGRESSION);
+                           LN_TASK_CLASSIFICATION);
     ln_tensor_release(weights);
     it->x = tensor_random(TEST_SHAPE(5, WIDTH), 6);
     it->background = tensor_random(TEST_SHAPE(4, WIDTH), 7);
@@ -75,6 +77,11 @@ static void check_item(const setting *it, const ln_explanation *all, int at, int
         assert_same_bits(all->errors + at * all->width, one->errors, bytes);
     if (one->fit)
         assert_same_bits(all->fit + at, one->fit, sizeof *one->fit);
+    if (one->rules) {
+        assert_string_equal(all->rules[at].text, one->rules[0].text);
+        assert_same_bits(&all->rules[at].coverage, &one->rules[0].coverage, sizeof(double));
+        assert_int_equal(all->rules[at].draws, one->rules[0].draws);
+    }
     assert_same_bits(all->output + at, one->output, sizeof(double));
     assert_same_bits(all->baseline_output + at, one->baseline_output, sizeof(double));
     assert_same_bits(all->groups + at * WIDTH, it->given + it->items[i].row * WIDTH,
@@ -135,6 +142,8 @@ static void rows_are_explained_as_they_are_alone(void **state)
     check_word("kernel_shap", "samples=30", BACKGROUND);
     check_word("lime", "samples=40", BACKGROUND);
     check_word("lime", "samples=40", BASELINE);
+    check_word("anchors", "samples=2000 batch=20", BACKGROUND);
+    check_word("anchors", "samples=2000 batch=20", BASELINE);
 }
 
 /* Labels that ln_superpixels_of gives are the groups, whole channels. */
@@ -250,14 +259,13 @@ static void mistakes_are_told_before_the_run(void **state)
 static ln_status run_once(void *context, ln_error *err)
 {
     setting *it = context;
-    const ln_explainer *exact = ln_explainer_find("shapley_exact");
-    parameters params = parameters_of(&exact->word, "");
-    ln_request request = completed(exact, it->request);
+    parameters params = parameters_of(&it->explainer->word, it->params);
+    ln_request request = completed(it->explainer, it->request);
     request.params = params.bytes;
     request.item_count = 3;
     ln_job *job = NULL;
     ln_explanation out = {0};
-    ln_status status = ln_job_new(exact, &request, NULL, &job, err);
+    ln_status status = ln_job_new(it->explainer, &request, NULL, &job, err);
     if (!status)
         status = ln_job_run(job, 0, 3, &out, err);
     ln_explanation_free(&out);
@@ -270,7 +278,12 @@ static void without_memory_nothing_is_lost(void **state)
     (void)state;
     setting it;
     set_up(&it);
-    sweep_allocation_failures(run_once, &it);
+    it.request.background = it.background;
+    for (int k = 0; k < 2; k++) { /* one number an item, and a rule */
+        it.explainer = ln_explainer_find(k == 0 ? "shapley_exact" : "anchors");
+        it.params = k == 0 ? "" : "samples=500 batch=20";
+        sweep_allocation_failures(run_once, &it);
+    }
     tear_down(&it);
 }
 

@@ -154,7 +154,7 @@ static void held_inputs_are_the_rows_own(void **state)
     static const char *const words[] = {"integrated_gradients", "deeplift",      "feature_ablation",
                                         "shapley_exact",        "deeplift_shap", "shapley_sampling",
                                         "permutation_shap",     "gradient_shap", "lime",
-                                        "feature_permutation"};
+                                        "feature_permutation",  "anchors"};
     for (size_t w = 0; w < sizeof words / sizeof *words; w++)
         for (int background = 0; background < 2; background++) {
             const unsigned flags = ln_explainer_find(words[w])->flags;

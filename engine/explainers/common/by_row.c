@@ -81,10 +81,11 @@ static ln_status leave_out(const ln_job *job, int64_t items, int64_t width, ln_e
     out->baseline_output = ln_alloc(count * sizeof *out->baseline_output);
     out->errors = flags & LN_HAS_ERRORS ? ln_alloc(numbers * sizeof *out->errors) : NULL;
     out->fit = flags & LN_HAS_FIT ? ln_alloc(count * sizeof *out->fit) : NULL;
+    out->rules = flags & LN_HAS_RULE ? ln_calloc(count, sizeof *out->rules) : NULL;
     out->outside = job->request->watch ? ln_alloc(count * sizeof *out->outside) : NULL;
     if (!out->values || !out->output || !out->baseline_output ||
         (flags & LN_HAS_ERRORS && !out->errors) || (flags & LN_HAS_FIT && !out->fit) ||
-        (job->request->watch && !out->outside)) {
+        (flags & LN_HAS_RULE && !out->rules) || (job->request->watch && !out->outside)) {
         ln_explanation_free(out);
         return ln_fail_memory(err, numbers * sizeof *out->values);
     }
@@ -97,6 +98,8 @@ static ln_status leave_out(const ln_job *job, int64_t items, int64_t width, ln_e
         out->output[i] = out->baseline_output[i] = NAN;
         if (out->fit)
             out->fit[i] = NAN;
+        if (out->rules)
+            out->rules[i] = (ln_found_rule){.lower = NAN, .upper = NAN, .coverage = NAN};
         if (out->outside)
             out->outside[i] = NAN;
     }
@@ -205,7 +208,7 @@ static ln_status run_row(void *context, int64_t k, int worker, ln_error *err)
 }
 
 /* Entries [at, at + part->count) of the whole. */
-static void put(ln_explanation *out, int64_t at, const ln_explanation *part)
+static void put(ln_explanation *out, int64_t at, ln_explanation *part)
 {
     const size_t items = (size_t)part->count;
     for (int64_t i = 0; i < part->count; i++) {
@@ -214,6 +217,10 @@ static void put(ln_explanation *out, int64_t at, const ln_explanation *part)
         if (out->errors)
             memcpy(out->errors + (at + i) * out->width, part->errors + i * part->width, bytes);
         out->units[at + i] = part->width;
+        if (out->rules) {
+            out->rules[at + i] = part->rules[i];
+            part->rules[i].text = NULL; /* the whole owns it now */
+        }
     }
     memcpy(out->output + at, part->output, items * sizeof *out->output);
     memcpy(out->baseline_output + at, part->baseline_output, items * sizeof *out->baseline_output);
@@ -241,9 +248,10 @@ static ln_status join(by_row *task, int64_t rows, int64_t count, ln_explanation 
     out->errors = flags & LN_HAS_ERRORS ? ln_calloc(numbers, sizeof *out->errors) : NULL;
     out->outside = watched ? ln_calloc(items, sizeof *out->outside) : NULL;
     out->fit = flags & LN_HAS_FIT ? ln_calloc(items, sizeof *out->fit) : NULL;
+    out->rules = flags & LN_HAS_RULE ? ln_calloc(items, sizeof *out->rules) : NULL;
     if (!out->values || !out->units || !out->reasons || !out->output || !out->baseline_output ||
         (flags & LN_HAS_ERRORS && !out->errors) || (flags & LN_HAS_FIT && !out->fit) ||
-        (watched && !out->outside))
+        (flags & LN_HAS_RULE && !out->rules) || (watched && !out->outside))
         return ln_fail_memory(err, numbers * sizeof *out->values);
     for (int64_t k = 0; k < rows; k++)
         put(out, task->start[k], &task->parts[k]);

@@ -8,8 +8,6 @@
 #include "base/error.h"
 #include "explainers/common/groups.h"
 
-#define MISSING UINT8_MAX /* in place of a bin */
-
 static ln_status fail_discretize(ln_error *err)
 {
     ln_error_field(err, "discretize");
@@ -102,7 +100,7 @@ static uint8_t bin_of(const ln_near_column *column, const float *row)
 {
     if (column->number < 0)
         return 0;
-    return misses(column, row) ? MISSING
+    return misses(column, row) ? LN_NEAR_MISSING
                                : (uint8_t)ln_bins_find(&column->bins, (double)row[column->number]);
 }
 

@@ -37,6 +37,7 @@ typedef struct ln_neighbourhood {
     int64_t *start;          /* (groups + 1) where each group's columns begin */
     uint8_t *bin;            /* (rows, column_count) of each training row, or NULL without bins */
 } ln_neighbourhood;
+#define LN_NEAR_MISSING UINT8_MAX /* in place of a bin: the number misses */
 
 /* From the request's background (and its labels for LN_DISCRETIZE_ENTROPY). LN_EINVALID of field
  * "discretize" where it does not apply. Caller frees with ln_neighbourhood_free, also after an error. */
