@@ -72,7 +72,7 @@ const ln_explainer ln_explainer_permutation_shap = {
         },
     .flags = LN_WATCHED | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE | LN_RANDOM |
              LN_HAS_ERRORS,
-    .version = 4,
+    .version = 5,
     .tolerance = 1e-4,
     .cost = "evaluations times the rows of the background forward passes a row, or less",
     .prepare = prepare,

@@ -79,7 +79,7 @@ const ln_explainer ln_explainer_shapley_sampling = {
         },
     .flags = LN_WATCHED | LN_TAKES_BASELINE | LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_COMPLETE |
              LN_RANDOM | LN_HAS_ERRORS,
-    .version = 4,
+    .version = 5,
     .tolerance = 1e-4,
     .cost = "permutations times features - 1 forward passes a row (times the rows of the "
             "background)",

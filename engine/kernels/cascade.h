@@ -4,6 +4,8 @@
  *     h_1 = f_0(start + tables[0][chosen[0]] + tables[1][chosen[1]] + ...)
  *     h_l+1 = f_l(b_l + W_l h_l),  y = c + w h_last
  *
+ * or where rows are walks, each the row before it and one part more, from the start again and again.
+ *
  * A few rows go through all layers before the next ones begin, so that nothing between the layers leaves the
  * first cache. Where f is relu, what is 0 in all of them is not multiplied at all: rows that stand beside
  * rows alike (fewer features differ) are faster, the bits are the same (a sum that begins with anything but
@@ -51,8 +53,10 @@ typedef struct ln_cascade {
 
 /* Rows, and what they ask for. */
 typedef struct ln_cascade_rows {
-    int64_t count;          /* rows: chosen and sum have room for a multiple of LN_CASCADE_ROWS */
-    int64_t tables;         /* parts of a row */
+    int64_t count;  /* rows: chosen and sum have room for a multiple of LN_CASCADE_ROWS */
+    int64_t tables; /* parts of a row; of a walk's, 1 */
+    int64_t walk;   /* 0, or rows of one walk: the first of each adds its part to the start, every
+                               other to what the row before it has */
     const float *start;     /* (width) of every row, 64-aligned */
     const float *parts;     /* 64-aligned */
     const uint16_t *chosen; /* (rows, tables) which parts of a row, in panels */

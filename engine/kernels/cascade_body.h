@@ -73,17 +73,63 @@ static inline __attribute__((always_inline)) void add_parts(const ln_cascade_row
         to->some[first / WORD] |= some << first % WORD;
 }
 
-/* The first layer's numbers. */
-static inline __attribute__((always_inline)) void begin(const ln_cascade *cascade,
-                                                        const ln_cascade_rows *rows,
-                                                        const uint16_t *chosen, const bool cuts,
-                                                        numbers *to)
+/* The same of walks: `before` (width) has what the row before `row` has, and gets what the last of these has. */
+static inline __attribute__((always_inline)) void walk_on(const ln_cascade_rows *rows, int64_t row,
+                                                          int64_t first, const int vectors,
+                                                          const bool cuts, float *before,
+                                                          numbers *to)
 {
+    const float *start = rows->start + first, *parts = rows->parts + first;
+    int64_t left = rows->walk - row % rows->walk; /* rows of this walk */
+    vector sum[TOGETHER];
+    lanes any[TOGETHER];
+    uint64_t some = 0;
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        any[v] = (lanes){0};
+        sum[v] = *(const vector *)(before + first + v * LANES);
+    }
+    for (int r = 0; r < ROWS; r++) {
+        const float *part = parts + (int64_t)rows->chosen[row + r] * LN_CASCADE_PANEL;
+        if (left == rows->walk)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                sum[v] = *(const vector *)(start + v * LANES);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            sum[v] += *(const vector *)(part + v * LANES);
+            const vector y = cuts ? cut(sum[v]) : sum[v];
+            any[v] |= (lanes)y;
+            *(vector *)(to->at[r] + first + v * LANES) = y;
+        }
+        left = left > 1 ? left - 1 : rows->walk;
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        *(vector *)(before + first + v * LANES) = sum[v];
+        some |= differs(any[v]) << v * LANES;
+    }
+    if (cuts)
+        to->some[first / WORD] |= some << first % WORD;
+}
+
+/* The first layer's numbers; `before` (width) is a walk's last row. */
+static inline __attribute__((always_inline)) void begin(const ln_cascade *cascade,
+                                                        const ln_cascade_rows *rows, int64_t row,
+                                                        const bool cuts, float *before, numbers *to)
+{
+    const uint16_t *chosen = rows->chosen + row * rows->tables;
     int64_t first = 0;
     for (; first + TOGETHER * LANES <= cascade->width; first += TOGETHER * LANES)
-        add_parts(rows, chosen, first, TOGETHER, cuts, to);
+        if (rows->walk > 0)
+            walk_on(rows, row, first, TOGETHER, cuts, before, to);
+        else
+            add_parts(rows, chosen, first, TOGETHER, cuts, to);
     for (; first < cascade->width; first += LANES)
-        add_parts(rows, chosen, first, 1, cuts, to);
+        if (rows->walk > 0)
+            walk_on(rows, row, first, 1, cuts, before, to);
+        else
+            add_parts(rows, chosen, first, 1, cuts, to);
 }
 
 /* `panels` panels of a layer's sums, from number `panel` on. */
@@ -198,17 +244,16 @@ static inline __attribute__((always_inline)) void add_output(const ln_cascade *c
         sum[r] += (double)found[r];
 }
 
-/* The first layer's numbers of the rows from `row` on. */
+/* The first layer's numbers of the rows from `row` on; blocks come in their order. */
 static inline __attribute__((always_inline)) void start(const ln_cascade *cascade,
                                                         const ln_cascade_rows *rows, int64_t row,
-                                                        numbers *to)
+                                                        float *before, numbers *to)
 {
-    const uint16_t *chosen = rows->chosen + row * rows->tables;
     memset(to->some, 0, sizeof to->some);
     if (cascade->ending.cut)
-        begin(cascade, rows, chosen, true, to);
+        begin(cascade, rows, row, true, before, to);
     else
-        begin(cascade, rows, chosen, false, to);
+        begin(cascade, rows, row, false, before, to);
     finish(&cascade->ending, cascade->width, to);
 }
 
@@ -217,11 +262,13 @@ static inline __attribute__((always_inline)) void all_rows(const ln_cascade *cas
                                                            const ln_cascade_rows *rows)
 {
     numbers first[2], inner[2];
-    start(cascade, rows, 0, &first[0]);
+    float before[LN_CASCADE_WIDEST];
+    memset(before, 0, sizeof before);
+    start(cascade, rows, 0, before, &first[0]);
     for (int64_t row = 0; row < rows->count; row += ROWS) {
         const numbers *from = &first[row / ROWS % 2];
         if (row + ROWS < rows->count)
-            start(cascade, rows, row + ROWS, &first[(row / ROWS + 1) % 2]);
+            start(cascade, rows, row + ROWS, before, &first[(row / ROWS + 1) % 2]);
         for (int64_t l = 0; l < cascade->layer_count; l++) {
             const ln_cascade_layer *layer = &cascade->layers[l];
             const int64_t panels = layer->outputs / LN_CASCADE_PANEL;

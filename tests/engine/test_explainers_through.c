@@ -129,6 +129,61 @@ static void values_are_those_of_the_model(void **state)
     ln_tensor_release(x);
 }
 
+/* What a walk comes by is worth what the coalitions are; a group that changes nothing is told. */
+static void walks_are_coalitions(void **state)
+{
+    (void)state;
+    enum { WALK = PLAYERS - 1, WALKS = 5, COUNT = WALK * WALKS };
+    ln_error err = {0};
+    ln_groups groups = {0};
+    ln_factored factored;
+    ln_tensor *rows = tensor_random(TEST_SHAPE(REFERENCES + 1, PLAYERS), 3);
+    for (int64_t r = 0; r <= REFERENCES; r++) /* input 5 never varies */
+        ln_f32(rows)[r * PLAYERS + 5] = 0.5F;
+    assert_ok(ln_groups_make(NULL, PLAYERS, PLAYERS, &groups, &err));
+    for (size_t k = 0; k < KINDS && kinds[k].through; k++) {
+        ln_model *model = model_of(k);
+        assert_ok(ln_factored_make(model, LN_LINK_RAW, &groups, COUNT, 64, &factored, &err));
+        ln_carver carver = {0};
+        ln_factored_carve(&factored, &carver);
+        carver = (ln_carver){.base = ln_alloc_aligned(carver.used)};
+        const ln_factored_buffers at = ln_factored_carve(&factored, &carver);
+        int64_t joins[COUNT];
+        uint64_t masks[COUNT];
+        double walked[COUNT];
+        for (int64_t i = 0; i < COUNT; i++) {
+            joins[i] = (i % WALK * (1 + i / WALK) + i / WALK) % PLAYERS;
+            masks[i] = (i % WALK ? masks[i - 1] : 0) | (uint64_t)1 << joins[i];
+        }
+        ln_factored_walks(&factored, &at, ln_f32(rows), joins, COUNT);
+        ln_factored_clear(&at, COUNT);
+        for (int64_t r = 1; r <= REFERENCES; r++) {
+            ln_factored_walk_from(&factored, &at, ln_f32(rows) + r * PLAYERS);
+            ln_factored_walk(&factored, &at, COUNT, WALK, 0);
+        }
+        memcpy(walked, at.sum, sizeof walked);
+        for (int64_t g = 0; g < PLAYERS; g++)
+            assert_int_equal(at.moves[g], g != 5);
+        for (int64_t i = 1; i < COUNT; i++)
+            if (i % WALK && joins[i] == 5)
+                assert_same_bits(&walked[i], &walked[i - 1], sizeof *walked);
+        ln_factored_row(&factored, &at, ln_f32(rows));
+        ln_factored_masks_through(&factored, &at, masks, 1, COUNT, false);
+        ln_factored_clear(&at, COUNT);
+        for (int64_t r = 1; r <= REFERENCES; r++) {
+            ln_factored_other(&factored, &at, ln_f32(rows) + r * PLAYERS);
+            ln_factored_add(&factored, &at, COUNT, 0);
+        }
+        for (int64_t i = 0; i < COUNT; i++)
+            assert_true(fabs(walked[i] - at.sum[i]) < 1e-6 * REFERENCES);
+        ln_free_aligned(carver.base);
+        ln_factored_free(&factored);
+        ln_model_release(model);
+    }
+    ln_groups_free(&groups);
+    ln_tensor_release(rows);
+}
+
 /* In the order asked for and sorted, with several references. */
 static void neighbours_change_no_bit(void **state)
 {
@@ -175,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(which_networks_go_through),
         cmocka_unit_test(values_are_those_of_the_model),
+        cmocka_unit_test(walks_are_coalitions),
         cmocka_unit_test(neighbours_change_no_bit),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);

@@ -15,13 +15,13 @@ typedef enum ending { NONE, RELU, TANH, SIGMOID, GELU } ending;
 
 /* A first layer of sums of parts, and layers behind it. */
 typedef struct stack {
-    int64_t count;                                  /* layers behind the first */
-    int64_t sizes[MOST_LAYERS + 1];                 /* numbers of the first and of those */
-    ending endings[MOST_LAYERS];                    /* of the first and of all but the last */
-    float *weight[MOST_LAYERS], *bias[MOST_LAYERS]; /* (out, in), (out) */
-    int64_t width;                                  /* of the first, padded */
-    float *start, *parts;                           /* (width), (TABLES, PARTS, width) */
-    uint16_t chosen[(ROWS + LN_CASCADE_ROWS) * TABLES];
+    int64_t count;                                      /* layers behind the first */
+    int64_t sizes[MOST_LAYERS + 1];                     /* numbers of the first and of those */
+    ending endings[MOST_LAYERS];                        /* of the first and of all but the last */
+    float *weight[MOST_LAYERS], *bias[MOST_LAYERS];     /* (out, in), (out) */
+    int64_t width;                                      /* of the first, padded */
+    float *start, *parts;                               /* (width), (TABLES, PARTS, width) */
+    uint16_t chosen[(ROWS + LN_CASCADE_ROWS) * TABLES]; /* of a walk the first ROWS of them */
     ln_cascade packed;
 } stack;
 
@@ -103,28 +103,40 @@ static void free_stack(stack *it)
     ln_cascade_free(&it->packed);
 }
 
+/* With it rows are walks of so many. */
+enum { WALK = 4, NO_WALK = 0 };
+
 /* All outputs of `count` rows from row `first` on: (outputs, ROWS + LN_CASCADE_ROWS). */
-static void run(ln_cascade_fn kernel, const stack *it, int64_t first, int64_t count, double *sum)
+static void run_walks(ln_cascade_fn kernel, const stack *it, int64_t walk, int64_t first,
+                      int64_t count, double *sum)
 {
     memset(sum, 0, (size_t)(it->packed.outputs * (ROWS + LN_CASCADE_ROWS)) * sizeof *sum);
     kernel(&it->packed, &(ln_cascade_rows){.count = count,
-                                           .tables = TABLES,
+                                           .tables = walk ? 1 : TABLES,
+                                           .walk = walk,
                                            .start = it->start,
                                            .parts = it->parts,
-                                           .chosen = it->chosen + first * TABLES,
+                                           .chosen = it->chosen + first * (walk ? 1 : TABLES),
                                            .output_count = it->packed.outputs,
                                            .sum = sum,
                                            .sum_row = ROWS + LN_CASCADE_ROWS});
 }
 
-/* One output of a row, in float64. */
-static double exact(const stack *it, int64_t row, int64_t output)
+static void run(ln_cascade_fn kernel, const stack *it, int64_t first, int64_t count, double *sum)
+{
+    run_walks(kernel, it, NO_WALK, first, count, sum);
+}
+
+/* One output of a row, in float64. A row's parts stand side by side, those of a walk's row row by row. */
+static double exact_walk(const stack *it, int64_t walk, int64_t row, int64_t output)
 {
     double h[2][WIDEST] = {{0}};
+    const int64_t first = walk ? row / walk * walk : row * TABLES;
+    const int64_t parts = walk ? row % walk + 1 : TABLES;
     for (int64_t i = 0; i < it->sizes[0]; i++) {
         double sum = (double)it->start[i];
-        for (int64_t t = 0; t < TABLES; t++)
-            sum += (double)it->parts[it->chosen[row * TABLES + t] * LN_CASCADE_PANEL + i];
+        for (int64_t t = first; t < first + parts; t++)
+            sum += (double)it->parts[it->chosen[t] * LN_CASCADE_PANEL + i];
         h[0][i] = finished(it->endings[0], sum);
     }
     for (int64_t l = 0; l < it->count; l++)
@@ -135,6 +147,11 @@ static double exact(const stack *it, int64_t row, int64_t output)
             h[(l + 1) % 2][o] = finished(l + 1 < it->count ? it->endings[l + 1] : NONE, sum);
         }
     return h[it->count % 2][output];
+}
+
+static double exact(const stack *it, int64_t row, int64_t output)
+{
+    return exact_walk(it, NO_WALK, row, output);
 }
 
 static const struct {
@@ -271,6 +288,36 @@ static void what_is_left_out_does_not_show(void **state)
     free_stack(&it);
 }
 
+/* Each row the one before it and a part more, whatever other walks stand beside it. */
+static void walks_add_up(void **state)
+{
+    (void)state;
+    static double all[10 * (ROWS + LN_CASCADE_ROWS)], some[10 * (ROWS + LN_CASCADE_ROWS)];
+    for (size_t s = 0; s < STACKS; s++) {
+        stack it = stack_of(s);
+        for (int64_t walk = 1; walk <= ROWS; walk += WALK) {
+            run_walks(ln_kernels_cascade(), &it, walk, 0, ROWS, all);
+            for (int64_t row = 0; row < ROWS; row++)
+                for (int64_t o = 0; o < it.packed.outputs; o++) {
+                    const double got = all[o * (ROWS + LN_CASCADE_ROWS) + row];
+                    const double wanted = exact_walk(&it, walk, row, o);
+                    if (!(fabs(got - wanted) <= 1e-5 * (1 + fabs(wanted))))
+                        fail_msg("stack %d, walks of %d, row %d, output %d: %.9g, not %.9g", (int)s,
+                                 (int)walk, (int)row, (int)o, got, wanted);
+                }
+            for (int64_t first = 0; first < ROWS; first += walk) {
+                const int64_t left = ROWS - first, count = left < walk ? left : walk;
+                run_walks(ln_kernels_cascade(), &it, walk, first, count, some);
+                for (int64_t o = 0; o < it.packed.outputs; o++)
+                    assert_same_bits(some + o * (ROWS + LN_CASCADE_ROWS),
+                                     all + o * (ROWS + LN_CASCADE_ROWS) + first,
+                                     (size_t)count * sizeof *all);
+            }
+        }
+        free_stack(&it);
+    }
+}
+
 #ifdef __x86_64__
 /* Where products are fused into sums, the width of a register does not show. */
 static void instruction_sets_agree(void **state)
@@ -281,11 +328,13 @@ static void instruction_sets_agree(void **state)
         skip();
     for (size_t s = 0; s < STACKS; s++) {
         stack it = stack_of(s);
-        run(ln_cascade_avx512, &it, 0, ROWS, wide);
-        run(ln_cascade_avx2, &it, 0, ROWS, narrow);
-        for (int64_t o = 0; o < it.packed.outputs; o++)
-            assert_same_bits(narrow + o * (ROWS + LN_CASCADE_ROWS),
-                             wide + o * (ROWS + LN_CASCADE_ROWS), ROWS * sizeof *wide);
+        for (int64_t walk = NO_WALK; walk <= WALK; walk += WALK) {
+            run_walks(ln_cascade_avx512, &it, walk, 0, ROWS, wide);
+            run_walks(ln_cascade_avx2, &it, walk, 0, ROWS, narrow);
+            for (int64_t o = 0; o < it.packed.outputs; o++)
+                assert_same_bits(narrow + o * (ROWS + LN_CASCADE_ROWS),
+                                 wide + o * (ROWS + LN_CASCADE_ROWS), ROWS * sizeof *wide);
+        }
         run(ln_cascade_baseline, &it, 0, ROWS, narrow);
         for (int64_t row = 0; row < ROWS; row++)
             assert_true(fabs(narrow[row] - exact(&it, row, 0)) <= 4e-6 * (1 + fabs(narrow[row])));
@@ -300,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_cascade_is_its_layers),
         cmocka_unit_test(bits_of_a_row_are_its_own),
         cmocka_unit_test(what_is_left_out_does_not_show),
+        cmocka_unit_test(walks_add_up),
 #ifdef __x86_64__
         cmocka_unit_test(instruction_sets_agree),
 #endif

@@ -53,6 +53,8 @@ typedef struct ln_factored_buffers {
     int32_t *spare;   /* the same, while they are sorted */
     uint32_t *key;    /* (block) what they are sorted by */
     double *sum;      /* (block) of the outputs */
+    bool
+        *moves; /* (groups) of walks: whether a group's change is other than 0 for some reference */
 } ln_factored_buffers;
 
 #define LN_FACTORED_BLOCK 2048 /* mixtures prepared at once */
@@ -93,6 +95,17 @@ void ln_factored_clear(const ln_factored_buffers *at, int64_t count);
 /* Adds output `output` of each with the present reference: at->sum[i] is that of the i-th. */
 void ln_factored_add(const ln_factored *factored, const ln_factored_buffers *at, int64_t count,
                      int64_t output);
+/* Walks in place of mixtures: `count` rows, each with one group more of x than the row before it, which is
+ * group[i] in row i, and the first of each walk with that group alone. A row's first layer is the one before's and the
+ * change, so that its bits depend on the order as well; a group without a change changes none. count <= LN_FACTORED_BLOCK. */
+void ln_factored_walks(const ln_factored *factored, const ln_factored_buffers *at, const float *x,
+                       const int64_t *group, int64_t count);
+/* The reference of the walks that follow. */
+void ln_factored_walk_from(const ln_factored *factored, const ln_factored_buffers *at,
+                           const float *r);
+/* Adds output `output` of each row with it. */
+void ln_factored_walk(const ln_factored *factored, const ln_factored_buffers *at, int64_t count,
+                      int64_t walk, int64_t output);
 /* sum (outputs): all outputs of `count` rows of the model's `width` numbers, added in their order; each has
  * the bits of a mixture with all or nothing of it. */
 ln_status ln_factored_outputs(const ln_factored *factored, const float *rows, int64_t width,

@@ -57,6 +57,7 @@ void ln_factored_carve_through(const ln_factored *it, ln_factored_buffers *made,
     made->spare = ln_carve(carver, block, sizeof *made->spare);
     made->key = ln_carve(carver, block, sizeof *made->key);
     made->sum = ln_carve(carver, block, sizeof *made->sum);
+    made->moves = ln_carve(carver, it->groups->count, sizeof *made->moves);
 }
 
 /* What a row has of each subset of a run, and a reference of what is outside it. */
@@ -185,16 +186,70 @@ void ln_factored_add(const ln_factored *it, const ln_factored_buffers *at, int64
                                              .sum = at->sum});
 }
 
-/* The sums of whole runs of a row, one after the other as ln_factored_fill adds them. */
-static void add_whole_runs(const ln_factored *it, const float *group, float *parts)
+/* The sum of a whole run, one group after the other as ln_factored_fill adds them. */
+static void add_whole_run(const ln_factored *it, int64_t run, const float *group, float *sum)
 {
     const int64_t hidden = it->hidden;
-    for (int64_t run = 0; run < it->runs; run++, parts += hidden) {
-        memset(parts, 0, (size_t)hidden * sizeof *parts);
-        for (int64_t g = 0; g < ln_factored_groups_of(it, run); g++, group += hidden)
-            for (int64_t o = 0; o < hidden; o++)
-                parts[o] += group[o];
+    memset(sum, 0, (size_t)hidden * sizeof *sum);
+    for (int64_t g = 0; g < ln_factored_groups_of(it, run); g++, group += hidden)
+        for (int64_t o = 0; o < hidden; o++)
+            sum[o] += group[o];
+}
+
+void ln_factored_walks(const ln_factored *it, const ln_factored_buffers *at, const float *x,
+                       const int64_t *group, int64_t count)
+{
+    const int64_t panels = it->hidden / LN_CASCADE_PANEL;
+    ln_factored_columns(it, x, at->of_row);
+    for (int64_t i = 0; i < count; i++)
+        at->chosen[i] = (uint16_t)(group[i] * panels);
+    memset(at->chosen + count, 0, (size_t)(padded(count) - count) * sizeof *at->chosen);
+    memset(at->moves, 0, (size_t)it->groups->count * sizeof *at->moves);
+}
+
+/* to = a - b; whether any is other than 0. */
+static bool subtract(int64_t count, const float *restrict a, const float *restrict b,
+                     float *restrict to)
+{
+    int any = 0;
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = a[i] - b[i];
+        any |= to[i] != 0;
     }
+    return any;
+}
+
+/* Where a walk begins: all of the reference, added as in a mixture with nothing of x. */
+void ln_factored_walk_from(const ln_factored *it, const ln_factored_buffers *at, const float *r)
+{
+    const int64_t hidden = it->hidden;
+    float *start = at->of_other, *whole = at->of_other + hidden;
+    const float *group = at->group;
+    ln_factored_columns(it, r, at->group);
+    for (int64_t g = 0; g < it->groups->count; g++)
+        at->moves[g] |= subtract(hidden, at->of_row + g * hidden, at->group + g * hidden,
+                                 at->both + g * hidden);
+    memcpy(start, it->bias, (size_t)hidden * sizeof *start);
+    for (int64_t run = 0; run < it->runs; run++) {
+        add_whole_run(it, run, group, whole);
+        group += ln_factored_groups_of(it, run) * hidden;
+        for (int64_t o = 0; o < hidden; o++)
+            start[o] += whole[o];
+    }
+}
+
+void ln_factored_walk(const ln_factored *it, const ln_factored_buffers *at, int64_t count,
+                      int64_t walk, int64_t output)
+{
+    it->run(&it->cascade, &(ln_cascade_rows){.count = count,
+                                             .tables = 1,
+                                             .walk = walk,
+                                             .start = at->of_other,
+                                             .parts = at->both,
+                                             .chosen = at->chosen,
+                                             .output = output,
+                                             .output_count = 1,
+                                             .sum = at->sum});
 }
 
 /* What ln_factored_outputs works on. */
@@ -233,7 +288,9 @@ ln_status ln_factored_outputs(const ln_factored *it, const float *rows, int64_t 
         const int64_t block = count - done < ROWS ? count - done : ROWS;
         for (int64_t r = 0; r < block; r++) {
             ln_factored_columns(it, rows + (done + r) * width, at.group);
-            add_whole_runs(it, at.group, at.parts + r * floats);
+            for (int64_t run = 0; run < it->runs; run++)
+                add_whole_run(it, run, at.group + run * it->bits * it->hidden,
+                              at.parts + r * floats + run * it->hidden);
         }
         memset(at.found, 0, (size_t)(ROWS * outputs) * sizeof *at.found);
         it->run(&it->cascade, &(ln_cascade_rows){.count = block,

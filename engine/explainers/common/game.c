@@ -377,6 +377,33 @@ ln_status ln_game_values(const ln_job *job, const ln_game *game, ln_job_chunk *c
     return status;
 }
 
+ln_status ln_game_walks(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
+                        const ln_game_buffers *at, int64_t entry, const int64_t *player,
+                        const uint64_t *masks, int64_t walk, int64_t count, double *values,
+                        ln_error *err)
+{
+    const ln_target *target = &job->targets[chunk->first + entry];
+    const ln_factored *factored = &game->factored;
+    const int64_t row = job->request->items[chunk->first + entry].row;
+    if (masks)
+        show(job, game, chunk, entry, masks, count);
+    ln_factored_walks(factored, &at->factored,
+                      ln_f32(job->request->x) + row * job->request->model->width, player, count);
+    ln_factored_clear(&at->factored, count);
+    for (int64_t r = 0; r < game->reference_count; r++) {
+        const ln_status status = ln_check_interrupt(err);
+        if (status)
+            return status;
+        ln_factored_walk_from(factored, &at->factored, reference(job, row, r));
+        ln_factored_walk(factored, &at->factored, count, walk, target->index);
+    }
+    const double references = (double)game->reference_count;
+    for (int64_t i = 0; i < count; i++) /* as v(none) is */
+        values[i] = target->offset + target->scale * (at->factored.sum[i] / references);
+    chunk->evaluations += count * game->reference_count;
+    return LN_OK;
+}
+
 bool ln_game_varies(const ln_job *job, const ln_game *game, int64_t row, int64_t player)
 {
     int64_t width = job->request->model->width;

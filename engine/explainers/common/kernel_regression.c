@@ -15,17 +15,29 @@ static int64_t without_last(const ln_coalitions *coalitions, int64_t last, int64
     return mask[last / 64] >> last % 64 & 1;
 }
 
-/* The unknowns' places in the coalition of a pair without the last player; how many. */
-static int64_t list_members(const ln_coalitions *coalitions, const int64_t *player,
-                            int64_t unknowns, int64_t pair, int64_t *members)
+/* The unknowns' places in the coalition of a pair without the last player; how many. `place` (64 a word) has the
+ * place of each player, -1 of those that are no unknowns: players ascend, so places do. */
+static int64_t list_members(const ln_coalitions *coalitions, const int64_t *place, int64_t last,
+                            int64_t pair, int64_t *members)
 {
-    const int64_t which = 2 * pair + without_last(coalitions, player[unknowns], pair);
+    const int64_t which = 2 * pair + without_last(coalitions, last, pair);
     const uint64_t *mask = coalitions->masks + which * coalitions->words;
     int64_t size = 0;
-    for (int64_t i = 0; i < unknowns; i++)
-        if (mask[player[i] / 64] >> player[i] % 64 & 1)
-            members[size++] = i;
+    for (int64_t w = 0; w < coalitions->words; w++)
+        for (uint64_t left = mask[w]; left; left &= left - 1) {
+            members[size] = place[w * 64 + __builtin_ctzll(left)];
+            size += members[size] >= 0;
+        }
     return size;
+}
+
+static void list_places(const ln_kernel_regression *at, const ln_coalitions *coalitions,
+                        const int64_t *player, int64_t unknowns)
+{
+    for (int64_t p = 0; p < coalitions->words * 64; p++)
+        at->place[p] = -1;
+    for (int64_t i = 0; i < unknowns; i++)
+        at->place[player[i]] = i;
 }
 
 /* What that coalition and its complement say of the unknowns in it. */
@@ -43,7 +55,7 @@ static void accumulate(const ln_kernel_regression *at, const ln_coalitions *coal
     memset(at->inverse, 0, (size_t)(n * n) * sizeof *at->inverse);
     memset(at->right, 0, (size_t)n * sizeof *at->right);
     for (int64_t p = 0; p < coalitions->pairs; p++) {
-        int64_t size = list_members(coalitions, player, n, p, at->members);
+        int64_t size = list_members(coalitions, at->place, player[n], p, at->members);
         double weight = coalitions->weight[p],
                d = contrast(coalitions, player[n], values, p, change);
         for (int64_t a = 0; a < size; a++) {
@@ -59,7 +71,7 @@ static void accumulate(const ln_kernel_regression *at, const ln_coalitions *coal
 static void move(const ln_kernel_regression *at, const ln_coalitions *coalitions,
                  const int64_t *player, int64_t n, int64_t p, double residual, double *moved)
 {
-    int64_t size = list_members(coalitions, player, n, p, at->members);
+    int64_t size = list_members(coalitions, at->place, player[n], p, at->members);
     memset(moved, 0, (size_t)(n + 1) * sizeof *moved);
     for (int64_t m = 0; m < size; m++) {
         const double *row = at->inverse + at->members[m] * n;
@@ -96,7 +108,7 @@ static void estimate_errors(const ln_kernel_regression *at, const ln_coalitions 
         memset(at->sum, 0, (size_t)(n + 1) * sizeof *at->sum);
         memset(at->squares, 0, (size_t)(n + 1) * sizeof *at->squares);
         for (int64_t p = first; p < end; p++) {
-            int64_t size = list_members(coalitions, player, n, p, at->members);
+            int64_t size = list_members(coalitions, at->place, player[n], p, at->members);
             double residual = contrast(coalitions, player[n], values, p, change);
             for (int64_t m = 0; m < size; m++)
                 residual -= 2 * phi[at->members[m]];
@@ -130,7 +142,8 @@ ln_kernel_regression ln_kernel_regression_carve(int64_t count, ln_carver *carver
     made.moved = ln_carve(carver, count, sizeof *made.moved);
     made.sum = ln_carve(carver, count, sizeof *made.sum);
     made.squares = ln_carve(carver, count, sizeof *made.squares);
-    made.members = ln_carve(carver, count, sizeof *made.members);
+    made.members = ln_carve(carver, count + 1, sizeof *made.members); /* one is tried in vain */
+    made.place = ln_carve(carver, (count + 63) / 64 * 64, sizeof *made.place);
     return made;
 }
 
@@ -139,6 +152,7 @@ bool ln_kernel_regression_solve(const ln_kernel_regression *at, const ln_coaliti
                                 double change, double *phi, double *error)
 {
     int64_t n = count - 1;
+    list_places(at, coalitions, player, n);
     accumulate(at, coalitions, player, n, values, change);
     if (!ln_cholesky_factor(at->inverse, n))
         return false;

@@ -24,11 +24,12 @@ typedef struct ln_kernel_regression {
     double *moved;    /* (count) */
     double *sum;      /* (count) over a stratum */
     double *squares;  /* (count) over a stratum */
-    int64_t *members; /* (count) players of a coalition */
+    int64_t *members; /* (count + 1) players of a coalition */
+    int64_t *place;   /* (64 a word of a mask) which unknown each player is, or -1 */
 } ln_kernel_regression;
 
 ln_kernel_regression ln_kernel_regression_carve(int64_t count, ln_carver *carver);
-/* values: (2 pairs) in the order of the masks. phi and error: `count` entries, for `player`: those the
+/* values: (2 pairs) in the order of the masks. `player` ascends. phi and error: `count` entries, for `player`: those the
  * coalitions were chosen for, or some of them (the others are then 0). False where the coalitions do not
  * determine phi. */
 bool ln_kernel_regression_solve(const ln_kernel_regression *at, const ln_coalitions *coalitions,

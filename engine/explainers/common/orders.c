@@ -14,7 +14,9 @@
 typedef struct buffers {
     ln_game_buffers game;
     uint64_t *masks; /* (block walks, coalitions of a walk, words) */
-    double *value;   /* (block walks, coalitions of a walk) */
+    int64_t
+        *joins;    /* (block walks, coalitions of a walk) who comes, where nobody needs the masks */
+    double *value; /* (block walks, coalitions of a walk) */
     int64_t *order;  /* (block walks, players) */
     uint32_t *word;  /* (players) random ones */
     int64_t *player; /* (players) those that vary */
@@ -36,6 +38,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     int64_t coalitions = shared->block * coalitions_of(shared, players);
     buffers made = {.game = ln_game_carve(job, &shared->game, &carver)};
     made.masks = ln_carve(&carver, coalitions * shared->game.words, sizeof *made.masks);
+    made.joins = ln_carve(&carver, coalitions, sizeof *made.joins);
     made.value = ln_carve(&carver, coalitions, sizeof *made.value);
     made.order = ln_carve(&carver, shared->block * players, sizeof *made.order);
     made.word = ln_carve(&carver, players, sizeof *made.word);
@@ -107,6 +110,13 @@ static void list_coalitions(const int64_t *order, int64_t n, bool backwards, int
     }
 }
 
+/* Who makes those coalitions, one after the other. */
+static void list_joins(const int64_t *order, int64_t n, bool backwards, int64_t *joins)
+{
+    for (int64_t k = 0; k + 1 < n; k++)
+        joins[k] = order[backwards ? n - 1 - k : k];
+}
+
 /* Adds what each player brings along an order, times `share`. */
 static void add_contributions(const int64_t *order, int64_t n, bool backwards, const double *value,
                               double none, double all, double share, double *walk)
@@ -125,14 +135,14 @@ static void take_walk(const ln_orders *shared, const buffers *at, const int64_t 
 {
     for (int64_t i = 0; i < n; i++)
         at->walk[at->player[i]] = 0;
-    double share = shared->antithetic ? 0.5 : 1;
+    const double share = shared->antithetic ? 0.5 : 1, part = 1 / (double)count;
     add_contributions(order, n, false, value, none, all, share, at->walk);
     if (shared->antithetic)
         add_contributions(order, n, true, value + n - 1, none, all, share, at->walk);
     for (int64_t i = 0; i < n; i++) {
         int64_t player = at->player[i];
         double off = at->walk[player] - at->mean[player];
-        at->mean[player] += off / (double)count;
+        at->mean[player] += off * part;
         at->spread[player] += off * (at->walk[player] - at->mean[player]);
     }
 }
@@ -161,13 +171,62 @@ static int64_t next_walks(const ln_orders *shared, int64_t done, int64_t walks)
     return shared->stop > 0 && look < count ? look : count;
 }
 
+/* Whether the coalitions of walks can be computed each from the one before it. */
+static bool joins_one_by_one(const ln_orders *shared, int64_t players)
+{
+    return shared->game.factored.through &&
+           shared->block * coalitions_of(shared, players) <= LN_FACTORED_BLOCK;
+}
+
+/* Coalitions of a walk after which nobody comes who changes anything are worth what all are, to the last bit: the
+ * walk's own sums are rounded otherwise than those of all. */
+static void end_walk(const bool *moves, const int64_t *order, int64_t n, bool backwards, double all,
+                     double *value)
+{
+    for (int64_t k = n - 1; k > 0 && !moves[order[backwards ? n - 1 - k : k]]; k--)
+        value[k - 1] = all;
+}
+
+/* The walks of one block one by one. */
+static ln_status walk(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
+                      int64_t n, int64_t count, ln_error *err)
+{
+    const ln_orders *shared = job->shared;
+    const int64_t coalitions = coalitions_of(shared, n), ways = shared->antithetic ? 2 : 1;
+    for (int64_t w = 0; w < count * ways; w++)
+        list_joins(at->order + w / ways * n, n, w % ways, at->joins + w * (n - 1));
+    const ln_status status =
+        ln_game_walks(job, &shared->game, chunk, &at->game, entry, at->joins,
+                      chunk->watcher ? at->masks : NULL, n - 1, count * coalitions, at->value, err);
+    for (int64_t w = 0; w < count * ways && !status; w++)
+        end_walk(at->game.factored.moves, at->order + w / ways * n, n, w % ways,
+                 chunk->out->output[entry], at->value + w * (n - 1));
+    return status;
+}
+
+/* `count` walks: what their coalitions are worth. */
+static ln_status evaluate(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
+                          int64_t n, int64_t count, ln_error *err)
+{
+    const ln_orders *shared = job->shared;
+    const int64_t words = shared->game.words, ways = shared->antithetic ? 2 : 1;
+    const bool joins = joins_one_by_one(shared, job->width);
+    for (int64_t w = 0; w < count * ways && (!joins || chunk->watcher); w++)
+        list_coalitions(at->order + w / ways * n, n, w % ways, words,
+                        at->masks + w * (n - 1) * words);
+    if (joins)
+        return walk(job, chunk, at, entry, n, count, err);
+    return ln_game_values(job, &shared->game, chunk, &at->game, entry, at->masks,
+                          count * coalitions_of(shared, n), at->value, err);
+}
+
 /* *walks: how many at most; then how many there were. */
 static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t entry,
                          int64_t n, int64_t *walks, ln_error *err)
 {
     const ln_orders *shared = job->shared;
     const ln_request *request = job->request;
-    int64_t row = request->items[chunk->first + entry].row, words = shared->game.words;
+    const int64_t row = request->items[chunk->first + entry].row;
     int64_t coalitions = coalitions_of(shared, n);
     double none = chunk->out->baseline_output[entry], all = chunk->out->output[entry];
     ln_rng rng = ln_rng_make(request->seed, job->explainer->word.name, request->stream,
@@ -176,16 +235,9 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
     memset(at->spread, 0, (size_t)job->width * sizeof *at->spread);
     for (int64_t done = 0; done < *walks;) {
         int64_t count = next_walks(shared, done, *walks);
-        for (int64_t w = 0; w < count; w++) {
-            int64_t *order = at->order + w * n;
-            uint64_t *masks = at->masks + w * coalitions * words;
-            draw_order(at, &rng, n, order);
-            list_coalitions(order, n, false, words, masks);
-            if (shared->antithetic)
-                list_coalitions(order, n, true, words, masks + (n - 1) * words);
-        }
-        ln_status status = ln_game_values(job, &shared->game, chunk, &at->game, entry, at->masks,
-                                          count * coalitions, at->value, err);
+        for (int64_t w = 0; w < count; w++)
+            draw_order(at, &rng, n, at->order + w * n);
+        ln_status status = evaluate(job, chunk, at, entry, n, count, err);
         if (status)
             return status;
         for (int64_t w = 0; w < count; w++)
