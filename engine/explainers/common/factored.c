@@ -248,10 +248,6 @@ void ln_factored_masks(const ln_factored *factored, const ln_factored_buffers *a
 
 void ln_factored_ends(const ln_factored *factored, const ln_factored_buffers *at)
 {
-    if (factored->through) {
-        ln_factored_ends_through(factored, at);
-        return;
-    }
     for (int64_t run = 0; run < factored->runs; run++) {
         put(factored, at, 0, run, NULL);
         at->in[factored->runs + run] = at->out[run];

@@ -84,12 +84,17 @@ ln_status ln_factored_keep(ln_factored *factored, const float *r, ln_error *err)
 void ln_factored_mix(const ln_factored *factored, const ln_factored_buffers *at, int64_t first,
                      int64_t count, float *h);
 
-/* Where mixtures go through all layers; ln_factored_all and ln_factored_mix are for where they do not.
+/* Where mixtures go through all layers; ln_factored_ends, ln_factored_all and ln_factored_mix are for where they do
+ * not.
  *
  * Prepares `count` mixtures as ln_factored_masks does; with `sort` those that are alike become neighbours, which
  * is worth it where several references follow. at->order[i] is which of them stands i-th. */
 void ln_factored_masks_through(const ln_factored *factored, const ln_factored_buffers *at,
                                const uint64_t *masks, int64_t words, int64_t count, bool sort);
+/* Two mixtures with the output that ln_factored_add then adds, in place of rows and references: all of x, and
+ * nothing of it but all of r. They have the bits of those of all other pairs with this x, with this r. */
+void ln_factored_ends_through(const ln_factored *factored, const ln_factored_buffers *at,
+                              const float *x, const float *r);
 /* The sums of the mixtures prepared begin. */
 void ln_factored_clear(const ln_factored_buffers *at, int64_t count);
 /* Adds output `output` of each with the present reference: at->sum[i] is that of the i-th. */

@@ -27,11 +27,10 @@ void ln_factored_columns(const ln_factored *it, const float *x, float *group);
 /* From these the sums over all subsets of a run. */
 void ln_factored_fill(const ln_factored *it, int64_t run, const float *group, float *table);
 
-/* ln_factored_row, ln_factored_other and ln_factored_ends where mixtures go through all layers. */
+/* ln_factored_row and ln_factored_other where mixtures go through all layers. */
 void ln_factored_row_through(const ln_factored *it, const ln_factored_buffers *at);
 void ln_factored_other_through(const ln_factored *it, const ln_factored_buffers *at,
                                const float *r);
-void ln_factored_ends_through(const ln_factored *it, const ln_factored_buffers *at);
 /* What else they need: of a model whose first dense layer is `width` numbers wide. */
 ln_status ln_factored_make_through(ln_model *model, const ln_function_options *options,
                                    int64_t width, ln_factored *out, ln_error *err);

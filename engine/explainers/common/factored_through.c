@@ -158,16 +158,6 @@ void ln_factored_masks_through(const ln_factored *it, const ln_factored_buffers 
     memset(chosen, 0, (size_t)((padded(count) - count) * it->runs) * sizeof *chosen);
 }
 
-void ln_factored_ends_through(const ln_factored *it, const ln_factored_buffers *at)
-{
-    memset(at->chosen, 0, (size_t)(padded(2) * it->runs) * sizeof *at->chosen);
-    for (int64_t run = 0; run < it->runs; run++) {
-        const uint64_t all = ((uint64_t)1 << ln_factored_groups_of(it, run)) - 1;
-        at->chosen[run] = place(it, run, all);
-        at->chosen[it->runs + run] = place(it, run, 0);
-    }
-}
-
 void ln_factored_clear(const ln_factored_buffers *at, int64_t count)
 {
     memset(at->sum, 0, (size_t)padded(count) * sizeof *at->sum);
@@ -194,6 +184,22 @@ static void add_whole_run(const ln_factored *it, int64_t run, const float *group
     for (int64_t g = 0; g < ln_factored_groups_of(it, run); g++, group += hidden)
         for (int64_t o = 0; o < hidden; o++)
             sum[o] += group[o];
+}
+
+void ln_factored_ends_through(const ln_factored *it, const ln_factored_buffers *at, const float *x,
+                              const float *r)
+{
+    const int64_t panels = it->hidden / LN_CASCADE_PANEL;
+    for (int end = 0; end < 2; end++) {
+        ln_factored_columns(it, end == 0 ? x : r, at->group);
+        for (int64_t run = 0; run < it->runs; run++) {
+            const int64_t place = end * it->runs + run;
+            add_whole_run(it, run, at->group + run * it->bits * it->hidden,
+                          at->both + place * it->hidden);
+            at->chosen[place] = (uint16_t)(place * panels);
+        }
+    }
+    memset(at->chosen + 2 * it->runs, 0, (size_t)((padded(2) - 2) * it->runs) * sizeof *at->chosen);
 }
 
 void ln_factored_walks(const ln_factored *it, const ln_factored_buffers *at, const float *x,

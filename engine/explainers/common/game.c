@@ -185,17 +185,16 @@ static ln_status mix_ends(const ln_job *job, const ln_game *game, ln_job_chunk *
     return LN_OK;
 }
 
-/* The same where mixtures go through all layers. Any reference will do for v(all), of which nothing is taken. */
+/* The same where mixtures go through all layers. */
 static void add_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
                      const ln_game_buffers *at, int64_t row, const ln_target *target, double *all,
                      double *none)
 {
     const ln_factored *factored = &game->factored;
     const int64_t count = game->none ? 1 : 2;
-    ln_factored_row(factored, &at->factored,
-                    ln_f32(job->request->x) + row * job->request->model->width);
-    ln_factored_other(factored, &at->factored, reference(job, row, 0));
-    ln_factored_ends(factored, &at->factored);
+    ln_factored_ends_through(factored, &at->factored,
+                             ln_f32(job->request->x) + row * job->request->model->width,
+                             reference(job, row, 0));
     ln_factored_clear(&at->factored, count);
     ln_factored_add(factored, &at->factored, count, target->index);
     *all = target->offset + target->scale * at->factored.sum[0];
@@ -328,6 +327,8 @@ static ln_status add_block_through(const ln_job *job, const ln_game *game, ln_jo
     const ln_factored *factored = &game->factored;
     const int64_t row = job->request->items[chunk->first + entry].row;
     const double references = (double)game->reference_count;
+    ln_factored_row(factored, &at->factored,
+                    ln_f32(job->request->x) + row * job->request->model->width);
     ln_factored_masks_through(factored, &at->factored, masks, game->words, count,
                               game->reference_count >= WORTH_SORTING);
     ln_factored_clear(&at->factored, count);
