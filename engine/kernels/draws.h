@@ -8,6 +8,8 @@
 typedef struct ln_draw_kernels {
     void (*normals)(const ln_rng *rng, int64_t count,
                     double *out); /* the generator stays where it is */
+    void (*words)(const ln_rng *rng, int64_t blocks,
+                  uint32_t *out); /* (blocks, 4), the same; exactly the generator's */
 } ln_draw_kernels;
 
 extern const ln_draw_kernels ln_draws_baseline;
@@ -19,5 +21,8 @@ const ln_draw_kernels *ln_draw_kernels_choose(void); /* this machine's */
 
 /* The next `count` normal draws of a generator that has taken whole blocks (as they do). */
 void ln_draw_normals(ln_rng *rng, int64_t count, double *out);
+
+/* ln_rng_words, in registers: worth it for some hundreds. */
+void ln_draw_words(ln_rng *rng, int64_t count, uint32_t *words);
 
 #endif

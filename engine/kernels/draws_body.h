@@ -109,4 +109,18 @@ static void normals(const ln_rng *rng, int64_t count, double *out)
     }
 }
 
-const ln_draw_kernels NAME = {.normals = normals};
+static void words(const ln_rng *rng, int64_t count, uint32_t *out)
+{
+    const uint64_t position = rng->counter[0] | (uint64_t)rng->counter[1] << 32;
+    uint32_t word[4][DRAWS], made[DRAWS][4];
+    for (int64_t first = 0; first < count; first += DRAWS) {
+        const int64_t left = count - first < DRAWS ? count - first : DRAWS;
+        blocks(rng, position + (uint64_t)first, word);
+        for (int i = 0; i < DRAWS; i++)
+            for (int k = 0; k < 4; k++)
+                made[i][k] = word[k][i];
+        memcpy(out + first * 4, made, (size_t)left * sizeof *made);
+    }
+}
+
+const ln_draw_kernels NAME = {.normals = normals, .words = words};

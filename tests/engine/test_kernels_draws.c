@@ -66,11 +66,37 @@ static void pieces_follow_one_another(void **state)
     assert_true(ln_rng_u32(&rng) == ln_rng_u32(&one));
 }
 
+/* Words are the generator's own, however many at a time, from wherever it stands. */
+static void words_are_those_of_one_by_one(void **state)
+{
+    (void)state;
+    static const int sizes[] = {0, 1, 2, 255, 256, 257, 3, 1000, 5};
+    static uint32_t made[1000], wanted[1000];
+    ln_rng rng = ln_rng_make(5, "test draws", 0, 9);
+    rng.counter[0] = 0xffffffffU - 70;
+    ln_rng one = rng;
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        ln_draw_words(&rng, sizes[k], made);
+        for (int i = 0; i < sizes[k]; i++)
+            wanted[i] = ln_rng_u32(&one);
+        assert_same_bits(made, wanted, (size_t)sizes[k] * sizeof *made);
+        assert_int_equal(rng.used, one.used);
+    }
+    const ln_draw_kernels *all[3];
+    const int known = tables(all);
+    for (int t = 0; t < known; t++) {
+        all[t]->words(&rng, 250, t == 0 ? wanted : made);
+        if (t > 0)
+            assert_same_bits(made, wanted, sizeof made);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(normals_are_those_of_one_by_one),
         cmocka_unit_test(pieces_follow_one_another),
+        cmocka_unit_test(words_are_those_of_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

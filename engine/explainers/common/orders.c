@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "kernels/draws.h"
 
 #define BLOCK 1024    /* coalitions evaluated at once, but at least one walk's */
 #define STOP_WALKS 10 /* walks between two looks at the errors: fewer say little of them */
@@ -18,7 +19,7 @@ typedef struct buffers {
         *joins;    /* (block walks, coalitions of a walk) who comes, where nobody needs the masks */
     double *value; /* (block walks, coalitions of a walk) */
     int64_t *order;  /* (block walks, players) */
-    uint32_t *word;  /* (players) random ones */
+    uint32_t *word;  /* (block walks, players) random ones */
     int64_t *player; /* (players) those that vary */
     double *walk;    /* (players) contributions along one walk */
     double *mean;    /* (players) so far */
@@ -41,7 +42,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.joins = ln_carve(&carver, coalitions, sizeof *made.joins);
     made.value = ln_carve(&carver, coalitions, sizeof *made.value);
     made.order = ln_carve(&carver, shared->block * players, sizeof *made.order);
-    made.word = ln_carve(&carver, players, sizeof *made.word);
+    made.word = ln_carve(&carver, shared->block * players, sizeof *made.word);
     made.player = ln_carve(&carver, players, sizeof *made.player);
     made.walk = ln_carve(&carver, players, sizeof *made.walk);
     made.mean = ln_carve(&carver, players, sizeof *made.mean);
@@ -81,14 +82,13 @@ ln_status ln_orders_start(ln_job *job, ln_runner *runner, int64_t *evaluations, 
     return ln_game_start(job, &shared->game, runner, evaluations, err);
 }
 
-/* An order of the n players, by a random word each but the first: of so few players a word makes some
+/* An order of the n players, by a random word for each but the first: of so few players a word makes some
  * more likely than others by 2^-32 times their number. */
-static void draw_order(const buffers *at, ln_rng *rng, int64_t n, int64_t *order)
+static void draw_order(const buffers *at, const uint32_t *word, int64_t n, int64_t *order)
 {
     memcpy(order, at->player, (size_t)n * sizeof *order);
-    ln_rng_words(rng, at->word, n - 1);
     for (int64_t left = n; left > 1; left--) {
-        const int64_t chosen = (int64_t)((uint64_t)at->word[left - 2] * (uint64_t)left >> 32);
+        const int64_t chosen = (int64_t)((uint64_t)word[left - 2] * (uint64_t)left >> 32);
         const int64_t player = order[chosen];
         order[chosen] = order[left - 1];
         order[left - 1] = player;
@@ -235,8 +235,9 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, const buffers *
     memset(at->spread, 0, (size_t)job->width * sizeof *at->spread);
     for (int64_t done = 0; done < *walks;) {
         int64_t count = next_walks(shared, done, *walks);
+        ln_draw_words(&rng, count * (n - 1), at->word);
         for (int64_t w = 0; w < count; w++)
-            draw_order(at, &rng, n, at->order + w * n);
+            draw_order(at, at->word + w * (n - 1), n, at->order + w * n);
         ln_status status = evaluate(job, chunk, at, entry, n, count, err);
         if (status)
             return status;
