@@ -2,6 +2,8 @@
  * defined, and what they depend on. */
 #include "layer_networks.h"
 
+#include <math.h>
+
 #include "explainers/common/cam.h"
 
 static ln_error err;
@@ -122,6 +124,79 @@ static ln_status whole_map(void *context, ln_error *error)
     return status;
 }
 
+/* A place of the large map is at (at + 1/2) from / to - 1/2 of the small one, which goes on as it ends. */
+static double small_place(const double *map, const int64_t *from, const int64_t *to, int64_t row,
+                          int64_t column)
+{
+    const int64_t at[2] = {row, column};
+    double sum = 0, share[2];
+    int64_t low[2];
+    for (int i = 0; i < 2; i++) {
+        const double place = ((double)at[i] + 0.5) * (double)from[i] / (double)to[i] - 0.5;
+        low[i] = (int64_t)floor(place);
+        share[i] = place - floor(place);
+    }
+    for (int corner = 0; corner < 4; corner++) {
+        int64_t near[2];
+        double weight = 1;
+        for (int i = 0; i < 2; i++) {
+            const int64_t step = i ? corner % 2 : corner / 2;
+            near[i] = low[i] + step < 0 ? 0 : low[i] + step;
+            near[i] = near[i] < from[i] ? near[i] : from[i] - 1;
+            weight *= step ? share[i] : 1 - share[i];
+        }
+        sum += weight * map[near[0] * from[1] + near[1]];
+    }
+    return sum;
+}
+
+/* Wider than what is found at a time, narrower, and smaller than the map; one axis. */
+static void maps_are_enlarged_bilinearly(void **state)
+{
+    static const int64_t sizes[][4] = {{3, 5, 7, 150}, {1, 1, 4, 3}, {6, 70, 9, 129},
+                                       {8, 8, 28, 28}, {7, 9, 5, 4}, {1, 6, 1, 200}};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const int64_t *from = sizes[i], *to = from + 2;
+        double map[6 * 70];
+        float out[9 * 200];
+        for (int64_t p = 0; p < from[0] * from[1]; p++)
+            map[p] = cos((double)(3 * p)) + 0.1 * (double)p;
+        const ln_shape layer = TEST_SHAPE(4, from[0], from[1]), input = TEST_SHAPE(1, to[0], to[1]);
+        const ln_shape line = TEST_SHAPE(4, from[1]), wide = TEST_SHAPE(1, to[1]);
+        const bool flat = to[0] == 1;
+        ln_cam_enlarge(map, flat ? &line : &layer, flat ? &wide : &input, out);
+        for (int64_t p = 0; p < to[0] * to[1]; p++) {
+            const double wanted = small_place(map, from, to, p / to[1], p % to[1]);
+            assert_true(fabs((double)out[p] - wanted) <= 1e-6 * fmax(1, fabs(wanted)));
+        }
+    }
+}
+
+/* Means of channels and their sum, of places that are and are not a multiple of what is added at a time. */
+static void gradient_maps_are_sums(void **state)
+{
+    enum { CHANNELS = 3, MOST = 19 };
+    (void)state;
+    for (int64_t places = 1; places <= MOST; places++) {
+        float activation[CHANNELS * MOST], gradient[CHANNELS * MOST];
+        double map[MOST];
+        for (int64_t i = 0; i < CHANNELS * places; i++) {
+            activation[i] = (float)sin((double)i);
+            gradient[i] = (float)cos((double)(2 * i));
+        }
+        ln_cam_gradient_map(activation, gradient, CHANNELS, places, map);
+        for (int64_t p = 0; p < places; p++) {
+            double wanted = 0;
+            for (int64_t c = 0; c < CHANNELS; c++)
+                for (int64_t q = 0; q < places; q++)
+                    wanted += (double)gradient[c * places + q] *
+                              (double)activation[c * places + p] / (double)places;
+            assert_true(fabs(map[p] - wanted) < 1e-12);
+        }
+    }
+}
+
 static void every_failing_allocation_is_survived(void **state)
 {
     (void)state;
@@ -149,6 +224,8 @@ int main(void)
         cmocka_unit_test(maps_need_places),
         cmocka_unit_test(flat_channels_have_no_say),
         cmocka_unit_test(maps_depend_on_their_row_alone),
+        cmocka_unit_test(maps_are_enlarged_bilinearly),
+        cmocka_unit_test(gradient_maps_are_sums),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);

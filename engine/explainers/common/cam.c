@@ -85,26 +85,51 @@ static void between(int64_t at, int64_t to, int64_t from, int64_t *low, double *
     }
 }
 
+/* Where columns lie is found once for all rows, some columns at a time. */
 void ln_cam_enlarge(const double *map, const ln_shape *layer, const ln_shape *input, float *out)
 {
+    enum { STRIP = 64 };
     const size from = size_of(layer), to = size_of(input);
-    for (int64_t r = 0; r < to.rows; r++) {
-        int64_t row, column;
-        double down, right;
-        between(r, to.rows, from.rows, &row, &down);
-        const double *upper = map + row * from.columns;
-        const double *lower = down > 0 ? upper + from.columns : upper;
-        for (int64_t c = 0; c < to.columns; c++) {
-            between(c, to.columns, from.columns, &column, &right);
-            const int64_t next = column + (right > 0);
-            const double above = (1 - right) * upper[column] + right * upper[next];
-            const double below = (1 - right) * lower[column] + right * lower[next];
-            out[r * to.columns + c] = (float)((1 - down) * above + down * below);
+    int64_t column[STRIP], next[STRIP];
+    double right[STRIP];
+    for (int64_t first = 0; first < to.columns; first += STRIP) {
+        const int64_t count = to.columns - first < STRIP ? to.columns - first : STRIP;
+        for (int64_t c = 0; c < count; c++) {
+            between(first + c, to.columns, from.columns, &column[c], &right[c]);
+            next[c] = column[c] + (right[c] > 0);
+        }
+        for (int64_t r = 0; r < to.rows; r++) {
+            int64_t row;
+            double down;
+            between(r, to.rows, from.rows, &row, &down);
+            const double *upper = map + row * from.columns;
+            const double *lower = down > 0 ? upper + from.columns : upper;
+            for (int64_t c = 0; c < count; c++) {
+                const double above = (1 - right[c]) * upper[column[c]] + right[c] * upper[next[c]];
+                const double below = (1 - right[c]) * lower[column[c]] + right[c] * lower[next[c]];
+                out[r * to.columns + first + c] = (float)((1 - down) * above + down * below);
+            }
         }
     }
 }
 
 /* ---------------------------------------------------------------- maps */
+
+/* Of every eighth number, then over these sums: eight additions that do not wait for each other. */
+static double sum_of(const float *x, int64_t count)
+{
+    enum { SUMS = 8 };
+    double sums[SUMS] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + SUMS <= count; i += SUMS)
+        for (int k = 0; k < SUMS; k++)
+            sums[k] += (double)x[i + k];
+    for (int k = 0; k < SUMS; k++)
+        sum += sums[k];
+    for (; i < count; i++)
+        sum += (double)x[i];
+    return sum;
+}
 
 void ln_cam_gradient_map(const float *activation, const float *gradient, int64_t channels,
                          int64_t places, double *map)
@@ -113,10 +138,7 @@ void ln_cam_gradient_map(const float *activation, const float *gradient, int64_t
         map[p] = 0;
     for (int64_t c = 0; c < channels; c++) {
         const float *a = activation + c * places, *g = gradient + c * places;
-        double weight = 0;
-        for (int64_t p = 0; p < places; p++)
-            weight += (double)g[p];
-        weight /= (double)places;
+        const double weight = sum_of(g, places) / (double)places;
         for (int64_t p = 0; p < places; p++)
             map[p] += weight * (double)a[p];
     }

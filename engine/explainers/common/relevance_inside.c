@@ -103,9 +103,9 @@ int64_t ln_relevance_tile(const ln_step *step)
 /* ---------------------------------------------------------------- ratios */
 
 /* One row, whose outputs lie in stretches of `inner` that share a bias. */
-static double stretched_row(ln_ratio *ratio, const float *bias, const bias_axis *axis, int64_t row,
-                            const float *z, const float *r, const float *gate, float *tile,
-                            float *s)
+static double stretched_row(const ln_rule_kernels *kernels, ln_ratio *ratio, const float *bias,
+                            const bias_axis *axis, int64_t row, const float *z, const float *r,
+                            const float *gate, float *tile, float *s)
 {
     double absorbed = 0;
     ratio->bias = tile;
@@ -113,8 +113,8 @@ static double stretched_row(ln_ratio *ratio, const float *bias, const bias_axis 
     for (int64_t j = 0; j < row; j += axis->inner) {
         for (int i = 0; i < LN_RULE_LANES; i++)
             tile[i] = bias[j / axis->inner % axis->count];
-        absorbed += ln_rule_kernels_choose()->ratios(ratio, axis->inner, z + j, r + j,
-                                                     gate ? gate + j : NULL, s + j);
+        absorbed +=
+            kernels->ratios(ratio, axis->inner, z + j, r + j, gate ? gate + j : NULL, s + j);
     }
     return absorbed;
 }
@@ -137,10 +137,10 @@ void ln_relevance_ratios(const ln_pass *pass, const ln_shares *how, const float 
     for (int64_t n = 0; n < pass->rows; n++) {
         const float *own = how->one_row ? z : z + n * row, *r = pass->out_grad[0] + n * row;
         const float *gate = ratio.sign ? how->gate + n * row : NULL;
-        const double absorbed =
-            bias && axis.inner > 1
-                ? stretched_row(&ratio, bias, &axis, row, own, r, gate, how->tile, s + n * row)
-                : kernels->ratios(&ratio, row, own, r, gate, s + n * row);
+        const double absorbed = bias && axis.inner > 1
+                                    ? stretched_row(kernels, &ratio, bias, &axis, row, own, r, gate,
+                                                    how->tile, s + n * row)
+                                    : kernels->ratios(&ratio, row, own, r, gate, s + n * row);
         if (pass->absorbed)
             pass->absorbed[n] += absorbed;
     }
