@@ -63,6 +63,25 @@ int ln_simplify_sole_producer(const ln_simplifying *s, int value)
                : -1;
 }
 
+const ln_node *ln_simplify_made_by(const ln_simplifying *s, int value, const ln_layer *layer,
+                                   int readers)
+{
+    const int producer = value < 0 ? -1 : s->from->values[value].producer;
+    if (producer < 0 || s->readers[value] != readers)
+        return NULL;
+    const ln_node *node = &s->from->nodes[producer];
+    return node->layer == layer && node->output_count == 1 ? node : NULL;
+}
+
+bool ln_simplify_is_number(const ln_graph *graph, int value, double *out)
+{
+    const ln_tensor *constant = value < 0 ? NULL : graph->values[value].constant;
+    if (!constant || constant->dtype != LN_F32 || ln_shape_count(&constant->shape) != 1)
+        return false;
+    *out = (double)ln_f32(constant)[0];
+    return true;
+}
+
 static bool takes_norm(const ln_graph *graph, const ln_node *node, const ln_node *norm)
 {
     const ln_channel_norm_attributes *own = norm->attributes;
@@ -197,8 +216,8 @@ static int64_t input_channel_of(const ln_node *node, const ln_shape *weight, int
     return output / (weight->dims[0] / groups) * a_group + i / taps % a_group;
 }
 
-static ln_status add_constant(ln_simplifying *s, const ln_node *node, const char *what,
-                              ln_tensor *tensor, int *value, ln_error *err)
+ln_status ln_simplify_add_constant(ln_simplifying *s, const ln_node *node, const char *what,
+                                   ln_tensor *tensor, int *value, ln_error *err)
 {
     char name[512];
     for (int number = 0;; number++) {
@@ -283,10 +302,10 @@ static ln_status fold_norms(ln_simplifying *s, const ln_node *node, const ln_nod
             ln_f32(scaled)[i] = (float)made.weight[i];
         for (int64_t c = 0; c < made.outputs; c++)
             ln_f32(moved)[c] = (float)made.bias[c];
-        status = add_constant(s, node, "weight", scaled, &inputs[1], err);
+        status = ln_simplify_add_constant(s, node, "weight", scaled, &inputs[1], err);
     }
     if (!status)
-        status = add_constant(s, node, "bias", moved, &inputs[2], err);
+        status = ln_simplify_add_constant(s, node, "bias", moved, &inputs[2], err);
     ln_tensor_release(scaled);
     ln_tensor_release(moved);
     ln_free(made.weight);

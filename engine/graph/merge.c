@@ -3,7 +3,6 @@
 #include "graph/merge.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -32,28 +31,9 @@ typedef struct merge {
 
 /* ---------------------------------------------------------------- finding */
 
-static bool constant_number(const ln_graph *graph, int value, double *out)
-{
-    const ln_tensor *constant = value < 0 ? NULL : graph->values[value].constant;
-    if (!constant || constant->dtype != LN_F32 || ln_shape_count(&constant->shape) != 1)
-        return false;
-    *out = (double)ln_f32(constant)[0];
-    return true;
-}
-
 static bool is_near(double a, double b)
 {
     return fabs(a - b) <= 1e-6 * fabs(b);
-}
-
-/* The node of this layer that made the value for one reader alone; NULL. */
-static const ln_node *made_by(const ln_simplifying *s, int value, const ln_layer *layer)
-{
-    const int producer = value < 0 ? -1 : s->from->values[value].producer;
-    if (producer < 0 || s->readers[value] != 1)
-        return NULL;
-    const ln_node *node = &s->from->nodes[producer];
-    return node->layer == layer && node->output_count == 1 ? node : NULL;
 }
 
 static int index_of(const ln_simplifying *s, const ln_node *node)
@@ -66,9 +46,9 @@ static int beside_number(const ln_graph *graph, const ln_node *node, double *num
 {
     if (node->input_count != 2)
         return -1;
-    if (constant_number(graph, node->inputs[1], number))
+    if (ln_simplify_is_number(graph, node->inputs[1], number))
         return node->inputs[0];
-    return node->layer != &ln_layer_div && constant_number(graph, node->inputs[0], number)
+    return node->layer != &ln_layer_div && ln_simplify_is_number(graph, node->inputs[0], number)
                ? node->inputs[1]
                : -1;
 }
@@ -77,7 +57,7 @@ static bool find_bias(const ln_simplifying *s, const ln_node *node, merge *out)
 {
     const ln_graph *graph = s->from;
     for (int i = 0; i < 2 && node->layer == &ln_layer_add && node->input_count == 2; i++) {
-        const ln_node *dense = made_by(s, node->inputs[i], &ln_layer_dense);
+        const ln_node *dense = ln_simplify_made_by(s, node->inputs[i], &ln_layer_dense, 1);
         const ln_tensor *bias = graph->values[node->inputs[1 - i]].constant;
         if (!dense || (dense->input_count > 2 && dense->inputs[2] >= 0) || !bias ||
             bias->dtype != LN_F32 || bias->shape.rank != 1)
@@ -97,7 +77,8 @@ static bool find_factor(const ln_simplifying *s, const ln_node *node, merge *out
     double number;
     if (node->layer != &ln_layer_mul && node->layer != &ln_layer_div)
         return false;
-    const ln_node *product = made_by(s, beside_number(s->from, node, &number), &ln_layer_matmul);
+    const ln_node *product =
+        ln_simplify_made_by(s, beside_number(s->from, node, &number), &ln_layer_matmul, 1);
     if (!product || s->from->values[product->outputs[0]].fixed ||
         s->from->values[node->outputs[0]].shape.rank !=
             s->from->values[product->outputs[0]].shape.rank)
@@ -129,19 +110,19 @@ static void take_apart(const ln_simplifying *s, const ln_node *node, factors *fo
 static void take_factor(const ln_simplifying *s, int value, factors *found)
 {
     double number;
-    const ln_node *product = made_by(s, value, &ln_layer_mul);
-    const ln_node *quotient = made_by(s, value, &ln_layer_div);
-    const ln_node *power = made_by(s, value, &ln_layer_pow);
+    const ln_node *product = ln_simplify_made_by(s, value, &ln_layer_mul, 1);
+    const ln_node *quotient = ln_simplify_made_by(s, value, &ln_layer_div, 1);
+    const ln_node *power = ln_simplify_made_by(s, value, &ln_layer_pow, 1);
     product = product                                          ? product
               : !quotient                                      ? NULL
               : beside_number(s->from, quotient, &number) >= 0 ? quotient
                                                                : NULL;
-    if (constant_number(s->from, value, &number)) {
+    if (ln_simplify_is_number(s->from, value, &number)) {
         found->scale *= number;
     } else if (product && found->node_count < MOST_NODES) {
         take_node(s, product, found);
         take_apart(s, product, found);
-    } else if (power && constant_number(s->from, power->inputs[1], &number) && number == 3) {
+    } else if (power && ln_simplify_is_number(s->from, power->inputs[1], &number) && number == 3) {
         take_node(s, power, found);
         for (int i = 0; i < 3; i++)
             take_factor(s, power->inputs[0], found);
@@ -188,7 +169,7 @@ static bool is_power(const ln_simplifying *s, const factors *found, int x, int c
 /* Whether value is x + 0.044715 x^3. */
 static bool is_cubic(const ln_simplifying *s, int value, int x, factors *to)
 {
-    const ln_node *sum = made_by(s, value, &ln_layer_add);
+    const ln_node *sum = ln_simplify_made_by(s, value, &ln_layer_add, 1);
     for (int i = 0; i < 2 && sum; i++) {
         const factors cube = factors_of(s, sum->inputs[i]);
         if (sum->inputs[1 - i] == x && is_power(s, &cube, x, 3, 0.044715, to)) {
@@ -203,10 +184,10 @@ static bool is_cubic(const ln_simplifying *s, int value, int x, factors *to)
 static bool opens(const ln_simplifying *s, int value, int x, int *approximate, factors *to)
 {
     double one;
-    const ln_node *sum = made_by(s, value, &ln_layer_add);
+    const ln_node *sum = ln_simplify_made_by(s, value, &ln_layer_add, 1);
     const int inner = sum ? beside_number(s->from, sum, &one) : -1;
-    const ln_node *erf = made_by(s, inner, &ln_layer_erf);
-    const ln_node *bent = erf ? erf : made_by(s, inner, &ln_layer_tanh);
+    const ln_node *erf = ln_simplify_made_by(s, inner, &ln_layer_erf, 1);
+    const ln_node *bent = erf ? erf : ln_simplify_made_by(s, inner, &ln_layer_tanh, 1);
     if (!bent || one != 1)
         return false;
     *approximate = !erf;
@@ -297,16 +278,10 @@ static ln_status add_line(ln_simplifying *s, const ln_node *node, const char *wh
 {
     ln_tensor *constant = s->from->values[value].constant, *line;
     const ln_shape shape = {1, {ln_shape_count(&constant->shape)}};
-    char name[512];
     ln_status status = ln_tensor_reshape(constant, &shape, &line, err);
     if (status)
         return status;
-    for (int number = 0;; number++) {
-        snprintf(name, sizeof name, "%.480s/%s.%d", node->name, what, number);
-        if (ln_graph_find_value(s->to, name) < 0 && ln_graph_find_value(s->from, name) < 0)
-            break;
-    }
-    status = ln_graph_add_constant(s->to, name, line, s->from->values[value].trainable, out, err);
+    status = ln_simplify_add_constant(s, node, what, line, out, err);
     ln_tensor_release(line);
     return status;
 }

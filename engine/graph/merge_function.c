@@ -4,34 +4,15 @@
 
 #include "layers/common.h"
 
-/* The node of this layer that made the value for one reader alone; NULL. */
-static const ln_node *made_by(const ln_simplifying *s, int value, const ln_layer *layer)
-{
-    const int producer = value < 0 ? -1 : s->from->values[value].producer;
-    if (producer < 0 || s->readers[value] != 1)
-        return NULL;
-    const ln_node *node = &s->from->nodes[producer];
-    return node->layer == layer && node->output_count == 1 ? node : NULL;
-}
-
 static void take(const ln_simplifying *s, const ln_node *node, ln_merge_function *out)
 {
     out->nodes[out->count++] = (int)(node - s->from->nodes);
 }
 
-static bool is_number(const ln_graph *graph, int value, double *out)
-{
-    const ln_tensor *constant = value < 0 ? NULL : graph->values[value].constant;
-    if (!constant || constant->dtype != LN_F32 || ln_shape_count(&constant->shape) != 1)
-        return false;
-    *out = (double)ln_f32(constant)[0];
-    return true;
-}
-
 /* The node of this layer that made the value of x alone, for one reader; NULL. */
 static const ln_node *made_of(const ln_simplifying *s, int value, const ln_layer *layer, int x)
 {
-    const ln_node *node = made_by(s, value, layer);
+    const ln_node *node = ln_simplify_made_by(s, value, layer, 1);
     return node && node->inputs[0] == x ? node : NULL;
 }
 
@@ -47,7 +28,7 @@ static bool find_gate(const ln_simplifying *s, int x, int gate, ln_merge_functio
 {
     const ln_node *sigmoid = made_of(s, gate, &ln_layer_sigmoid, x);
     const ln_node *lines = made_of(s, gate, &ln_layer_hardsigmoid, x);
-    const ln_node *tanh = made_by(s, gate, &ln_layer_tanh);
+    const ln_node *tanh = ln_simplify_made_by(s, gate, &ln_layer_tanh, 1);
     const ln_node *plus = tanh ? softplus_of(s, tanh->inputs[0], x) : NULL;
     if (!sigmoid && !lines && !plus)
         return false;
@@ -65,11 +46,11 @@ static bool find_gate(const ln_simplifying *s, int x, int gate, ln_merge_functio
 static bool find_softsign(const ln_simplifying *s, const ln_node *node, ln_merge_function *out)
 {
     const int x = node->inputs[0];
-    const ln_node *sum = made_by(s, node->inputs[1], &ln_layer_add);
+    const ln_node *sum = ln_simplify_made_by(s, node->inputs[1], &ln_layer_add, 1);
     for (int i = 0; i < 2 && sum; i++) {
         double one;
         const ln_node *size = made_of(s, sum->inputs[i], &ln_layer_abs, x);
-        if (!size || !is_number(s->from, sum->inputs[1 - i], &one) || one != 1)
+        if (!size || !ln_simplify_is_number(s->from, sum->inputs[1 - i], &one) || one != 1)
             continue;
         *out = (ln_merge_function){.layer = &ln_layer_softsign, .x = x};
         take(s, sum, out);
@@ -90,7 +71,8 @@ static double sharpness_of(const ln_simplifying *s, int z, int x, ln_merge_funct
     if (!node || node->layer != &ln_layer_mul || node->input_count != 2 || s->readers[z] != 2)
         return 0;
     const int at = node->inputs[0] == x ? 0 : 1;
-    if (node->inputs[at] != x || !is_number(s->from, node->inputs[1 - at], &number) || number <= 0)
+    if (node->inputs[at] != x || !ln_simplify_is_number(s->from, node->inputs[1 - at], &number) ||
+        number <= 0)
         return 0;
     take(s, node, out);
     return number;
@@ -100,11 +82,11 @@ static double sharpness_of(const ln_simplifying *s, int z, int x, ln_merge_funct
 static bool find_softplus(const ln_simplifying *s, const ln_node *node, ln_merge_function *out)
 {
     const int x = node->inputs[1];
-    const ln_node *above = made_by(s, node->inputs[0], &ln_layer_greater);
-    const ln_node *part = made_by(s, node->inputs[2], &ln_layer_div);
+    const ln_node *above = ln_simplify_made_by(s, node->inputs[0], &ln_layer_greater, 1);
+    const ln_node *part = ln_simplify_made_by(s, node->inputs[2], &ln_layer_div, 1);
     double threshold, divisor = 1;
-    if (!above || !is_number(s->from, above->inputs[1], &threshold) ||
-        (part && !is_number(s->from, part->inputs[1], &divisor)))
+    if (!above || !ln_simplify_is_number(s->from, above->inputs[1], &threshold) ||
+        (part && !ln_simplify_is_number(s->from, part->inputs[1], &divisor)))
         return false;
     *out = (ln_merge_function){.layer = &ln_layer_softplus, .x = x};
     const int z = above->inputs[0];

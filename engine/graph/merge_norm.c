@@ -2,17 +2,6 @@
 
 #include "layers/common.h"
 
-/* The node of this layer that made the value for so many readings. */
-static const ln_node *made_by(const ln_simplifying *s, int value, const ln_layer *layer,
-                              int readers)
-{
-    const int producer = value < 0 ? -1 : s->from->values[value].producer;
-    if (producer < 0 || s->readers[value] != readers)
-        return NULL;
-    const ln_node *node = &s->from->nodes[producer];
-    return node->layer == layer && node->output_count == 1 ? node : NULL;
-}
-
 static void take(const ln_simplifying *s, const ln_node *node, ln_merge_norm *out)
 {
     out->nodes[out->count++] = (int)(node - s->from->nodes);
@@ -42,7 +31,7 @@ static int beside_vector(const ln_graph *graph, const ln_node *node, int *vector
 /* The node that makes the mean of `of` over its last axis, which stays; NULL. */
 static const ln_node *mean_of(const ln_simplifying *s, int value, int *of)
 {
-    const ln_node *node = made_by(s, value, &ln_layer_reduce, 1);
+    const ln_node *node = ln_simplify_made_by(s, value, &ln_layer_reduce, 1);
     if (!node || ((const ln_reduce_attributes *)node->attributes)->operation != LN_REDUCE_mean)
         return NULL;
     const ln_shape *in = &s->from->values[node->inputs[0]].shape;
@@ -57,15 +46,15 @@ static const ln_node *mean_of(const ln_simplifying *s, int value, int *of)
 /* Whether value is mean(c^2) + eps, by the power or the product. */
 static bool is_variance(const ln_simplifying *s, int value, int c, ln_merge_norm *out)
 {
-    const ln_node *sum = made_by(s, value, &ln_layer_add, 1);
+    const ln_node *sum = ln_simplify_made_by(s, value, &ln_layer_add, 1);
     for (int i = 0; i < 2 && sum; i++) {
         int square;
         const ln_tensor *eps = numbers_of(s->from, sum->inputs[i]);
         const ln_node *mean = mean_of(s, sum->inputs[1 - i], &square);
         if (!eps || ln_shape_count(&eps->shape) != 1 || !(ln_f32(eps)[0] > 0) || !mean)
             continue;
-        const ln_node *power = made_by(s, square, &ln_layer_pow, 1);
-        const ln_node *product = made_by(s, square, &ln_layer_mul, 1);
+        const ln_node *power = ln_simplify_made_by(s, square, &ln_layer_pow, 1);
+        const ln_node *product = ln_simplify_made_by(s, square, &ln_layer_mul, 1);
         const ln_tensor *two = power ? numbers_of(s->from, power->inputs[1]) : NULL;
         const bool squared = two && ln_shape_count(&two->shape) == 1 && ln_f32(two)[0] == 2 &&
                              power->inputs[0] == c && s->readers[c] == 2;
@@ -85,8 +74,8 @@ static bool is_variance(const ln_simplifying *s, int value, int c, ln_merge_norm
 static bool is_normal(const ln_simplifying *s, const ln_node *quotient, ln_merge_norm *out)
 {
     const int c = quotient->inputs[0];
-    const ln_node *root = made_by(s, quotient->inputs[1], &ln_layer_sqrt, 1);
-    const ln_node *centred = c < 0 ? NULL : made_by(s, c, &ln_layer_sub, s->readers[c]);
+    const ln_node *root = ln_simplify_made_by(s, quotient->inputs[1], &ln_layer_sqrt, 1);
+    const ln_node *centred = c < 0 ? NULL : ln_simplify_made_by(s, c, &ln_layer_sub, s->readers[c]);
     int of;
     if (!root || !centred || !is_variance(s, root->inputs[0], c, out))
         return false;
@@ -106,7 +95,7 @@ bool ln_merge_find_norm(const ln_simplifying *s, const ln_node *node, ln_merge_n
     *out = (ln_merge_norm){.x = -1, .weight = -1, .bias = -1};
     if (node->layer == &ln_layer_add) {
         const ln_node *scaled =
-            made_by(s, beside_vector(s->from, node, &out->bias), &ln_layer_mul, 1);
+            ln_simplify_made_by(s, beside_vector(s->from, node, &out->bias), &ln_layer_mul, 1);
         if (!scaled)
             return false;
         take(s, scaled, out);
@@ -114,7 +103,7 @@ bool ln_merge_find_norm(const ln_simplifying *s, const ln_node *node, ln_merge_n
     }
     if (node->layer == &ln_layer_mul) {
         const ln_node *normal =
-            made_by(s, beside_vector(s->from, node, &out->weight), &ln_layer_div, 1);
+            ln_simplify_made_by(s, beside_vector(s->from, node, &out->weight), &ln_layer_div, 1);
         if (!normal)
             return false;
         take(s, normal, out);
@@ -160,12 +149,16 @@ bool ln_merge_find_groups(const ln_simplifying *s, const ln_node *node, ln_merge
     *out = (ln_merge_norm){.x = -1, .weight = -1, .bias = -1};
     if (node->layer != &ln_layer_add)
         return false;
-    const ln_node *scaled = made_by(s, beside_channels(graph, node, &out->bias), &ln_layer_mul, 1);
-    const ln_node *back =
-        scaled ? made_by(s, beside_channels(graph, scaled, &out->weight), &ln_layer_reshape, 1)
-               : NULL;
-    const ln_node *norm = back ? made_by(s, back->inputs[0], &ln_layer_instance_norm1d, 1) : NULL;
-    const ln_node *there = norm ? made_by(s, norm->inputs[0], &ln_layer_reshape, 1) : NULL;
+    const ln_node *scaled =
+        ln_simplify_made_by(s, beside_channels(graph, node, &out->bias), &ln_layer_mul, 1);
+    const ln_node *back = scaled
+                              ? ln_simplify_made_by(s, beside_channels(graph, scaled, &out->weight),
+                                                    &ln_layer_reshape, 1)
+                              : NULL;
+    const ln_node *norm =
+        back ? ln_simplify_made_by(s, back->inputs[0], &ln_layer_instance_norm1d, 1) : NULL;
+    const ln_node *there =
+        norm ? ln_simplify_made_by(s, norm->inputs[0], &ln_layer_reshape, 1) : NULL;
     if (!there)
         return false;
     const ln_channel_norm_attributes *own = norm->attributes;
