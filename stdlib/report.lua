@@ -172,12 +172,17 @@ local function pairs_section(store, run)
   if #ranks > 1 then section("strongest pairs (mean |interaction|)", ranks, { true }) end
 end
 
--- Rules in words, those that were found for the most rows first.
+-- Rules in words, those that were found for the most rows first. Rows come by the same conditions in several orders,
+-- which count as one; of rules about whole groups only the beginning stands in a table.
 local RULES = [[
-SELECT p.params ->> 'rule' AS rule, count(*) AS n, avg(p.value) AS held, max(c.value) AS coverage FROM metric p
+SELECT CASE WHEN length(rule) > 120 THEN substr(rule, 1, 117) || '...' ELSE rule END AS rule, n, held, coverage FROM (
+SELECT min(rule) AS rule, count(*) AS n, avg(value) AS held, max(coverage) AS coverage FROM (
+SELECT p.params ->> 'rule' AS rule, p.value, c.value AS coverage FROM metric p
 JOIN metric c ON c.attribution = p.attribution AND c.label = 'anchor_coverage'
-WHERE p.run = :run AND p.scope = 'attribution' AND p.label = 'anchor_precision' AND p.explanation = :explanation
-GROUP BY rule HAVING rule IS NOT NULL ORDER BY n DESC, coverage DESC, rule LIMIT :top]]
+WHERE p.run = :run AND p.scope = 'attribution' AND p.label = 'anchor_precision' AND p.explanation = :explanation)
+WHERE rule IS NOT NULL GROUP BY (SELECT group_concat(value, ' AND ') FROM (SELECT value FROM
+json_each('[' || replace(json_quote(rule), ' AND ', '","') || ']') ORDER BY value))
+ORDER BY n DESC, coverage DESC, rule LIMIT :top)]]
 local OF_RULES = [[
 SELECT DISTINCT e.id, e.label FROM explanation e JOIN metric m ON m.explanation = e.id
 WHERE e.run = :run AND m.run = :run AND m.scope = 'explanation' AND m.label = 'anchor_precision' ORDER BY e.seq]]

@@ -19,6 +19,14 @@ typedef struct section {
     const char *needs; /* a table that older stores lack, or NULL */
 } section;
 
+/* A rule's conditions in alphabetical order: rows come by the same rule in several. As stdlib/report.lua. */
+#define LN_RULE_AS_SET                                                                             \
+    "(SELECT group_concat(value, ' AND ') FROM (SELECT value FROM json_each('[' || "               \
+    "replace(json_quote(rule), ' AND ', '\",\"') || ']') ORDER BY value))"
+/* Of rules about whole groups only the beginning stands in a table. */
+#define LN_SHORT_RULE                                                                              \
+    "CASE WHEN length(rule) > 120 THEN substr(rule, 1, 117) || '...' ELSE rule END AS rule"
+
 static const section sections[] = {
     {"",
      "SELECT 'run' AS \"\", id || '  ' || uuid AS \"\" FROM run WHERE id = :run "
@@ -77,13 +85,15 @@ static const section sections[] = {
      "WHERE run = :run) WHERE place <= :top ORDER BY explanation, place",
      NULL},
     {"rules (those of most rows)",
-     "SELECT label, rule, \"rows\", \"precision\", coverage FROM (SELECT *, row_number() OVER "
-     "(PARTITION BY explanation ORDER BY \"rows\" DESC, coverage DESC, rule) AS place FROM "
-     "(SELECT p.explanation, e.label, p.params ->> 'rule' AS rule, count(*) AS \"rows\", "
-     "round(avg(p.value), 4) AS \"precision\", round(max(c.value), 4) AS coverage FROM metric p "
-     "JOIN metric c ON c.attribution = p.attribution AND c.label = 'anchor_coverage' "
-     "JOIN explanation e ON e.id = p.explanation WHERE p.run = :run AND p.scope = 'attribution' "
-     "AND p.label = 'anchor_precision' GROUP BY 1, 3 HAVING rule IS NOT NULL)) "
+     "SELECT label, " LN_SHORT_RULE
+     ", \"rows\", \"precision\", coverage FROM (SELECT *, row_number() "
+     "OVER (PARTITION BY explanation ORDER BY \"rows\" DESC, coverage DESC, rule) AS place FROM "
+     "(SELECT explanation, label, min(rule) AS rule, count(*) AS \"rows\", round(avg(value), 4) AS "
+     "\"precision\", round(max(coverage), 4) AS coverage FROM (SELECT p.explanation, e.label, "
+     "p.params ->> 'rule' AS rule, p.value, c.value AS coverage FROM metric p JOIN metric c ON "
+     "c.attribution = p.attribution AND c.label = 'anchor_coverage' JOIN explanation e ON e.id = "
+     "p.explanation WHERE p.run = :run AND p.scope = 'attribution' AND p.label = "
+     "'anchor_precision') WHERE rule IS NOT NULL GROUP BY explanation, " LN_RULE_AS_SET ")) "
      "WHERE place <= :top ORDER BY explanation, place",
      NULL},
     {"expectations",

@@ -1,12 +1,16 @@
 #include "explainers/common/rule_text.h"
 
+#include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 
-#define NAME_SIZE 256 /* of one input's name */
+#define NAME_SIZE 256    /* of one input's name */
+#define MOST_DIGITS 6    /* of a bound */
+#define LONGEST_NAME 120 /* of a piece, as the store has it: store/names.c */
 
 /* The numbers between which a rule wants a column; NULL: no bound. */
 typedef struct range {
@@ -27,14 +31,29 @@ static void add_name(ln_text *text, const ln_encoding *encoding, int64_t input)
         ln_text_format(text, "input %" PRId64, input);
 }
 
-/* A number of the encoding in the column's own units. */
+/* How many digits of a number mean something where it is the sum of two parts of that size, rounded to float32. */
+static int digits_of(double number, double size)
+{
+    const double digits = log10(fabs(number) / (size * (double)FLT_EPSILON));
+    return digits >= MOST_DIGITS ? MOST_DIGITS : digits >= 1 ? (int)digits : 1;
+}
+
+/* A number of the encoding in the column's own units: without digits that are the encoding's rounding, so that the
+ * 0 of a column is one. */
 static void add_number(ln_text *text, const ln_encoding *encoding, int64_t input, double number)
 {
     const ln_encoded_column *column = column_of(encoding, input);
-    if (column && column->kind == LN_COLUMN_NUMERIC &&
-        input - column->first != column->missing_input)
-        number = number * column->scale + column->center;
-    ln_text_format(text, "%.6g", number);
+    if (!column || column->kind != LN_COLUMN_NUMERIC ||
+        input - column->first == column->missing_input) {
+        ln_text_format(text, "%.*g", MOST_DIGITS, number);
+        return;
+    }
+    const double own = number * column->scale + column->center;
+    const double size = fabs(number * column->scale) + fabs(column->center);
+    if (fabs(own) <= size * (double)FLT_EPSILON)
+        ln_text_add(text, "0");
+    else
+        ln_text_format(text, "%.*g", digits_of(own, size), own);
 }
 
 static void add_range(ln_text *text, const ln_neighbourhood *near, const ln_encoding *encoding,
@@ -56,7 +75,7 @@ static void add_range(ln_text *text, const ln_neighbourhood *near, const ln_enco
     }
 }
 
-/* The category of a column of them: of one-hot inputs all may be 0. */
+/* The category of a column of them: of one-hot inputs all may be 0; an input, or a place, may stand for none. */
 static void add_category(ln_text *text, const ln_encoding *encoding, const ln_near_column *column,
                          const float *x)
 {
@@ -67,9 +86,15 @@ static void add_category(ln_text *text, const ln_encoding *encoding, const ln_ne
     for (int i = 0; i < from->category_count && !from->ordinal && i < column->count; i++)
         if (x[column->first + i] != 0)
             category = i;
-    ln_text_format(text, "%s = %s", from->name,
-                   category >= 0 && category < from->category_count ? from->categories[category]
-                                                                    : "(other or missing)");
+    const bool known = category >= 0 && category < from->category_count;
+    const bool missing =
+        from->ordinal ? category >= 0 && category == from->missing_place
+                      : from->missing_input >= 0 && x[column->first + from->missing_input] != 0;
+    if (missing)
+        ln_text_format(text, "%s is missing", from->name);
+    else
+        ln_text_format(text, "%s = %s", from->name,
+                       known ? from->categories[category] : "(other or missing)");
 }
 
 /* What LN_CONDITION_SAME says of one column. */
@@ -90,19 +115,32 @@ static void add_same(ln_text *text, const ln_conditions *it, const ln_encoding *
     }
 }
 
-/* A piece of masks: columns of a table by their names, others by their number. */
+/* A piece of masks: columns of a table that are all in it, and single inputs of others, by their names, as long as
+ * there is room; what has none by its number. */
 static void add_piece(ln_text *text, const ln_conditions *it, const ln_encoding *encoding,
                       int64_t group)
 {
     const ln_groups *pieces = it->pieces;
-    const ln_encoded_column *last = NULL;
-    for (int64_t m = pieces->start[group]; m < pieces->start[group + 1] && encoding; m++) {
+    const int64_t first = pieces->start[group], end = pieces->start[group + 1];
+    const size_t before = text->length;
+    for (int64_t m = first, next; m < end && encoding; m = next) {
+        if (text->length - before > LONGEST_NAME) {
+            ln_text_add(text, "+...");
+            break;
+        }
         const ln_encoded_column *column = column_of(encoding, pieces->member[m]);
-        if (column != last)
-            ln_text_format(text, "%s%s", last ? "+" : "", column->name);
-        last = column;
+        for (next = m; next < end && column_of(encoding, pieces->member[next]) == column;)
+            next++;
+        const bool whole = next - m == column->count;
+        if (!whole)
+            next = m + 1;
+        ln_text_add(text, m > first ? "+" : "");
+        if (whole)
+            ln_text_add(text, column->name);
+        else
+            add_name(text, encoding, pieces->member[m]);
     }
-    if (!last)
+    if (!encoding || first == end)
         ln_text_format(text, "%s %" PRId64, pieces->count == it->width ? "input" : "group", group);
     ln_text_add(text, " kept");
 }
