@@ -3,6 +3,7 @@
 #include "networks.h"
 
 #include "base/alloc.h"
+#include "explainers/common/anchor_search.h"
 #include "explainers/common/bernoulli.h"
 #include "explainers/common/best_arms.h"
 #include "explainers/common/conditions.h"
@@ -62,6 +63,13 @@ static ln_status toss_coin(void *context, int64_t arm, int64_t wanted, int64_t *
     for (int64_t i = 0; i < *tosses; i++)
         *heads += ln_rng_uniform(&it->rng) < it->mean[arm];
     return LN_OK;
+}
+
+static ln_status toss_first_coin(void *context, int64_t arm, int64_t wanted, int64_t *tosses,
+                                 int64_t *heads, ln_error *err)
+{
+    (void)arm;
+    return toss_coin(context, 0, wanted, tosses, heads, err);
 }
 
 static bool find_arms(coins *it, const ln_best_arms *options, int64_t *order)
@@ -136,6 +144,87 @@ static void arms_of_equal_means_come_in_their_order(void **state)
     coins few = {.mean = mean, .rng = ln_rng_make(1, "test", 0, 0), .left = 120};
     assert_false(find_arms(&few, &options, order));
     assert_true(order[0] == 1 && few.tosses[1] == 50 && few.tosses[2] == 20 && few.tosses[3] == 0);
+}
+
+/* Of very many, whose means are 0, 1/2 or 1. */
+static void many_arms_come_in_their_order(void **state)
+{
+    (void)state;
+    enum { MANY = 1000, BATCH = 2 };
+    ln_error err = {0};
+    ln_carver carver = {0};
+    ln_arms_carve(MANY, &carver);
+    carver = (ln_carver){.base = ln_alloc_aligned(carver.used)};
+    ln_arms arms = ln_arms_carve(MANY, &carver);
+    const double half[ARMS] = {0.5};
+    coins it = {.mean = half, .rng = ln_rng_make(7, "test", 0, 0), .left = MANY * BATCH};
+    const ln_best_arms task = {.count = MANY,
+                               .most = 10,
+                               .batch = BATCH,
+                               .delta = 0.1,
+                               .tolerance = 0.01,
+                               .toss = toss_first_coin,
+                               .context = &it};
+    bool all;
+    assert_ok(ln_best_arms_find(&task, &arms, &all, &err));
+    assert_false(all); /* each has had its toss, and the rounds none */
+    for (int i = 1; i < MANY; i++) {
+        const int64_t one = arms.order[i - 1], other = arms.order[i];
+        assert_true(arms.heads[one] > arms.heads[other] ||
+                    (arms.heads[one] == arms.heads[other] && one < other));
+    }
+    assert_true(arms.heads[arms.order[0]] == BATCH && arms.heads[arms.order[MANY - 1]] == 0);
+    ln_free_aligned(carver.base);
+}
+
+/* ---------------------------------------------------------------- candidates */
+
+static ln_status toss_tails(void *context, const int32_t *rule, int64_t size, int64_t count,
+                            int64_t *heads, ln_error *err)
+{
+    (void)context;
+    (void)rule;
+    (void)size;
+    (void)count;
+    (void)heads;
+    (void)err;
+    return LN_OK;
+}
+
+/* Where the beam keeps all rules, the next ones are all sets of one condition more: each of them once. */
+static void every_set_of_conditions_is_a_candidate_once(void **state)
+{
+    (void)state;
+    enum { PIECES = 9, BEAM = 126 /* as many sets of four there are */ };
+    static const int64_t choose[] = {1, 9, 36, 84, 126, 126, 84, 36, 9, 1};
+    static const int32_t group[PIECES] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+    ln_error err = {0};
+    ln_groups pieces;
+    assert_ok(ln_groups_make(group, PIECES, PIECES, &pieces, &err));
+    for (int64_t longest = 1; longest <= PIECES; longest++) {
+        const ln_anchor_options options = {.precision = 0.9,
+                                           .slack = 0.1,
+                                           .delta = 0.1,
+                                           .tolerance = 1,
+                                           .beam = BEAM,
+                                           .batch = 5,
+                                           .longest = longest,
+                                           .samples = INT64_MAX,
+                                           .toss = toss_tails};
+        ln_carver carver = {0};
+        ln_conditions_carve(NULL, &pieces, PIECES, PIECES, longest, &carver);
+        ln_anchor_search_carve(&options, PIECES, &carver);
+        carver = (ln_carver){.base = ln_alloc_aligned(carver.used)};
+        ln_conditions conditions =
+            ln_conditions_carve(NULL, &pieces, PIECES, PIECES, longest, &carver);
+        ln_anchor_search search = ln_anchor_search_carve(&options, PIECES, &carver);
+        ln_conditions_of(&conditions, (float[PIECES]){0});
+        assert_ok(ln_anchor_search_run(&search, &options, &conditions, &err));
+        assert_int_equal(search.candidate_count, choose[longest]);
+        assert_false(search.reached || search.ended);
+        ln_free_aligned(carver.base);
+    }
+    ln_groups_free(&pieces);
 }
 
 /* ---------------------------------------------------------------- rows under a rule */
@@ -270,6 +359,8 @@ int main(void)
         cmocka_unit_test(levels_are_those_of_the_anchor_package),
         cmocka_unit_test(the_best_arms_are_found),
         cmocka_unit_test(arms_of_equal_means_come_in_their_order),
+        cmocka_unit_test(many_arms_come_in_their_order),
+        cmocka_unit_test(every_set_of_conditions_is_a_candidate_once),
         cmocka_unit_test(rows_under_a_rule_are_as_defined),
         cmocka_unit_test(columns_of_a_group_stay_together),
     };

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/parallel.h"
 #include "explainers/common/bernoulli.h"
 
 #define NONE (-1)
@@ -19,6 +20,15 @@ static int64_t most_judged(const ln_anchor_options *options)
     return 1 + 2 * options->beam * options->longest;
 }
 
+/* A power of two, by which at most half of the places are taken. */
+static int64_t places_for(int64_t candidates)
+{
+    int64_t places = 1;
+    while (places < 2 * candidates)
+        places *= 2;
+    return places;
+}
+
 ln_anchor_search ln_anchor_search_carve(const ln_anchor_options *options, int64_t most,
                                         ln_carver *carver)
 {
@@ -26,6 +36,8 @@ ln_anchor_search ln_anchor_search_carve(const ln_anchor_options *options, int64_
     const int64_t candidates = options->beam * most;
     made.judged = ln_carve(carver, most_judged(options), sizeof *made.judged);
     made.candidates = ln_carve(carver, candidates, sizeof *made.candidates);
+    made.places = places_for(candidates);
+    made.known = ln_carve(carver, made.places, sizeof *made.known);
     made.arms = ln_arms_carve(candidates, carver);
     made.beam = ln_carve(carver, options->beam, sizeof *made.beam);
     made.rule = ln_carve(carver, options->longest + 1, sizeof *made.rule);
@@ -61,20 +73,22 @@ static bool has(const int32_t *rule, int64_t size, int32_t condition)
     return false;
 }
 
-/* Whether a candidate of another rule of the beam is the same set of conditions as it->rule. */
-static bool is_known(const ln_anchor_search *it, uint64_t hash, int64_t size)
+/* Where in it->known the candidate is that is the same set of conditions as it->rule, or where it belongs. */
+static int64_t place_of(const ln_anchor_search *it, uint64_t hash, int64_t size)
 {
-    for (int64_t i = 0; i < it->candidate_count; i++) {
-        if (it->candidates[i].hash != hash)
+    int64_t place = (int64_t)(hash & (uint64_t)(it->places - 1));
+    for (; it->known[place] != NONE; place = (place + 1) & (it->places - 1)) {
+        const ln_candidate *known = &it->candidates[it->known[place]];
+        if (known->hash != hash)
             continue;
         bool same = true;
-        rule_of(it, &it->candidates[i], it->other);
+        rule_of(it, known, it->other);
         for (int64_t k = 0; k < size && same; k++)
             same = has(it->other, size, it->rule[k]);
         if (same)
-            return true;
+            break;
     }
-    return false;
+    return place;
 }
 
 /* A number of a condition whose sums tell most sets apart: SplitMix64's mixing (Steele, Lea and Flood 2014). */
@@ -105,28 +119,43 @@ static int by_coverage(const void *one, const void *other)
     return a->condition < b->condition ? -1 : a->condition > b->condition;
 }
 
-/* Every rule of the beam with one more condition that leaves more coverage than the anchor so far has. */
-static void propose(const searching *s)
+/* The rule of the beam with one more condition, in every way that no other rule of it came to before. */
+static void lengthen(const searching *s, int32_t parent)
 {
     ln_anchor_search *it = s->search;
+    const int64_t size = ln_anchor_search_rule(it, parent, it->rule);
+    for (int32_t c = 0; c < s->conditions->count; c++) {
+        if (ln_conditions_imply(s->conditions, it->rule, size, c))
+            continue;
+        it->rule[size] = c;
+        const uint64_t hash = hash_of(it->rule, size + 1);
+        const int64_t place = place_of(it, hash, size + 1);
+        if (it->known[place] != NONE)
+            continue;
+        const double coverage = ln_conditions_coverage(s->conditions, it->rule, size + 1);
+        if (it->best != NONE && coverage <= it->judged[it->best].coverage)
+            continue;
+        it->known[place] = (int32_t)it->candidate_count;
+        it->candidates[it->candidate_count++] =
+            (ln_candidate){.parent = parent, .condition = c, .coverage = coverage, .hash = hash};
+    }
+}
+
+/* Every rule of the beam with one more condition that leaves more coverage than the anchor so far has. */
+static ln_status propose(const searching *s, ln_error *err)
+{
+    ln_anchor_search *it = s->search;
+    ln_status status = LN_OK;
     it->candidate_count = 0;
-    for (int64_t b = 0; b < it->beam_count; b++) {
-        const int64_t size = ln_anchor_search_rule(it, it->beam[b], it->rule);
-        for (int32_t c = 0; c < s->conditions->count; c++) {
-            if (ln_conditions_imply(s->conditions, it->rule, size, c))
-                continue;
-            it->rule[size] = c;
-            const uint64_t hash = hash_of(it->rule, size + 1);
-            if (b > 0 && is_known(it, hash, size + 1))
-                continue;
-            const double coverage = ln_conditions_coverage(s->conditions, it->rule, size + 1);
-            if (it->best != NONE && coverage <= it->judged[it->best].coverage)
-                continue;
-            it->candidates[it->candidate_count++] = (ln_candidate){
-                .parent = it->beam[b], .condition = c, .coverage = coverage, .hash = hash};
-        }
+    for (int64_t i = 0; i < it->places; i++)
+        it->known[i] = NONE;
+    for (int64_t b = 0; b < it->beam_count && !status; b++) {
+        status = ln_check_interrupt(err);
+        if (!status)
+            lengthen(s, it->beam[b]);
     }
     qsort(it->candidates, (size_t)it->candidate_count, sizeof *it->candidates, by_coverage);
+    return status;
 }
 
 /* ---------------------------------------------------------------- tosses */
@@ -252,10 +281,10 @@ static ln_status widen(const searching *s, bool *more, ln_error *err)
 {
     ln_anchor_search *it = s->search;
     const ln_anchor_options *options = s->options;
-    propose(s);
+    ln_status status = propose(s, err);
     *more = it->candidate_count > 0;
-    if (!*more)
-        return LN_OK;
+    if (status || !*more)
+        return status;
     const ln_best_arms task = {.count = it->candidate_count,
                                .most = options->beam,
                                .batch = options->batch,
@@ -264,7 +293,7 @@ static ln_status widen(const searching *s, bool *more, ln_error *err)
                                .toss = toss_arm,
                                .context = (void *)s};
     bool all;
-    ln_status status = ln_best_arms_find(&task, &it->arms, &all, err);
+    status = ln_best_arms_find(&task, &it->arms, &all, err);
     const int64_t kept = it->candidate_count < options->beam ? it->candidate_count : options->beam;
     it->beam_count = 0;
     for (int64_t i = 0; i < kept && !status && !it->ended; i++) {

@@ -57,6 +57,8 @@ typedef struct ln_candidate {
 typedef struct ln_anchor_search {
     ln_judged_rule *judged;
     ln_candidate *candidates;
+    int32_t *known; /* (places) the round's candidates by hash, while they are proposed */
+    int64_t places;
     ln_arms arms;
     int32_t *beam, *rule, *other;
     int64_t judged_count, candidate_count, beam_count;

@@ -1,6 +1,7 @@
 #include "explainers/common/best_arms.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "explainers/common/bernoulli.h"
 
@@ -15,6 +16,7 @@ ln_arms ln_arms_carve(int64_t count, ln_carver *carver)
     made.heads = ln_carve(carver, count, sizeof *made.heads);
     made.bound = ln_carve(carver, count, sizeof *made.bound);
     made.order = ln_carve(carver, count, sizeof *made.order);
+    made.spare = ln_carve(carver, count, sizeof *made.spare);
     return made;
 }
 
@@ -35,8 +37,26 @@ static bool is_better(const ln_arms *arms, int64_t one, int64_t other)
     return a > b || (a == b && one < other);
 }
 
+/* By merging: there may be very many arms. */
+static void sort_all(ln_arms *arms, int64_t count)
+{
+    for (int64_t width = 1; width < count; width *= 2) {
+        for (int64_t start = 0; start < count; start += 2 * width) {
+            const int64_t middle = start + width < count ? start + width : count;
+            const int64_t end = middle + width < count ? middle + width : count;
+            for (int64_t at = start, one = start, other = middle; at < end; at++) {
+                const bool first =
+                    other >= end ||
+                    (one < middle && is_better(arms, arms->order[one], arms->order[other]));
+                arms->spare[at] = arms->order[first ? one++ : other++];
+            }
+        }
+        memcpy(arms->order, arms->spare, (size_t)count * sizeof *arms->order);
+    }
+}
+
 /* By insertion: between two rounds only two arms have moved. */
-static void sort(ln_arms *arms, int64_t count)
+static void sort_again(ln_arms *arms, int64_t count)
 {
     for (int64_t i = 1; i < count; i++) {
         const int64_t arm = arms->order[i];
@@ -88,7 +108,7 @@ ln_status ln_best_arms_find(const ln_best_arms *task, ln_arms *arms, bool *all, 
         return LN_OK; /* all of them */
     for (int64_t i = 0; i < task->count && *all && !status; i++)
         status = toss(task, arms, i, all, err);
-    sort(arms, task->count);
+    sort_all(arms, task->count);
     int64_t least = 0, greatest = 0;
     for (int64_t round = 1; *all && !status; round++) {
         if (!(find_two(task, arms, round, &least, &greatest) > task->tolerance))
@@ -96,7 +116,7 @@ ln_status ln_best_arms_find(const ln_best_arms *task, ln_arms *arms, bool *all, 
         status = toss(task, arms, least, all, err);
         if (!status && *all)
             status = toss(task, arms, greatest, all, err);
-        sort(arms, task->count);
+        sort_again(arms, task->count);
     }
     return status;
 }

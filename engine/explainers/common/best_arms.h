@@ -19,6 +19,7 @@ typedef struct ln_arms {
     int64_t *heads;  /* (count) */
     double *bound;   /* (count) scratch */
     int64_t *order;  /* (count) arms, the best first */
+    int64_t *spare;  /* (count) scratch */
 } ln_arms;
 ln_arms ln_arms_carve(int64_t count, ln_carver *carver);
 
