@@ -63,13 +63,6 @@ void **ln_box_new(lua_State *L, const char *type, ln_box_close_fn close)
     return &b->object;
 }
 
-void *ln_box_test(lua_State *L, int index, const char *type)
-{
-    char name[64];
-    box *b = luaL_testudata(L, index, registry_name(name, sizeof name, type));
-    return b ? b->object : NULL;
-}
-
 void *ln_box_check(lua_State *L, int index, const char *type)
 {
     char name[64];

@@ -25,9 +25,6 @@ void **ln_box_new(lua_State *L, const char *type, ln_box_close_fn close);
  * when the box is empty or closed. Borrowed. */
 void *ln_box_check(lua_State *L, int index, const char *type);
 
-/* The object, or NULL where the value is no open box of this type. */
-void *ln_box_test(lua_State *L, int index, const char *type);
-
 /* Closes the box at `index` now. */
 void ln_box_close(lua_State *L, int index, const char *type);
 

@@ -277,7 +277,7 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
-void ln_bind_system(lua_State *L)
+static void bind_system(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
     lua_pushliteral(L, LN_VERSION);
@@ -287,7 +287,7 @@ void ln_bind_system(lua_State *L)
 int ln_core_open(lua_State *L)
 {
     lua_newtable(L);
-    ln_bind_system(L);
+    bind_system(L);
     ln_bind_json(L);
     ln_bind_words(L);
     ln_bind_sandbox(L);

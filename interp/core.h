@@ -8,7 +8,6 @@
 /* Leaves the table on the stack. */
 int ln_core_open(lua_State *L);
 
-void ln_bind_system(lua_State *L);  /* core.c: clock, files, output, progress */
 void ln_bind_json(lua_State *L);    /* json.c: json, json_parse, object, null */
 void ln_bind_words(lua_State *L);   /* bind_words.c: words, commands, nearest */
 void ln_bind_sandbox(lua_State *L); /* sandbox.c: guarded, calling, and what scripts get of Lua */

@@ -45,7 +45,7 @@ void ln_keep_callback_error(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &callback_key);
 }
 
-void ln_push_error(lua_State *L, const ln_error *err)
+static void push_error(lua_State *L, const ln_error *err)
 {
     if (err->status == LN_ECALLBACK) {
         if (lua_rawgetp(L, LUA_REGISTRYINDEX, &callback_key) != LUA_TNIL) {
@@ -65,6 +65,6 @@ void ln_push_error(lua_State *L, const ln_error *err)
 
 int ln_raise(lua_State *L, const ln_error *err)
 {
-    ln_push_error(L, err);
+    push_error(L, err);
     return lua_error(L);
 }

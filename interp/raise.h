@@ -22,7 +22,4 @@ int ln_raise(lua_State *L, const ln_error *err);
  * callback returns in its place. May raise only for want of memory. */
 void ln_keep_callback_error(lua_State *L);
 
-/* Pushes the error value without raising it. */
-void ln_push_error(lua_State *L, const ln_error *err);
-
 #endif

@@ -78,27 +78,6 @@ ln_status ln_rows_print(ln_store *store, const char *sql, const ln_query_options
     return status;
 }
 
-ln_status ln_rows_text(ln_store *store, const char *sql, const ln_query_options *options,
-                       char **out, ln_error *err)
-{
-    ln_query *query;
-    bool more = false;
-    *out = NULL;
-    ln_status status = ln_query_new(store, sql, options, &query, err);
-    if (status != LN_OK)
-        return status;
-    status = ln_query_next(query, &more, err);
-    if (status == LN_OK) {
-        ln_cell cell = more ? ln_query_cell(query, 0) : (ln_cell){0};
-        *out = cell.type == LN_CELL_TEXT && cell.data ? ln_strndup(cell.data, cell.bytes)
-                                                      : ln_strdup("");
-        if (!*out)
-            status = ln_fail_memory(err, cell.bytes);
-    }
-    ln_query_free(query);
-    return status;
-}
-
 /* -?(0|[1-9][0-9]*) then perhaps a fraction and an exponent: "007" and "1e" are text. */
 static bool is_number(const char *text, bool *whole)
 {

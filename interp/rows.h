@@ -12,10 +12,6 @@ ln_status ln_rows_print_query(ln_query *query, ln_format format, bool terse, FIL
 ln_status ln_rows_print(ln_store *store, const char *sql, const ln_query_options *options,
                         ln_format format, FILE *out, int64_t *rows, ln_error *err);
 
-/* The first cell of the first row as text ("" where there is none); caller frees. */
-ln_status ln_rows_text(ln_store *store, const char *sql, const ln_query_options *options,
-                       char **out, ln_error *err);
-
 /* "name=value" as a cell: a whole number or a decimal number in its usual spelling is a number,
  * all else text. `name` receives a copy, to be freed. LN_EINVALID without a name. */
 ln_status ln_param_cell(const char *text, ln_cell *out, char **name, ln_error *err);

@@ -17,7 +17,7 @@
 #define ALIGNED_HEADER 64
 #define LARGE ((size_t)4 << 20) /* bytes: from here on large pages pay */
 
-static atomic_size_t memory_used, memory_peak, memory_limit;
+static atomic_size_t memory_used, memory_limit;
 static atomic_size_t fault_countdown, fault_made; /* countdown 0: the harness is off */
 static atomic_bool fault_once;
 
@@ -44,10 +44,6 @@ static bool reserve(size_t bytes)
         if (bytes > SIZE_MAX / 2 - used || (limit > 0 && used + bytes > limit))
             return false;
     } while (!atomic_compare_exchange_weak(&memory_used, &used, used + bytes));
-    size_t peak = atomic_load_explicit(&memory_peak, memory_order_relaxed);
-    while (used + bytes > peak)
-        if (atomic_compare_exchange_weak(&memory_peak, &peak, used + bytes))
-            break;
     return true;
 }
 
@@ -184,11 +180,6 @@ size_t ln_memory_limit_get(void)
 size_t ln_memory_used(void)
 {
     return atomic_load(&memory_used);
-}
-
-size_t ln_memory_peak(void)
-{
-    return atomic_load(&memory_peak);
 }
 
 size_t ln_memory_fail_at(size_t nth, bool once)

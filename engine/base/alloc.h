@@ -19,7 +19,6 @@ size_t ln_alloc_size(const void *block); /* the size asked for (not of aligned o
 void ln_memory_limit(size_t bytes); /* 0: no limit (the default) */
 size_t ln_memory_limit_get(void);
 size_t ln_memory_used(void);
-size_t ln_memory_peak(void);
 
 /* Fault harness: the nth allocation from now (1 = the next) fails, then all go on as before
  * (`once`) or all later ones fail too. 0 switches it off. Returns how many were made since. */

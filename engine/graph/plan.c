@@ -362,11 +362,6 @@ bool ln_plan_couples_rows(const ln_plan *plan)
     return false;
 }
 
-int64_t ln_plan_rows(const ln_plan *plan)
-{
-    return plan->rows;
-}
-
 size_t ln_plan_exec_bytes(const ln_plan *plan)
 {
     return plan->bytes;

@@ -40,7 +40,6 @@ ln_status ln_plan_refresh(ln_plan *plan, ln_error *err);
 /* Whether this composite, once more, would make of the plan's graph what the plan is: the same rules with the
  * same parameters at the same nodes. NULL: no rules. */
 bool ln_plan_follows(const ln_plan *plan, const ln_composite *composite);
-int64_t ln_plan_rows(const ln_plan *plan);
 bool ln_plan_couples_rows(const ln_plan *plan); /* in training: some layer's statistics do */
 size_t ln_plan_exec_bytes(const ln_plan *plan); /* memory of one execution */
 

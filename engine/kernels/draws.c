@@ -3,7 +3,8 @@
 #include "base/parallel.h"
 #include <assert.h>
 
-const ln_draw_kernels *ln_draw_kernels_choose(void)
+/* This machine's. */
+static const ln_draw_kernels *choose(void)
 {
 #ifdef __x86_64__
     if (ln_cpu_has("avx512"))
@@ -26,7 +27,7 @@ static void advance(ln_rng *rng, int64_t blocks)
 void ln_draw_normals(ln_rng *rng, int64_t count, double *out)
 {
     assert(rng->used == 4);
-    ln_draw_kernels_choose()->normals(rng, count, out);
+    choose()->normals(rng, count, out);
     advance(rng, count);
 }
 
@@ -37,7 +38,7 @@ void ln_draw_words(ln_rng *rng, int64_t count, uint32_t *words)
         words[begun++] = ln_rng_u32(rng);
     const int64_t blocks = (count - begun) / 4, whole = begun + 4 * blocks;
     if (blocks > 0)
-        ln_draw_kernels_choose()->words(rng, blocks, words + begun);
+        choose()->words(rng, blocks, words + begun);
     advance(rng, blocks);
     ln_rng_words(rng, words + whole, count - whole);
 }

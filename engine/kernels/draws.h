@@ -17,8 +17,6 @@ extern const ln_draw_kernels ln_draws_baseline;
 extern const ln_draw_kernels ln_draws_avx2, ln_draws_avx512;
 #endif
 
-const ln_draw_kernels *ln_draw_kernels_choose(void); /* this machine's */
-
 /* The next `count` normal draws of a generator that has taken whole blocks (as they do). */
 void ln_draw_normals(ln_rng *rng, int64_t count, double *out);
 

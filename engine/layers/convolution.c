@@ -37,7 +37,8 @@ typedef struct convolution_prepared {
     bool borrowed;   /* `packed` is another step's */
 } convolution_prepared;
 
-bool ln_convolution_transposed(const ln_layer *layer)
+/* Whether the layer is a conv_transpose (its name says it). */
+static bool is_transposed(const ln_layer *layer)
 {
     return strstr(layer->word.name, "transpose") != NULL;
 }
@@ -137,7 +138,7 @@ ln_status ln_convolution_infer(const struct ln_graph *graph, const struct ln_nod
                                const ln_shape *in, ln_shape *out, ln_error *err)
 {
     const ln_convolution_attributes *own = node->attributes;
-    const bool transposed = ln_convolution_transposed(node->layer);
+    const bool transposed = is_transposed(node->layer);
     ln_window window;
     ln_status status = windows_of(graph, node, in, transposed, &window, err);
     if (status)
@@ -183,7 +184,7 @@ static ln_status convolution_of(const struct ln_graph *graph, const struct ln_no
                                 ln_convolution *out, ln_error *err)
 {
     const ln_convolution_attributes *own = node->attributes;
-    const bool transposed = ln_convolution_transposed(node->layer);
+    const bool transposed = is_transposed(node->layer);
     const int axes = ln_window_axes(node->layer);
     ln_window window;
     ln_status status = windows_of(graph, node, in, transposed, &window, err);
@@ -241,7 +242,7 @@ ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_
         step->prepared = own = ln_calloc(1, sizeof *own);
         if (!own)
             return ln_fail_memory(err, sizeof *own);
-        own->transposed = ln_convolution_transposed(step->node->layer);
+        own->transposed = is_transposed(step->node->layer);
         own->own_weight = ln_weight_live(step->graph, step->node, 1);
         own->own_bias = ln_weight_live(step->graph, step->node, 2);
     }

@@ -20,7 +20,4 @@ const struct ln_convolved *ln_convolution_packed(const ln_step *step);
 /* Whether a conv2d of constant weights runs fastest on images whose channels are first. */
 bool ln_convolution_stays(const struct ln_graph *graph, const struct ln_node *node);
 
-/* Whether the layer is a conv_transpose (its name says it). */
-bool ln_convolution_transposed(const ln_layer *layer);
-
 #endif

@@ -81,8 +81,9 @@ static ln_status channel_layout(int64_t groups, int64_t outer, bool by_group, co
     return LN_OK;
 }
 
-ln_status ln_norm_layout_of(const struct ln_node *node, const ln_shape *in, ln_norm_layout *out,
-                            ln_error *err)
+/* LN_EINVALID where the node's input does not fit. */
+static ln_status layout_of(const struct ln_node *node, const ln_shape *in, ln_norm_layout *out,
+                           ln_error *err)
 {
     *out = (ln_norm_layout){.groups = 1, .count = 1, .inner = 1, .centred = !named(node, "rms")};
     if (named(node, "layer") || named(node, "rms"))
@@ -119,7 +120,7 @@ ln_status ln_norm_infer(const struct ln_graph *graph, const struct ln_node *node
                         const ln_shape *in, ln_shape *out, ln_error *err)
 {
     ln_norm_layout layout;
-    ln_status status = ln_norm_layout_of(node, &in[0], &layout, err);
+    ln_status status = layout_of(node, &in[0], &layout, err);
     for (int i = 1; i < 3 && !status; i++)
         status = check_weight(graph, node, in, i, &layout, err);
     for (int i = 1; i < node->input_count && !status; i++)
@@ -147,7 +148,7 @@ ln_status ln_norm_prepare(ln_step *step, const void *const *constant, ln_error *
     step->prepared = ln_calloc(1, sizeof(ln_norm_layout));
     if (!step->prepared)
         return ln_fail_memory(err, sizeof(ln_norm_layout));
-    return ln_norm_layout_of(step->node, &step->in_shape[0], step->prepared, err);
+    return layout_of(step->node, &step->in_shape[0], step->prepared, err);
 }
 
 void ln_norm_release(ln_step *step)

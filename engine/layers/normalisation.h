@@ -13,10 +13,6 @@ typedef struct ln_norm_layout {
     bool centred; /* the mean is taken off (all but rms_norm) */
 } ln_norm_layout;
 
-/* LN_EINVALID where the node's input does not fit. */
-ln_status ln_norm_layout_of(const struct ln_node *node, const ln_shape *in, ln_norm_layout *out,
-                            ln_error *err);
-
 ln_status ln_norm_infer(const struct ln_graph *graph, const struct ln_node *node,
                         const ln_shape *in, ln_shape *out, ln_error *err);
 ln_status ln_norm_prepare(ln_step *step, const void *const *constant, ln_error *err);

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-ln_strides ln_strides_joined(const ln_strides *strides)
+/* The same walk with as few axes as it needs: neighbours that step as one become one. */
+static ln_strides joined(const ln_strides *strides)
 {
     ln_strides out = {.rank = 0};
     for (int i = 0; i < strides->rank; i++) {
@@ -66,7 +67,7 @@ static bool is_empty(const ln_strides *s)
 
 void ln_strided_copy(const ln_strides *strides, size_t size, const void *from, void *to)
 {
-    const ln_strides s = ln_strides_joined(strides);
+    const ln_strides s = joined(strides);
     const int64_t count = s.dims[s.rank - 1], step = s.step[s.rank - 1];
     int64_t index[LN_MAX_RANK] = {0}, at = 0;
     char *out = to;
@@ -80,7 +81,7 @@ void ln_strided_copy(const ln_strides *strides, size_t size, const void *from, v
 
 void ln_strided_scatter(const ln_strides *strides, const float *from, float *to)
 {
-    const ln_strides s = ln_strides_joined(strides);
+    const ln_strides s = joined(strides);
     const int64_t count = s.dims[s.rank - 1], step = s.step[s.rank - 1];
     int64_t index[LN_MAX_RANK] = {0}, at = 0;
     if (is_empty(&s))
@@ -94,7 +95,7 @@ void ln_strided_scatter(const ln_strides *strides, const float *from, float *to)
 
 void ln_strided_sum(const ln_strides *strides, const float *from, double *to)
 {
-    const ln_strides s = ln_strides_joined(strides);
+    const ln_strides s = joined(strides);
     const int64_t count = s.dims[s.rank - 1], step = s.step[s.rank - 1];
     int64_t index[LN_MAX_RANK] = {0}, at = 0;
     if (is_empty(&s))

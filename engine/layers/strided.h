@@ -12,8 +12,6 @@ typedef struct ln_strides {
     int64_t step[LN_MAX_RANK]; /* in elements of the input */
 } ln_strides;
 
-/* The same walk with as few axes as it needs: neighbours that step as one become one. */
-ln_strides ln_strides_joined(const ln_strides *strides);
 /* to = the result, from the input; `size` bytes an element (1, 4 or 8). */
 void ln_strided_copy(const ln_strides *strides, size_t size, const void *from, void *to);
 /* The way back: each element of `from` (the result) goes to its place in `to` (the input), written or

@@ -95,9 +95,8 @@ static ln_status interval(const double *values, const ln_bootstrap_options *opti
     return status;
 }
 
-/* `b` may be NULL: no second series. */
-static ln_status bootstrap(const double *a, const double *b, int64_t n,
-                           const ln_bootstrap_options *given, ln_interval *out, ln_error *err)
+ln_status ln_bootstrap_paired(const double *a, const double *b, int64_t n,
+                              const ln_bootstrap_options *given, ln_interval *out, ln_error *err)
 {
     *out = (ln_interval){.mean = NAN, .lower = NAN, .upper = NAN};
     ln_bootstrap_options options;
@@ -108,7 +107,7 @@ static ln_status bootstrap(const double *a, const double *b, int64_t n,
     if (!values)
         return ln_fail_memory(err, (size_t)n * sizeof *values);
     for (int64_t i = 0; i < n; i++) {
-        double value = b ? a[i] - b[i] : a[i];
+        const double value = a[i] - b[i];
         if (!isfinite(value))
             out->left_out++;
         else
@@ -118,16 +117,4 @@ static ln_status bootstrap(const double *a, const double *b, int64_t n,
         status = interval(values, &options, out, err);
     ln_free(values);
     return status;
-}
-
-ln_status ln_bootstrap_mean(const double *values, int64_t n, const ln_bootstrap_options *options,
-                            ln_interval *out, ln_error *err)
-{
-    return bootstrap(values, NULL, n, options, out, err);
-}
-
-ln_status ln_bootstrap_paired(const double *a, const double *b, int64_t n,
-                              const ln_bootstrap_options *options, ln_interval *out, ln_error *err)
-{
-    return bootstrap(a, b, n, options, out, err);
 }

@@ -1,5 +1,5 @@
-/* Intervals of a mean by the percentile bootstrap, for values one a sample: of one series, or of
- * the differences of two series over the same samples. Intervals of metrics: metric.h. */
+/* Intervals of a mean by the percentile bootstrap, for values one a sample: of the differences of two series over
+ * the same samples. Intervals of metrics: metric.h. */
 #ifndef LN_METRICS_BOOTSTRAP_H
 #define LN_METRICS_BOOTSTRAP_H
 
@@ -22,10 +22,8 @@ typedef struct ln_interval {
     int64_t left_out;    /* samples without a finite value in either series */
 } ln_interval;
 
-/* `values` (n). LN_EINVALID where level or resamples are out of range. */
-ln_status ln_bootstrap_mean(const double *values, int64_t n, const ln_bootstrap_options *options,
-                            ln_interval *out, ln_error *err);
-/* Of the mean of a[i] - b[i]; a sample counts where both have a value. */
+/* Of the mean of a[i] - b[i] (n each); a sample counts where both have a value. LN_EINVALID where level or
+ * resamples are out of range. */
 ln_status ln_bootstrap_paired(const double *a, const double *b, int64_t n,
                               const ln_bootstrap_options *options, ln_interval *out, ln_error *err);
 /* What an interval reports of its resamples: sorts the count >= 1 values (finite) in place; the ends

@@ -39,7 +39,7 @@ typedef struct ln_metric_input {
     const double *numbers; /* (n, outputs) true numbers in regression; else NULL */
     const double *weights; /* (n), finite and >= 0, or NULL: all 1 */
     const int32_t *times;  /* (n): how often a row is taken, 0: it is not there; NULL: all once */
-    const struct ln_pair *order; /* (class_count, n): each class's rows as ln_ranking_sort gives
+    const struct ln_pair *order; /* (class_count, n): each class's rows as ln_ranking_orders gives
                                     them; NULL: they are sorted when needed */
 } ln_metric_input;
 

@@ -139,20 +139,3 @@ void ln_order_sort(ln_pair *pairs, ln_pair *scratch, int64_t n)
 {
     sort_pairs((uint64_t *)pairs, (uint64_t *)scratch, n, false);
 }
-
-ln_status ln_order_descending(const double *scores, int64_t n, int64_t stride, int64_t *order,
-                              ln_error *err)
-{
-    if (n <= 0)
-        return LN_OK;
-    ln_pair *pairs = ln_alloc((size_t)n * 2 * sizeof *pairs);
-    if (!pairs)
-        return ln_fail_memory(err, (size_t)n * 2 * sizeof *pairs);
-    for (int64_t i = 0; i < n; i++)
-        pairs[i] = (ln_pair){ln_order_key(scores[i * stride]), i};
-    ln_order_sort(pairs, pairs + n, n);
-    for (int64_t i = 0; i < n; i++)
-        order[i] = pairs[i].tag;
-    ln_free(pairs);
-    return LN_OK;
-}

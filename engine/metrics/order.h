@@ -17,9 +17,4 @@ void ln_order_sort(ln_pair *pairs, ln_pair *scratch, int64_t n);
 /* The same of keys without tags: half the memory, and half the time. */
 void ln_order_sort_keys(uint64_t *keys, uint64_t *scratch, int64_t n);
 
-/* order[0 .. n-1]: the rows, highest score first, equal scores (0 and -0 are equal) in row order.
- * Row r's score is scores[r * stride]; none may be NaN. */
-ln_status ln_order_descending(const double *scores, int64_t n, int64_t stride, int64_t *order,
-                              ln_error *err);
-
 #endif

@@ -25,7 +25,9 @@
 #include "metrics/delong.h"
 #include "metrics/ranking.h"
 
-void ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair *room)
+/* Rows [0, n) from the highest score of class `positive` down, into `room` (2 n pairs, of which the
+ * first n hold them). A tag is twice the row, and one more where the row is of that class. */
+static void sort_rows(const ln_metric_input *input, int32_t positive, ln_pair *room)
 {
     const double *scores = input->scores + positive;
     for (int64_t row = 0; row < input->n; row++)
@@ -38,7 +40,7 @@ ln_status ln_ranking_orders(const ln_metric_input *input, ln_pair *out, ln_error
 {
     const size_t n = (size_t)input->n;
     if (input->class_count == 2) { /* the half that stays empty serves as scratch */
-        ln_ranking_sort(input, 1, out);
+        sort_rows(input, 1, out);
         memcpy(out + n, out, n * sizeof *out);
         return LN_OK;
     }
@@ -46,7 +48,7 @@ ln_status ln_ranking_orders(const ln_metric_input *input, ln_pair *out, ln_error
     if (!room)
         return ln_fail_memory(err, n * 2 * sizeof *room);
     for (int32_t c = 0; c < input->class_count; c++) {
-        ln_ranking_sort(input, c, room);
+        sort_rows(input, c, room);
         memcpy(out + (size_t)c * n, room, n * sizeof *out);
     }
     ln_free(room);
@@ -122,7 +124,7 @@ ln_status ln_ranking_make(const ln_metric_input *input, int32_t positive, ln_ran
     ln_pair *pairs = out->owned = ln_alloc(n * 2 * sizeof *pairs);
     if (!pairs)
         return ln_fail_memory(err, n * 2 * sizeof *pairs);
-    ln_ranking_sort(input, positive, pairs);
+    sort_rows(input, positive, pairs);
     out->order = pairs;
     return LN_OK;
 }

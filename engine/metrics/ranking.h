@@ -23,12 +23,8 @@ typedef struct ln_block {
     double positives, negatives; /* weights within */
 } ln_block;
 
-/* Rows [0, n) from the highest score of class `positive` down, into `room` (2 n pairs, of which the
- * first n hold them). A tag is twice the row, and one more where the row is of that class. */
-void ln_ranking_sort(const ln_metric_input *input, int32_t positive, ln_pair *room);
-
 /* ln_metric_input.order, for an input that is ranked more than once: class_count x n pairs, each class's
- * rows as ln_ranking_sort gives them. Of two classes class 1's are there, and class 0's are not. */
+ * rows from the highest score down, tagged with twice the row, and one more where it is of the class. Of two classes class 1's are there, and class 0's are not. */
 ln_status ln_ranking_orders(const ln_metric_input *input, ln_pair *out, ln_error *err);
 
 /* What is read of a ranking: its blocks, or `order` too. */

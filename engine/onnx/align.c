@@ -49,8 +49,9 @@ static ln_status adopt(ln_onnx_import *import, ln_onnx_operand *x, ln_onnx_layou
     return ln_onnx_between_shape(import, x, &x->shape, wanted, ".rows", x, err);
 }
 
-ln_status ln_onnx_align_live(ln_onnx_import *import, ln_onnx_operand *operands, size_t count,
-                             ln_error *err)
+/* Operands that are at hand, all live. */
+static ln_status align_live(ln_onnx_import *import, ln_onnx_operand *operands, size_t count,
+                            ln_error *err)
 {
     const int rank = most_axes(operands, count);
     ln_onnx_layout common = {.axis = -1, .before = 1, .after = 1};
@@ -261,7 +262,7 @@ ln_status ln_onnx_align_mixed(ln_onnx_import *import, const size_t *inputs, size
     for (size_t i = 0; i < lives && !status; i++)
         status = ln_onnx_widen(import, &live[i], rank, err);
     if (!status)
-        status = ln_onnx_align_live(import, live, lives, err);
+        status = align_live(import, live, lives, err);
     gather_live(import, inputs, count, operands, live, true);
     for (size_t i = 0; i < count && !status; i++)
         if (inputs[i] != SIZE_MAX && ln_onnx_is_constant(import, inputs[i]))

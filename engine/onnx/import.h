@@ -213,9 +213,6 @@ ln_status ln_onnx_align(ln_onnx_import *import, size_t first, size_t count, bool
 /* The same where inputs[i] = SIZE_MAX says that operands[i] is at hand already, live. */
 ln_status ln_onnx_align_mixed(ln_onnx_import *import, const size_t *inputs, size_t count,
                               bool repeat, ln_onnx_operand *operands, ln_error *err);
-/* The same for operands that are at hand, all live. */
-ln_status ln_onnx_align_live(ln_onnx_import *import, ln_onnx_operand *operands, size_t count,
-                             ln_error *err);
 
 /* ---- results.c: layers and results. The logical shape of a result follows from what it is stored as
  * and from `layout`; mostly that is the layout of the operand. */

@@ -27,7 +27,8 @@ static unsigned long long place(const ln_wire *wire)
     return (unsigned long long)(wire->at - wire->origin);
 }
 
-ln_status ln_wire_varint(ln_wire *wire, uint64_t *out, ln_error *err)
+/* One varint of at most ten bytes; LN_EINVALID otherwise. */
+static ln_status varint(ln_wire *wire, uint64_t *out, ln_error *err)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
@@ -61,7 +62,7 @@ static ln_status fixed(ln_wire *wire, size_t size, uint64_t *out, ln_error *err)
 static ln_status delimited(ln_wire *wire, ln_bytes *out, ln_error *err)
 {
     uint64_t length;
-    ln_status status = ln_wire_varint(wire, &length, err);
+    ln_status status = varint(wire, &length, err);
     if (status)
         return status;
     if (length > left(wire))
@@ -78,7 +79,7 @@ ln_status ln_wire_next(ln_wire *wire, ln_wire_field *field, ln_error *err)
     if (wire->at == wire->end)
         return LN_OK;
     uint64_t key;
-    ln_status status = ln_wire_varint(wire, &key, err);
+    ln_status status = varint(wire, &key, err);
     if (status)
         return status;
     if (key >> 3 == 0 || key >> 3 > 0x1FFFFFFF)
@@ -87,7 +88,7 @@ ln_status ln_wire_next(ln_wire *wire, ln_wire_field *field, ln_error *err)
     field->type = (ln_wire_type)(key & 7);
     switch (key & 7) {
     case LN_WIRE_VARINT:
-        return ln_wire_varint(wire, &field->value, err);
+        return varint(wire, &field->value, err);
     case LN_WIRE_FIXED64:
         return fixed(wire, 8, &field->value, err);
     case LN_WIRE_BYTES:
@@ -159,7 +160,7 @@ ln_status ln_wire_numbers(const ln_wire *wire, const ln_wire_field *field, ln_wi
     while (packed.at < packed.end) {
         uint64_t value;
         ln_status status = element == LN_WIRE_VARINT
-                               ? ln_wire_varint(&packed, &value, err)
+                               ? varint(&packed, &value, err)
                                : fixed(&packed, element == LN_WIRE_FIXED64 ? 8 : 4, &value, err);
         if (status)
             return status;

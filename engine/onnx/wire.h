@@ -47,9 +47,6 @@ ln_status ln_wire_each(ln_bytes message, const uint8_t *origin, ln_wire_take_fie
 ln_status ln_wire_expect(const ln_wire_field *field, ln_wire_type type, const char *what,
                          ln_error *err);
 
-/* One varint of at most ten bytes; LN_EINVALID otherwise. */
-ln_status ln_wire_varint(ln_wire *wire, uint64_t *out, ln_error *err);
-
 /* How many numbers a repeated field of numbers holds: 1, or those of a packed one, whose elements
  * have the wire type `element`. LN_EINVALID where the packed bytes are no whole number of them. */
 ln_status ln_wire_count(const ln_wire_field *field, ln_wire_type element, const char *what,

@@ -7,7 +7,6 @@
 /* Each keeps a reference to the hub, also when it fails. */
 int ln_sql_register_element(sqlite3 *db, ln_hub *hub);
 int ln_sql_register_importance(sqlite3 *db, ln_hub *hub);
-int ln_sql_register_values(sqlite3 *db, ln_hub *hub);
 
 /* --- for element_plan.c ------------------------------------------------------------------------- */
 

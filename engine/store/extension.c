@@ -77,7 +77,7 @@ static void call_tensor_values(sqlite3_context *context, int argc, sqlite3_value
     ln_block_release(block);
 }
 
-int ln_sql_register_values(sqlite3 *db, ln_hub *hub)
+static int register_values(sqlite3 *db, ln_hub *hub)
 {
     hub->references++;
     int code = sqlite3_create_function_v2(db, "attribution_values", 1, FLAGS, hub,
@@ -107,7 +107,7 @@ int ln_sql_register(sqlite3 *db)
     if (code == SQLITE_OK)
         code = ln_sql_register_importance(db, hub);
     if (code == SQLITE_OK)
-        code = ln_sql_register_values(db, hub);
+        code = register_values(db, hub);
     ln_hub_release(hub);
     return code;
 }

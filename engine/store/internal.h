@@ -96,12 +96,6 @@ extern const ln_migration ln_migrations[]; /* ascending; ends with version 0 */
 ln_status ln_store_version(ln_store *store, int *version, ln_error *err);
 /* Brings the store from its version to the last one of the list, in one transaction. */
 ln_status ln_store_migrate(ln_store *store, const ln_migration *list, ln_error *err);
-/* One view of views.sql (embedded), its SQL from "CREATE" to before ";". Calls `each` for every
- * one. */
-typedef ln_status (*ln_view_fn)(void *context, const char *name, const char *sql, size_t length,
-                                ln_error *err);
-ln_status ln_store_each_view(ln_view_fn each, void *context, ln_error *err);
-
 /* Opens store->db at store->path as store->mode asks, without looking at what is in it. */
 ln_status ln_store_connect(ln_store *store, ln_error *err);
 /* What the explanation of a piece has cost so far, in its row; LN_ESTORE where that is gone. */
@@ -109,8 +103,6 @@ ln_status ln_store_put_cost(ln_store *store, const ln_attribution_rows *rows, ln
 /* Writes what waits, and ends the thread. */
 void ln_store_writer_close(ln_store *store);
 
-/* Whether the process of a run that is `running` still lives. */
-bool ln_store_run_alive(const ln_store *store, int64_t run);
 /* Whether the process of some run lives, of a finished one too. */
 ln_status ln_store_any_alive(const ln_store *store, bool *alive, ln_error *err);
 void ln_store_running_close(ln_store *store);

@@ -48,7 +48,10 @@ ln_status ln_store_version(ln_store *store, int *version, ln_error *err)
     return status;
 }
 
-ln_status ln_store_each_view(ln_view_fn each, void *context, ln_error *err)
+/* One view of views.sql (embedded), its SQL from "CREATE" to before ";". */
+typedef ln_status (*view_fn)(void *context, const char *name, const char *sql, size_t length,
+                             ln_error *err);
+static ln_status each_view(view_fn each, void *context, ln_error *err)
 {
     const struct ln_embedded *file = ln_embedded_find("store/views.sql");
     const char *at = file ? (const char *)file->data : "";
@@ -127,7 +130,7 @@ static ln_status make_summary(void *context, const char *name, const char *sql, 
 
 ln_status ln_store_temporary_views(ln_store *store, bool all, ln_error *err)
 {
-    return ln_store_each_view(all ? make_temporary : make_summary, store, err);
+    return each_view(all ? make_temporary : make_summary, store, err);
 }
 
 static ln_status apply(ln_store *store, const ln_migration *step, ln_error *err)
@@ -167,7 +170,7 @@ static ln_status migrate(ln_store *store, const ln_migration *list, ln_error *er
         version = list->version;
     }
     if (status == LN_OK && version != first)
-        status = ln_store_each_view(make_view, store, err);
+        status = each_view(make_view, store, err);
     return status;
 }
 

@@ -110,7 +110,8 @@ static bool locked_elsewhere(int fd, int64_t run)
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-bool ln_store_run_alive(const ln_store *store, int64_t run)
+/* Whether the process of a run that is `running` still lives. */
+static bool run_alive(const ln_store *store, int64_t run)
 {
     char *path = running_path(store);
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
@@ -144,7 +145,7 @@ static ln_status next_dead(ln_store *store, int64_t *run, ln_error *err)
         ln_status status = ln_store_number(
             store, "SELECT min(id) FROM main.run WHERE status = 'running' AND id > ?1", *run, 0,
             run, err);
-        if (status != LN_OK || *run == 0 || !ln_store_run_alive(store, *run))
+        if (status != LN_OK || *run == 0 || !run_alive(store, *run))
             return status;
     }
 }

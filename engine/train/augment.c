@@ -20,14 +20,14 @@ static const ln_shape *image_of(const ln_model *model)
     return &model->graph->values[model->graph->inputs[0]].shape;
 }
 
-bool ln_augments(const ln_augment *augment)
+static bool changes(const ln_augment *augment)
 {
     return augment->shift > 0 || augment->flip > 0;
 }
 
 ln_status ln_augment_check(const ln_augment *augment, const ln_model *model, ln_error *err)
 {
-    if (!ln_augments(augment))
+    if (!changes(augment))
         return LN_OK;
     const ln_shape *shape = image_of(model);
     if (model->input_count != 1 || shape->rank < 3) {
@@ -59,7 +59,7 @@ void ln_augment_rows(const ln_trainer *trainer, const ln_batch *batch, int64_t f
 {
     const ln_augment *augment = &trainer->recipe->options->augment;
     const ln_model *model = trainer->model;
-    if (!ln_augments(augment))
+    if (!changes(augment))
         return;
     const ln_shape *shape = image_of(model);
     const int64_t height = shape->dims[shape->rank - 2], width = shape->dims[shape->rank - 1];

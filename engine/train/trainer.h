@@ -77,8 +77,7 @@ ln_status ln_coupled_step(ln_trainer *trainer, const ln_batch *batch, double lr,
                           ln_error *err);
 /* The optimizer's step for a block, whose gradient stands in `sums`. */
 void ln_trainer_step_block(ln_trainer *trainer, const ln_block *block, double lr);
-/* Whether it changes anything; whether the model's rows can be augmented (else LN_EINVALID). */
-bool ln_augments(const ln_augment *augment);
+/* Whether the model's rows can be augmented (else LN_EINVALID). */
 ln_status ln_augment_check(const ln_augment *augment, const ln_model *model, ln_error *err);
 /* Writes rows [first, first + count) of the batch to x (count, width), moved and mirrored; where
  * nothing is to be changed x stays as it is. */

@@ -41,16 +41,18 @@ static void bootstrap_has_the_stored_values(void **state)
     ln_tensor_release(b);
 }
 
+static const double zeros[4];
+
 /* Two values: a mean is 0, 1/2 or 1 with chances 1/4, 1/2, 1/4; of constants it is the constant. */
 static void bootstrap_by_hand(void **state)
 {
     (void)state;
     ln_bootstrap_options options = {.level = 0.8, .seed = 5};
     ln_interval got;
-    assert_ok(ln_bootstrap_mean((double[]){1, 0}, 2, &options, &got, &err));
+    assert_ok(ln_bootstrap_paired((double[]){1, 0}, zeros, 2, &options, &got, &err));
     assert_true(got.mean == 0.5 && got.lower == 0 && got.upper == 1);
     options.level = 0.4; /* the quantiles 0.3 and 0.7 lie among the halves */
-    assert_ok(ln_bootstrap_mean((double[]){1, 0}, 2, &options, &got, &err));
+    assert_ok(ln_bootstrap_paired((double[]){1, 0}, zeros, 2, &options, &got, &err));
     assert_true(got.lower == 0.5 && got.upper == 0.5);
 
     double a[] = {3, NAN, 7, 1}, b[] = {1, 2, 5, NAN};
@@ -61,16 +63,18 @@ static void bootstrap_by_hand(void **state)
     assert_ok(ln_bootstrap_paired((double[]){NAN}, b, 1, &options, &got, &err));
     assert_true(isnan(got.mean) && isnan(got.lower) && isnan(got.upper) && got.n == 0);
     options.level = 1;
-    assert_fails(ln_bootstrap_mean(a, 4, &options, &got, &err), LN_EINVALID, "between 0 and 1");
+    assert_fails(ln_bootstrap_paired(a, zeros, 4, &options, &got, &err), LN_EINVALID,
+                 "between 0 and 1");
     options = (ln_bootstrap_options){.resamples = -1};
-    assert_fails(ln_bootstrap_mean(a, 4, &options, &got, &err), LN_EINVALID, "1 to 10000000");
+    assert_fails(ln_bootstrap_paired(a, zeros, 4, &options, &got, &err), LN_EINVALID,
+                 "1 to 10000000");
 }
 
 static ln_status bootstrap_once(void *context, ln_error *error)
 {
     ln_bootstrap_options options = {.resamples = 5};
     ln_interval got;
-    return ln_bootstrap_mean(context, 3, &options, &got, error);
+    return ln_bootstrap_paired(context, zeros, 3, &options, &got, error);
 }
 
 static void bootstrap_survives_failing_allocations(void **state)

@@ -10,7 +10,8 @@
 
 #define STABILISER 1e-6 /* of every rule but epsilon */
 
-bool ln_layer_rule_applies(const ln_graph *graph, const ln_node *node)
+/* To the layers that have such rules: with weights of their own, and not made from constants alone. */
+static bool applies(const ln_graph *graph, const ln_node *node)
 {
     return ln_kind_of(graph, node) == LN_KIND_LINEAR && !graph->values[node->outputs[0]].fixed;
 }
@@ -32,8 +33,8 @@ bool ln_layer_rule_holds(const ln_layer_rule *entry, const ln_graph *graph, cons
     const ln_node *end = way < 0 ? graph->nodes - 1 : graph->nodes + graph->node_count;
     for (const ln_node *other = node + way;
          entry->place != LN_LAYER_ANYWHERE && other != end && holds; other += way)
-        holds = !passed[other - graph->nodes] || !ln_layer_rule_applies(graph, other) ||
-                !is_of_type(entry, other);
+        holds =
+            !passed[other - graph->nodes] || !applies(graph, other) || !is_of_type(entry, other);
     return holds;
 }
 
@@ -53,8 +54,7 @@ ln_status ln_layer_rule_find(const ln_layer_rule *entry, const ln_graph *graph, 
         return wrong(err, status, "layer");
     for (int i = 0; i < graph->node_count; i++)
         for (int j = 0; j < graph->nodes[i].output_count; j++)
-            if (graph->nodes[i].outputs[j] == value &&
-                ln_layer_rule_applies(graph, &graph->nodes[i])) {
+            if (graph->nodes[i].outputs[j] == value && applies(graph, &graph->nodes[i])) {
                 *out = &graph->nodes[i];
                 return LN_OK;
             }

@@ -35,8 +35,6 @@ typedef struct ln_layer_rule {
 /* The fields of an entry, for ln_param.fields. */
 extern const ln_param ln_layer_rule_fields[];
 
-/* The layers that have such rules: with weights of their own, and not made from constants alone. */
-bool ln_layer_rule_applies(const ln_graph *graph, const ln_node *node);
 /* Whether type and place of the entry hold for such a layer. First and last are among those that
  * relevance passes: `passed` as ln_composite.assign has it. */
 bool ln_layer_rule_holds(const ln_layer_rule *entry, const ln_graph *graph, const bool *passed,

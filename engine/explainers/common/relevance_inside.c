@@ -16,11 +16,6 @@ int64_t ln_relevance_inputs(const ln_pass *pass)
     return pass->rows * ln_shape_row(&pass->step->in_shape[0]);
 }
 
-int64_t ln_relevance_outputs(const ln_pass *pass)
-{
-    return pass->rows * ln_shape_row(&pass->step->out_shape[0]);
-}
-
 /* ---------------------------------------------------------------- passes over the layer */
 
 ln_status ln_relevance_forward(const ln_pass *pass, const ln_variant *variant, const float *bias,

@@ -10,8 +10,7 @@
 enum { LN_RELEVANCE_EPSILON, LN_RELEVANCE_GAMMA, LN_RELEVANCE_ALPHA, LN_RELEVANCE_BETA };
 enum { LN_RELEVANCE_BARE = LN_RELEVANCE_GAMMA };
 
-int64_t ln_relevance_inputs(const ln_pass *pass);  /* numbers of the first input, all rows */
-int64_t ln_relevance_outputs(const ln_pass *pass); /* the same of the output */
+int64_t ln_relevance_inputs(const ln_pass *pass); /* numbers of the first input, all rows */
 
 /* z = the layer (variant NULL: as it is, else with other constants) at `rows` rows x. `bias`: in place of the
  * variant's, or NULL. */
