@@ -58,6 +58,24 @@ static void fits_are_those_of_the_lime_package(void **state)
     check_fits("numbers", false);
 }
 
+/* Two features that are one, so large that the penalty is lost beside them: nothing is known of either. */
+static void what_cannot_be_told_apart_is_nan(void **state)
+{
+    (void)state;
+    const double z[] = {1e9, 1e9, -1e9, -1e9, 2e9, 2e9, 0, 0};
+    const double y[] = {1, -1, 2, 0}, weight[] = {1, 1, 1, 1};
+    ln_carver carver = {0};
+    ln_local_model_carve(2, &carver);
+    carver = (ln_carver){.base = ln_alloc_aligned(carver.used)};
+    ln_local_model model = ln_local_model_carve(2, &carver);
+    const ln_local_samples samples = {.z = z, .y = y, .weight = weight, .count = 4, .features = 2};
+    ln_local_model_fit(&model, &samples, LN_SELECTION_NONE, 2);
+    for (int i = 0; i < 2; i++)
+        assert_true(isnan(model.value[i]) && isnan(model.error[i]));
+    assert_true(isnan(model.r2));
+    ln_free_aligned(carver.base);
+}
+
 /* "auto" is forward up to six features, then highest. */
 static void auto_is_forward_for_few_features(void **state)
 {
@@ -388,6 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fits_are_those_of_the_lime_package),
+        cmocka_unit_test(what_cannot_be_told_apart_is_nan),
         cmocka_unit_test(auto_is_forward_for_few_features),
         cmocka_unit_test(bounds_are_those_of_the_lime_package),
         cmocka_unit_test(bins_by_hand),

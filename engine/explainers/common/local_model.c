@@ -122,7 +122,11 @@ static void solve(ln_local_model *model, int64_t n, int64_t count, double penalt
         model->work[i * count + i] += penalty;
         model->part[i] = model->right[model->chosen[i]];
     }
-    ln_cholesky_factor(model->work, count); /* positive definite: by at least the penalty */
+    /* Positive definite, by the penalty, but where it is lost in numbers as large as the features may be: then
+     * nothing is known of them. */
+    if (!ln_cholesky_factor(model->work, count))
+        for (int64_t i = 0; i < count * count; i++)
+            model->work[i] = NAN;
     ln_cholesky_solve(model->work, count, model->part);
 }
 
@@ -260,7 +264,7 @@ static void estimate_errors(ln_local_model *model, int64_t samples, int64_t coun
                 inner += model->spread[i * count + j] * row[j];
             sum += row[i] * inner;
         }
-        model->error[model->chosen[k]] = sqrt(scale * (sum > 0 ? sum : 0));
+        model->error[model->chosen[k]] = sqrt(scale * (sum > 0 || isnan(sum) ? sum : 0));
     }
 }
 
