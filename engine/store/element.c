@@ -356,10 +356,15 @@ static void give_name(const cursor *c, sqlite3_context *context)
     const char *second = c->row.of_pairs ? c->names->at[c->idx % count] : first;
     if (!first || !second)
         return;
-    if (first == second)
+    if (first == second) {
         sqlite3_result_text(context, first, -1, SQLITE_TRANSIENT);
+        return;
+    }
+    char *both = sqlite3_mprintf("%s:%s", first, second);
+    if (both)
+        sqlite3_result_text(context, both, -1, sqlite3_free);
     else
-        sqlite3_result_text(context, sqlite3_mprintf("%s:%s", first, second), -1, sqlite3_free);
+        sqlite3_result_error_nomem(context);
 }
 
 /* The column that the current number stands for, or -1. */

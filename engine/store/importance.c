@@ -189,7 +189,7 @@ static void skip_empty(cursor *c)
         c->idx = 0;
 }
 
-enum { INPUT_TEXT = 10 }; /* after LN_ATTRIBUTION_COLUMNS */
+enum { INPUT_TEXT = LN_ATTRIBUTION_COLUMN_COUNT };
 
 static int importance_filter(sqlite3_vtab_cursor *base, int number, const char *text, int argc,
                              sqlite3_value **argv)

@@ -182,8 +182,12 @@ int ln_reader_names(ln_reader *reader, const ln_attribution *attribution, int64_
     *out = NULL;
     if (attribution->space == LN_SPACE_OTHER)
         return SQLITE_OK;
-    if (attribution->of_pairs)
-        count = llround(sqrt((double)count));
+    if (attribution->of_pairs) {
+        const int64_t side = llround(sqrt((double)count));
+        if (side * side != count)
+            return SQLITE_OK; /* of a store that others wrote */
+        count = side;
+    }
     int64_t model, dataset;
     int code = ln_reader_scope(reader, attribution->run, &model, &dataset);
     if (code != SQLITE_OK)

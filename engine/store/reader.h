@@ -56,6 +56,7 @@ typedef struct ln_attribution {
 /* The columns to select for ln_attribution_fill, in its order. */
 #define LN_ATTRIBUTION_COLUMNS                                                                     \
     "a.id, a.sample, a.tensor, a.tensor_row, a.groups, a.error, e.run, s.dataset, a.space, a.kind"
+#define LN_ATTRIBUTION_COLUMN_COUNT 10 /* what is selected behind them begins there */
 #define LN_ATTRIBUTION_FROM                                                                        \
     " FROM main.attribution a JOIN main.explanation e ON e.id = a.explanation "                    \
     "LEFT JOIN main.sample s ON s.id = a.sample "

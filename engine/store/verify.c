@@ -205,7 +205,7 @@ static ln_status check_tensors(check *c, ln_error *err)
 
 /* Columns after those of LN_ATTRIBUTION_COLUMNS. */
 enum {
-    TOTAL = 10,
+    TOTAL = LN_ATTRIBUTION_COLUMN_COUNT,
     MIN,
     MAX,
     L1,

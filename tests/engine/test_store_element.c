@@ -80,6 +80,38 @@ static void an_in_list_is_one_walk(void **state)
         "1|1\n2|1\n3|1");
 }
 
+/* Pairs have two names; numbers that are no square, as others may write them, have none. */
+static void pairs_are_named_by_both(void **state)
+{
+    (void)state;
+    ln_error err = {0};
+    const float numbers[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    int64_t id;
+    ln_attribution_rows rows = {.explanation = f.explanation[3],
+                                .count = 1,
+                                .first_seq = 2,
+                                .sample = f.samples,
+                                .target = f.samples,
+                                .kind = "interaction",
+                                .space = "column",
+                                .groups = -1,
+                                .unit = -1};
+    for (int count = 9; count <= 10; count++, rows.first_seq++) {
+        char sql[160];
+        const ln_shape pairs = TEST_SHAPE(1, 3, 3), line = TEST_SHAPE(1, 10);
+        rows.values = tensor_f32(count == 9 ? pairs : line, numbers);
+        assert_ok(ln_store_put_attributions(f.store, &rows, &id, &err));
+        ln_tensor_release((ln_tensor *)rows.values);
+        snprintf(sql, sizeof sql,
+                 "SELECT count(*), group_concat(name, ' ') FROM element WHERE attribution = %lld",
+                 (long long)id);
+        assert_rows(f.store, sql,
+                    count == 9 ? "9|age age:purpose age:amount purpose:age purpose purpose:amount "
+                                 "amount:age amount:purpose amount"
+                               : "10|-");
+    }
+}
+
 static void by_idx_nothing_is_sorted(void **state)
 {
     (void)state;
@@ -364,9 +396,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
     const struct CMUnitTest tests[] = {
-        TEST(an_in_list_is_one_walk),    TEST(by_idx_nothing_is_sorted),
-        TEST(bands_hold_what_fits),      TEST(functions_are_what_loops_compute),
-        TEST(python_sees_the_same_rows),
+        TEST(pairs_are_named_by_both),          TEST(an_in_list_is_one_walk),
+        TEST(by_idx_nothing_is_sorted),         TEST(bands_hold_what_fits),
+        TEST(functions_are_what_loops_compute), TEST(python_sees_the_same_rows),
     };
     return cmocka_run_group_tests_name("store_element", tests, NULL, NULL);
 }
