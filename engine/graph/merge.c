@@ -117,6 +117,8 @@ static void take_factor(const ln_simplifying *s, int value, factors *found)
               : !quotient                                      ? NULL
               : beside_number(s->from, quotient, &number) >= 0 ? quotient
                                                                : NULL;
+    if (!found->fits)
+        return; /* every power is three factors: of a row of them there would be no end */
     if (ln_simplify_is_number(s->from, value, &number)) {
         found->scale *= number;
     } else if (product && found->node_count < MOST_NODES) {

@@ -181,7 +181,7 @@ bool ln_plan_follows(const ln_plan *plan, const ln_composite *composite)
         return !composite && !plan->ruled;
     if (own->assign != composite->assign || own->relevance != composite->relevance ||
         own->simplify != composite->simplify || own->pairs != composite->pairs ||
-        own->chains != composite->chains)
+        own->chains != composite->chains || own->merges != composite->merges)
         return false;
     for (int i = 0; i < plan->graph->node_count; i++) {
         const ln_rule *rule = NULL;
