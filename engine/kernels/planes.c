@@ -73,7 +73,8 @@ bool ln_planes_possible(const ln_convolution *s)
 {
     return !s->last && s->groups == 1 && s->in[0] == 1 && s->out[0] == 1 && s->kernel[0] == 1 &&
            s->before[0] == 0 && s->stride[1] == 1 && s->stride[2] == 1 &&
-           s->kernel[2] <= LN_PLANES_TAPS;
+           s->kernel[2] <= LN_PLANES_TAPS &&
+           s->dilation[2] <= LN_PLANES_LANES; /* a tap is not farther back than a row of z */
 }
 
 /* Measured (convolution.c): at full registers the library is better by a quarter forward and by two fifths back,
@@ -154,17 +155,21 @@ static int64_t dy_plane(const planes_convolved *own)
     return (own->zeros[0] + s->out[1] + own->zeros[1]) * s->out[2];
 }
 
-/* Whether dy is read beyond its end: from a copy then. */
+/* Whether dy is read beyond its end, from a copy then: what is read of a plane are whole registers from the begin of
+ * a band on, or from a line that a tap moves it to. */
 static bool copies_dy(const planes_convolved *own)
 {
-    return dy_plane(own) % LN_PLANES_LANES != 0 || own->zeros[0] + own->zeros[1] > 0;
+    const int64_t width = own->head.shape.out[2];
+    return own->tall || dy_plane(own) % LN_PLANES_LANES != 0 ||
+           (own->band[1] < own->lines && own->band[1] * width % LN_PLANES_LANES != 0);
 }
 
 static int64_t back_floats(const planes_convolved *own)
 {
     const ln_convolution *s = &own->head.shape;
     const int64_t dy = copies_dy(own) ? s->out_channels * dy_plane(own) + LN_PLANES_LANES : 0;
-    return z_floats(own) + s->in[1] * sum_width(s) + dy;
+    /* Sums of lines read z where their masks are empty, too: farther on than it goes by what is before x. */
+    return z_floats(own) + s->in[1] * sum_width(s) + dy + s->before[2];
 }
 
 /* Storing a number of z and adding it to dx costs as much as so many multiplications. */

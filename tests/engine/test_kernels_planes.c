@@ -194,6 +194,7 @@ static const int64_t shapes[][8] = {
     {5, 3, 6, 6, 1, 0, 0, 1},   {1, 2, 40, 16, 1, 3, 9, 1},  {4, 9, 11, 2, 3, 0, 4, 0},
     {20, 6, 8, 3, 1, 4, 4, 1},  {2, 3, 300, 3, 1, 1, 1, 0},  {7, 33, 70, 5, 1, 2, 2, 0},
     {6, 16, 14, 5, 1, 0, 0, 0}, {17, 21, 5, 4, 1, 2, 1, 0},  {1, 8, 2, 5, 1, 3, 3, 0},
+    {3, 24, 20, 5, 1, 0, 0, 0}, /* a band of dy that ends in the middle of a register, at dy's end */
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -349,6 +350,9 @@ static void what_is_not_possible(void **state)
     assert_false(ln_planes_possible(&shape));
     shape = shape_of(shapes[3]);
     shape.kernel[2] = LN_PLANES_TAPS + 1;
+    assert_false(ln_planes_possible(&shape));
+    shape = shape_of(shapes[3]);
+    shape.dilation[2] = LN_PLANES_LANES + 1;
     assert_false(ln_planes_possible(&shape));
 }
 
