@@ -38,6 +38,7 @@ static ln_status pack(const ln_cascade_dense *from, ln_cascade_layer *to, ln_err
     to->inputs = ln_cascade_padded(from->inputs);
     to->outputs = ln_cascade_padded(from->outputs);
     to->ending = from->ending;
+    to->ending.numbers = from->outputs;
     to->weight = zeros(to->inputs * to->outputs);
     to->bias = zeros(to->outputs);
     if (!to->weight || !to->bias)
@@ -73,6 +74,7 @@ ln_status ln_cascade_make(int64_t width, ln_cascade_ending ending, const ln_casc
 {
     *out =
         (ln_cascade){.width = ln_cascade_padded(width), .ending = ending, .layer_count = count - 1};
+    out->ending.numbers = width;
     out->layers = ln_calloc((size_t)count, sizeof *out->layers);
     if (!out->layers)
         return ln_fail_memory(err, (size_t)count * sizeof *out->layers);

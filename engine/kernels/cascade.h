@@ -30,6 +30,7 @@ typedef void (*ln_cascade_activation)(int64_t count, const float *x, float *y);
 typedef struct ln_cascade_ending {
     bool cut;                       /* relu */
     ln_cascade_activation activate; /* or NULL */
+    int64_t numbers;                /* of the layer, behind which zeros follow: packing says it */
 } ln_cascade_ending;
 
 typedef struct ln_cascade_layer {
@@ -57,8 +58,10 @@ typedef struct ln_cascade_rows {
     int64_t tables; /* parts of a row; of a walk's, 1 */
     int64_t walk;   /* 0, or rows of one walk: the first of each adds its part to the start, every
                                other to what the row before it has */
-    const float *start;     /* (width) of every row, 64-aligned */
-    const float *parts;     /* 64-aligned */
+    const float *start; /* (width) of every row, 64-aligned */
+    const float *parts; /* 64-aligned */
+    /* NULL, or of walks the same in float64, for sums in which much comes and goes and little is left. */
+    const double *walk_start, *changes;
     const uint16_t *chosen; /* (rows, tables) which parts of a row, in panels */
     int64_t output;         /* the first of the last layer's that are wanted */
     int64_t output_count;   /* of them */

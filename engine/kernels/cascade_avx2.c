@@ -10,6 +10,13 @@
 
 typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
 
+typedef double wide __attribute__((vector_size(32), aligned(8), may_alias));
+
+static inline vector narrow(wide low, wide high)
+{
+    return (vector)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)high), _mm256_cvtpd_ps((__m256d)low));
+}
+
 static inline vector spread(float x)
 {
     return (vector)_mm256_set1_ps(x);

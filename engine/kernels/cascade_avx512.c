@@ -10,6 +10,15 @@
 
 typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
 
+typedef double wide __attribute__((vector_size(64), aligned(8), may_alias));
+
+static inline vector narrow(wide low, wide high)
+{
+    const __m256 a = _mm512_cvtpd_ps((__m512d)low), b = _mm512_cvtpd_ps((__m512d)high);
+    const __m512d both = _mm512_castps_pd(_mm512_castps256_ps512(a));
+    return (vector)_mm512_insertf64x4(both, _mm256_castps_pd(b), 1);
+}
+
 static inline vector spread(float x)
 {
     return (vector)_mm512_set1_ps(x);

@@ -11,6 +11,13 @@
 
 typedef float vector __attribute__((vector_size(16), aligned(4), may_alias));
 
+typedef double wide __attribute__((vector_size(16), aligned(8), may_alias));
+
+static inline vector narrow(wide low, wide high)
+{
+    return (vector){(float)low[0], (float)low[1], (float)high[0], (float)high[1]};
+}
+
 static inline vector spread(float x)
 {
     return (vector){x, x, x, x};

@@ -5,12 +5,14 @@
  *     PANELS     panels of a layer that are summed at once: ROWS x PANELS x 16 floats and what multiplies
  *                them fit the registers
  *
- * the type `vector`, and the functions spread(x), x in every lane, fused(a, b, c) = a b + c, cut(x), 0 (or -0)
+ * the types `vector` and `wide`, of half as many numbers in float64, and the functions narrow(low, high), both
+ * rounded to float32, spread(x), x in every lane, fused(a, b, c) = a b + c, cut(x), 0 (or -0)
  * where a lane is <= 0 and NaN where it is that, and differs(x), a bit a lane that is not 0. */
 
 #define VECTORS (LN_CASCADE_PANEL / LANES)
-#define TOGETHER 4 /* registers of a row that parts are added to side by side */
-#define PAIR 2     /* rows, the same */
+#define WIDE (LANES / 2) /* numbers of float64 in a register */
+#define TOGETHER 4       /* registers of a row that parts are added to side by side */
+#define PAIR 2           /* rows, the same */
 /* Numbers from one row to the next: a panel more than there can be, so that rows lie in different lines of
  * the cache; known here, so that addresses of rows are distances from one register. */
 #define STRIDE (LN_CASCADE_WIDEST + LN_CASCADE_PANEL)
@@ -113,23 +115,81 @@ static inline __attribute__((always_inline)) void walk_on(const ln_cascade_rows 
         to->some[first / WORD] |= some << first % WORD;
 }
 
-/* The first layer's numbers; `before` (width) is a walk's last row. */
+/* The same in float64. */
+static inline __attribute__((always_inline)) void walk_exactly(const ln_cascade_rows *rows,
+                                                               int64_t row, int64_t first,
+                                                               const int vectors, const bool cuts,
+                                                               double *before, numbers *to)
+{
+    const double *start = rows->walk_start + first, *changes = rows->changes + first;
+    int64_t left = rows->walk - row % rows->walk; /* rows of this walk */
+    wide sum[2 * TOGETHER];
+    lanes any[TOGETHER];
+    uint64_t some = 0;
+#pragma GCC unroll 8
+    for (int w = 0; w < 2 * vectors; w++)
+        sum[w] = *(const wide *)(before + first + w * WIDE);
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++)
+        any[v] = (lanes){0};
+    for (int r = 0; r < ROWS; r++) {
+        const double *change = changes + (int64_t)rows->chosen[row + r] * LN_CASCADE_PANEL;
+        if (left == rows->walk)
+#pragma GCC unroll 8
+            for (int w = 0; w < 2 * vectors; w++)
+                sum[w] = *(const wide *)(start + w * WIDE);
+#pragma GCC unroll 8
+        for (int w = 0; w < 2 * vectors; w++)
+            sum[w] += *(const wide *)(change + w * WIDE);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            const vector h = narrow(sum[2 * v], sum[2 * v + 1]), y = cuts ? cut(h) : h;
+            any[v] |= (lanes)y;
+            *(vector *)(to->at[r] + first + v * LANES) = y;
+        }
+        left = left > 1 ? left - 1 : rows->walk;
+    }
+#pragma GCC unroll 8
+    for (int w = 0; w < 2 * vectors; w++)
+        *(wide *)(before + first + w * WIDE) = sum[w];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++)
+        some |= differs(any[v]) << v * LANES;
+    if (cuts)
+        to->some[first / WORD] |= some << first % WORD;
+}
+
+/* What a walk's last row has, before anything cuts it. */
+typedef union last_row {
+    float near[LN_CASCADE_WIDEST];
+    double exact[LN_CASCADE_WIDEST];
+} last_row;
+
+/* `vectors` registers of the first layer, whatever its rows are. */
+static inline __attribute__((always_inline)) void begin_part(const ln_cascade_rows *rows,
+                                                             int64_t row, int64_t first,
+                                                             const int vectors, const bool cuts,
+                                                             last_row *before, numbers *to)
+{
+    if (rows->changes)
+        walk_exactly(rows, row, first, vectors, cuts, before->exact, to);
+    else if (rows->walk > 0)
+        walk_on(rows, row, first, vectors, cuts, before->near, to);
+    else
+        add_parts(rows, rows->chosen + row * rows->tables, first, vectors, cuts, to);
+}
+
+/* The first layer's numbers. */
 static inline __attribute__((always_inline)) void begin(const ln_cascade *cascade,
                                                         const ln_cascade_rows *rows, int64_t row,
-                                                        const bool cuts, float *before, numbers *to)
+                                                        const bool cuts, last_row *before,
+                                                        numbers *to)
 {
-    const uint16_t *chosen = rows->chosen + row * rows->tables;
     int64_t first = 0;
     for (; first + TOGETHER * LANES <= cascade->width; first += TOGETHER * LANES)
-        if (rows->walk > 0)
-            walk_on(rows, row, first, TOGETHER, cuts, before, to);
-        else
-            add_parts(rows, chosen, first, TOGETHER, cuts, to);
+        begin_part(rows, row, first, TOGETHER, cuts, before, to);
     for (; first < cascade->width; first += LANES)
-        if (rows->walk > 0)
-            walk_on(rows, row, first, 1, cuts, before, to);
-        else
-            add_parts(rows, chosen, first, 1, cuts, to);
+        begin_part(rows, row, first, 1, cuts, before, to);
 }
 
 /* `panels` panels of a layer's sums, from number `panel` on. */
@@ -180,21 +240,34 @@ static inline __attribute__((always_inline)) void add_layer(const ln_cascade_lay
         to->some[first / WORD] |= some << first % WORD;
 }
 
-/* What makes a layer final where that is not relu: afterwards any number may be other than 0. */
+static const int32_t numbers_of[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/* Zeros behind a layer's numbers: of an infinite one before them, times their weights of 0, they became NaN. */
+static void clear_behind(int64_t count, numbers *at)
+{
+    const int64_t left = count % LN_CASCADE_PANEL, panel = count - left;
+    for (int v = 0; v < VECTORS && left > 0; v++) {
+        const lanes keep = *(const lanes *)numbers_of + v * LANES < (int32_t)left;
+        for (int r = 0; r < ROWS; r++) {
+            vector *y = (vector *)(at->at[r] + panel + v * LANES);
+            *y = (vector)((lanes)*y & keep);
+        }
+    }
+}
+
+/* What makes a layer final. Where that is not relu any number may be other than 0 afterwards. */
 static void finish(const ln_cascade_ending *ending, int64_t count, numbers *at)
 {
-    if (ending->cut)
-        return;
     for (int r = 0; r < ROWS && ending->activate; r++)
         ending->activate(count, at->at[r], at->at[r]);
-    for (int64_t first = 0; first < count; first += LN_CASCADE_PANEL)
+    for (int64_t first = 0; first < count && !ending->cut; first += LN_CASCADE_PANEL)
         at->some[first / WORD] |= (((uint64_t)1 << LN_CASCADE_PANEL) - 1) << first % WORD;
+    clear_behind(ending->numbers, at);
 }
 
 /* Sums of numbers `step` apart: of the lanes of a, then those of b. */
 static inline __attribute__((always_inline)) vector fold(vector a, vector b, const int step)
 {
-    static const int32_t numbers_of[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const lanes number = *(const lanes *)numbers_of;
     const lanes low = ((number & -step) << 1) | (number & (step - 1));
     return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, low + step);
@@ -247,7 +320,7 @@ static inline __attribute__((always_inline)) void add_output(const ln_cascade *c
 /* The first layer's numbers of the rows from `row` on; blocks come in their order. */
 static inline __attribute__((always_inline)) void start(const ln_cascade *cascade,
                                                         const ln_cascade_rows *rows, int64_t row,
-                                                        float *before, numbers *to)
+                                                        last_row *before, numbers *to)
 {
     memset(to->some, 0, sizeof to->some);
     if (cascade->ending.cut)
@@ -262,13 +335,13 @@ static inline __attribute__((always_inline)) void all_rows(const ln_cascade *cas
                                                            const ln_cascade_rows *rows)
 {
     numbers first[2], inner[2];
-    float before[LN_CASCADE_WIDEST];
-    memset(before, 0, sizeof before);
-    start(cascade, rows, 0, before, &first[0]);
+    last_row before;
+    memset(&before, 0, sizeof before);
+    start(cascade, rows, 0, &before, &first[0]);
     for (int64_t row = 0; row < rows->count; row += ROWS) {
         const numbers *from = &first[row / ROWS % 2];
         if (row + ROWS < rows->count)
-            start(cascade, rows, row + ROWS, before, &first[(row / ROWS + 1) % 2]);
+            start(cascade, rows, row + ROWS, &before, &first[(row / ROWS + 1) % 2]);
         for (int64_t l = 0; l < cascade->layer_count; l++) {
             const ln_cascade_layer *layer = &cascade->layers[l];
             const int64_t panels = layer->outputs / LN_CASCADE_PANEL;

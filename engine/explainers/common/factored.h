@@ -29,6 +29,7 @@ typedef struct ln_factored {
     bool through;            /* mixtures go through all layers here, and `hidden` is padded */
     ln_cascade cascade;      /* those behind the first */
     ln_cascade_fn run;       /* this machine's */
+    bool exact;              /* walks go in float64: a function behind a layer levels great sums */
     uint16_t *outside[2];    /* of each subset of a run what is not in it; of the last run */
     int64_t bits, runs;      /* groups a run; runs */
     const ln_groups *groups; /* borrowed */
@@ -53,6 +54,8 @@ typedef struct ln_factored_buffers {
     int32_t *spare;   /* the same, while they are sorted */
     uint32_t *key;    /* (block) what they are sorted by */
     double *sum;      /* (block) of the outputs */
+    double *change;   /* (groups, hidden) of exact walks: a row's part less the reference's */
+    double *begin;    /* (hidden) what all of that reference has */
     bool
         *moves; /* (groups) of walks: whether a group's change is other than 0 for some reference */
 } ln_factored_buffers;

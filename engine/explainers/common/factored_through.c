@@ -9,6 +9,16 @@
 #define DIGIT_BITS 8 /* of a key, a pass */
 #define ROWS 64      /* references that go through the layers together */
 
+/* Whether great sums have small outputs: then what a great group leaves in the sums of a walk that it has gone from
+ * shows. Relu alone hands great sums on, whose own rounding is as great. */
+static bool levels(const ln_cascade *cascade)
+{
+    bool any = cascade->ending.activate != NULL;
+    for (int64_t l = 0; l < cascade->layer_count; l++)
+        any = any || cascade->layers[l].ending.activate;
+    return any;
+}
+
 ln_status ln_factored_make_through(ln_model *model, const ln_function_options *options,
                                    int64_t width, ln_factored *out, ln_error *err)
 {
@@ -16,6 +26,7 @@ ln_status ln_factored_make_through(ln_model *model, const ln_function_options *o
     out->through = !status && out->cascade.layers;
     out->hidden = out->through ? ln_cascade_padded(width) : width;
     out->run = ln_kernels_cascade();
+    out->exact = out->through && levels(&out->cascade);
     return status;
 }
 
@@ -57,6 +68,10 @@ void ln_factored_carve_through(const ln_factored *it, ln_factored_buffers *made,
     made->spare = ln_carve(carver, block, sizeof *made->spare);
     made->key = ln_carve(carver, block, sizeof *made->key);
     made->sum = ln_carve(carver, block, sizeof *made->sum);
+    if (it->exact) {
+        made->change = ln_carve(carver, it->groups->count * it->hidden, sizeof *made->change);
+        made->begin = ln_carve(carver, it->hidden, sizeof *made->begin);
+    }
     made->moves = ln_carve(carver, it->groups->count, sizeof *made->moves);
 }
 
@@ -225,16 +240,23 @@ static bool subtract(int64_t count, const float *restrict a, const float *restri
     return any;
 }
 
+static bool subtract_exactly(int64_t count, const float *restrict a, const float *restrict b,
+                             double *restrict to)
+{
+    int any = 0;
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = (double)a[i] - (double)b[i];
+        any |= to[i] != 0;
+    }
+    return any;
+}
+
 /* Where a walk begins: all of the reference, added as in a mixture with nothing of x. */
-void ln_factored_walk_from(const ln_factored *it, const ln_factored_buffers *at, const float *r)
+static void begin_walk(const ln_factored *it, const ln_factored_buffers *at)
 {
     const int64_t hidden = it->hidden;
     float *start = at->of_other, *whole = at->of_other + hidden;
     const float *group = at->group;
-    ln_factored_columns(it, r, at->group);
-    for (int64_t g = 0; g < it->groups->count; g++)
-        at->moves[g] |= subtract(hidden, at->of_row + g * hidden, at->group + g * hidden,
-                                 at->both + g * hidden);
     memcpy(start, it->bias, (size_t)hidden * sizeof *start);
     for (int64_t run = 0; run < it->runs; run++) {
         add_whole_run(it, run, group, whole);
@@ -242,6 +264,28 @@ void ln_factored_walk_from(const ln_factored *it, const ln_factored_buffers *at,
         for (int64_t o = 0; o < hidden; o++)
             start[o] += whole[o];
     }
+}
+
+static void begin_exactly(const ln_factored *it, const ln_factored_buffers *at)
+{
+    const float *group = at->group;
+    for (int64_t o = 0; o < it->hidden; o++)
+        at->begin[o] = (double)it->bias[o];
+    for (int64_t g = 0; g < it->groups->count; g++, group += it->hidden)
+        for (int64_t o = 0; o < it->hidden; o++)
+            at->begin[o] += (double)group[o];
+}
+
+void ln_factored_walk_from(const ln_factored *it, const ln_factored_buffers *at, const float *r)
+{
+    const int64_t hidden = it->hidden;
+    ln_factored_columns(it, r, at->group);
+    for (int64_t g = 0; g < it->groups->count; g++) {
+        const float *of_x = at->of_row + g * hidden, *of_r = at->group + g * hidden;
+        at->moves[g] |= it->exact ? subtract_exactly(hidden, of_x, of_r, at->change + g * hidden)
+                                  : subtract(hidden, of_x, of_r, at->both + g * hidden);
+    }
+    (it->exact ? begin_exactly : begin_walk)(it, at);
 }
 
 void ln_factored_walk(const ln_factored *it, const ln_factored_buffers *at, int64_t count,
@@ -252,6 +296,8 @@ void ln_factored_walk(const ln_factored *it, const ln_factored_buffers *at, int6
                                              .walk = walk,
                                              .start = at->of_other,
                                              .parts = at->both,
+                                             .walk_start = at->begin,
+                                             .changes = at->change,
                                              .chosen = at->chosen,
                                              .output = output,
                                              .output_count = 1,

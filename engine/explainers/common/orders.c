@@ -178,11 +178,13 @@ static bool joins_one_by_one(const ln_orders *shared, int64_t players)
            shared->block * coalitions_of(shared, players) <= LN_FACTORED_BLOCK;
 }
 
-/* Coalitions of a walk after which nobody comes who changes anything are worth what all are, to the last bit: the
- * walk's own sums are rounded otherwise than those of all. */
-static void end_walk(const bool *moves, const int64_t *order, int64_t n, bool backwards, double all,
-                     double *value)
+/* Coalitions of a walk before anybody has come who changes anything are worth what none is, to the last bit, and those
+ * after which nobody does what all are: the walk's own sums are rounded otherwise than those of none and all. */
+static void set_ends(const bool *moves, const int64_t *order, int64_t n, bool backwards,
+                     double none, double all, double *value)
 {
+    for (int64_t k = 0; k + 1 < n && !moves[order[backwards ? n - 1 - k : k]]; k++)
+        value[k] = none;
     for (int64_t k = n - 1; k > 0 && !moves[order[backwards ? n - 1 - k : k]]; k--)
         value[k - 1] = all;
 }
@@ -199,8 +201,9 @@ static ln_status walk(const ln_job *job, ln_job_chunk *chunk, const buffers *at,
         ln_game_walks(job, &shared->game, chunk, &at->game, entry, at->joins,
                       chunk->watcher ? at->masks : NULL, n - 1, count * coalitions, at->value, err);
     for (int64_t w = 0; w < count * ways && !status; w++)
-        end_walk(at->game.factored.moves, at->order + w / ways * n, n, w % ways,
-                 chunk->out->output[entry], at->value + w * (n - 1));
+        set_ends(at->game.factored.moves, at->order + w / ways * n, n, w % ways,
+                 chunk->out->baseline_output[entry], chunk->out->output[entry],
+                 at->value + w * (n - 1));
     return status;
 }
 
