@@ -164,7 +164,7 @@ static ln_status check(const ln_job *job, const ln_neighbourhood *near, ln_discr
     if (how == LN_DISCRETIZE_ENTROPY && !job->request->background_labels) {
         ln_fail(err, LN_EINVALID,
                 "\"entropy\" needs the classes of the rows it draws from, and these have none: "
-                "expected \"quartile\", \"decile\" or \"none\"");
+                "expected \"quartile\" or \"decile\"");
         return fail_discretize(err);
     }
     for (int64_t g = 0; how == LN_DISCRETIZE_NONE && g < near->groups; g++)

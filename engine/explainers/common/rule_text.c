@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,26 +76,46 @@ static void add_range(ln_text *text, const ln_neighbourhood *near, const ln_enco
     }
 }
 
-/* The category of a column of them: of one-hot inputs all may be 0; an input, or a place, may stand for none. */
+#define NO_CATEGORY (-1) /* all inputs are 0, or the place is that of none */
+#define A_MIX (-2)       /* no category's inputs: of rows that an attack made */
+
+/* Which of its inputs is 1 where the others are 0. */
+static int category_of_inputs(const float *inputs, int count)
+{
+    int category = NO_CATEGORY;
+    for (int i = 0; i < count; i++) {
+        if (inputs[i] == 0)
+            continue;
+        if (inputs[i] != 1 || category != NO_CATEGORY)
+            return A_MIX;
+        category = i;
+    }
+    return category;
+}
+
+static int category_at_place(float place)
+{
+    if (!(place >= NO_CATEGORY && place < (float)INT_MAX) || place != floorf(place))
+        return A_MIX;
+    return (int)place;
+}
+
+/* The category of a column of them; an input, or a place, may stand for a value that misses. */
 static void add_category(ln_text *text, const ln_encoding *encoding, const ln_near_column *column,
                          const float *x)
 {
     const ln_encoded_column *from = column_of(encoding, column->first);
-    int category = -1;
-    if (from->ordinal)
-        category = (int)x[column->first];
-    for (int i = 0; i < from->category_count && !from->ordinal && i < column->count; i++)
-        if (x[column->first + i] != 0)
-            category = i;
-    const bool known = category >= 0 && category < from->category_count;
-    const bool missing =
-        from->ordinal ? category >= 0 && category == from->missing_place
-                      : from->missing_input >= 0 && x[column->first + from->missing_input] != 0;
-    if (missing)
+    const int category = from->ordinal ? category_at_place(x[column->first])
+                                       : category_of_inputs(x + column->first, (int)column->count);
+    const int missing = from->ordinal ? from->missing_place : from->missing_input;
+    if (category == A_MIX)
+        ln_text_format(text, "%s as it is", from->name);
+    else if (category >= 0 && category == missing)
         ln_text_format(text, "%s is missing", from->name);
     else
         ln_text_format(text, "%s = %s", from->name,
-                       known ? from->categories[category] : "(other or missing)");
+                       category >= 0 && category < from->category_count ? from->categories[category]
+                                                                        : "(other or missing)");
 }
 
 /* What LN_CONDITION_SAME says of one column. */
