@@ -24,7 +24,7 @@ WHERE p.run = :run ORDER BY s.idx]]
 
 local METRICS = [[
 SELECT m.name, m.label, m.scope, m.split, m.class, m.slice, e.label AS explanation, s.idx AS row, a.target,
-m.value, m.lower, m.upper, m.n, m.higher_is_better, m.status, m.reason FROM metric m
+m.value, m.lower, m.upper, m.n, m.higher_is_better, m.status, m.reason, m.params FROM metric m
 LEFT JOIN explanation e ON e.id = m.explanation LEFT JOIN attribution a ON a.id = m.attribution
 LEFT JOIN sample s ON s.id = m.sample WHERE m.run = :run ORDER BY m.id]]
 
@@ -85,6 +85,13 @@ local function explanation_lines(store, run, one)
   return lines
 end
 
+-- The parameters are an object of the line: a judge's, a threshold that was found, a rule in words.
+local function metric_line(run, row)
+  local text = line({ "name", "label", "scope", "split", "class", "slice", "explanation", "row", "target", "value",
+    "lower", "upper", "n", "higher_is_better", "status", "reason" }, row, { run = run.run, experiment = run.experiment })
+  return ('%s,"params":%s}'):format(text:sub(1, -2), row.params or "null")
+end
+
 local function plain(text) return (text:gsub("[^%w_-]", "_")) end
 
 function jsonl.export(options)
@@ -108,11 +115,7 @@ function jsonl.export(options)
   end
   write("prediction", lines)
   lines = {}
-  for i, row in ipairs(core.store_rows(store, METRICS, { run = id })) do
-    lines[i] = line({ "name", "label", "scope", "split", "class", "slice", "explanation", "row", "target",
-      "value", "lower", "upper", "n", "higher_is_better", "status", "reason" }, row,
-      { run = run.run, experiment = run.experiment })
-  end
+  for i, row in ipairs(core.store_rows(store, METRICS, { run = id })) do lines[i] = metric_line(run, row) end
   write("metrics", lines)
   return 0
 end
