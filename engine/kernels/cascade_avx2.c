@@ -1,30 +1,17 @@
 /* The cascade in registers of 8 floats: 4 rows x 1 panel (two registers) are 8 of 16. */
-#include <immintrin.h>
 #include <string.h>
 
 #include "kernels/cascade.h"
+#include "kernels/lanes_avx2.h"
 
-#define LANES 8
 #define ROWS 4
 #define PANELS 1
-
-typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
 
 typedef double wide __attribute__((vector_size(32), aligned(8), may_alias));
 
 static inline vector narrow(wide low, wide high)
 {
     return (vector)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)high), _mm256_cvtpd_ps((__m256d)low));
-}
-
-static inline vector spread(float x)
-{
-    return (vector)_mm256_set1_ps(x);
-}
-
-static inline vector fused(vector a, vector b, vector c)
-{
-    return (vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 
 /* Of two zeros, and of a number and NaN, the second is taken. */

@@ -1,14 +1,11 @@
 /* The cascade in registers of 16 floats: 8 rows x 2 panels are 16 of 32 registers. */
-#include <immintrin.h>
 #include <string.h>
 
 #include "kernels/cascade.h"
+#include "kernels/lanes_avx512.h"
 
-#define LANES 16
 #define ROWS 8
 #define PANELS 2
-
-typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
 
 typedef double wide __attribute__((vector_size(64), aligned(8), may_alias));
 
@@ -17,16 +14,6 @@ static inline vector narrow(wide low, wide high)
     const __m256 a = _mm512_cvtpd_ps((__m512d)low), b = _mm512_cvtpd_ps((__m512d)high);
     const __m512d both = _mm512_castps_pd(_mm512_castps256_ps512(a));
     return (vector)_mm512_insertf64x4(both, _mm256_castps_pd(b), 1);
-}
-
-static inline vector spread(float x)
-{
-    return (vector)_mm512_set1_ps(x);
-}
-
-static inline vector fused(vector a, vector b, vector c)
-{
-    return (vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
 
 /* Of two zeros, and of a number and NaN, the second is taken. */

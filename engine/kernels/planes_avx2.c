@@ -1,27 +1,14 @@
 /* The kernels of planes.h in registers of 8 floats: a block keeps up to 12 of 16 in sums. */
-#include <immintrin.h>
-
+#include "kernels/lanes_avx2.h"
 #include "kernels/planes.h"
 
-#define LANES 8
 #define BLOCK_LIST(X)                                                                              \
     UP_TO_8(X, 1) UP_TO_5(X, 2) UP_TO_3(X, 3) UP_TO_3(X, 4) UP_TO_2(X, 5) UP_TO_2(X, 6)
 #define NAME ln_planes_avx2
 
 static const int8_t most_vectors[LN_PLANES_ROWS + 1] = {0, 8, 5, 3, 3, 2, 2};
 
-typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
 typedef __m256i lane_mask;
-
-static inline vector spread(float x)
-{
-    return (vector)_mm256_set1_ps(x);
-}
-
-static inline vector fused(vector a, vector b, vector c)
-{
-    return (vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-}
 
 static inline lane_mask between(int64_t first, int64_t end)
 {

@@ -1,27 +1,14 @@
 /* The kernels of planes.h in registers of 16 floats: a block keeps up to 24 of 32 in sums. */
-#include <immintrin.h>
-
+#include "kernels/lanes_avx512.h"
 #include "kernels/planes.h"
 
-#define LANES 16
 #define BLOCK_LIST(X)                                                                              \
     UP_TO_8(X, 1) UP_TO_8(X, 2) UP_TO_8(X, 3) UP_TO_6(X, 4) UP_TO_4(X, 5) UP_TO_4(X, 6)
 #define NAME ln_planes_avx512
 
 static const int8_t most_vectors[LN_PLANES_ROWS + 1] = {0, 8, 8, 8, 6, 4, 4};
 
-typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
 typedef __mmask16 lane_mask;
-
-static inline vector spread(float x)
-{
-    return (vector)_mm512_set1_ps(x);
-}
-
-static inline vector fused(vector a, vector b, vector c)
-{
-    return (vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-}
 
 static inline lane_mask between(int64_t first, int64_t end)
 {

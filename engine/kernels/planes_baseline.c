@@ -1,35 +1,16 @@
-/* The kernels of planes.h for any processor; what plain_baseline.c says of fused is true here. */
-#include <math.h>
-
+/* The kernels of planes.h for any processor. */
+#include "kernels/lanes_baseline.h"
 #include "kernels/planes.h"
 
-#define LANES 4
 #define BLOCK_LIST(X)                                                                              \
     UP_TO_4(X, 1) UP_TO_4(X, 2) UP_TO_3(X, 3) UP_TO_3(X, 4) UP_TO_2(X, 5) UP_TO_2(X, 6)
 #define NAME ln_planes_baseline
 
 static const int8_t most_vectors[LN_PLANES_ROWS + 1] = {0, 4, 4, 3, 3, 2, 2};
 
-typedef float vector __attribute__((vector_size(16), aligned(4), may_alias));
 typedef struct lane_mask {
     int64_t first, end;
 } lane_mask;
-
-static inline vector spread(float x)
-{
-    return (vector){x, x, x, x};
-}
-
-static inline vector fused(vector a, vector b, vector c)
-{
-#ifdef FP_FAST_FMAF
-    for (int i = 0; i < LANES; i++)
-        c[i] = fmaf(a[i], b[i], c[i]);
-    return c;
-#else
-    return a * b + c;
-#endif
-}
 
 static inline lane_mask between(int64_t first, int64_t end)
 {
