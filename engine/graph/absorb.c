@@ -262,9 +262,10 @@ static ln_status fold_norm(const ln_graph *graph, const ln_node *node, const ln_
                            bool ahead, folding *to, ln_error *err)
 {
     const int64_t channels = ln_shape_count(&constant_at(graph, norm, 4)->shape);
-    double *factor = ln_calloc((size_t)channels, 2 * sizeof *factor), *offset = factor + channels;
+    double *factor = ln_calloc((size_t)channels, 2 * sizeof *factor);
     if (!factor)
         return ln_fail_memory(err, 2 * (size_t)channels * sizeof *factor);
+    double *offset = factor + channels;
     scale_of(graph, norm, channels, factor, offset);
     for (int64_t i = 0; i < ln_shape_count(to->shape); i++) {
         const int64_t output = channel_of(node, to->shape, to->outputs, i);

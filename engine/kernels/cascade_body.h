@@ -310,8 +310,9 @@ static inline __attribute__((always_inline)) void add_output(const ln_cascade *c
             y[0] = fold(y[0], y[0], step);
         left = left > 1 ? left / 2 : 1;
     }
+    const vector total = y[0] + spread(cascade->last_bias[output]);
     float found[LANES]; /* through memory, from where several are made float64 at once */
-    *(vector *)found = y[0] + spread(cascade->last_bias[output]);
+    memcpy(found, &total, sizeof found);
 #pragma GCC unroll 1
     for (int r = 0; r < ROWS; r++)
         sum[r] += (double)found[r];
