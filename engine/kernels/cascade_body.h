@@ -338,6 +338,8 @@ static inline __attribute__((always_inline)) void all_rows(const ln_cascade *cas
     numbers first[2], inner[2];
     last_row before;
     memset(&before, 0, sizeof before);
+    if (rows->count == 0) /* a single player's walk has no coalition between none and all */
+        return;
     start(cascade, rows, 0, &before, &first[0]);
     for (int64_t row = 0; row < rows->count; row += ROWS) {
         const numbers *from = &first[row / ROWS % 2];
