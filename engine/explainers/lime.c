@@ -163,7 +163,8 @@ static void draw(const ln_job *job, const float *x, int64_t s, ln_rng *rng, cons
         distance = draw_mask(shared, at->cover, rng, row, z);
         distance *= distance;
     } else if (s > 0) {
-        distance = ln_neighbourhood_draw(&shared->near, &at->near, x, at->bins, at->z, rng, row, z);
+        distance =
+            ln_neighbourhood_draw(&shared->near, &at->near, s - 1, x, at->bins, at->z, rng, row, z);
     } else if (shared->masks) {
         for (int64_t g = 0; g < job->width; g++)
             z[g] = 1;

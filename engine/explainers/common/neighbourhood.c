@@ -7,6 +7,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/groups.h"
+#include "kernels/draws.h"
+
+enum { TOGETHER = 16 }; /* samples whose words are drawn at once */
 
 static ln_status fail_discretize(ln_error *err)
 {
@@ -226,10 +229,16 @@ void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *
     }
 }
 
+/* Of a sample. */
+static int64_t words_of(const ln_neighbourhood *near)
+{
+    return near->groups + near->column_count;
+}
+
 ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver)
 {
     ln_near_buffers made;
-    made.words = ln_carve(carver, near->groups + near->column_count, sizeof *made.words);
+    made.words = ln_carve(carver, TOGETHER * words_of(near), sizeof *made.words);
     made.share = ln_carve(carver, near->column_count, sizeof *made.share);
     made.number = ln_carve(carver, near->column_count, sizeof *made.number);
     made.bin = ln_carve(carver, near->column_count, sizeof *made.bin);
@@ -242,10 +251,10 @@ static double uniform(uint32_t word)
     return ((double)word + 0.5) * 0x1p-32;
 }
 
-/* Column c as training row r has it, in `row`, but for a number that is drawn: where, goes to at->share.
- * Whether the column is what x has. */
+/* Column c as training row r has it, in `row`, but for a number that is drawn by its word: where, goes to
+ * at->share. Whether the column is what x has. */
 static bool draw_column(const ln_neighbourhood *near, const ln_near_buffers *at, int64_t c,
-                        int64_t r, const float *x, uint8_t bin_of_x, float *row)
+                        int64_t r, uint32_t word, const float *x, uint8_t bin_of_x, float *row)
 {
     const ln_near_column *column = &near->columns[c];
     const float *from = near->training + r * near->width + column->first;
@@ -256,7 +265,7 @@ static bool draw_column(const ln_neighbourhood *near, const ln_near_buffers *at,
     at->share[c] = 0.5;
     if (column->number < 0)
         return memcmp(from, x + column->first, bytes) == 0;
-    const double drawn = uniform(at->words[near->groups + c]);
+    const double drawn = uniform(word);
     const bool missing = misses(column, from - column->first);
     const uint8_t bin = near->binned ? near->bin[r * near->column_count + c] : 0;
     if (!missing && near->binned && near->zero_points &&
@@ -285,17 +294,19 @@ static void place_numbers(const ln_neighbourhood *near, const ln_near_buffers *a
 }
 
 double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers *at,
-                             const float *x, const uint8_t *bins, const double *z_of_x, ln_rng *rng,
-                             float *row, double *z)
+                             int64_t number, const float *x, const uint8_t *bins,
+                             const double *z_of_x, ln_rng *rng, float *row, double *z)
 {
     double distance = 0;
-    ln_rng_words(rng, at->words, near->groups + near->column_count);
+    const uint32_t *words = at->words + number % TOGETHER * words_of(near);
+    if (number % TOGETHER == 0)
+        ln_draw_words(rng, TOGETHER * words_of(near), at->words);
     for (int64_t g = 0; g < near->groups; g++) {
         /* Of so few rows a word makes some more likely than others by 2^-32 times their number. */
-        const int64_t r = (int64_t)((uint64_t)at->words[g] * (uint64_t)near->rows >> 32);
+        const int64_t r = (int64_t)((uint64_t)words[g] * (uint64_t)near->rows >> 32);
         bool same = true;
         for (int64_t c = near->start[g]; c < near->start[g + 1]; c++)
-            same &= draw_column(near, at, c, r, x, bins[c], row);
+            same &= draw_column(near, at, c, r, words[near->groups + c], x, bins[c], row);
         z[g] = same;
     }
     place_numbers(near, at, row);

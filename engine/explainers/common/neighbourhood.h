@@ -47,7 +47,7 @@ void ln_neighbourhood_free(ln_neighbourhood *near);
 
 /* A worker's scratch for one sample. */
 typedef struct ln_near_buffers {
-    uint32_t *words; /* (1 a group, 1 a column) random ones */
+    uint32_t *words; /* (TOGETHER, 1 a group and 1 a column) random ones */
     double *share;   /* (column_count) where in its bin's normal distribution each number lies */
     double *number;  /* (column_count) the quantiles there */
     uint8_t *bin;    /* (column_count) whose number is drawn; LN_NEAR_TAKEN: none is */
@@ -57,10 +57,11 @@ ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver);
 
 /* z of the row x itself, and the bin of each of its columns. */
 void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *bins, double *z);
-/* One sample: the row (width) and its z; its squared distance from the row x, whose bins and z are
- * given. It takes the same number of words whatever it draws. */
+/* Sample `number`, from 0 on one after the other with the same buffers: the row (width) and its z; its squared
+ * distance from the row x, whose bins and z are given. A sample takes the same number of words whatever it
+ * draws, so that those of several are drawn at once: the generator is ahead. */
 double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers *at,
-                             const float *x, const uint8_t *bins, const double *z_of_x, ln_rng *rng,
-                             float *row, double *z);
+                             int64_t number, const float *x, const uint8_t *bins,
+                             const double *z_of_x, ln_rng *rng, float *row, double *z);
 
 #endif
