@@ -28,50 +28,38 @@ static void read_reasons(lua_State *L, int64_t count, ln_attribution_rows *rows)
     rows->status = status;
 }
 
-/* Field `field`: a list of texts by place from 1, which the table keeps; NULL without it. The array is left on the
- * stack. */
-static const char *const *texts_field(lua_State *L, int table, const char *field, int64_t count)
+/* Field `field`: a list by place from 1, which the table keeps. `take` puts the value on top of the stack into its
+ * element of `size` bytes. The array is left on the stack; NULL without the field. */
+static const void *list_field(lua_State *L, int table, const char *field, int64_t count,
+                              size_t size, void (*take)(lua_State *L, void *element))
 {
-    const char **texts = lua_newuserdatauv(L, (size_t)count * sizeof *texts + 1, 0);
+    char *elements = lua_newuserdatauv(L, (size_t)count * size + 1, 0);
     lua_getfield(L, table, field);
     const bool given = lua_istable(L, -1);
     for (int64_t i = 0; i < count && given; i++) {
         lua_rawgeti(L, -1, i + 1);
-        texts[i] = lua_tostring(L, -1);
+        take(L, elements + (size_t)i * size);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
-    return given ? texts : NULL;
+    return given ? elements : NULL;
 }
 
-/* The same of numbers; what is none is NaN. */
-static const double *numbers_field(lua_State *L, int table, const char *field, int64_t count)
+static void take_text(lua_State *L, void *element)
 {
-    double *numbers = lua_newuserdatauv(L, (size_t)count * sizeof *numbers + 1, 0);
-    lua_getfield(L, table, field);
-    const bool given = lua_istable(L, -1);
-    for (int64_t i = 0; i < count && given; i++) {
-        lua_rawgeti(L, -1, i + 1);
-        numbers[i] = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : NAN;
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    return given ? numbers : NULL;
+    *(const char **)element = lua_tostring(L, -1);
 }
 
-/* Whole numbers; none is -1. */
-static const int64_t *counts_field(lua_State *L, int table, const char *field, int64_t count)
+/* What is none is NaN. */
+static void take_number(lua_State *L, void *element)
 {
-    int64_t *numbers = lua_newuserdatauv(L, (size_t)count * sizeof *numbers + 1, 0);
-    lua_getfield(L, table, field);
-    const bool given = lua_istable(L, -1);
-    for (int64_t i = 0; i < count && given; i++) {
-        lua_rawgeti(L, -1, i + 1);
-        numbers[i] = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    return given ? numbers : NULL;
+    *(double *)element = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : NAN;
+}
+
+/* None is -1. */
+static void take_count(lua_State *L, void *element)
+{
+    *(int64_t *)element = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
 }
 
 #define VERDICT_SLOTS 7 /* that read_verdict leaves on the stack, its table with them */
@@ -87,12 +75,12 @@ static void read_verdict(lua_State *L, int64_t run, int64_t count, ln_verdict_ro
         .label = ln_text_field(L, table, "label"),
         .params = ln_text_field(L, table, "params"),
         .higher_is_better = (int)ln_integer_field(L, table, "higher_is_better", -1),
-        .values = numbers_field(L, table, "values", count),
-        .reasons = texts_field(L, table, "reasons", count),
-        .own_params = texts_field(L, table, "own_params", count),
-        .lower = numbers_field(L, table, "lower", count),
-        .upper = numbers_field(L, table, "upper", count),
-        .n = counts_field(L, table, "n", count),
+        .values = list_field(L, table, "values", count, sizeof(double), take_number),
+        .reasons = list_field(L, table, "reasons", count, sizeof(const char *), take_text),
+        .own_params = list_field(L, table, "own_params", count, sizeof(const char *), take_text),
+        .lower = list_field(L, table, "lower", count, sizeof(double), take_number),
+        .upper = list_field(L, table, "upper", count, sizeof(double), take_number),
+        .n = list_field(L, table, "n", count, sizeof(int64_t), take_count),
     };
 }
 

@@ -431,12 +431,7 @@ static const ln_param params[] = {
      .fallback = "\"quartile\"",
      .choices = DISCRETIZE,
      .help = "the bounds that conditions of a column of numbers may name"},
-    {.name = "groups",
-     .type = LN_PARAM_GROUPS,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "inputs that are one feature; default: every input alone, a table's by column, an "
-             "image's superpixels"},
+    LN_COVER_GROUPS,
     {.name = "background",
      .type = LN_PARAM_BACKGROUND,
      .offset = LN_NO_OFFSET,

@@ -308,12 +308,7 @@ static const ln_param params[] = {
      .help =
          "what a bin whose ends are one number draws: 0, as the lime package does, or that number"},
     LN_STOP(lime_params),
-    {.name = "groups",
-     .type = LN_PARAM_GROUPS,
-     .offset = LN_NO_OFFSET,
-     .fallback = "nil",
-     .help = "inputs that are one feature; default: every input alone, a table's by column, an "
-             "image's superpixels"},
+    LN_COVER_GROUPS,
     {.name = "background",
      .type = LN_PARAM_BACKGROUND,
      .offset = LN_NO_OFFSET,

@@ -5,17 +5,11 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
+#include "kernels/choose.h"
 
 ln_cascade_fn ln_kernels_cascade(void)
 {
-#ifdef __x86_64__
-    if (ln_cpu_has("avx512"))
-        return ln_cascade_avx512;
-    if (ln_cpu_has("avx2"))
-        return ln_cascade_avx2;
-#endif
-    return ln_cascade_baseline;
+    return LN_CHOOSE(ln_cascade);
 }
 
 static float *zeros(int64_t count)

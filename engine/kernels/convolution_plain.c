@@ -20,6 +20,7 @@
 #include "kernels/convolution.h"
 #include "kernels/plain.h"
 #include "kernels/weights.h"
+#include "kernels/whole.h"
 
 enum { BLOCK_FLOATS = 1 << 16, MOST_PIXELS = 512, LANES = LN_PANEL, AXES = LN_SPATIAL };
 
@@ -38,11 +39,6 @@ typedef struct panel_offsets {
     int32_t *at;   /* (taps, LANES): offset within a channel, -1: padding */
     int8_t *whole; /* taps: 1: lane i reads at[0] + i; -1: every lane is padding */
 } panel_offsets;
-
-static int64_t round_up(int64_t count, int64_t step)
-{
-    return (count + step - 1) / step * step;
-}
 
 /* ---------------------------------------------------------------- packing */
 
@@ -77,7 +73,7 @@ static ln_status make_inside(plain_convolved *own, ln_error *err)
 
 static size_t offsets_bytes(const plain_convolved *own)
 {
-    return (size_t)round_up(own->taps * LANES * (int64_t)sizeof(int32_t) + own->taps, 64);
+    return (size_t)up(own->taps * LANES * (int64_t)sizeof(int32_t) + own->taps, 64);
 }
 
 /* Pixels of a block whose panels hold `a_pixel` floats a pixel. */
@@ -85,7 +81,7 @@ static int64_t block_of(int64_t pixels, int64_t a_pixel)
 {
     int64_t block = BLOCK_FLOATS / a_pixel / LANES * LANES;
     block = block < LANES ? LANES : block > MOST_PIXELS ? MOST_PIXELS : block;
-    pixels = round_up(pixels, LANES);
+    pixels = up(pixels, LANES);
     return block < pixels ? block : pixels;
 }
 

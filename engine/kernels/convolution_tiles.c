@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "kernels/tiles.h"
+#include "kernels/whole.h"
 
 #ifdef __x86_64__
 
@@ -41,16 +42,6 @@ typedef struct tiles {
     ln_tiled_way ways[WAYS];
     float *weight[WAYS]; /* (panel, block, tap, BLOCK), owned; backward NULL: forward's, turned */
 } tiles;
-
-static int64_t up(int64_t count, int64_t to)
-{
-    return (count + to - 1) / to * to;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* ---------------------------------------------------------------- weights */
 

@@ -4,15 +4,11 @@
 
 #include "kernels/convolution_tiles.h"
 #include "kernels/tiles.h"
+#include "kernels/whole.h"
 
 #ifdef __x86_64__
 
 enum { DEPTH = LN_TILE_DEPTH, PLACE = LN_TILED_PLACE };
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 int64_t ln_tiled_line_floats(const ln_tiled_way *way)
 {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "kernels/convolution_tiles.h"
 #include "kernels/tiles.h"
+#include "kernels/whole.h"
 
 enum {
     DEPTH = LN_TILE_DEPTH,
@@ -12,21 +13,6 @@ enum {
     MOST_TILES = 96,        /* of places, of what is computed together */
     GATHERED = 32           /* below so many channels, those of a line of taps are taken together */
 };
-
-static int64_t up(int64_t count, int64_t to)
-{
-    return (count + to - 1) / to * to;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t greatest(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 bool ln_tiled_possible(const ln_convolution *s)
 {

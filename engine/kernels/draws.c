@@ -1,18 +1,12 @@
 #include "kernels/draws.h"
+#include "kernels/choose.h"
 
-#include "base/parallel.h"
 #include <assert.h>
 
 /* This machine's. */
 static const ln_draw_kernels *choose(void)
 {
-#ifdef __x86_64__
-    if (ln_cpu_has("avx512"))
-        return &ln_draws_avx512;
-    if (ln_cpu_has("avx2"))
-        return &ln_draws_avx2;
-#endif
-    return &ln_draws_baseline;
+    return LN_CHOOSE(ln_draws);
 }
 
 /* The generator has taken `blocks` more. */

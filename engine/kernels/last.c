@@ -2,18 +2,12 @@
 
 #include <string.h>
 
-#include "base/parallel.h"
+#include "kernels/choose.h"
 #include "kernels/library.h"
 
 const ln_last_kernels *ln_last_kernels_choose(void)
 {
-#ifdef __x86_64__
-    if (ln_cpu_has("avx512"))
-        return &ln_last_avx512;
-    if (ln_cpu_has("avx2"))
-        return &ln_last_avx2;
-#endif
-    return &ln_last_baseline;
+    return LN_CHOOSE(ln_last);
 }
 
 bool ln_last_is_fast(void)

@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
+#include "kernels/choose.h"
 #include "kernels/kernels.h"
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +24,7 @@ typedef struct plain_packed {
 
 ln_block_fn ln_kernels_block(void)
 {
-#ifdef __x86_64__
-    if (ln_cpu_has("avx512"))
-        return ln_block_avx512;
-    if (ln_cpu_has("avx2"))
-        return ln_block_avx2;
-#endif
-    return ln_block_baseline;
+    return LN_CHOOSE(ln_block);
 }
 
 static int64_t panel_count(int64_t columns)

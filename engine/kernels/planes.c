@@ -18,7 +18,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "kernels/choose.h"
 #include "kernels/library.h"
+#include "kernels/whole.h"
 
 enum {
     COPY_FLOATS = 1 << 15,  /* of x's copy: an eighth of the second cache, read near by near */
@@ -45,28 +47,7 @@ typedef struct planes_convolved {
 
 const ln_planes_kernels *ln_planes_kernels_choose(void)
 {
-#ifdef __x86_64__
-    if (ln_cpu_has("avx512"))
-        return &ln_planes_avx512;
-    if (ln_cpu_has("avx2"))
-        return &ln_planes_avx2;
-#endif
-    return &ln_planes_baseline;
-}
-
-static int64_t up(int64_t count, int64_t to)
-{
-    return (count + to - 1) / to * to;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t greatest(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
+    return LN_CHOOSE(ln_planes);
 }
 
 bool ln_planes_possible(const ln_convolution *s)

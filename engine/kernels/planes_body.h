@@ -13,6 +13,7 @@
  *     load_lanes(p, mask)     0 in the other lanes, which are not read
  *     add_lanes(a, p, mask)   a, and in lanes of the mask a + p's number
  *     store_lanes(p, a, mask) */
+#include "kernels/whole.h"
 
 #define UP_TO_1(X, rows) X(rows, 1)
 #define UP_TO_2(X, rows) UP_TO_1(X, rows) X(rows, 2)
@@ -22,16 +23,6 @@
 #define UP_TO_6(X, rows) UP_TO_5(X, rows) X(rows, 6)
 #define UP_TO_7(X, rows) UP_TO_6(X, rows) X(rows, 7)
 #define UP_TO_8(X, rows) UP_TO_7(X, rows) X(rows, 8)
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t greatest(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* ---------------------------------------------------------------- products */
 

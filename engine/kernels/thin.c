@@ -4,11 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-
-static int64_t up(int64_t count, int64_t to)
-{
-    return (count + to - 1) / to * to;
-}
+#include "kernels/whole.h"
 
 /* Wide lines, of which registers of places waste little; blocks of as many rows exist. */
 static void decide_across(ln_thin_convolution *own)

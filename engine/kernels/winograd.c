@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/turned.h"
+#include "kernels/whole.h"
 
 enum {
     SIDE = LN_WINOGRAD_SIDE,
@@ -60,16 +61,6 @@ typedef struct winograd {
     int64_t blocks[2]; /* of output and of input channels */
     float *weight;     /* (blocks[0], blocks[1], input channel, taps^2, output channel), owned */
 } winograd;
-
-static int64_t up(int64_t count, int64_t to)
-{
-    return (count + to - 1) / to * to;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static const ln_winograd_kernels *choose(void)
 {

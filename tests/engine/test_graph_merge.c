@@ -119,13 +119,21 @@ static void run(ln_graph *graph, float y[ROWS * TOKENS * TOKENS], float dx[ROWS 
     ln_plan_free(plan);
 }
 
+static void assert_same_function(ln_graph *merged, ln_graph *graph)
+{
+    float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
+    run(graph, y[0], dx[0]);
+    run(merged, y[1], dx[1]);
+    assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
+    assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+}
+
 static void what_is_spelt_out_becomes_a_layer(void **state)
 {
     (void)state;
     ln_error err;
     for (int form = 0; form < ALL_FORMS; form++) {
         ln_graph *graph = network(form, &err), *merged;
-        float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
         assert_non_null(graph);
         assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
         assert_int_equal(merged->node_count, 3);
@@ -135,10 +143,7 @@ static void what_is_spelt_out_becomes_a_layer(void **state)
         const ln_scalar_attributes *own = merged->nodes[1].attributes;
         assert_int_equal(own->approximate, form >= FORMS);
         assert_string_equal(merged->nodes[2].layer->word.name, "matmul");
-        run(graph, y[0], dx[0]);
-        run(merged, y[1], dx[1]);
-        assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
-        assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+        assert_same_function(merged, graph);
         ln_graph_release(merged);
         ln_graph_release(graph);
     }
@@ -241,15 +246,11 @@ static void a_spelt_layer_norm_is_one(void **state)
     ln_error err;
     for (int form = 0; form < 2 * ENDS; form++) {
         ln_graph *graph = spelt_norm(form % 2, form / 2), *merged;
-        float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
         assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
         assert_int_equal(merged->node_count, 2);
         assert_string_equal(merged->nodes[0].layer->word.name, "layer_norm");
         assert_int_equal(merged->nodes[0].input_count, 1 + form / 2);
-        run(graph, y[0], dx[0]);
-        run(merged, y[1], dx[1]);
-        assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
-        assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+        assert_same_function(merged, graph);
         ln_graph_release(merged);
         ln_graph_release(graph);
     }
@@ -331,7 +332,6 @@ static void a_spelt_function_is_one(void **state)
     ln_error err;
     for (int form = 0; form < 2 * FUNCTIONS; form++) {
         ln_graph *graph = with_function(form / 2, form % 2), *merged;
-        float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
         assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
         assert_int_equal(merged->node_count, 2);
         assert_string_equal(merged->nodes[0].layer->word.name, words[form / 2]);
@@ -340,10 +340,7 @@ static void a_spelt_function_is_one(void **state)
             assert_true(own->beta == (form / 2 == SOFTPLUS ? 1 : 3));
             assert_true(own->threshold == (form % 2 ? 20 : 2));
         }
-        run(graph, y[0], dx[0]);
-        run(merged, y[1], dx[1]);
-        assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
-        assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+        assert_same_function(merged, graph);
         ln_graph_release(merged);
         ln_graph_release(graph);
     }
@@ -413,16 +410,12 @@ static void a_spelt_group_norm_is_one(void **state)
     (void)state;
     ln_error err;
     ln_graph *graph = spelt_groups(1), *merged;
-    float y[2][ROWS * TOKENS * TOKENS], dx[2][ROWS * ROW];
     assert_ok(ln_graph_merge(graph, NULL, 0, &merged, &err));
     assert_int_equal(merged->node_count, 2);
     assert_string_equal(merged->nodes[0].layer->word.name, "group_norm");
     const ln_group_norm_attributes *own = merged->nodes[0].attributes;
     assert_int_equal(own->num_groups, 2);
-    run(graph, y[0], dx[0]);
-    run(merged, y[1], dx[1]);
-    assert_near_f32(y[1], y[0], ROWS * TOKENS * TOKENS, 2e-5, 2e-5);
-    assert_near_f32(dx[1], dx[0], ROWS * ROW, 2e-4, 2e-4);
+    assert_same_function(merged, graph);
     ln_graph_release(merged);
     const int value = ln_graph_find_value(graph, "scaled");
     assert_ok(ln_graph_merge(graph, &value, 1, &merged, &err));

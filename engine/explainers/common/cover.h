@@ -6,6 +6,14 @@
 #include "explainers/common/groups.h"
 #include "explainers/common/passes.h"
 
+/* The parameter of words that cover groups, or draw columns. */
+#define LN_COVER_GROUPS                                                                            \
+    {                                                                                              \
+        .name = "groups", .type = LN_PARAM_GROUPS, .offset = LN_NO_OFFSET, .fallback = "nil",      \
+        .help = "inputs that are one feature; default: every input alone, a table's by column, "   \
+                "an image's superpixels"                                                           \
+    }
+
 typedef struct ln_cover {
     int64_t channels, inner; /* input i is of channel i / inner % channels */
 } ln_cover;

@@ -4,9 +4,6 @@
 #include "base/error.h"
 #include "explainers/common/factored_internal.h"
 
-#define MOST_TABLE                                                                                 \
-    (int64_t)64 * 1024 /* bytes of one row's sums: more of them would be read from farther away */
-
 /* Chooses `bits`: the fewest additions for `count` mixtures. Additions wait for memory where a product
  * does not: they pay where there are half as many. */
 static bool choose_bits(ln_factored *it, int64_t groups, int64_t count)
@@ -16,7 +13,7 @@ static bool choose_bits(ln_factored *it, int64_t groups, int64_t count)
         count = LN_FACTORED_BLOCK;
     for (int64_t bits = 1; bits <= LN_FACTORED_MOST_BITS; bits++) {
         int64_t runs = (groups + bits - 1) / bits;
-        if ((runs << bits) * it->hidden * (int64_t)sizeof(float) > MOST_TABLE)
+        if ((runs << bits) * it->hidden * (int64_t)sizeof(float) > LN_FACTORED_TABLE)
             break;
         double additions = (double)runs * (1 + (double)((int64_t)1 << bits) / (double)count);
         if (additions < best) {

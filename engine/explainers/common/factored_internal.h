@@ -5,6 +5,8 @@
 #include "explainers/common/factored.h"
 
 #define LN_FACTORED_MOST_BITS 8 /* groups of a run at most */
+/* Bytes of one row's sums at most: more of them would be read from farther away. */
+#define LN_FACTORED_TABLE (64 * 1024)
 
 /* Groups of a run: the last one's may be fewer. */
 static inline int64_t ln_factored_groups_of(const ln_factored *it, int64_t run)

@@ -9,6 +9,10 @@
 #define DIGIT_BITS 8 /* of a key, a pass */
 #define ROWS 64      /* references that go through the layers together */
 
+/* `chosen` counts in panels: of the table, and of ROWS times the sums of its runs, each of which has two or more. */
+_Static_assert(LN_FACTORED_TABLE / sizeof(float) / 2 * ROWS / LN_CASCADE_PANEL <= UINT16_MAX,
+               "places of 16 bits reach all sums");
+
 /* Whether great sums have small outputs: then what a great group leaves in the sums of a walk that it has gone from
  * shows. Relu alone hands great sums on, whose own rounding is as great. */
 static bool levels(const ln_cascade *cascade)
