@@ -268,7 +268,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, 
             status = fit(job, chunk, at, entry, varying, capacity == most, &kept, err);
         if (status)
             return status;
-    } while (capacity < most && !(kept > 0 && ln_stop_holds(params->stop, at->error, kept)));
+    } while (capacity < most && !(kept > 0 && ln_stop_holds(params->stop, at->error, NULL, kept)));
     for (int64_t i = 0; i < varying; i++)
         errors[at->player[i]] = NAN; /* of what was not kept */
     for (int64_t i = 0; i < kept; i++) {

@@ -203,15 +203,6 @@ static ln_status sample(const ln_job *job, ln_job_chunk *chunk, const buffers *a
     return LN_OK;
 }
 
-/* Whether the coefficients are as sure as asked for: those of the features chosen, the others have no error. */
-static bool may_stop(const ln_local_model *model, double stop)
-{
-    for (int64_t k = 0; k < model->count; k++)
-        if (!(model->error[model->chosen[k]] <= stop))
-            return false;
-    return stop > 0;
-}
-
 /* Samples and fits, until there are enough of them. */
 static ln_status approximate(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
                              ln_error *err)
@@ -239,7 +230,9 @@ static ln_status approximate(const ln_job *job, ln_job_chunk *chunk, buffers *at
         if (status)
             return status;
         ln_local_model_fit(&at->model, &samples, (ln_selection)params->selection, shared->features);
-    } while (samples.count < shared->samples && !may_stop(&at->model, params->stop));
+        /* Of the features chosen: the others have no error. */
+    } while (samples.count < shared->samples &&
+             !ln_stop_holds(params->stop, at->model.error, at->model.chosen, at->model.count));
     chunk->out->output[entry] = at->y[0];
     return LN_OK;
 }

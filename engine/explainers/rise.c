@@ -48,6 +48,7 @@ typedef struct buffers {
     float *share;    /* (places) of the cell after it */
     double *sum;     /* (pixels) of f m so far */
     double *squares; /* (pixels) of their squares */
+    double *error;   /* (pixels) at the last look */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
@@ -65,6 +66,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.share = ln_carve(&carver, shared->places, sizeof *made.share);
     made.sum = ln_carve(&carver, shared->pixels, sizeof *made.sum);
     made.squares = ln_carve(&carver, shared->pixels, sizeof *made.squares);
+    made.error = ln_carve(&carver, shared->pixels, sizeof *made.error);
     if (bytes)
         *bytes = carver.used;
     return made;
@@ -218,21 +220,19 @@ static void settle(const rise *shared, const rise_params *params, const buffers 
 static bool may_stop(const rise *shared, const rise_params *params, const buffers *at,
                      int64_t masks)
 {
-    if (!(params->stop > 0) || masks % LOOK != 0)
+    if (!ln_stop_looks(params->stop, masks, LOOK))
         return false;
     for (int64_t p = 0; p < shared->pixels; p++)
-        if (!(error_of(params, at, p, masks) <= params->stop))
-            return false;
-    return true;
+        at->error[p] = error_of(params, at, p, masks);
+    return ln_stop_holds(params->stop, at->error, NULL, shared->pixels);
 }
 
-/* Masks of the next pass: with `stop` it ends where the errors are looked at. */
+/* Masks of the next pass. */
 static int64_t next_masks(const ln_job *job, const rise_params *params, int64_t done)
 {
-    int64_t count = params->masks - done, look = LOOK - done % LOOK;
-    if (count > job->rows_per_pass)
-        count = job->rows_per_pass;
-    return params->stop > 0 && look < count ? look : count;
+    const int64_t left = params->masks - done;
+    const int64_t count = left < job->rows_per_pass ? left : job->rows_per_pass;
+    return ln_stop_before_look(params->stop, done, count, LOOK);
 }
 
 /* `count` masks more: into the sums over them. */

@@ -224,7 +224,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, 
         if (status)
             return status;
         /* Errors of twice the values. */
-    } while (capacity < most && !ln_stop_holds(2 * params->stop, at->pairwise.error, n * n));
+    } while (capacity < most && !ln_stop_holds(2 * params->stop, at->pairwise.error, NULL, n * n));
     settle(at, n, players, values, errors);
     return LN_OK;
 }

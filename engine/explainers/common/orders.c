@@ -24,6 +24,7 @@ typedef struct buffers {
     double *walk;    /* (players) contributions along one walk */
     double *mean;    /* (players) so far */
     double *spread;  /* (players) squared deviations from the mean so far (Welford) */
+    double *error;   /* (players) at the last look */
 } buffers;
 
 static int64_t coalitions_of(const ln_orders *shared, int64_t players)
@@ -47,6 +48,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.walk = ln_carve(&carver, players, sizeof *made.walk);
     made.mean = ln_carve(&carver, players, sizeof *made.mean);
     made.spread = ln_carve(&carver, players, sizeof *made.spread);
+    made.error = ln_carve(&carver, players, sizeof *made.error);
     if (bytes)
         *bytes = carver.used;
     return made;
@@ -147,28 +149,21 @@ static void take_walk(const ln_orders *shared, const buffers *at, const int64_t 
     }
 }
 
-static double error_of(const buffers *at, int64_t player, int64_t walks)
-{
-    return sqrt(at->spread[player] / (double)(walks - 1) / (double)walks);
-}
-
 /* Whether `walks` are enough. */
 static bool may_stop(const ln_orders *shared, const buffers *at, int64_t n, int64_t walks)
 {
-    if (!(shared->stop > 0) || walks % STOP_WALKS != 0)
+    if (!ln_stop_looks(shared->stop, walks, STOP_WALKS))
         return false;
     for (int64_t i = 0; i < n; i++)
-        if (!(error_of(at, at->player[i], walks) <= shared->stop))
-            return false;
-    return true;
+        at->error[at->player[i]] = ln_stop_error(at->spread[at->player[i]], walks);
+    return ln_stop_holds(shared->stop, at->error, at->player, n);
 }
 
-/* Walks of the next block: they end where the errors are looked at. */
+/* Walks of the next block. */
 static int64_t next_walks(const ln_orders *shared, int64_t done, int64_t walks)
 {
-    int64_t count = walks - done < shared->block ? walks - done : shared->block;
-    int64_t look = STOP_WALKS - done % STOP_WALKS;
-    return shared->stop > 0 && look < count ? look : count;
+    const int64_t count = walks - done < shared->block ? walks - done : shared->block;
+    return ln_stop_before_look(shared->stop, done, count, STOP_WALKS);
 }
 
 /* Whether the coalitions of walks can be computed each from the one before it. */
@@ -274,9 +269,8 @@ ln_status ln_orders_run(const ln_job *job, ln_job_chunk *chunk,
         for (int64_t i = 0; i < n; i++) {
             int64_t place = entry * job->width + at.player[i];
             chunk->out->values[place] = (float)at.mean[at.player[i]];
-            chunk->out->errors[place] = n == 1      ? 0
-                                        : count > 1 ? (float)error_of(&at, at.player[i], count)
-                                                    : NAN;
+            chunk->out->errors[place] =
+                n == 1 ? 0 : (float)ln_stop_error(at.spread[at.player[i]], count);
         }
     }
     return LN_OK;

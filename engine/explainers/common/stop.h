@@ -5,6 +5,7 @@
 #ifndef LN_EXPLAINERS_STOP_H
 #define LN_EXPLAINERS_STOP_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,13 +28,35 @@ static inline int64_t ln_stop_next(double stop, int64_t before, int64_t first, i
     return next < most ? next : most;
 }
 
-/* Whether all `count` errors are at most `stop`; one that is not known (NaN) is not. */
-static inline bool ln_stop_holds(double stop, const double *errors, int64_t count)
+/* Looks that cost little come every `every` draws: how many of the next `count` draws there are to the next look,
+ * all of them without a stop. */
+static inline int64_t ln_stop_before_look(double stop, int64_t done, int64_t count, int64_t every)
+{
+    const int64_t look = every - done % every;
+    return stop > 0 && look < count ? look : count;
+}
+
+/* Whether one comes after `done` draws. */
+static inline bool ln_stop_looks(double stop, int64_t done, int64_t every)
+{
+    return stop > 0 && done % every == 0;
+}
+
+/* Whether the errors at `count` places (NULL: the first `count`) are all at most `stop`; one that is not known
+ * (NaN) is not. */
+static inline bool ln_stop_holds(double stop, const double *errors, const int64_t *places,
+                                 int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
-        if (!(errors[i] <= stop))
+        if (!(errors[places ? places[i] : i] <= stop))
             return false;
     return stop > 0;
+}
+
+/* The standard error of a mean over `draws` draws whose squared distances from it sum to `spread`; NaN of one. */
+static inline double ln_stop_error(double spread, int64_t draws)
+{
+    return draws > 1 ? sqrt(spread / (double)(draws - 1) / (double)draws) : NAN;
 }
 
 #endif
