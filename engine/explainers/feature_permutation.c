@@ -5,10 +5,11 @@
  *
  * x (N, width), groups (width) -> a (N, groups). Every group draws `samples` different rows of the background,
  * or takes all where there are no more; then the values are exact, else they have standard errors, those of
- * a mean over a sample without replacement. Cost: groups * samples + 1 forward passes a row. No gradient.
- * Not complete: effects that features have only together count once for each, or for none. A group that
- * changes nothing gets exactly 0. Draws are keyed by the row's number in the data set, so that a row does
- * not depend on the batch, as it does in Captum's FeaturePermutation, which shuffles the batch. Sources:
+ * a mean over a sample without replacement; with `stop` they are looked at every LOOK samples. Cost: groups *
+ * samples + 1 forward passes a row. No gradient. Not complete: effects that features have only together count
+ * once for each, or for none. A group that changes nothing gets exactly 0. Draws are keyed by the row's number
+ * in the data set and the group, so that a row does not depend on the batch, as it does in Captum's
+ * FeaturePermutation, which shuffles the batch, nor on how many samples there are to be. Sources:
  * Breiman 2001 and Fisher, Rudin and Dominici 2019, for one row. */
 #include <inttypes.h>
 #include <math.h>
@@ -20,36 +21,49 @@
 #include "explainers/common/groups.h"
 #include "explainers/common/manifold.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/stop.h"
 #include "explainers/explainer.h"
 
+#define LOOK 10 /* samples a group between two looks at the errors: fewer say little of them */
+
 typedef struct feature_permutation_params {
-    int64_t samples; /* background rows a feature */
+    int64_t samples; /* background rows a feature, at most */
+    double stop;     /* the greatest standard error that ends a row; NaN: none */
 } feature_permutation_params;
 
 typedef struct feature_permutation {
     ln_groups groups;
     int64_t samples; /* at most the background's rows */
+    bool all;        /* they are all of them */
 } feature_permutation;
 
 /* A worker's scratch. */
 typedef struct buffers {
     float *x;       /* (rows_per_pass, width of the model) */
     float *out;     /* (rows_per_pass, outputs) */
-    int64_t *drawn; /* (background's rows) the first `samples` are the present group's */
-    double *value;  /* (samples) explained numbers of the present group */
+    int64_t *slot;  /* (rows_per_pass) of value[], where the row's goes; -1: it is the row itself */
+    int64_t *drawn; /* (background's rows) the first are the present group's */
+    double *
+        value; /* (groups, samples) explained numbers, in the order of the draws; where they are of all rows
+                       in the order of these, so that the mean over them depends on no draw */
+    double *mean;  /* (groups) what is lost */
+    double *error; /* (groups) its standard error */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
     ln_carver carver = {.base = scratch};
+    const feature_permutation *shared = job->shared;
     const ln_model *model = job->request->model;
     const int64_t outputs = ln_request_outputs(job->request);
     buffers made = {0};
     made.x = ln_carve(&carver, job->rows_per_pass * model->width, sizeof *made.x);
     made.out = ln_carve(&carver, job->rows_per_pass * outputs, sizeof *made.out);
+    made.slot = ln_carve(&carver, job->rows_per_pass, sizeof *made.slot);
     made.drawn = ln_carve(&carver, job->request->background->shape.dims[0], sizeof *made.drawn);
-    made.value =
-        ln_carve(&carver, ((const feature_permutation *)job->shared)->samples, sizeof *made.value);
+    made.value = ln_carve(&carver, job->width * shared->samples, sizeof *made.value);
+    made.mean = ln_carve(&carver, job->width, sizeof *made.mean);
+    made.error = ln_carve(&carver, job->width, sizeof *made.error);
     if (bytes)
         *bytes = carver.used;
     return made;
@@ -72,89 +86,116 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     job->shared = shared;
     int64_t rows = request->background->shape.dims[0];
     shared->samples = params->samples < rows ? params->samples : rows;
+    shared->all = shared->samples == rows;
     ln_status status =
         ln_groups_make(request->groups, request->model->width, job->width, &shared->groups, err);
     if (status)
         return status;
-    job->rows_per_pass = ln_passes_of(request->model, job->width * shared->samples + 1, 1, 1).rows;
+    const int64_t at_once = ln_stop_before_look(params->stop, 0, shared->samples, LOOK);
+    job->rows_per_pass = ln_passes_of(request->model, job->width * at_once + 1, 1, 1).rows;
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }
 
-/* The rows of the next group: the first `samples` of a shuffle, or all in their order. */
-static void draw(const feature_permutation *shared, int64_t rows, ln_rng *rng, int64_t *drawn)
+/* The first `count` rows of a group: of a shuffle that begins alike however many they are. */
+static void draw(const ln_rng *rng, int64_t group, int64_t rows, int64_t count, int64_t *drawn)
 {
+    ln_rng own = ln_rng_part(rng, (uint32_t)group + 1);
     for (int64_t r = 0; r < rows; r++)
         drawn[r] = r;
-    for (int64_t s = 0; s < shared->samples && shared->samples < rows; s++) {
-        int64_t other = s + (int64_t)ln_rng_below(rng, (uint64_t)(rows - s)), kept = drawn[s];
+    for (int64_t s = 0; s < count; s++) {
+        const int64_t other = s + (int64_t)ln_rng_below(&own, (uint64_t)(rows - s));
+        const int64_t kept = drawn[s];
         drawn[s] = drawn[other];
         drawn[other] = kept;
     }
 }
 
-/* The value of a group and its error, from what its samples are worth. */
-static void settle(const feature_permutation *shared, int64_t rows, double output,
-                   const double *value, float *mean, float *error)
+/* The value of a group and its error, from what `count` samples are worth. */
+static void settle(const ln_job *job, const buffers *at, const ln_rng *rng, int64_t group,
+                   double output, int64_t count)
 {
-    double count = (double)shared->samples, sum = 0, squares = 0;
-    for (int64_t s = 0; s < shared->samples; s++)
-        sum += output - value[s];
-    for (int64_t s = 0; s < shared->samples; s++) {
-        double off = output - value[s] - sum / count;
+    const feature_permutation *shared = job->shared;
+    const int64_t rows = job->request->background->shape.dims[0];
+    const bool listed = shared->all && count < rows; /* some of the values that stand row by row */
+    const double *value = at->value + group * shared->samples, n = (double)count;
+    double sum = 0, squares = 0;
+    if (listed)
+        draw(rng, group, rows, count, at->drawn);
+    for (int64_t s = 0; s < count; s++)
+        sum += output - value[listed ? at->drawn[s] : s];
+    for (int64_t s = 0; s < count; s++) {
+        const double off = output - value[listed ? at->drawn[s] : s] - sum / n;
         squares += off * off;
     }
-    *mean = (float)(sum / count);
-    if (shared->samples == rows)
-        *error = 0;
-    else
-        *error =
-            (float)sqrt(squares / (count - 1) / count * (1 - count / (double)rows)); /* NaN for 1 */
+    at->mean[group] = sum / n;
+    at->error[group] =
+        count == rows ? 0 : sqrt(squares / (n - 1) / n * (1 - n / (double)rows)); /* NaN for 1 */
 }
 
-/* An item is the row itself, then `samples` copies a group, as one stream of rows. */
-static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
+/* Samples `done` to `done + count` of every group, group after group, as one stream of rows; the row itself is
+ * before the first. */
+static ln_status add_samples(const ln_job *job, ln_job_chunk *chunk, const buffers *at,
+                             int64_t entry, const ln_rng *rng, int64_t done, int64_t count,
+                             ln_error *err)
 {
-    const buffers made = carve(job, chunk->scratch, NULL), *at = &made;
     const ln_request *request = job->request;
     const feature_permutation *shared = job->shared;
-    int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
-    int64_t row = request->items[chunk->first + entry].row, samples = shared->samples;
-    int64_t rows = job->width * samples + 1, background = request->background->shape.dims[0];
+    const int64_t width = request->model->width, outputs = ln_function_outputs(job->function);
+    const int64_t row = request->items[chunk->first + entry].row, before = done == 0;
+    const int64_t rows = request->background->shape.dims[0], copies = job->width * count + before;
     const ln_target *target = &job->targets[chunk->first + entry];
-    ln_rng rng = ln_rng_make(request->seed, "feature_permutation", request->stream,
-                             (uint64_t)request->row_ids[row]);
-    for (int64_t done = 0, count; done < rows; done += count) {
-        count = rows - done < job->rows_per_pass ? rows - done : job->rows_per_pass;
-        for (int64_t i = 0; i < count; i++) {
-            int64_t copy = done + i - 1;
+    for (int64_t first = 0, pass; first < copies; first += pass) {
+        pass = copies - first < job->rows_per_pass ? copies - first : job->rows_per_pass;
+        for (int64_t i = 0; i < pass; i++) {
+            const int64_t copy = first + i - before, group = copy / count, s = done + copy % count;
             float *to = at->x + i * width;
             memcpy(to, ln_f32(request->x) + row * width, (size_t)width * sizeof *to);
+            at->slot[i] = -1;
             if (copy < 0)
                 continue;
-            if (copy % samples == 0)
-                draw(shared, background, &rng, at->drawn);
-            ln_groups_fill(&shared->groups, copy / samples,
-                           ln_f32(request->background) + at->drawn[copy % samples] * width, to);
+            if (copy % count == 0)
+                draw(rng, group, rows, done + count, at->drawn);
+            at->slot[i] = group * shared->samples + (shared->all ? at->drawn[s] : s);
+            ln_groups_fill(&shared->groups, group,
+                           ln_f32(request->background) + at->drawn[s] * width, to);
             ln_manifold_row(chunk, entry, to);
         }
         ln_status status = ln_check_interrupt(err);
         if (!status)
-            status = ln_runner_forward(chunk->runner, at->x, count, at->out, err);
+            status = ln_runner_forward(chunk->runner, at->x, pass, at->out, err);
         if (status)
             return status;
-        for (int64_t i = 0; i < count; i++) {
-            int64_t copy = done + i - 1, place = entry * job->width + copy / samples;
-            double value = ln_target_value(target, at->out + i * outputs);
-            if (copy < 0)
-                chunk->out->output[entry] = value;
-            else
-                at->value[copy % samples] = value;
-            if (copy >= 0 && copy % samples == samples - 1)
-                settle(shared, background, chunk->out->output[entry], at->value,
-                       &chunk->out->values[place], &chunk->out->errors[place]);
-        }
-        chunk->evaluations += count;
+        for (int64_t i = 0; i < pass; i++)
+            *(at->slot[i] < 0 ? &chunk->out->output[entry] : &at->value[at->slot[i]]) =
+                ln_target_value(target, at->out + i * outputs);
+        chunk->evaluations += pass;
+    }
+    return LN_OK;
+}
+
+static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, ln_error *err)
+{
+    const buffers made = carve(job, chunk->scratch, NULL), *at = &made;
+    const ln_request *request = job->request;
+    const feature_permutation_params *params = request->params;
+    const int64_t row = request->items[chunk->first + entry].row;
+    const int64_t samples = ((const feature_permutation *)job->shared)->samples;
+    const ln_rng rng = ln_rng_make(request->seed, "feature_permutation", request->stream,
+                                   (uint64_t)request->row_ids[row]);
+    int64_t done = 0;
+    do {
+        const int64_t count = ln_stop_before_look(params->stop, done, samples - done, LOOK);
+        ln_status status = add_samples(job, chunk, at, entry, &rng, done, count, err);
+        if (status)
+            return status;
+        done += count;
+        for (int64_t g = 0; g < job->width; g++)
+            settle(job, at, &rng, g, chunk->out->output[entry], done);
+    } while (done < samples && !ln_stop_holds(params->stop, at->error, NULL, job->width));
+    for (int64_t g = 0; g < job->width; g++) {
+        chunk->out->values[entry * job->width + g] = (float)at->mean[g];
+        chunk->out->errors[entry * job->width + g] = (float)at->error[g];
     }
     return LN_OK;
 }
@@ -169,6 +210,7 @@ static const ln_param params[] = {
      .help =
          "background rows a feature takes its values from, one after the other; all where there "
          "are no more"},
+    LN_STOP(feature_permutation_params),
     {.name = "groups",
      .type = LN_PARAM_GROUPS,
      .offset = LN_NO_OFFSET,
@@ -197,7 +239,7 @@ const ln_explainer ln_explainer_feature_permutation = {
             .params_size = sizeof(feature_permutation_params),
         },
     .flags = LN_TAKES_BACKGROUND | LN_TAKES_GROUPS | LN_RANDOM | LN_HAS_ERRORS | LN_WATCHED,
-    .version = 1,
+    .version = 2,
     .cost = "samples forward passes a group and one more, a row",
     .prepare = prepare,
     .release = release,

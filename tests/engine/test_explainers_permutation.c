@@ -92,6 +92,44 @@ static void few_rows_estimate_it(void **state)
     free_setting(&it);
 }
 
+/* A row ends at the first look whose errors are small enough, with the bits that so many samples give; one that never
+ * is as sure takes all rows, and has the bits of taking them at once. */
+static void rows_stop_where_errors_are_small(void **state)
+{
+    (void)state;
+    enum { MANY = 320 };
+    setting it = new_setting();
+    ln_tensor *many = tensor_random(TEST_SHAPE(MANY, INPUTS), 9);
+    ln_request request = request_of(&it, true);
+    request.background = many;
+    static const char *const budgets[] = {"samples=310", "samples=1000"};
+    for (int b = 0; b < 2; b++)
+        for (int64_t row = 0; row < ROWS; row++) {
+            char text[64];
+            ln_request one = request;
+            one.items = request.items + row;
+            one.item_count = 1;
+            snprintf(text, sizeof text, "%s stop=0.1", budgets[b]);
+            ln_explanation got = explain("feature_permutation", text, one, NULL);
+            const int64_t samples = (got.evaluations - 1) / INPUTS;
+            if (!(samples % 10 == 0 && samples > 10 && samples < 310))
+                fail_msg("row %d: %d samples", (int)row, (int)samples);
+            check_end("feature_permutation", "samples=", one, &got, samples, 10, 0.1);
+            ln_explanation_free(&got);
+        }
+    assert_int_equal(check_no_end("feature_permutation", "samples=47", request), 0);
+    ln_explanation all = explain("feature_permutation", "samples=320", request, NULL);
+    ln_explanation got = explain("feature_permutation", "samples=1000 stop=1e-9", request, NULL);
+    assert_same_items(&got, &all, 0);
+    assert_int_equal(got.evaluations, all.evaluations);
+    assert_true(greatest_error(&got) == 0);
+    ln_explanation_free(&all);
+    ln_explanation_free(&got);
+    check_request_bits("feature_permutation", "samples=1000 stop=0.1", request);
+    ln_tensor_release(many);
+    free_setting(&it);
+}
+
 static void a_background_is_needed(void **state)
 {
     (void)state;
@@ -115,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_rows_give_their_mean),
         cmocka_unit_test(few_rows_estimate_it),
+        cmocka_unit_test(rows_stop_where_errors_are_small),
         cmocka_unit_test(a_background_is_needed),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
