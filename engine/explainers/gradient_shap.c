@@ -9,8 +9,8 @@
  * standard error of each mean.
  *
  * Complete in expectation: sum a = f_t(x) - mean over the background of f_t(b), where stdev is 0; the
- * residual shows what the draws leave. An item is a stream of rows: its draws, then the row itself for
- * its output. Cost: samples + 1 forward and backward passes a row, and one forward pass a row of the
+ * residual shows what the draws leave. A chunk is a stream of rows: each item's draws, then the row itself for
+ * its output; with `stop` LOOK draws of each item that has not ended, again and again. Cost: samples + 1 forward and backward passes a row, and one forward pass a row of the
  * background for all. Source: Lundberg and Lee 2017 (shap's GradientExplainer); as in Captum. */
 #include <math.h>
 #include <string.h>
@@ -19,11 +19,15 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/stop.h"
 #include "explainers/explainer.h"
 
+#define LOOK 10 /* draws between two looks at the errors: fewer say little of them */
+
 typedef struct gradient_shap_params {
-    int64_t samples;  /* draws a row */
+    int64_t samples;  /* draws a row, at most */
     double stdev;     /* of the noise on the row */
+    double stop;      /* the greatest standard error that ends a row; NaN: none */
     double tolerance; /* of the residual, read by the driver */
 } gradient_shap_params;
 
@@ -34,14 +38,18 @@ typedef struct buffers {
     float *gradient;    /* (rows_per_pass, width) */
     double *value;      /* (rows_per_pass) explained numbers */
     ln_target *targets; /* (rows_per_pass) */
-    double *mean;       /* (width) of the present item */
-    double *spread;     /* (width) its sum of squared distances from the mean */
+    double *mean;       /* (items_per_chunk, width) */
+    double *spread;     /* (items_per_chunk, width) sums of squared distances from the mean */
+    double *error;      /* (width) at the last look */
+    ln_rng *rng;        /* (items_per_chunk) */
+    int64_t *draws;     /* (items_per_chunk) that an item has */
+    int64_t *open;      /* (items_per_chunk) the entries that have not ended */
     float *y;           /* (rows_per_pass, outputs) of the background, where the row holds inputs */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
-    const int64_t rows = job->rows_per_pass, width = job->width;
+    const int64_t rows = job->rows_per_pass, width = job->width, items = job->items_per_chunk;
     ln_carver carver = {.base = scratch};
     buffers made;
     made.x = ln_carve(&carver, rows * width, sizeof *made.x);
@@ -49,8 +57,12 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.gradient = ln_carve(&carver, rows * width, sizeof *made.gradient);
     made.value = ln_carve(&carver, rows, sizeof *made.value);
     made.targets = ln_carve(&carver, rows, sizeof *made.targets);
-    made.mean = ln_carve(&carver, width, sizeof *made.mean);
-    made.spread = ln_carve(&carver, width, sizeof *made.spread);
+    made.mean = ln_carve(&carver, items * width, sizeof *made.mean);
+    made.spread = ln_carve(&carver, items * width, sizeof *made.spread);
+    made.error = ln_carve(&carver, width, sizeof *made.error);
+    made.rng = ln_carve(&carver, items, sizeof *made.rng);
+    made.draws = ln_carve(&carver, items, sizeof *made.draws);
+    made.open = ln_carve(&carver, items, sizeof *made.open);
     const int64_t outputs = job->request->model->holds ? ln_request_outputs(job->request) : 0;
     made.y = ln_carve(&carver, rows * outputs, sizeof *made.y);
     if (bytes)
@@ -62,7 +74,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const gradient_shap_params *params = job->request->params;
     (void)err;
-    ln_passes_set(job, params->samples + 1);
+    ln_passes_set(job, ln_stop_before_look(params->stop, 0, params->samples, LOOK) + 1);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }
@@ -110,15 +122,16 @@ static void draw(const ln_job *job, ln_rng *rng, const float *x, float *change, 
     ln_model_hold(job->request->model, x, point);
 }
 
-/* Draw number `number` of the item, into its mean and spread (Welford). */
-static void add(const buffers *at, int64_t row, int64_t number, int64_t width)
+/* Row `row` of a pass is draw number `number` of an entry: into its mean and spread (Welford). */
+static void add(const buffers *at, int64_t row, int64_t entry, int64_t number, int64_t width)
 {
     const float *change = at->change + row * width, *gradient = at->gradient + row * width;
+    double *of = at->mean + entry * width, *spread = at->spread + entry * width;
     for (int64_t i = 0; i < width; i++) {
         const double value = (double)change[i] * (double)gradient[i];
-        const double mean = number > 0 ? at->mean[i] : 0, away = value - mean;
-        at->mean[i] = mean + away / (double)(number + 1);
-        at->spread[i] = (number > 0 ? at->spread[i] : 0) + away * (value - at->mean[i]);
+        const double mean = number > 0 ? of[i] : 0, away = value - mean;
+        of[i] = mean + away / (double)(number + 1);
+        spread[i] = (number > 0 ? spread[i] : 0) + away * (value - of[i]);
     }
 }
 
@@ -148,18 +161,15 @@ static ln_status mean_of_row(const ln_job *job, ln_job_chunk *chunk, const buffe
 }
 
 static ln_status finish(const ln_job *job, ln_job_chunk *chunk, int64_t entry, const buffers *at,
-                        double output, ln_error *err)
+                        ln_error *err)
 {
     const ln_request *request = job->request;
-    const gradient_shap_params *params = request->params;
     const ln_target *target = &job->targets[chunk->first + entry];
-    const double *background = job->shared, n = (double)params->samples;
-    for (int64_t i = 0; i < job->width; i++) {
-        chunk->out->values[entry * job->width + i] = (float)at->mean[i];
-        chunk->out->errors[entry * job->width + i] =
-            params->samples > 1 ? (float)sqrt(at->spread[i] / (n - 1) / n) : NAN;
+    const double *background = job->shared;
+    for (int64_t i = entry * job->width; i < (entry + 1) * job->width; i++) {
+        chunk->out->values[i] = (float)at->mean[i];
+        chunk->out->errors[i] = (float)ln_stop_error(at->spread[i], at->draws[entry]);
     }
-    chunk->out->output[entry] = output;
     double mean = background[target->index];
     ln_status status = request->model->holds
                            ? mean_of_row(job, chunk, at, chunk->first + entry, &mean, err)
@@ -168,41 +178,78 @@ static ln_status finish(const ln_job *job, ln_job_chunk *chunk, int64_t entry, c
     return status;
 }
 
+/* `count` draws more of each of the first `items` open entries, which have `done`; then the rows themselves where
+ * these are the first. */
+static ln_status add_draws(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t items,
+                           int64_t done, int64_t count, ln_error *err)
+{
+    const ln_request *request = job->request;
+    const int64_t width = job->width, each = count + (done == 0), rows = items * each;
+    for (int64_t first = 0, pass; first < rows; first += pass) {
+        pass = rows - first < job->rows_per_pass ? rows - first : job->rows_per_pass;
+        for (int64_t r = 0; r < pass; r++) {
+            const int64_t entry = at->open[(first + r) / each], item = chunk->first + entry;
+            const float *x = ln_f32(request->x) + request->items[item].row * width;
+            if ((first + r) % each < count)
+                draw(job, &at->rng[entry], x, at->change + r * width, at->x + r * width);
+            else
+                memcpy(at->x + r * width, x, (size_t)width * sizeof *x);
+            at->targets[r] = job->targets[item];
+        }
+        ln_status status = ln_check_interrupt(err);
+        if (!status)
+            status = ln_runner_gradient(chunk->runner, at->x, at->targets, pass, at->value,
+                                        at->gradient, err);
+        if (status)
+            return status;
+        chunk->evaluations += 2 * pass;
+        for (int64_t r = 0; r < pass; r++) {
+            const int64_t entry = at->open[(first + r) / each], k = (first + r) % each;
+            if (k < count)
+                add(at, r, entry, done + k, width);
+            else
+                chunk->out->output[entry] = at->value[r];
+        }
+    }
+    return LN_OK;
+}
+
+/* Whether an entry is as sure as asked for. */
+static bool may_stop(const ln_job *job, const buffers *at, int64_t entry)
+{
+    const gradient_shap_params *params = job->request->params;
+    for (int64_t i = 0; i < job->width && params->stop > 0; i++)
+        at->error[i] = ln_stop_error(at->spread[entry * job->width + i], at->draws[entry]);
+    return ln_stop_holds(params->stop, at->error, NULL, job->width);
+}
+
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const gradient_shap_params *params = job->request->params;
     const ln_request *request = job->request;
-    const int64_t width = job->width, each = params->samples + 1, rows = chunk->count * each;
     const buffers at = carve(job, chunk->scratch, NULL);
-    ln_rng rng = {0}; /* of the item whose rows are being filled */
-    for (int64_t done = 0, count; done < rows; done += count) {
-        count = rows - done < job->rows_per_pass ? rows - done : job->rows_per_pass;
-        for (int64_t r = 0; r < count; r++) {
-            const int64_t item = chunk->first + (done + r) / each, row = request->items[item].row;
-            const float *x = ln_f32(request->x) + row * width;
-            if ((done + r) % each == 0)
-                rng = ln_rng_make(request->seed, "gradient_shap", request->stream,
-                                  (uint64_t)request->row_ids[row]);
-            if ((done + r) % each < params->samples)
-                draw(job, &rng, x, at.change + r * width, at.x + r * width);
-            else
-                memcpy(at.x + r * width, x, (size_t)width * sizeof *x);
-            at.targets[r] = job->targets[item];
-        }
-        ln_status status =
-            ln_runner_gradient(chunk->runner, at.x, at.targets, count, at.value, at.gradient, err);
-        if (status)
-            return status;
-        chunk->evaluations += 2 * count;
-        for (int64_t r = 0; r < count && !status; r++)
-            if ((done + r) % each < params->samples)
-                add(&at, r, (done + r) % each, width);
-            else
-                status = finish(job, chunk, (done + r) / each, &at, at.value[r], err);
-        if (status)
-            return status;
+    ln_status status = LN_OK;
+    int64_t open = chunk->count;
+    for (int64_t e = 0; e < open; e++) {
+        const int64_t row = request->items[chunk->first + e].row;
+        at.rng[e] = ln_rng_make(request->seed, "gradient_shap", request->stream,
+                                (uint64_t)request->row_ids[row]);
+        at.open[e] = e;
     }
-    return LN_OK;
+    for (int64_t done = 0, count; done < params->samples && open > 0 && !status; done += count) {
+        count = ln_stop_before_look(params->stop, done, params->samples - done, LOOK);
+        status = add_draws(job, chunk, &at, open, done, count, err);
+        int64_t left = 0;
+        for (int64_t k = 0; k < open && !status; k++) {
+            at.draws[at.open[k]] = done + count;
+            if (!may_stop(job, &at, at.open[k]))
+                at.open[left++] = at.open[k];
+        }
+        open = left;
+    }
+    for (int64_t e = 0; e < chunk->count && !status; e++)
+        status = finish(job, chunk, e, &at, err);
+    return status;
 }
 
 static const ln_param params[] = {
@@ -220,6 +267,7 @@ static const ln_param params[] = {
      .min = 0,
      .max = HUGE_VAL,
      .help = "standard deviation of normal noise on the row, in encoded space; 0: none"},
+    LN_STOP(gradient_shap_params),
     {.name = "background",
      .type = LN_PARAM_BACKGROUND,
      .offset = LN_NO_OFFSET,
