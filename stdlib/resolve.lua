@@ -39,18 +39,20 @@ local function field_names(params)
   return names
 end
 
+-- Why an explainer does not take what others take.
+local function why_not(name, word)
+  if word.category ~= "explainer" or name ~= "stop" then return nil end
+  return word.flags.has_rule and "a row's search ends by the bounds of its rules: slack, delta and samples say when"
+    or word.flags.random and "it gives no standard errors that a row could end at"
+    or "nothing is drawn for its values: they have no standard error that a row could end at"
+end
+
 -- The error of a field that a word or table does not have.
-local function unknown(name, params, owner, at)
-  local names = field_names(params)
+local function unknown(name, word, at)
+  local names, owner = field_names(word.params), word.name
   local near = suggest.nearest(name, names)
-  local hint
-  if near then
-    hint = ("did you mean '%s'?"):format(near)
-  elseif #names > 0 then
-    hint = "fields: " .. suggest.list(names)
-  else
-    hint = owner .. " has no fields"
-  end
+  local hint = why_not(name, word) or near and ("did you mean '%s'?"):format(near)
+    or #names > 0 and "fields: " .. suggest.list(names) or owner .. " has no fields"
   place.fail(at, ("%s has no field '%s'"):format(owner, name), hint)
 end
 
@@ -114,7 +116,7 @@ local function options_of(raw, word, at, context, partial)
     local param = known[name]
     local here = place.child(at, name)
     if not param or param.rest then
-      attempt(mistakes, unknown, name, word.params, word.name, here)
+      attempt(mistakes, unknown, name, word, here)
     elseif given[name] then
       attempt(mistakes, place.fail, here, ("'%s' is given twice, by its place and by name"):format(
         name))

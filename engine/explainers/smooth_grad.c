@@ -7,9 +7,10 @@
  *
  * x (N, width) -> a (N, width of the other explainer). Copies of a chunk's items are the rows of a job
  * of that explainer, which spreads over the pool; noise is drawn by (seed, word, stream, row of the data
- * set), copy after copy, and what the other one draws by the number of the copy. Sums are float64 in the
- * order of the copies; means have standard errors. The output is the row's own. Cost: samples times that
- * of the other, and one forward pass a row. Not complete: the copies' sums are their own outputs.
+ * set), copy after copy, and what the other one draws by the number of the copy: nothing depends on how many
+ * there are to be. Sums are float64 in the order of the copies; means have standard errors, with `stop` looked at
+ * every LOOK copies. The output is the row's own. Cost: samples times that of the other, and one forward pass a
+ * row. Not complete: the copies' sums are their own outputs.
  * Sources: Smilkov et al. 2017; squared: Hooker et al. 2019; variance: Adebayo et al. 2018. */
 #include <math.h>
 #include <stdio.h>
@@ -19,16 +20,22 @@
 #include "base/error.h"
 #include "explainers/common/inside.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/stop.h"
 #include "kernels/draws.h"
+
+/* From the number of a copy of a row to that of its next one: greater than that of any row of a data set. */
+#define COPIES_APART ((int64_t)1 << 40)
 
 #define MODES "mean|squared|variance"
 enum { MEAN, SQUARED, VARIANCE };
 enum { DRAWS = 256 }; /* at once */
+enum { LOOK = 10 };   /* copies between two looks at the errors: fewer say little of them */
 
 typedef struct smooth_grad_params {
-    int64_t samples; /* copies a row */
+    int64_t samples; /* copies a row, at most */
     double stdev;    /* of the noise, of the range */
     int mode;
+    double stop; /* the greatest standard error that ends a row; NaN: none */
 } smooth_grad_params;
 
 /* ---------------------------------------------------------------- the job inside */
@@ -50,27 +57,46 @@ static ln_status name_field(ln_status status, ln_error *err)
     return status;
 }
 
+/* Draws of all copies one after another, so that few inputs a row do not make short calls. */
+typedef struct draws {
+    ln_rng rng;
+    int64_t left; /* that are not drawn yet */
+    int64_t at;   /* the next of ready[] */
+    int64_t count;
+    double ready[DRAWS];
+} draws;
+
 /* The job's scratch: its one worker runs a chunk, in which items go over the pool. */
 typedef struct buffers {
     float *x;          /* (items_per_chunk, width) the rows themselves */
     float *y;          /* (items_per_chunk, outputs) */
     double *deviation; /* (threads, width) of the noise on each input */
-    double *mean;      /* (threads, width of the explanation) */
-    double *spread;    /* as many */
+    draws *noise;      /* (items_per_chunk) */
+    double *mean;      /* (items_per_chunk, width of the explanation) */
+    double *spread;    /* as many: squared distances from the mean (Welford) */
+    double *error;     /* (threads, width of the explanation) at the last look */
+    int64_t *copies;   /* (items_per_chunk) that an item has */
+    int64_t *open;     /* (items_per_chunk) the entries that have not ended */
+    bool *ended;       /* (items_per_chunk) */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 {
     const ln_model *model = job->request->model;
-    const int64_t outputs = ln_request_outputs(job->request);
+    const int64_t outputs = ln_request_outputs(job->request), items = job->items_per_chunk;
     const int64_t threads = ln_pool_threads(job->pool);
     ln_carver carver = {.base = scratch};
     buffers made;
-    made.x = ln_carve(&carver, job->items_per_chunk * model->width, sizeof *made.x);
-    made.y = ln_carve(&carver, job->items_per_chunk * outputs, sizeof *made.y);
+    made.x = ln_carve(&carver, items * model->width, sizeof *made.x);
+    made.y = ln_carve(&carver, items * outputs, sizeof *made.y);
     made.deviation = ln_carve(&carver, threads * model->width, sizeof *made.deviation);
-    made.mean = ln_carve(&carver, threads * job->width, sizeof *made.mean);
-    made.spread = ln_carve(&carver, threads * job->width, sizeof *made.spread);
+    made.noise = ln_carve(&carver, items, sizeof *made.noise);
+    made.mean = ln_carve(&carver, items * job->width, sizeof *made.mean);
+    made.spread = ln_carve(&carver, items * job->width, sizeof *made.spread);
+    made.error = ln_carve(&carver, threads * job->width, sizeof *made.error);
+    made.copies = ln_carve(&carver, items, sizeof *made.copies);
+    made.open = ln_carve(&carver, items, sizeof *made.open);
+    made.ended = ln_carve(&carver, items, sizeof *made.ended);
     if (bytes)
         *bytes = carver.used;
     return made;
@@ -82,17 +108,23 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     const ln_request *request = job->request;
     const bool own_baselines =
         request->model->holds || (request->baseline && request->baseline->shape.dims[0] > 1);
+    if (params->stop > 0 && params->mode == VARIANCE) {
+        ln_fail(err, LN_EINVALID,
+                "the variance of the copies' explanations has no standard error: expected mode = "
+                "\"mean\" or \"squared\" beside it");
+        ln_error_field(err, "stop");
+        return LN_EINVALID;
+    }
     ln_inside *own = job->shared = ln_calloc(1, sizeof *own);
     if (!own)
         return ln_fail_memory(err, sizeof *own);
     ln_request asked = *request;
     asked.params = request->of_params;
     asked.of = NULL;
-    job->items_per_chunk =
-        ln_inside_items(request->model->width, params->samples, request->item_count);
-    ln_status status =
-        ln_inside_make(own, request->of, &asked, job->items_per_chunk * params->samples,
-                       own_baselines, job->pool, err);
+    const int64_t at_once = ln_stop_before_look(params->stop, 0, params->samples, LOOK);
+    job->items_per_chunk = ln_inside_items(request->model->width, at_once, request->item_count);
+    ln_status status = ln_inside_make(own, request->of, &asked, job->items_per_chunk * at_once,
+                                      own_baselines, job->pool, err);
     if (status)
         return name_field(status, err);
     job->rows_per_pass = ln_passes_of(request->model, 1, job->items_per_chunk, 1).rows;
@@ -141,15 +173,6 @@ static void find_deviation(const ln_job *job, const float *x, double *deviation)
     }
 }
 
-/* Draws of all copies one after another, so that few inputs a row do not make short calls. */
-typedef struct draws {
-    ln_rng rng;
-    int64_t left; /* that are not drawn yet */
-    int64_t at;   /* the next of ready[] */
-    int64_t count;
-    double ready[DRAWS];
-} draws;
-
 /* The row with noise on the inputs [0, width). */
 static void add_noise(draws *from, const float *x, const double *deviation, int64_t width,
                       float *to)
@@ -170,97 +193,136 @@ static void add_noise(draws *from, const float *x, const double *deviation, int6
     }
 }
 
-/* The copies of one item of the request, from copy `first` of the job inside on. */
-static void fill(const ln_job *job, const ln_item *item, int64_t first, double *deviation)
+/* `count` copies of one item of the request, which has `done`, from copy `first` of the job inside on. */
+static void fill(const ln_job *job, const ln_item *item, int64_t first, int64_t done, int64_t count,
+                 double *deviation, draws *noise)
 {
     const smooth_grad_params *params = job->request->params;
     const ln_request *request = job->request;
     const ln_inside *own = job->shared;
     const int64_t width = request->model->width;
     const float *x = ln_f32(request->x) + item->row * width;
-    draws noise = {.rng = ln_rng_make(request->seed, "smooth_grad", request->stream,
-                                      (uint64_t)request->row_ids[item->row]),
-                   .left = params->samples * width};
+    if (done == 0)
+        *noise = (draws){.rng = ln_rng_make(request->seed, "smooth_grad", request->stream,
+                                            (uint64_t)request->row_ids[item->row]),
+                         .left = params->samples * width};
     find_deviation(job, x, deviation);
-    for (int64_t k = 0; k < params->samples; k++) {
+    for (int64_t k = 0; k < count; k++) {
         float *to = ln_f32(own->x) + (first + k) * width;
-        add_noise(&noise, x, deviation, width, to);
+        add_noise(noise, x, deviation, width, to);
         ln_model_hold(request->model, x, to);
         if (own->baseline)
             fill_baseline(job, item->row, ln_f32(own->baseline) + (first + k) * width);
         own->items[first + k] = (ln_item){.row = first + k, .target = item->target};
-        own->row_ids[first + k] = request->row_ids[item->row] * params->samples + k;
+        own->row_ids[first + k] = request->row_ids[item->row] + (done + k) * COPIES_APART;
     }
 }
 
-/* values and errors of one item from those of its copies (Welford's mean and spread). */
-static void reduce(const ln_job *job, const float *from, double *mean, double *spread,
-                   float *values, float *errors)
+/* Takes `count` copies of an item, which has `done`, into its mean and spread (Welford). */
+static void take(const ln_job *job, const float *from, int64_t done, int64_t count, double *mean,
+                 double *spread)
 {
     const smooth_grad_params *params = job->request->params;
-    const double n = (double)params->samples;
-    memset(mean, 0, (size_t)job->width * sizeof *mean);
-    memset(spread, 0, (size_t)job->width * sizeof *spread);
-    for (int64_t k = 0; k < params->samples; k++)
+    for (int64_t i = 0; i < job->width && done == 0; i++)
+        mean[i] = spread[i] = 0;
+    for (int64_t k = 0; k < count; k++)
         for (int64_t i = 0; i < job->width; i++) {
             const double one = (double)from[k * job->width + i];
             const double value = params->mode == SQUARED ? one * one : one;
             const double away = value - mean[i];
-            mean[i] += away / (double)(k + 1);
+            mean[i] += away / (double)(done + k + 1);
             spread[i] += away * (value - mean[i]);
         }
+}
+
+/* values and errors of one item. */
+static void settle(const ln_job *job, const double *mean, const double *spread, int64_t copies,
+                   float *values, float *errors)
+{
+    const smooth_grad_params *params = job->request->params;
+    const bool variance = params->mode == VARIANCE;
     for (int64_t i = 0; i < job->width; i++) {
-        const bool variance = params->mode == VARIANCE;
-        values[i] = (float)(variance ? spread[i] / n : mean[i]);
-        errors[i] = variance || n < 2 ? NAN : (float)sqrt(spread[i] / (n - 1) / n);
+        values[i] = (float)(variance ? spread[i] / (double)copies : mean[i]);
+        errors[i] = variance ? NAN : (float)ln_stop_error(spread[i], copies);
     }
 }
 
-/* A chunk's items over the pool: before and behind the job inside. */
+/* A round: so many more copies of each item of a chunk that has not ended, over the pool, before and behind the job
+ * inside. */
 typedef struct item_task {
     const ln_job *job;
     ln_job_chunk *chunk;
     buffers at;
+    int64_t done, count; /* copies that an open item has, and that it gets */
     ln_explanation inside;
 } item_task;
 
-static ln_status fill_item(void *context, int64_t item, int worker, ln_error *err)
+static ln_status fill_item(void *context, int64_t k, int worker, ln_error *err)
 {
     const item_task *task = context;
     const ln_request *request = task->job->request;
-    const smooth_grad_params *params = request->params;
+    const int64_t entry = task->at.open[k];
     (void)err;
-    fill(task->job, &request->items[task->chunk->first + item], item * params->samples,
-         task->at.deviation + worker * request->model->width);
+    fill(task->job, &request->items[task->chunk->first + entry], k * task->count, task->done,
+         task->count, task->at.deviation + worker * request->model->width, &task->at.noise[entry]);
     return LN_OK;
 }
 
-static ln_status reduce_item(void *context, int64_t item, int worker, ln_error *err)
+static ln_status take_item(void *context, int64_t k, int worker, ln_error *err)
 {
     const item_task *task = context;
     const smooth_grad_params *params = task->job->request->params;
-    const ln_explanation *out = task->chunk->out;
-    const int64_t width = task->job->width;
+    const buffers *at = &task->at;
+    const int64_t width = task->job->width, entry = at->open[k];
+    double *spread = at->spread + entry * width, *error = at->error + worker * width;
     (void)err;
-    reduce(task->job, task->inside.values + item * params->samples * width,
-           task->at.mean + worker * width, task->at.spread + worker * width,
-           out->values + item * width, out->errors + item * width);
+    take(task->job, task->inside.values + k * task->count * width, task->done, task->count,
+         at->mean + entry * width, spread);
+    at->copies[entry] = task->done + task->count;
+    for (int64_t i = 0; i < width && params->stop > 0; i++)
+        error[i] = ln_stop_error(spread[i], at->copies[entry]);
+    at->ended[entry] = ln_stop_holds(params->stop, error, NULL, width);
     return LN_OK;
+}
+
+/* *open items get copies; then so many are open still. */
+static ln_status run_round(item_task *task, int64_t *open, ln_error *err)
+{
+    const ln_job *job = task->job;
+    ln_status status = ln_parallel(job->pool, *open, fill_item, task, NULL, NULL, err);
+    if (!status)
+        status = ln_inside_run(job->shared, *open * task->count, &task->inside, err);
+    task->chunk->evaluations += task->inside.evaluations;
+    if (!status)
+        status = ln_parallel(job->pool, *open, take_item, task, NULL, NULL, err);
+    int64_t left = 0;
+    for (int64_t k = 0; k < *open && !status; k++)
+        if (!task->at.ended[task->at.open[k]])
+            task->at.open[left++] = task->at.open[k];
+    *open = left;
+    ln_explanation_free(&task->inside);
+    task->inside = (ln_explanation){0};
+    return status;
 }
 
 static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
 {
     const smooth_grad_params *params = job->request->params;
+    const int64_t width = job->width;
     item_task task = {.job = job, .chunk = chunk, .at = carve(job, chunk->scratch, NULL)};
-    ln_status status = ln_parallel(job->pool, chunk->count, fill_item, &task, NULL, NULL, err);
-    if (!status)
-        status = ln_passes_outputs(job, chunk, task.at.x, task.at.y, err);
-    if (!status)
-        status = ln_inside_run(job->shared, chunk->count * params->samples, &task.inside, err);
-    chunk->evaluations += task.inside.evaluations;
-    if (!status)
-        status = ln_parallel(job->pool, chunk->count, reduce_item, &task, NULL, NULL, err);
-    ln_explanation_free(&task.inside);
+    const buffers *at = &task.at;
+    int64_t open = chunk->count;
+    for (int64_t e = 0; e < open; e++)
+        at->open[e] = e;
+    ln_status status = ln_passes_outputs(job, chunk, at->x, at->y, err);
+    for (; task.done < params->samples && open > 0 && !status; task.done += task.count) {
+        task.count =
+            ln_stop_before_look(params->stop, task.done, params->samples - task.done, LOOK);
+        status = run_round(&task, &open, err);
+    }
+    for (int64_t e = 0; e < chunk->count && !status; e++)
+        settle(job, at->mean + e * width, at->spread + e * width, at->copies[e],
+               chunk->out->values + e * width, chunk->out->errors + e * width);
     return status;
 }
 
@@ -295,6 +357,7 @@ static const ln_param params[] = {
      .choices = MODES,
      .help = "what is made of the copies' explanations: their mean, the mean of their squares, or "
              "their variance"},
+    LN_STOP(smooth_grad_params),
     LN_PARAM_END,
 };
 
@@ -312,7 +375,7 @@ const ln_explainer ln_explainer_smooth_grad = {
             .params_size = sizeof(smooth_grad_params),
         },
     .flags = LN_INSIDE | LN_WRAPS | LN_RANDOM | LN_HAS_ERRORS,
-    .version = 2,
+    .version = 3,
     .cost = "samples times that of the other explainer, and one forward pass a row",
     .prepare = prepare,
     .release = release,

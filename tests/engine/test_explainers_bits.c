@@ -48,6 +48,9 @@ static const task tasks[] = {
     {"smooth_grad", "samples=70", false, false},
     {"smooth_grad", "samples=3 mode=\"variance\"", false, true},
     {"gradient_shap", "samples=70 stdev=0.1", false, true},
+    {"feature_permutation", "samples=60 stop=0.2", false, false},
+    {"smooth_grad", "samples=70 stop=0.05", false, false},
+    {"gradient_shap", "samples=70 stop=0.1", false, false},
 };
 #define TASKS (sizeof tasks / sizeof tasks[0])
 

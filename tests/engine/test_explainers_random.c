@@ -1,6 +1,6 @@
 /* Gradient methods that draw: gradient_shap and smooth_grad. Their draws are those that the pages tell
  * (seed, word, stream, row), so that a test makes the same ones and computes the mean on its own. */
-#include "networks.h"
+#include "explainer_checks.h"
 
 #include "base/rng.h"
 
@@ -312,6 +312,57 @@ static void draws_depend_on_the_row_alone(void **state)
     free_setting(&it);
 }
 
+/* A row ends at the first look whose errors are small enough, with the bits of as many draws asked for: also of
+ * copies whose explainer draws itself. */
+static void check_stops(const setting *it, const char *word, const char *rest, double stop,
+                        int64_t each, int64_t once)
+{
+    int64_t fewest = 2000, most = 0;
+    for (int row = 0; row < REFERENCE_ROWS; row++) {
+        char text[96];
+        ln_request request = it->request;
+        request.items = it->items + row;
+        request.item_count = 1;
+        snprintf(text, sizeof text, "%ssamples=2000 stop=%g", rest, stop);
+        ln_explanation got = explain(word, text, request, NULL);
+        const int64_t samples = (got.evaluations - once) / each;
+        assert_int_equal(once + samples * each, got.evaluations);
+        if (!(samples % 10 == 0 && samples > 10 && samples < 2000))
+            fail_msg("%s %s, row %d: %d samples", word, rest, row, (int)samples);
+        snprintf(text, sizeof text, "%ssamples=", rest);
+        check_end(word, text, request, &got, samples, 10, stop);
+        ln_explanation_free(&got);
+        fewest = samples < fewest ? samples : fewest;
+        most = samples > most ? samples : most;
+    }
+    assert_true(fewest < most); /* each row by itself */
+    char text[96];
+    ln_request request = it->request;
+    request.items = it->items;
+    snprintf(text, sizeof text, "%ssamples=2000 stop=%g", rest, stop);
+    check_request_bits(word, text, request);
+    snprintf(text, sizeof text, "%ssamples=33", rest);
+    assert_int_equal(check_no_end(word, text, request), 0);
+}
+
+static void rows_stop_where_errors_are_small(void **state)
+{
+    (void)state;
+    setting it = setting_of(&reference_networks[2]);
+    check_stops(&it, "gradient_shap", "", 0.05, 2, 2 + REFERENCE_ROWS);
+    check_stops(&it, "gradient_shap", "stdev=0.3 ", 0.05, 2, 2 + REFERENCE_ROWS);
+    check_stops(&it, "smooth_grad", "", 0.02, 2, 1);
+    check_stops(&it, "smooth_grad", "mode=\"squared\" ", 0.02, 2, 1);
+    parameters inside = parameters_of(&ln_explainer_find("gradient_shap")->word, "samples=2");
+    it.request.of = ln_explainer_find("gradient_shap");
+    it.request.of_params = inside.bytes;
+    check_stops(&it, "smooth_grad", "", 0.05, 6, 1 + REFERENCE_ROWS);
+    it.request.items = it.items;
+    check_refused("smooth_grad", "mode=\"variance\" stop=0.1", it.request,
+                  "the variance of the copies' explanations has no standard error", "stop");
+    free_setting(&it);
+}
+
 /* What the explainer inside says of its parameters is said of `of`. */
 static void mistakes_inside_are_named(void **state)
 {
@@ -342,6 +393,7 @@ int main(void)
         cmocka_unit_test(smooth_grad_is_what_its_copies_say),
         cmocka_unit_test(without_noise_it_is_the_other_explainer),
         cmocka_unit_test(draws_depend_on_the_row_alone),
+        cmocka_unit_test(rows_stop_where_errors_are_small),
         cmocka_unit_test(mistakes_inside_are_named),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
