@@ -1,5 +1,6 @@
 /* The body of draws.h's kernels, compiled once an instruction set; the including file defines NAME, the table's
- * name. Box and Muller as ln_rng_normal has it, sqrt(-2 log(1 - u)) cos(2 pi w), a block of Philox a draw:
+ * name, the type `quads`, a register of 64-bit numbers, and product(a, b), their lower halves times b. Normal
+ * draws are Box and Muller's as ln_rng_normal has them, sqrt(-2 log(1 - u)) cos(2 pi w), a block of Philox each:
  *
  *     log v       v = 2^e m, m in [sqrt 1/2, sqrt 2): e log 2 + 2 s (1 + s^2 / 3 + s^4 / 5 ...), s = (m - 1) / (m + 1)
  *     cos 2 pi w  4 w = q + f, q the nearest whole number: +-cos or +-sin of f pi / 2, by Taylor's series
@@ -15,27 +16,54 @@
 #define WEYL_1 0xBB67AE85u
 
 enum { DRAWS = 64, ROUNDS = 10 }; /* together; of Philox */
+enum {
+    LANES = sizeof(quads) / sizeof(uint64_t),
+    SETS = 4
+}; /* of a register; those in flight, a power of 2 */
 
-/* The four words of blocks position, position + 1 ... */
-static void blocks(const ln_rng *rng, uint64_t position, uint32_t word[4][DRAWS])
+/* Word k of SETS times LANES blocks, position, position + 1 ...: in the lower half of each lane. What the upper
+ * halves hold is of no account, since products are those of lower halves. */
+static inline __attribute__((always_inline)) void blocks(const ln_rng *rng, uint64_t position,
+                                                         quads word[4][SETS])
 {
+    static const uint64_t numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     uint32_t k0 = rng->key[0], k1 = rng->key[1];
-    for (int i = 0; i < DRAWS; i++) {
-        const uint64_t at = position + (uint64_t)i;
-        word[0][i] = (uint32_t)at;
-        word[1][i] = (uint32_t)(at >> 32);
-        word[2][i] = rng->counter[2];
-        word[3][i] = rng->counter[3];
+    quads number;
+    memcpy(&number, numbers, sizeof number);
+#pragma GCC unroll 4
+    for (int i = 0; i < SETS; i++) {
+        word[0][i] = number + position + (uint64_t)(i * LANES);
+        word[1][i] = word[0][i] >> 32;
+        word[2][i] = (quads){0} + rng->counter[2];
+        word[3][i] = (quads){0} + rng->counter[3];
     }
+#pragma GCC unroll 1
     for (int round = 0; round < ROUNDS; round++, k0 += WEYL_0, k1 += WEYL_1)
-        for (int i = 0; i < DRAWS; i++) {
-            const uint64_t p0 = (uint64_t)MULTIPLIER_0 * word[0][i];
-            const uint64_t p1 = (uint64_t)MULTIPLIER_1 * word[2][i];
-            word[0][i] = (uint32_t)(p1 >> 32) ^ word[1][i] ^ k0;
-            word[1][i] = (uint32_t)p1;
-            word[2][i] = (uint32_t)(p0 >> 32) ^ word[3][i] ^ k1;
-            word[3][i] = (uint32_t)p0;
+#pragma GCC unroll 4
+        for (int i = 0; i < SETS; i++) {
+            const quads p0 = product(word[0][i], MULTIPLIER_0);
+            const quads p1 = product(word[2][i], MULTIPLIER_1);
+            word[0][i] = (p1 >> 32) ^ word[1][i] ^ (uint64_t)k0;
+            word[1][i] = p1;
+            word[2][i] = (p0 >> 32) ^ word[3][i] ^ (uint64_t)k1;
+            word[3][i] = p0;
         }
+}
+
+/* The four words of DRAWS blocks. */
+static void block_words(const ln_rng *rng, uint64_t position, uint32_t word[4][DRAWS])
+{
+    typedef uint32_t halves __attribute__((vector_size(sizeof(quads) / 2), aligned(4), may_alias));
+    quads made[4][SETS];
+    for (int first = 0; first < DRAWS; first += SETS * LANES) {
+        blocks(rng, position + (uint64_t)first, made);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+#pragma GCC unroll 4
+            for (int i = 0; i < SETS; i++)
+                *(halves *)&word[k][first + i * LANES] =
+                    __builtin_convertvector(made[k][i], halves);
+    }
 }
 
 /* In [0, 1), 53 bits of two words. */
@@ -100,7 +128,7 @@ static void normals(const ln_rng *rng, int64_t count, double *out)
     double made[DRAWS];
     for (int64_t first = 0; first < count; first += DRAWS) {
         const int64_t left = count - first < DRAWS ? count - first : DRAWS;
-        blocks(rng, position + (uint64_t)first, word);
+        block_words(rng, position + (uint64_t)first, word);
         for (int i = 0; i < DRAWS; i++)
             made[i] = sqrt(-2.0 * logarithm(1.0 - uniform(word[0][i], word[1][i])));
         for (int i = 0; i < DRAWS; i++)
@@ -109,17 +137,35 @@ static void normals(const ln_rng *rng, int64_t count, double *out)
     }
 }
 
+/* Of the lower halves of `first` and `second` one behind the other, those of a lane beside each other. */
+static inline quads beside(quads first, quads second)
+{
+    return (first & 0xffffffffu) | second << 32;
+}
+
 static void words(const ln_rng *rng, int64_t count, uint32_t *out)
 {
+    typedef quads memory __attribute__((aligned(4), may_alias));
+    enum { TOGETHER = SETS * LANES };
     const uint64_t position = rng->counter[0] | (uint64_t)rng->counter[1] << 32;
-    uint32_t word[4][DRAWS], made[DRAWS][4];
-    for (int64_t first = 0; first < count; first += DRAWS) {
-        const int64_t left = count - first < DRAWS ? count - first : DRAWS;
+    static const uint64_t numbers[8] = {0, 0, 1, 1, 2, 2, 3, 3}, odd[8] = {0, 1, 0, 1, 0, 1, 0, 1};
+    quads low, second, word[4][SETS];
+    uint32_t rest[TOGETHER * 4];
+    memcpy(&low, numbers, sizeof low);
+    memcpy(&second, odd, sizeof second);
+    low += second * LANES; /* from the one register, then the other */
+    for (int64_t first = 0; first < count; first += TOGETHER) {
+        const bool whole = count - first >= TOGETHER;
+        uint32_t *to = whole ? out + first * 4 : rest;
         blocks(rng, position + (uint64_t)first, word);
-        for (int i = 0; i < DRAWS; i++)
-            for (int k = 0; k < 4; k++)
-                made[i][k] = word[k][i];
-        memcpy(out + first * 4, made, (size_t)left * sizeof *made);
+#pragma GCC unroll 4
+        for (int i = 0; i < SETS; i++) {
+            const quads a = beside(word[0][i], word[1][i]), b = beside(word[2][i], word[3][i]);
+            *(memory *)(to + i * LANES * 4) = __builtin_shuffle(a, b, low);
+            *(memory *)(to + i * LANES * 4 + LANES * 2) = __builtin_shuffle(a, b, low + LANES / 2);
+        }
+        if (!whole)
+            memcpy(out + first * 4, rest, (size_t)(count - first) * 4 * sizeof *out);
     }
 }
 
