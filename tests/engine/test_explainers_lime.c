@@ -159,51 +159,43 @@ static void bins_by_hand(void **state)
     assert_near_f64(bins.mean, ((double[]){1, 2, 0, 6}), 4, 0, 0);
     assert_near_f64(bins.deviation, ((double[]){0, 0, 0, 2}), 4, 0, 0);
     ln_rng rng = ln_rng_make(1, "test", 0, 0);
-    assert_true(ln_bins_number(&bins, 0, 0.3) == 1 && ln_bins_number(&bins, 1, -1) == 2);
-    assert_true(ln_bins_share(&bins, 0, 0.9) == 0.5);
-    double sum = 0, squares = 0;
     enum { DRAWS = 20000 };
+    static uint32_t words[DRAWS];
+    static int32_t last[DRAWS];
+    static double shares[DRAWS], quantiles[DRAWS];
+    static float drawn[DRAWS];
+    const ln_bin_kernels *kernels = ln_kernels_bins();
+    ln_bin_table table;
+    ln_bins_table(&bins, true, NULL, &table);
+    assert_true(table.mean[0] == 1 && table.mean[1] == 2); /* points draw themselves ... */
+    for (int b = 0; b < 2; b++) {
+        assert_true(table.below[b] == 0.5 && table.within[b] == 0 && table.deviation[b] == 0);
+        assert_true(table.low[b] == table.mean[b] && table.high[b] == table.mean[b]);
+    }
+    for (int i = 0; i < DRAWS; i++)
+        last[i] = 3;
+    ln_rng_words(&rng, words, DRAWS);
+    kernels->shares(&table, last, words, DRAWS, shares);
+    kernels->quantiles(shares, DRAWS, quantiles);
+    kernels->numbers(&table, last, quantiles, DRAWS, drawn);
+    double sum = 0, squares = 0;
     for (int i = 0; i < DRAWS; i++) {
-        double share = ln_bins_share(&bins, 3, ln_rng_uniform(&rng)), quantile;
-        ln_bins_quantiles(&share, 1, &quantile);
-        double drawn = ln_bins_number(&bins, 3, quantile);
-        assert_true(drawn >= 3 && drawn <= 8);
-        sum += drawn / DRAWS;
-        squares += drawn * drawn / DRAWS;
+        const double number = (double)drawn[i];
+        assert_true(number >= 3 && number <= 8);
+        sum += number / DRAWS;
+        squares += number * number / DRAWS;
     }
     /* The normal distribution of mean 6 and deviation 2, cut off at 3 and 8: SciPy's truncnorm. */
     assert_near_f64(&sum, ((double[]){5.7096251}), 1, 0.03, 0);
     double variance = squares - sum * sum;
     assert_near_f64(&variance, ((double[]){1.6627400}), 1, 0.04, 0);
-}
-
-/* Against SciPy's norm.ppf, in every range of the approximation, whatever stands beside a share. */
-static void quantiles_are_those_of_scipy(void **state)
-{
-    (void)state;
-    static const double shares[] = {0.5,  0.1,  0.9,  0.0749, 0.0751, 0.925,   0.3,
-                                    1e-3, 0.75, 1e-9, 1e-20,  1e-300, 0.999999};
-    static const double wanted[] = {0.0,
-                                    -1.2815515655446004,
-                                    1.2815515655446004,
-                                    -1.4402382675279635,
-                                    -1.4388253927525403,
-                                    1.4395314709384563,
-                                    -0.5244005127080409,
-                                    -3.090232306167813,
-                                    0.6744897501960817,
-                                    -5.9978070150076865,
-                                    -9.262340089798409,
-                                    -37.0470962993612,
-                                    4.753424308817087};
-    enum { COUNT = sizeof shares / sizeof *shares };
-    double numbers[COUNT], alone;
-    ln_bins_quantiles(shares, COUNT, numbers);
-    assert_near_f64(numbers, wanted, COUNT, 0, 1e-14);
-    for (int i = 0; i < COUNT; i++) {
-        ln_bins_quantiles(shares + i, 1, &alone);
-        assert_same_bits(&alone, &numbers[i], sizeof alone);
-    }
+    /* ... or what is given for points: only what ends where it begins is one. */
+    ln_bins_table(&bins, true, &(float){-7}, &table);
+    assert_true(table.mean[0] == -7 && table.mean[1] == 2 && table.mean[3] == 6);
+    /* Not cut off: all of the normal distribution. */
+    ln_bins_table(&bins, false, &(float){-7}, &table);
+    assert_true(table.below[3] == 0 && table.within[3] == 1 && table.deviation[3] == 2);
+    assert_true(table.low[3] == -INFINITY && table.high[3] == INFINITY && table.mean[0] == 1);
 }
 
 /* ---------------------------------------------------------------- samples */
@@ -410,7 +402,6 @@ int main(void)
         cmocka_unit_test(auto_is_forward_for_few_features),
         cmocka_unit_test(bounds_are_those_of_the_lime_package),
         cmocka_unit_test(bins_by_hand),
-        cmocka_unit_test(quantiles_are_those_of_scipy),
         cmocka_unit_test(a_linear_model_is_found),
         cmocka_unit_test(a_constant_model_has_no_fit),
         cmocka_unit_test(columns_of_a_group_stay_together),

@@ -6,10 +6,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-#define DEPTH 3      /* of the tree */
-#define CLOSE 1e-7   /* values that are no farther apart are not split */
-#define MIDDLE 0.425 /* shares around 1/2 for which the quantile needs no logarithm */
-#define PURE 1e-15   /* entropy below which a node is not split */
+#define DEPTH 3    /* of the tree */
+#define CLOSE 1e-7 /* values that are no farther apart are not split */
+#define PURE 1e-15 /* entropy below which a node is not split */
 
 static void place(double value, int64_t label, double *values, int64_t *labels, int64_t at)
 {
@@ -208,56 +207,23 @@ int ln_bins_find(const ln_bins *bins, double value)
     return bin;
 }
 
-/* The quantile function of the standard normal distribution, to some 16 digits: algorithm AS 241 (Wichura
- * 1988), three quotients of polynomials. */
-static inline double quotient(const double *above, const double *under, double r)
+void ln_bins_table(const ln_bins *bins, bool cut_off, const float *point, ln_bin_table *out)
 {
-    double a = above[7], b = under[7];
-#pragma GCC unroll 7
-    for (int i = 6; i >= 0; i--) {
-        a = a * r + above[i];
-        b = b * r + under[i];
+    for (int b = 0; b < LN_BIN_TABLE; b++) {
+        out->below[b] = 0.5; /* also of what is no bin: a share that costs little */
+        out->within[b] = out->mean[b] = out->deviation[b] = out->low[b] = out->high[b] = 0;
     }
-    return a / b;
-}
-
-/* Of shares farther than MIDDLE from 1/2. */
-static double tail_quantile(double p)
-{
-    static const double tail[2][8] = {
-        {1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0,
-         3.64784832476320460504e0, 1.27045825245236838258e0, 2.41780725177450611770e-1,
-         2.27238449892691845833e-2, 7.74545014278341407640e-4},
-        {1, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1,
-         1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
-         1.05075007164441684324e-9}};
-    static const double far[2][8] = {
-        {6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0,
-         2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3,
-         2.71155556874348757815e-5, 2.01033439929228813265e-7},
-        {1, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
-         7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
-         2.04426310338993978564e-15}};
-    double r = sqrt(-log(p < 0.5 ? p : 1 - p));
-    double value = r <= 5 ? quotient(tail[0], tail[1], r - 1.6) : quotient(far[0], far[1], r - 5);
-    return p < 0.5 ? -value : value;
-}
-
-void ln_bins_quantiles(const double *shares, int64_t count, double *numbers)
-{
-    static const double middle[2][8] = {
-        {3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
-         1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,
-         3.3430575583588128105e4, 2.5090809287301226727e3},
-        {1, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3,
-         2.1213794301586595867e4, 3.9307895800092710610e4, 2.8729085735721942674e4,
-         5.2264952788528545610e3}};
-    /* The middle's for all of them, without a branch, so that several are made at once. */
-    for (int64_t i = 0; i < count; i++) {
-        double q = shares[i] - 0.5;
-        numbers[i] = q * quotient(middle[0], middle[1], MIDDLE * MIDDLE - q * q);
+    for (int b = 0; b < bins->count; b++) {
+        const bool wide = !cut_off || bins->within[b] > 0;
+        out->mean[b] = out->low[b] = out->high[b] = bins->mean[b];
+        if (wide) {
+            out->below[b] = cut_off ? bins->below[b] : 0;
+            out->within[b] = cut_off ? bins->within[b] : 1;
+            out->deviation[b] = bins->deviation[b];
+            out->low[b] = cut_off ? bins->low[b] : -INFINITY;
+            out->high[b] = cut_off ? bins->high[b] : INFINITY;
+        } else if (point && bins->low[b] == bins->high[b]) {
+            out->mean[b] = out->low[b] = out->high[b] = (double)*point;
+        }
     }
-    for (int64_t i = 0; i < count; i++)
-        if (fabs(shares[i] - 0.5) > MIDDLE)
-            numbers[i] = tail_quantile(shares[i]);
 }

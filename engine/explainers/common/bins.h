@@ -11,6 +11,7 @@
 #ifndef LN_EXPLAINERS_BINS_H
 #define LN_EXPLAINERS_BINS_H
 
+#include "kernels/bins.h"
 #include "lunette.h"
 
 typedef enum ln_discretize {
@@ -37,23 +38,8 @@ ln_status ln_bins_make(double *values, int64_t *labels, int64_t count, int64_t c
                        ln_discretize how, ln_bins *out, ln_error *err);
 
 int ln_bins_find(const ln_bins *bins, double value);
-/* Where in the standard normal distribution a number of the bin lies, from a uniform number in [0, 1]; 1/2
- * in a bin of no width. */
-static inline double ln_bins_share(const ln_bins *bins, int bin, double uniform)
-{
-    return bins->within[bin] > 0 ? bins->below[bin] + bins->within[bin] * uniform : 0.5;
-}
-/* numbers = quantiles of the standard normal distribution at `count` shares, each between 0 and 1. */
-void ln_bins_quantiles(const double *shares, int64_t count, double *numbers);
-/* The number of the bin that lies at a quantile. */
-static inline double ln_bins_number(const ln_bins *bins, int bin, double quantile)
-{
-    if (!(bins->within[bin] > 0))
-        return bins->mean[bin];
-    double value = bins->mean[bin] + bins->deviation[bin] * quantile;
-    return value < bins->low[bin]    ? bins->low[bin]
-           : value > bins->high[bin] ? bins->high[bin]
-                                     : value;
-}
+/* What numbers are drawn from in each bin: of a bin of no width its mean, or `point` where one is given and the
+ * bin's ends are one number. `cut`: off at the bin's ends, else nowhere. */
+void ln_bins_table(const ln_bins *bins, bool cut, const float *point, ln_bin_table *out);
 
 #endif

@@ -45,18 +45,13 @@ ln_conditions ln_conditions_carve(const ln_neighbourhood *near, const ln_groups 
 
 /* ---------------------------------------------------------------- which there are */
 
-static uint8_t bin_at(const ln_neighbourhood *near, int64_t row, int64_t column)
-{
-    return near->bin[row * near->column_count + column];
-}
-
 /* Whether a training row has what x has in a column: the category, or the bin. */
 static bool is_same(const ln_conditions *it, int64_t row, int64_t c, const float *x)
 {
     const ln_near_column *column = &it->near->columns[c];
     const float *from = it->near->training + row * it->width;
     if (column->number >= 0)
-        return bin_at(it->near, row, c) == it->bins[c];
+        return ln_near_bin(it->near, c, row) == it->bins[c];
     return memcmp(from + column->first, x + column->first, (size_t)column->count * sizeof *from) ==
            0;
 }
@@ -66,7 +61,7 @@ static bool fulfils(const ln_conditions *it, const ln_condition *condition, int6
 {
     const ln_neighbourhood *near = it->near;
     if (condition->kind != LN_CONDITION_SAME) {
-        const uint8_t bin = bin_at(near, row, condition->column);
+        const uint8_t bin = ln_near_bin(near, condition->column, row);
         if (bin == LN_NEAR_MISSING)
             return false;
         return condition->kind == LN_CONDITION_AT_MOST ? bin <= condition->bin

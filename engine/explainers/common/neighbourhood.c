@@ -9,7 +9,7 @@
 #include "explainers/common/groups.h"
 #include "kernels/draws.h"
 
-enum { TOGETHER = 16 }; /* samples whose words are drawn at once */
+enum { TOGETHER = LN_NEAR_TOGETHER };
 
 static ln_status fail_discretize(ln_error *err)
 {
@@ -89,6 +89,12 @@ static ln_status list_columns(const ln_job *job, ln_neighbourhood *near, ln_erro
     near->start[0] = 0;
     ln_free(near->columns);
     near->columns = sorted;
+    near->plain = near->column_count == near->width;
+    for (int64_t c = 0; c < near->column_count; c++) {
+        sorted[c].slot = near->slots;
+        near->slots += sorted[c].number >= 0;
+        near->plain &= sorted[c].number == c && sorted[c].count == 1;
+    }
     return LN_OK;
 }
 
@@ -99,10 +105,9 @@ static bool misses(const ln_near_column *column, const float *row)
     return column->missing >= 0 && row[column->missing] != 0;
 }
 
+/* Of a column with numbers. */
 static uint8_t bin_of(const ln_near_column *column, const float *row)
 {
-    if (column->number < 0)
-        return 0;
     return misses(column, row) ? LN_NEAR_MISSING
                                : (uint8_t)ln_bins_find(&column->bins, (double)row[column->number]);
 }
@@ -122,12 +127,14 @@ static ln_status fit_column(const ln_request *request, ln_neighbourhood *near,
             labels[count] = request->background_labels[r];
         values[count++] = (double)row[column->number];
     }
-    if (count == 0) { /* always missing: its number is never drawn */
-        column->bins = (ln_bins){.count = 1};
-        return LN_OK;
-    }
-    return ln_bins_make(values, labels, count, request->model->class_count, how, &column->bins,
-                        err);
+    column->bins = (ln_bins){.count = 1}; /* always missing: its number is never drawn */
+    ln_status status = LN_OK;
+    if (count > 0)
+        status = ln_bins_make(values, labels, count, request->model->class_count, how,
+                              &column->bins, err);
+    ln_bins_table(&column->bins, near->binned, near->zero_points ? &column->zero : NULL,
+                  &column->table);
+    return status;
 }
 
 static ln_status fit_columns(const ln_job *job, ln_neighbourhood *near, ln_discretize how,
@@ -149,15 +156,18 @@ static ln_status fit_columns(const ln_job *job, ln_neighbourhood *near, ln_discr
 static ln_status find_bins(ln_neighbourhood *near, ln_error *err)
 {
     size_t bytes;
-    if (__builtin_mul_overflow((size_t)near->rows, (size_t)near->column_count, &bytes))
+    if (__builtin_mul_overflow((size_t)near->rows, (size_t)near->slots, &bytes))
         return ln_fail_memory(err, SIZE_MAX);
-    near->bin = ln_alloc(bytes);
+    bytes += sizeof(int32_t); /* which are read at once */
+    near->bin = ln_calloc(1, bytes);
     if (!near->bin)
         return ln_fail_memory(err, bytes);
-    for (int64_t r = 0; r < near->rows; r++)
-        for (int64_t c = 0; c < near->column_count; c++)
-            near->bin[r * near->column_count + c] =
-                bin_of(&near->columns[c], near->training + r * near->width);
+    for (int64_t c = 0; c < near->column_count; c++) {
+        const ln_near_column *column = &near->columns[c];
+        for (int64_t r = 0; r < near->rows && column->number >= 0; r++)
+            near->bin[column->slot * near->rows + r] =
+                bin_of(column, near->training + r * near->width);
+    }
     return LN_OK;
 }
 
@@ -191,12 +201,13 @@ ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_
                               .training = ln_f32(training),
                               .binned = how != LN_DISCRETIZE_NONE,
                               .zero_points = zero_points};
+    out->kernels = out->rows > INT32_MAX ? &ln_bins_baseline : ln_kernels_bins();
     ln_status status = list_columns(job, out, err);
     if (!status)
         status = check(job, out, how, err);
     if (!status)
         status = fit_columns(job, out, how, err);
-    if (!status && out->binned)
+    if (!status)
         status = find_bins(out, err);
     return status;
 }
@@ -221,7 +232,7 @@ static double scaled(const ln_near_column *column, double value)
 void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *bins, double *z)
 {
     for (int64_t c = 0; c < near->column_count; c++)
-        bins[c] = bin_of(&near->columns[c], x);
+        bins[c] = near->columns[c].number < 0 ? 0 : bin_of(&near->columns[c], x);
     for (int64_t g = 0; g < near->groups; g++) {
         const ln_near_column *column = &near->columns[near->start[g]];
         bool number = !near->binned && near->start[g + 1] > near->start[g] && column->number >= 0;
@@ -235,86 +246,117 @@ static int64_t words_of(const ln_neighbourhood *near)
     return near->groups + near->column_count;
 }
 
+static int64_t padded(int64_t count)
+{
+    return (count + LN_BIN_SQUARE - 1) / LN_BIN_SQUARE * LN_BIN_SQUARE;
+}
+
 ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver)
 {
+    const int64_t words = words_of(near), slots = near->slots, groups = near->groups;
     ln_near_buffers made;
-    made.words = ln_carve(carver, TOGETHER * words_of(near), sizeof *made.words);
-    made.share = ln_carve(carver, near->column_count, sizeof *made.share);
-    made.number = ln_carve(carver, near->column_count, sizeof *made.number);
-    made.bin = ln_carve(carver, near->column_count, sizeof *made.bin);
+    made.words = ln_carve(carver, TOGETHER * words + LN_BIN_SQUARE, sizeof *made.words);
+    made.turned = ln_carve(carver, TOGETHER * padded(words), sizeof *made.turned);
+    made.bin = ln_carve(carver, TOGETHER * slots, sizeof *made.bin);
+    made.share = ln_carve(carver, TOGETHER * slots, sizeof *made.share);
+    made.quantile = ln_carve(carver, TOGETHER * slots, sizeof *made.quantile);
+    made.number = ln_carve(carver, TOGETHER * padded(slots), sizeof *made.number);
+    made.numbers = ln_carve(carver, TOGETHER * padded(slots), sizeof *made.numbers);
+    made.same = ln_carve(carver, TOGETHER * padded(groups), sizeof *made.same);
+    made.sames = ln_carve(carver, TOGETHER * padded(groups), sizeof *made.sames);
     return made;
 }
 
-/* Between 0 and 1, neither of them: the middles of 2^32 steps are enough for numbers that end as float32. */
-static double uniform(uint32_t word)
+/* The training row that a word chooses: of so few rows it makes some more likely than others by 2^-32 times their
+ * number. */
+static const float *chosen_row(const ln_neighbourhood *near, uint32_t word)
 {
-    return ((double)word + 0.5) * 0x1p-32;
+    return near->training + (int64_t)((uint64_t)word * (uint64_t)near->rows >> 32) * near->width;
 }
 
-/* Column c as training row r has it, in `row`, but for a number that is drawn by its word: where, goes to
- * at->share. Whether the column is what x has. */
-static bool draw_column(const ln_neighbourhood *near, const ln_near_buffers *at, int64_t c,
-                        int64_t r, uint32_t word, const float *x, uint8_t bin_of_x, float *row)
+/* Column c of all samples: what is not in the row's bin or category takes the 1 from `same`. */
+static void draw_column(const ln_neighbourhood *near, const ln_near_buffers *at, int64_t c,
+                        const float *x, uint8_t bin_of_x, int32_t *same)
 {
     const ln_near_column *column = &near->columns[c];
-    const float *from = near->training + r * near->width + column->first;
-    const size_t bytes = (size_t)column->count * sizeof *row;
-    if (column->count > 1 || column->number < 0)
-        memcpy(row + column->first, from, bytes);
-    at->bin[c] = LN_NEAR_TAKEN;
-    at->share[c] = 0.5;
-    if (column->number < 0)
-        return memcmp(from, x + column->first, bytes) == 0;
-    const double drawn = uniform(word);
-    const bool missing = misses(column, from - column->first);
-    const uint8_t bin = near->binned ? near->bin[r * near->column_count + c] : 0;
-    if (!missing && near->binned && near->zero_points &&
-        column->bins.low[bin] == column->bins.high[bin]) {
-        row[column->number] = column->zero;
-    } else if (!missing) {
-        at->bin[c] = bin;
-        at->share[c] = near->binned ? ln_bins_share(&column->bins, bin, drawn) : drawn;
+    const uint32_t *choice = at->turned + column->group * TOGETHER;
+    const uint32_t *words = at->turned + (near->groups + c) * TOGETHER;
+    if (column->number < 0) {
+        const size_t bytes = (size_t)column->count * sizeof *x;
+        for (int64_t s = 0; s < TOGETHER; s++)
+            same[s] &=
+                memcmp(chosen_row(near, choice[s]) + column->first, x + column->first, bytes) == 0;
+        return;
     }
-    return near->binned && bin == bin_of_x;
+    int32_t *bin = at->bin + column->slot * TOGETHER;
+    near->kernels->find(near->bin + column->slot * near->rows, near->rows, choice, TOGETHER, bin);
+    near->kernels->shares(&column->table, bin, words, TOGETHER,
+                          at->share + column->slot * TOGETHER);
+    for (int64_t s = 0; s < TOGETHER; s++)
+        same[s] &= bin[s] == bin_of_x;
 }
 
-/* The drawn numbers, where their shares lie. */
-static void place_numbers(const ln_neighbourhood *near, const ln_near_buffers *at, float *row)
+static void draw_together(const ln_neighbourhood *near, const ln_near_buffers *at, const float *x,
+                          const uint8_t *bins, ln_rng *rng)
 {
-    ln_bins_quantiles(at->share, near->column_count, at->number);
-    for (int64_t c = 0; c < near->column_count; c++) {
-        const ln_near_column *column = &near->columns[c];
-        if (at->bin[c] == LN_NEAR_TAKEN)
-            continue;
-        double value = near->binned
-                           ? ln_bins_number(&column->bins, at->bin[c], at->number[c])
-                           : column->bins.mean[0] + column->bins.deviation[0] * at->number[c];
-        row[column->number] = (float)value;
+    const ln_bin_kernels *kernels = near->kernels;
+    const int64_t words = words_of(near);
+    ln_draw_words(rng, TOGETHER * words, at->words);
+    kernels->turn(at->words, TOGETHER, words, words, at->turned, TOGETHER);
+    for (int64_t g = 0; g < near->groups; g++) {
+        int32_t *same = at->same + g * TOGETHER;
+        for (int64_t s = 0; s < TOGETHER; s++)
+            same[s] = 1;
+        for (int64_t c = near->start[g]; c < near->start[g + 1]; c++)
+            draw_column(near, at, c, x, bins[c], same);
     }
+    kernels->quantiles(at->share, near->slots * TOGETHER, at->quantile);
+    for (int64_t c = 0; c < near->column_count; c++) {
+        const int64_t first = near->columns[c].slot * TOGETHER;
+        if (near->columns[c].number >= 0)
+            kernels->numbers(&near->columns[c].table, at->bin + first, at->quantile + first,
+                             TOGETHER, at->number + first);
+    }
+    kernels->turn(at->number, near->slots, TOGETHER, TOGETHER, at->numbers, padded(near->slots));
+    kernels->turn(at->same, near->groups, TOGETHER, TOGETHER, at->sames, padded(near->groups));
+}
+
+/* The columns of sample s of those drawn together. */
+static void place_columns(const ln_neighbourhood *near, const ln_near_buffers *at, int64_t s,
+                          float *row)
+{
+    const float *numbers = at->numbers + s * padded(near->slots);
+    for (int64_t c = 0; c < near->column_count && !near->plain; c++) {
+        const ln_near_column *column = &near->columns[c];
+        if (column->count > 1 || column->number < 0)
+            memcpy(row + column->first,
+                   chosen_row(near, at->turned[column->group * TOGETHER + s]) + column->first,
+                   (size_t)column->count * sizeof *row);
+        if (column->number >= 0 && at->bin[column->slot * TOGETHER + s] != LN_NEAR_MISSING)
+            row[column->number] = numbers[column->slot];
+    }
+    if (near->plain)
+        memcpy(row, numbers, (size_t)near->width * sizeof *row);
 }
 
 double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers *at,
                              int64_t number, const float *x, const uint8_t *bins,
                              const double *z_of_x, ln_rng *rng, float *row, double *z)
 {
+    const int64_t s = number % TOGETHER;
+    const int32_t *same = at->sames + s * padded(near->groups);
     double distance = 0;
-    const uint32_t *words = at->words + number % TOGETHER * words_of(near);
-    if (number % TOGETHER == 0)
-        ln_draw_words(rng, TOGETHER * words_of(near), at->words);
-    for (int64_t g = 0; g < near->groups; g++) {
-        /* Of so few rows a word makes some more likely than others by 2^-32 times their number. */
-        const int64_t r = (int64_t)((uint64_t)words[g] * (uint64_t)near->rows >> 32);
-        bool same = true;
-        for (int64_t c = near->start[g]; c < near->start[g + 1]; c++)
-            same &= draw_column(near, at, c, r, words[near->groups + c], x, bins[c], row);
-        z[g] = same;
-    }
-    place_numbers(near, at, row);
-    for (int64_t g = 0; g < near->groups; g++) {
+    if (s == 0)
+        draw_together(near, at, x, bins, rng);
+    place_columns(near, at, s, row);
+    for (int64_t g = 0; g < near->groups; g++)
+        z[g] = same[g];
+    for (int64_t g = 0; g < near->groups && !near->binned; g++) {
         const ln_near_column *column = &near->columns[near->start[g]];
-        if (!near->binned && near->start[g + 1] > near->start[g] && column->number >= 0)
+        if (near->start[g + 1] > near->start[g] && column->number >= 0)
             z[g] = scaled(column, (double)row[column->number]);
-        distance += (z[g] - z_of_x[g]) * (z[g] - z_of_x[g]);
     }
+    for (int64_t g = 0; g < near->groups; g++)
+        distance += (z[g] - z_of_x[g]) * (z[g] - z_of_x[g]);
     return distance;
 }

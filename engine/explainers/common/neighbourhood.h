@@ -23,8 +23,10 @@ typedef struct ln_near_column {
     int64_t number;       /* the input with its number, or -1: categories */
     int64_t missing;      /* the input that is 1 where the number misses, or -1 */
     int64_t group;
-    ln_bins bins; /* of numbers */
-    float zero;   /* the number 0 of the data, encoded */
+    float zero;         /* the number 0 of the data, encoded */
+    int64_t slot;       /* of the columns with numbers */
+    ln_bins bins;       /* of numbers */
+    ln_bin_table table; /* what they are drawn from */
 } ln_near_column;
 
 typedef struct ln_neighbourhood {
@@ -35,9 +37,18 @@ typedef struct ln_neighbourhood {
     int64_t column_count;
     ln_near_column *columns; /* by group */
     int64_t *start;          /* (groups + 1) where each group's columns begin */
-    uint8_t *bin;            /* (rows, column_count) of each training row, or NULL without bins */
+    int64_t slots;           /* columns with numbers */
+    uint8_t *bin;            /* (slots, rows) of each training row; without bins 0 */
+    bool plain; /* the columns are the inputs, all of them numbers, each in its place */
+    const ln_bin_kernels *kernels;
 } ln_neighbourhood;
 #define LN_NEAR_MISSING UINT8_MAX /* in place of a bin: the number misses */
+
+/* The bin of a training row in a column with numbers. */
+static inline uint8_t ln_near_bin(const ln_neighbourhood *near, int64_t column, int64_t row)
+{
+    return near->bin[near->columns[column].slot * near->rows + row];
+}
 
 /* From the request's background (and its labels for LN_DISCRETIZE_ENTROPY). LN_EINVALID of field
  * "discretize" where it does not apply. Caller frees with ln_neighbourhood_free, also after an error. */
@@ -45,14 +56,22 @@ ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_
                                 ln_neighbourhood *out, ln_error *err);
 void ln_neighbourhood_free(ln_neighbourhood *near);
 
-/* A worker's scratch for one sample. */
+#define LN_NEAR_TOGETHER 32 /* samples drawn at once */
+
+/* A worker's scratch: samples that were drawn together. Lines of LN_NEAR_TOGETHER are first those of a word, a
+ * column or a group, and then turned, so that a sample's numbers lie together. */
 typedef struct ln_near_buffers {
-    uint32_t *words; /* (TOGETHER, 1 a group and 1 a column) random ones */
-    double *share;   /* (column_count) where in its bin's normal distribution each number lies */
-    double *number;  /* (column_count) the quantiles there */
-    uint8_t *bin;    /* (column_count) whose number is drawn; LN_NEAR_TAKEN: none is */
+    uint32_t *words;  /* (LN_NEAR_TOGETHER, 1 a group and 1 a column) random ones */
+    uint32_t *turned; /* the same, a line each */
+    int32_t *bin;     /* (slots) lines: whose number is drawn */
+    double *share;    /* (slots) lines: where in the standard normal distribution it lies */
+    double *quantile; /* (slots) lines: what lies there */
+    float *number;    /* (slots) lines */
+    float *numbers;   /* (LN_NEAR_TOGETHER, slots up to a multiple of LN_BIN_SQUARE) */
+    int32_t *
+        same; /* (groups) lines: 1 where a group is in the bins and categories of the row explained */
+    int32_t *sames; /* (LN_NEAR_TOGETHER, groups up to a multiple of LN_BIN_SQUARE) */
 } ln_near_buffers;
-#define LN_NEAR_TAKEN (UINT8_MAX - 1)
 ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver);
 
 /* z of the row x itself, and the bin of each of its columns. */
