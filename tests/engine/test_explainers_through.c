@@ -148,16 +148,17 @@ static void walks_are_coalitions(void **state)
         ln_factored_carve(&factored, &carver);
         carver = (ln_carver){.base = ln_alloc_aligned(carver.used)};
         const ln_factored_buffers at = ln_factored_carve(&factored, &carver);
-        int64_t joins[COUNT];
+        int32_t joins[COUNT];
         uint64_t masks[COUNT];
         double walked[COUNT];
         for (int64_t i = 0; i < COUNT; i++) {
-            joins[i] = (i % WALK * (1 + i / WALK) + i / WALK) % PLAYERS;
+            joins[i] = (int32_t)((i % WALK * (1 + i / WALK) + i / WALK) % PLAYERS);
             masks[i] = (i % WALK ? masks[i - 1] : 0) | (uint64_t)1 << joins[i];
         }
         /* Behind tanh, too, a reference far away: what it has must not be left in sums from which it has gone. */
         ln_f32(rows)[PLAYERS + 2] = k == 2 ? 1e5F : 1;
-        ln_factored_walks(&factored, &at, ln_f32(rows), joins, COUNT);
+        ln_factored_take(&factored, &at, ln_f32(rows));
+        ln_factored_walks(&factored, &at, joins, COUNT);
         ln_factored_clear(&at, COUNT);
         for (int64_t r = 1; r <= REFERENCES; r++) {
             ln_factored_walk_from(&factored, &at, ln_f32(rows) + r * PLAYERS);
@@ -178,6 +179,47 @@ static void walks_are_coalitions(void **state)
         }
         for (int64_t i = 0; i < COUNT; i++)
             assert_true(fabs(walked[i] - at.sum[i]) < 1e-6 * REFERENCES);
+        ln_free_aligned(carver.base);
+        ln_factored_free(&factored);
+        ln_model_release(model);
+    }
+    ln_groups_free(&groups);
+    ln_tensor_release(rows);
+}
+
+/* A reference that is the only one is prepared once, to the same walks. */
+static void what_is_kept_changes_no_bit(void **state)
+{
+    (void)state;
+    enum { WALK = PLAYERS - 1, WALKS = 3, COUNT = WALK * WALKS };
+    ln_error err = {0};
+    ln_groups groups = {0};
+    ln_factored factored;
+    ln_tensor *rows = tensor_random(TEST_SHAPE(2, PLAYERS), 4);
+    const float *x = ln_f32(rows), *reference = x + PLAYERS;
+    assert_ok(ln_groups_make(NULL, PLAYERS, PLAYERS, &groups, &err));
+    for (size_t k = 0; k < KINDS && kinds[k].through; k++) {
+        ln_model *model = model_of(k);
+        assert_ok(ln_factored_make(model, LN_LINK_RAW, &groups, COUNT, 64, &factored, &err));
+        ln_carver carver = {0};
+        ln_factored_carve(&factored, &carver);
+        carver = (ln_carver){.base = ln_alloc_aligned(carver.used)};
+        const ln_factored_buffers at = ln_factored_carve(&factored, &carver);
+        int32_t joins[COUNT];
+        double sum[2][COUNT];
+        for (int i = 0; i < COUNT; i++)
+            joins[i] = (i % WALK + i / WALK) % PLAYERS;
+        ln_factored_take(&factored, &at, x);
+        for (int kept = 0; kept < 2; kept++) {
+            if (kept)
+                assert_ok(ln_factored_keep(&factored, reference, &err));
+            ln_factored_walks(&factored, &at, joins, COUNT);
+            ln_factored_clear(&at, COUNT);
+            ln_factored_walk_from(&factored, &at, reference);
+            ln_factored_walk(&factored, &at, COUNT, WALK, 0);
+            memcpy(sum[kept], at.sum, sizeof sum[kept]);
+        }
+        assert_same_bits(sum[0], sum[1], sizeof sum[0]);
         ln_free_aligned(carver.base);
         ln_factored_free(&factored);
         ln_model_release(model);
@@ -233,6 +275,7 @@ int main(void)
         cmocka_unit_test(which_networks_go_through),
         cmocka_unit_test(values_are_those_of_the_model),
         cmocka_unit_test(walks_are_coalitions),
+        cmocka_unit_test(what_is_kept_changes_no_bit),
         cmocka_unit_test(neighbours_change_no_bit),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);

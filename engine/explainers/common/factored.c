@@ -64,6 +64,7 @@ ln_status ln_factored_make(ln_model *model, ln_link link, const ln_groups *group
     if (!status && out->through)
         status = ln_factored_list_outside(out, err);
     out->gather = ln_kernels_gather();
+    out->walks = ln_kernels_walks();
     out->on = !status;
     return status;
 }
@@ -73,6 +74,7 @@ void ln_factored_free(ln_factored *factored)
     ln_free(factored->columns);
     ln_free(factored->bias);
     ln_free(factored->only);
+    ln_free(factored->only_group);
     ln_factored_free_through(factored);
     *factored = (ln_factored){0};
 }
@@ -96,25 +98,14 @@ ln_factored_buffers ln_factored_carve(const ln_factored *factored, ln_carver *ca
     return made;
 }
 
-/* sum += x times a column. */
-static void add_column(int64_t count, const float *restrict column, float x, float *restrict sum)
-{
-    for (int64_t o = 0; o < count; o++)
-        sum[o] += column[o] * x;
-}
-
 void ln_factored_columns(const ln_factored *it, const float *x, float *group)
 {
-    const int64_t hidden = it->hidden;
-    for (int64_t g = 0; g < it->groups->count; g++) {
-        float *sum = group + g * hidden;
-        memset(sum, 0, (size_t)hidden * sizeof *sum);
-        for (int64_t m = it->groups->start[g]; m < it->groups->start[g + 1]; m++) {
-            const int64_t input = it->groups->member[m];
-            if (x[input] != 0)
-                add_column(hidden, it->columns + input * hidden, x[input], sum);
-        }
-    }
+    it->walks->columns(&(ln_walk_columns){.groups = it->groups->count,
+                                          .width = it->hidden,
+                                          .start = it->groups->start,
+                                          .member = it->groups->member,
+                                          .columns = it->columns},
+                       x, group);
 }
 
 /* The sums over all subsets of a run: those with a group as their last are the ones before, and it. */
@@ -179,15 +170,13 @@ void ln_factored_other(const ln_factored *factored, const ln_factored_buffers *a
 ln_status ln_factored_keep(ln_factored *factored, const float *r, ln_error *err)
 {
     size_t bytes = (size_t)(factored->runs << factored->bits) * (size_t)factored->hidden;
-    float *group = ln_calloc((size_t)(factored->groups->count * factored->hidden), sizeof *group);
+    factored->only_group = ln_calloc((size_t)(factored->groups->count * factored->hidden),
+                                     sizeof *factored->only_group);
     factored->only = ln_calloc(bytes, sizeof *factored->only);
-    ln_status status = LN_OK;
-    if (!group || !factored->only)
-        status = ln_fail_memory(err, bytes * sizeof *group);
-    else
-        fill_table(factored, group, r, factored->only);
-    ln_free(group);
-    return status;
+    if (!factored->only_group || !factored->only)
+        return ln_fail_memory(err, bytes * sizeof *factored->only);
+    fill_table(factored, factored->only_group, r, factored->only);
+    return factored->through ? ln_factored_keep_start(factored, err) : LN_OK;
 }
 
 /* Which subset of a run is in a mixture. */

@@ -20,6 +20,7 @@
 #include "explainers/common/groups.h"
 #include "explainers/common/passes.h"
 #include "kernels/gather.h"
+#include "kernels/walks.h"
 
 typedef struct ln_factored {
     bool on;   /* the model has such a layer, and it pays */
@@ -36,18 +37,24 @@ typedef struct ln_factored {
     float *columns;          /* (inputs, hidden) the weights of each input side by side */
     float *bias;             /* (hidden) */
     float *only; /* ln_factored_keep: (runs, 2^bits, hidden) of the only reference, or NULL */
-    ln_gather_fn gather; /* this machine's */
+    /* The same reference where mixtures go through all layers, or NULL: (groups, hidden) of each group, and where
+     * walks begin, (hidden), in float64 of exact ones. */
+    float *only_group, *only_start;
+    double *only_begin;
+    ln_gather_fn gather;          /* this machine's */
+    const ln_walk_kernels *walks; /* this machine's */
 } ln_factored;
 
 /* A worker's scratch. */
 typedef struct ln_factored_buffers {
-    float *group;    /* (groups, hidden) W x_g of one row */
+    float *group;    /* (groups, hidden) W r_g of one reference, or W x_g */
     float *of_row;   /* (runs, 2^bits, hidden) of x */
     float *of_other; /* the same of a reference */
     float *start;    /* (block, hidden) the mixtures' parts of x */
     uint16_t *in;    /* (block, runs) which subset of each run is in S */
     uint16_t *out;   /* the same, what is not */
     /* Where mixtures go through all layers; of the above only group, of_row and of_other are used then. */
+    float *of_groups; /* (groups, hidden) W x_g of the row taken */
     float *both;      /* (runs, 2^bits, hidden) the parts of x and of a reference together */
     uint16_t *chosen; /* (block, runs) which of them, in panels */
     int32_t *order;   /* (block) which mixture stands where */
@@ -94,20 +101,23 @@ void ln_factored_mix(const ln_factored *factored, const ln_factored_buffers *at,
  * is worth it where several references follow. at->order[i] is which of them stands i-th. */
 void ln_factored_masks_through(const ln_factored *factored, const ln_factored_buffers *at,
                                const uint64_t *masks, int64_t words, int64_t count, bool sort);
-/* Two mixtures with the output that ln_factored_add then adds, in place of rows and references: all of x, and
- * nothing of it but all of r. They have the bits of those of all other pairs with this x, with this r. */
+/* The row x of the ends and walks that follow. */
+void ln_factored_take(const ln_factored *factored, const ln_factored_buffers *at, const float *x);
+/* Mixtures with the output that ln_factored_add then adds, in place of rows and references: all of the row taken and,
+ * where r is not NULL, nothing of it but all of r. They have the bits of those of all other pairs with this row, with
+ * this r. */
 void ln_factored_ends_through(const ln_factored *factored, const ln_factored_buffers *at,
-                              const float *x, const float *r);
+                              const float *r);
 /* The sums of the mixtures prepared begin. */
 void ln_factored_clear(const ln_factored_buffers *at, int64_t count);
 /* Adds output `output` of each with the present reference: at->sum[i] is that of the i-th. */
 void ln_factored_add(const ln_factored *factored, const ln_factored_buffers *at, int64_t count,
                      int64_t output);
-/* Walks in place of mixtures: `count` rows, each with one group more of x than the row before it, which is
- * group[i] in row i, and the first of each walk with that group alone. A row's first layer is the one before's and the
+/* Walks of the row taken in place of mixtures: `count` rows, each with one group more of it than the row before, which
+ * is group[i] in row i, and the first of each walk with that group alone. A row's first layer is the one before's and the
  * change, so that its bits depend on the order as well; a group without a change changes none. count <= LN_FACTORED_BLOCK. */
-void ln_factored_walks(const ln_factored *factored, const ln_factored_buffers *at, const float *x,
-                       const int64_t *group, int64_t count);
+void ln_factored_walks(const ln_factored *factored, const ln_factored_buffers *at,
+                       const int32_t *group, int64_t count);
 /* The reference of the walks that follow. */
 void ln_factored_walk_from(const ln_factored *factored, const ln_factored_buffers *at,
                            const float *r);

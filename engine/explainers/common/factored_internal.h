@@ -33,6 +33,8 @@ void ln_factored_fill(const ln_factored *it, int64_t run, const float *group, fl
 void ln_factored_row_through(const ln_factored *it, const ln_factored_buffers *at);
 void ln_factored_other_through(const ln_factored *it, const ln_factored_buffers *at,
                                const float *r);
+/* Where walks begin that have the only reference, from its only_group. */
+ln_status ln_factored_keep_start(ln_factored *it, ln_error *err);
 /* What else they need: of a model whose first dense layer is `width` numbers wide. */
 ln_status ln_factored_make_through(ln_model *model, const ln_function_options *options,
                                    int64_t width, ln_factored *out, ln_error *err);

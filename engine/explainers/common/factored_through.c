@@ -54,6 +54,8 @@ void ln_factored_free_through(ln_factored *it)
     ln_cascade_free(&it->cascade);
     ln_free(it->outside[0]);
     ln_free(it->outside[1]);
+    ln_free_aligned(it->only_start);
+    ln_free_aligned(it->only_begin);
 }
 
 /* Mixtures as the kernel wants them: some rows more may be read and written. */
@@ -66,6 +68,7 @@ void ln_factored_carve_through(const ln_factored *it, ln_factored_buffers *made,
 {
     const int64_t run = it->hidden << it->bits, block = LN_FACTORED_BLOCK;
     made->of_other = ln_carve(carver, run, sizeof *made->of_other);
+    made->of_groups = ln_carve(carver, it->groups->count * it->hidden, sizeof *made->of_groups);
     made->both = ln_carve(carver, run * it->runs, sizeof *made->both);
     made->chosen = ln_carve(carver, block * it->runs, sizeof *made->chosen);
     made->order = ln_carve(carver, block, sizeof *made->order);
@@ -195,72 +198,60 @@ void ln_factored_add(const ln_factored *it, const ln_factored_buffers *at, int64
                                              .sum = at->sum});
 }
 
-/* The sum of a whole run, one group after the other as ln_factored_fill adds them. */
+/* The sum of a whole run, one group after the other as ln_factored_fill adds them to nothing. */
 static void add_whole_run(const ln_factored *it, int64_t run, const float *group, float *sum)
 {
-    const int64_t hidden = it->hidden;
-    memset(sum, 0, (size_t)hidden * sizeof *sum);
-    for (int64_t g = 0; g < ln_factored_groups_of(it, run); g++, group += hidden)
-        for (int64_t o = 0; o < hidden; o++)
-            sum[o] += group[o];
+    static const uint16_t whole[LN_FACTORED_MOST_BITS] = {0};
+    static const float nothing[LN_CASCADE_WIDEST] = {0};
+    it->gather(&(ln_gather){.rows = 1,
+                            .width = it->hidden,
+                            .count = ln_factored_groups_of(it, run),
+                            .parts = 1,
+                            .start = nothing,
+                            .tables = group,
+                            .chosen = whole,
+                            .y = sum});
 }
 
-void ln_factored_ends_through(const ln_factored *it, const ln_factored_buffers *at, const float *x,
-                              const float *r)
+void ln_factored_take(const ln_factored *it, const ln_factored_buffers *at, const float *x)
 {
-    const int64_t panels = it->hidden / LN_CASCADE_PANEL;
-    for (int end = 0; end < 2; end++) {
-        ln_factored_columns(it, end == 0 ? x : r, at->group);
+    ln_factored_columns(it, x, at->of_groups);
+}
+
+void ln_factored_ends_through(const ln_factored *it, const ln_factored_buffers *at, const float *r)
+{
+    const int64_t panels = it->hidden / LN_CASCADE_PANEL, ends = r ? 2 : 1;
+    if (r)
+        ln_factored_columns(it, r, at->group);
+    for (int64_t end = 0; end < ends; end++) {
+        const float *groups = end == 0 ? at->of_groups : at->group;
         for (int64_t run = 0; run < it->runs; run++) {
             const int64_t place = end * it->runs + run;
-            add_whole_run(it, run, at->group + run * it->bits * it->hidden,
+            add_whole_run(it, run, groups + run * it->bits * it->hidden,
                           at->both + place * it->hidden);
             at->chosen[place] = (uint16_t)(place * panels);
         }
     }
-    memset(at->chosen + 2 * it->runs, 0, (size_t)((padded(2) - 2) * it->runs) * sizeof *at->chosen);
+    memset(at->chosen + ends * it->runs, 0,
+           (size_t)((padded(ends) - ends) * it->runs) * sizeof *at->chosen);
 }
 
-void ln_factored_walks(const ln_factored *it, const ln_factored_buffers *at, const float *x,
-                       const int64_t *group, int64_t count)
+void ln_factored_walks(const ln_factored *it, const ln_factored_buffers *at, const int32_t *group,
+                       int64_t count)
 {
-    const int64_t panels = it->hidden / LN_CASCADE_PANEL;
-    ln_factored_columns(it, x, at->of_row);
+    const int32_t panels = (int32_t)(it->hidden / LN_CASCADE_PANEL);
     for (int64_t i = 0; i < count; i++)
         at->chosen[i] = (uint16_t)(group[i] * panels);
     memset(at->chosen + count, 0, (size_t)(padded(count) - count) * sizeof *at->chosen);
     memset(at->moves, 0, (size_t)it->groups->count * sizeof *at->moves);
 }
 
-/* to = a - b; whether any is other than 0. */
-static bool subtract(int64_t count, const float *restrict a, const float *restrict b,
-                     float *restrict to)
-{
-    int any = 0;
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = a[i] - b[i];
-        any |= to[i] != 0;
-    }
-    return any;
-}
-
-static bool subtract_exactly(int64_t count, const float *restrict a, const float *restrict b,
-                             double *restrict to)
-{
-    int any = 0;
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = (double)a[i] - (double)b[i];
-        any |= to[i] != 0;
-    }
-    return any;
-}
-
-/* Where a walk begins: all of the reference, added as in a mixture with nothing of x. */
-static void begin_walk(const ln_factored *it, const ln_factored_buffers *at)
+/* Where a walk begins, (2, hidden) of which the first counts: all of the reference, added as in a mixture with nothing
+ * of x. */
+static void begin_walk(const ln_factored *it, const float *group, float *start)
 {
     const int64_t hidden = it->hidden;
-    float *start = at->of_other, *whole = at->of_other + hidden;
-    const float *group = at->group;
+    float *whole = start + hidden;
     memcpy(start, it->bias, (size_t)hidden * sizeof *start);
     for (int64_t run = 0; run < it->runs; run++) {
         add_whole_run(it, run, group, whole);
@@ -270,42 +261,58 @@ static void begin_walk(const ln_factored *it, const ln_factored_buffers *at)
     }
 }
 
-static void begin_exactly(const ln_factored *it, const ln_factored_buffers *at)
+static void begin_exactly(const ln_factored *it, const float *group, double *begin)
 {
-    const float *group = at->group;
     for (int64_t o = 0; o < it->hidden; o++)
-        at->begin[o] = (double)it->bias[o];
+        begin[o] = (double)it->bias[o];
     for (int64_t g = 0; g < it->groups->count; g++, group += it->hidden)
         for (int64_t o = 0; o < it->hidden; o++)
-            at->begin[o] += (double)group[o];
+            begin[o] += (double)group[o];
+}
+
+ln_status ln_factored_keep_start(ln_factored *it, ln_error *err)
+{
+    const size_t hidden = (size_t)it->hidden;
+    it->only_start = ln_alloc_aligned(2 * hidden * sizeof *it->only_start);
+    it->only_begin = ln_alloc_aligned(hidden * sizeof *it->only_begin);
+    if (!it->only_start || !it->only_begin)
+        return ln_fail_memory(err, hidden * sizeof *it->only_begin);
+    begin_walk(it, it->only_group, it->only_start);
+    begin_exactly(it, it->only_group, it->only_begin);
+    return LN_OK;
 }
 
 void ln_factored_walk_from(const ln_factored *it, const ln_factored_buffers *at, const float *r)
 {
-    const int64_t hidden = it->hidden;
-    ln_factored_columns(it, r, at->group);
-    for (int64_t g = 0; g < it->groups->count; g++) {
-        const float *of_x = at->of_row + g * hidden, *of_r = at->group + g * hidden;
-        at->moves[g] |= it->exact ? subtract_exactly(hidden, of_x, of_r, at->change + g * hidden)
-                                  : subtract(hidden, of_x, of_r, at->both + g * hidden);
-    }
-    (it->exact ? begin_exactly : begin_walk)(it, at);
+    const int64_t groups = it->groups->count;
+    const float *of_r = it->only_group ? it->only_group : at->group;
+    if (!it->only_group)
+        ln_factored_columns(it, r, at->group);
+    if (it->exact)
+        it->walks->exact_changes(groups, it->hidden, at->of_groups, of_r, at->change, at->moves);
+    else
+        it->walks->changes(groups, it->hidden, at->of_groups, of_r, at->both, at->moves);
+    if (!it->only_group && it->exact)
+        begin_exactly(it, of_r, at->begin);
+    else if (!it->only_group)
+        begin_walk(it, of_r, at->of_other);
 }
 
 void ln_factored_walk(const ln_factored *it, const ln_factored_buffers *at, int64_t count,
                       int64_t walk, int64_t output)
 {
-    it->run(&it->cascade, &(ln_cascade_rows){.count = count,
-                                             .tables = 1,
-                                             .walk = walk,
-                                             .start = at->of_other,
-                                             .parts = at->both,
-                                             .walk_start = at->begin,
-                                             .changes = at->change,
-                                             .chosen = at->chosen,
-                                             .output = output,
-                                             .output_count = 1,
-                                             .sum = at->sum});
+    it->run(&it->cascade,
+            &(ln_cascade_rows){.count = count,
+                               .tables = 1,
+                               .walk = walk,
+                               .start = it->only_group ? it->only_start : at->of_other,
+                               .parts = at->both,
+                               .walk_start = it->only_group ? it->only_begin : at->begin,
+                               .changes = at->change,
+                               .chosen = at->chosen,
+                               .output = output,
+                               .output_count = 1,
+                               .sum = at->sum});
 }
 
 /* What ln_factored_outputs works on. */

@@ -192,9 +192,9 @@ static void add_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk
 {
     const ln_factored *factored = &game->factored;
     const int64_t count = game->none ? 1 : 2;
-    ln_factored_ends_through(factored, &at->factored,
-                             ln_f32(job->request->x) + row * job->request->model->width,
-                             reference(job, row, 0));
+    ln_factored_take(factored, &at->factored,
+                     ln_f32(job->request->x) + row * job->request->model->width);
+    ln_factored_ends_through(factored, &at->factored, game->none ? NULL : reference(job, row, 0));
     ln_factored_clear(&at->factored, count);
     ln_factored_add(factored, &at->factored, count, target->index);
     *all = target->offset + target->scale * at->factored.sum[0];
@@ -379,17 +379,17 @@ ln_status ln_game_values(const ln_job *job, const ln_game *game, ln_job_chunk *c
 }
 
 ln_status ln_game_walks(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
-                        const ln_game_buffers *at, int64_t entry, const int64_t *player,
+                        const ln_game_buffers *at, int64_t entry, const int32_t *player,
                         const uint64_t *masks, int64_t walk, int64_t count, double *values,
                         ln_error *err)
 {
     const ln_target *target = &job->targets[chunk->first + entry];
     const ln_factored *factored = &game->factored;
     const int64_t row = job->request->items[chunk->first + entry].row;
+    const double references = (double)game->reference_count, *sum = at->factored.sum;
     if (masks)
         show(job, game, chunk, entry, masks, count);
-    ln_factored_walks(factored, &at->factored,
-                      ln_f32(job->request->x) + row * job->request->model->width, player, count);
+    ln_factored_walks(factored, &at->factored, player, count);
     ln_factored_clear(&at->factored, count);
     for (int64_t r = 0; r < game->reference_count; r++) {
         const ln_status status = ln_check_interrupt(err);
@@ -398,9 +398,11 @@ ln_status ln_game_walks(const ln_job *job, const ln_game *game, ln_job_chunk *ch
         ln_factored_walk_from(factored, &at->factored, reference(job, row, r));
         ln_factored_walk(factored, &at->factored, count, walk, target->index);
     }
-    const double references = (double)game->reference_count;
-    for (int64_t i = 0; i < count; i++) /* as v(none) is */
-        values[i] = target->offset + target->scale * (at->factored.sum[i] / references);
+    /* As v(none) is; a division by 1 would change nothing, and take longer than the rest. */
+    for (int64_t i = 0; i < count && game->reference_count == 1; i++)
+        values[i] = target->offset + target->scale * sum[i];
+    for (int64_t i = 0; i < count && game->reference_count > 1; i++)
+        values[i] = target->offset + target->scale * (sum[i] / references);
     chunk->evaluations += count * game->reference_count;
     return LN_OK;
 }

@@ -84,11 +84,11 @@ ln_status ln_game_values(const ln_job *job, const ln_game *game, ln_job_chunk *c
                          const ln_game_buffers *at, int64_t entry, const uint64_t *masks,
                          int64_t count, double *values, ln_error *err);
 
-/* Walks in place of coalitions, where the game's mixtures go through all layers: each begins with nobody, and
- * player[i] joins in row i; `walk` rows are one. values[i] = v(those who are there), `count` <=
- * LN_FACTORED_BLOCK. `masks`: the same coalitions, for who watches; else NULL. */
+/* Walks in place of coalitions, where the game's mixtures go through all layers, of the entry whose ends were the last:
+ * each begins with nobody, and player[i] joins in row i; `walk` rows are one. values[i] = v(those who are there),
+ * `count` <= LN_FACTORED_BLOCK. `masks`: the same coalitions, for who watches; else NULL. */
 ln_status ln_game_walks(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
-                        const ln_game_buffers *at, int64_t entry, const int64_t *player,
+                        const ln_game_buffers *at, int64_t entry, const int32_t *player,
                         const uint64_t *masks, int64_t walk, int64_t count, double *values,
                         ln_error *err);
 

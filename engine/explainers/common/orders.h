@@ -19,7 +19,8 @@ typedef struct ln_orders {
     double
         stop; /* a row ends where its greatest standard error is at most that; NAN or 0: not before
                       its walks are done */
-    int64_t block; /* walks whose coalitions are evaluated at once */
+    int64_t block;                /* walks whose coalitions are evaluated at once */
+    const ln_walk_kernels *loops; /* this machine's */
 } ln_orders;
 
 /* A job->shared of its own; the caller releases with ln_orders_release, also after an error. */
