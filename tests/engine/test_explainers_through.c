@@ -191,7 +191,7 @@ static void walks_are_coalitions(void **state)
 static void what_is_kept_changes_no_bit(void **state)
 {
     (void)state;
-    enum { WALK = PLAYERS - 1, WALKS = 3, COUNT = WALK * WALKS };
+    enum { WALK = PLAYERS - 1, WALKS = 5, COUNT = WALK * WALKS };
     ln_error err = {0};
     ln_groups groups = {0};
     ln_factored factored;
