@@ -244,8 +244,47 @@ static inline double softmax_line(int64_t count, const float *x, float *y)
     return total(sums);
 }
 
+/* LANES short lines at once, each in a lane: up to SUMS numbers, added up in the order of `total`. */
+static inline void softmax_short(int64_t count, const float *x, float *y)
+{
+    float turned[SUMS][LANES];
+    wide sums[SUMS][2], share[2];
+    whole ill = {0};
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t l = 0; l < LANES; l++)
+            turned[i][l] = x[l * count + i];
+    vector most = load(turned[0], LANES);
+    for (int64_t i = 0; i < count; i++) {
+        const vector at = load(turned[i], LANES);
+        ill |= (whole)(at != at);
+        most = choose(at > most, at, most);
+    }
+    most = choose(ill, spread(NAN), most);
+    for (int64_t i = 0; i < count; i++) {
+        store(exp_of(load(turned[i], LANES) - most), turned[i], LANES);
+        sums[i][0] = widen(turned[i]);
+        sums[i][1] = widen(turned[i] + DOUBLES);
+    }
+    for (int64_t half = SUMS / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half && i + half < count; i++) {
+            sums[i][0] += sums[i + half][0];
+            sums[i][1] += sums[i + half][1];
+        }
+    share[0] = 1 / sums[0][0];
+    share[1] = 1 / sums[0][1];
+    for (int64_t i = 0; i < count; i++) {
+        narrow(widen(turned[i]) * share[0], turned[i]);
+        narrow(widen(turned[i] + DOUBLES) * share[1], turned[i] + DOUBLES);
+    }
+    for (int64_t l = 0; l < LANES; l++)
+        for (int64_t i = 0; i < count; i++)
+            y[l * count + i] = turned[i][l];
+}
+
 static void softmax_each(int64_t lines, int64_t count, const float *x, float *y)
 {
+    for (; lines >= LANES && count <= SUMS; lines -= LANES, x += LANES * count, y += LANES * count)
+        softmax_short(count, x, y);
     for (; lines > 0; lines--, x += count, y += count) {
         const double share = 1 / softmax_line(count, x, y);
         int64_t i = 0;

@@ -234,7 +234,7 @@ static void slopes_are_those_of_the_functions(void **state)
         }
 }
 
-enum { LINES = 3, LONGEST = 67 };
+enum { LINES = 19, LONGEST = 67 }; /* more than a register has lanes */
 
 static void exact_softmax(int count, const float *x, double *y)
 {
@@ -301,6 +301,20 @@ static void softmax_of_what_is_no_number(void **state)
             for (int i = 0; i < 37; i++) {
                 assert_true(isnan(y[i]));
                 assert_true(i == at ? y[37 + i] == 0 : y[37 + i] == 1 / 36.0F);
+            }
+        }
+    /* Short lines that share registers: each is its own. */
+    for (int t = 0; t < tables(table); t++)
+        for (int at = 0; at < LINES; at++) {
+            float x[LINES * 3] = {0}, y[LINES * 3];
+            x[at * 3 + at % 3] = NAN;
+            x[(at + 1) % LINES * 3 + at % 3] = -INFINITY;
+            x[(at + 2) % LINES * 3] = INFINITY;
+            table[t]->softmax(LINES, 3, x, y);
+            for (int i = 0; i < LINES * 3; i++) {
+                const int after = (i / 3 - at + LINES) % LINES;
+                const float wanted = after == 1 ? i % 3 == at % 3 ? 0 : 0.5F : 1 / 3.0F;
+                assert_true(after == 0 || after == 2 ? isnan(y[i]) : y[i] == wanted);
             }
         }
 }
