@@ -26,4 +26,14 @@ static void find(const uint8_t *bin_of_row, int64_t rows, const uint32_t *choice
     }
 }
 
+/* By a vector as the body has it: its lanes are all ones, or zero. */
+static inline int64_t list(__m512i mask, int32_t first, int32_t *to)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __mmask8 held = _mm512_movepi64_mask(mask);
+    const __m256i number = _mm256_add_epi32(_mm256_set1_epi32(first), lane);
+    _mm256_storeu_si256((__m256i_u *)to, _mm256_maskz_compress_epi32(held, number));
+    return __builtin_popcount(held);
+}
+
 #include "kernels/bins_body.h"

@@ -1,6 +1,6 @@
 /* The body of bins.h's kernels, compiled once an instruction set. The including file defines LANES, the type
- * `vector` (floats), NAME, the table's name, and has included bins.h; where it has a better way to look numbers
- * up it defines LOOK_UP, and the functions look_up and find that stand here. */
+ * `vector` (floats), NAME, the table's name, and has included bins.h; where it has a better way to look numbers up
+ * and list them it defines LOOK_UP, and the functions look_up, find and list that stand here. */
 #include <math.h>
 #include <string.h>
 
@@ -29,7 +29,24 @@ static void find(const uint8_t *bin_of_row, int64_t rows, const uint32_t *choice
     for (int64_t s = 0; s < count; s++)
         bin[s] = bin_of_row[(uint64_t)choice[s] * (uint64_t)rows >> 32];
 }
+
+/* The numbers of the lanes that a mask holds, counted from `first`, into `to`, which has room for all; how many. */
+static inline int64_t list(wide_lanes mask, int32_t first, int32_t *to)
+{
+    int64_t count = 0;
+#pragma GCC unroll 8
+    for (int l = 0; l < DOUBLES; l++) {
+        to[count] = first + l;
+        count -= mask[l];
+    }
+    return count;
+}
 #endif
+
+static inline wide magnitude(wide x)
+{
+    return (wide)((wide_lanes)x & INT64_MAX);
+}
 
 static inline wide pick(wide_lanes mask, wide yes, wide no)
 {
@@ -125,11 +142,13 @@ static void quantiles(const double *share, int64_t count, double *quantile)
     for (; count > 0; count -= BLOCK, share += BLOCK, quantile += BLOCK) {
         const int64_t here = count < BLOCK ? count : BLOCK;
         int64_t tails = 0, s = 0;
-        for (; s + DOUBLES <= here; s += DOUBLES)
-            *(wide *)(quantile + s) = middle_quantiles(*(const wide *)(share + s));
-        for (; s < here; s++)
+        for (; s + DOUBLES <= here; s += DOUBLES) {
+            const wide some = *(const wide *)(share + s);
+            *(wide *)(quantile + s) = middle_quantiles(some);
+            tails += list(magnitude(some - 0.5) > MIDDLE, (int32_t)s, tail + tails);
+        }
+        for (; s < here; s++) {
             quantile[s] = middle_quantiles((wide){0} + share[s])[0];
-        for (s = 0; s < here; s++) {
             tail[tails] = (int32_t)s;
             tails += fabs(share[s] - 0.5) > MIDDLE;
         }
