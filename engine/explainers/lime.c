@@ -55,6 +55,8 @@ typedef struct lime {
     ln_cover cover;        /* masks without a baseline */
     int64_t samples, features;
     double kernel_width;
+    double
+        *weight_at; /* (groups + 1) of a sample at distance d^2 = 0, 1, ...; unless z are numbers */
 } lime;
 
 /* A worker's scratch. */
@@ -99,7 +101,27 @@ static void release(ln_job *job)
     lime *shared = job->shared;
     ln_neighbourhood_free(&shared->near);
     ln_groups_free(&shared->groups);
+    ln_free(shared->weight_at);
     ln_free(shared);
+}
+
+/* What a sample at a distance counts. */
+static double weight_of(const lime *shared, double squared)
+{
+    return sqrt(exp(-squared / (shared->kernel_width * shared->kernel_width)));
+}
+
+/* Where z are 0 or 1 there are as many distances as features. */
+static ln_status list_weights(lime *shared, int64_t groups, ln_error *err)
+{
+    if (shared->masks || !shared->near.binned)
+        return LN_OK;
+    shared->weight_at = ln_calloc((size_t)groups + 1, sizeof *shared->weight_at);
+    if (!shared->weight_at)
+        return ln_fail_memory(err, ((size_t)groups + 1) * sizeof *shared->weight_at);
+    for (int64_t k = 0; k <= groups; k++)
+        shared->weight_at[k] = weight_of(shared, (double)k);
+    return LN_OK;
 }
 
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
@@ -131,7 +153,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
                                                     : TABLE_WIDTH * sqrt((double)job->width);
     job->rows_per_pass = ln_passes_of(request->model, shared->samples, 1, 1).rows;
     carve(job, NULL, scratch_bytes);
-    return LN_OK;
+    return list_weights(shared, job->width, err);
 }
 
 /* ---------------------------------------------------------------- masks */
@@ -171,7 +193,8 @@ static void draw(const ln_job *job, const float *x, int64_t s, ln_rng *rng, cons
     } else {
         ln_neighbourhood_of(&shared->near, x, at->bins, z);
     }
-    at->weight[s] = sqrt(exp(-distance / (shared->kernel_width * shared->kernel_width)));
+    at->weight[s] =
+        shared->weight_at ? shared->weight_at[(int64_t)distance] : weight_of(shared, distance);
 }
 
 /* Samples `done` to `end`. */

@@ -12,12 +12,22 @@
 #define NOTHING_LEFT                                                                               \
     1e-10 /* of a feature's variation, once others are swept out: it is one of them */
 
+/* Of a line of sums with so many numbers. */
+static int64_t line_of(int64_t numbers)
+{
+    return (numbers + LN_GRAM_LINE - 1) / LN_GRAM_LINE * LN_GRAM_LINE;
+}
+
 ln_local_model ln_local_model_carve(int64_t features, ln_carver *carver)
 {
-    ln_local_model made = {0};
+    ln_local_model made = {.kernels = ln_kernels_gram()};
+    const int64_t line = line_of(features + 2);
     made.gram = ln_carve(carver, features * features, sizeof *made.gram);
     made.work = ln_carve(carver, features * features, sizeof *made.work);
-    made.spread = ln_carve(carver, features * features, sizeof *made.spread);
+    made.sums = ln_carve(carver, features * line, sizeof *made.sums);
+    made.row = ln_carve(carver, line, sizeof *made.row);
+    made.scale = ln_carve(carver, features, sizeof *made.scale);
+    made.place = ln_carve(carver, features + LN_GRAM_LINE, sizeof *made.place);
     made.right = ln_carve(carver, features, sizeof *made.right);
     made.mean = ln_carve(carver, features, sizeof *made.mean);
     made.part = ln_carve(carver, features, sizeof *made.part);
@@ -29,46 +39,33 @@ ln_local_model ln_local_model_carve(int64_t features, ln_carver *carver)
     return made;
 }
 
-/* Sums of w off off' (the lower half), w off and w off y, where off = z - start. */
-static void add_numbers(ln_local_model *model, const ln_local_samples *samples, const double *start)
+static void clear(ln_local_model *model, int64_t count, int64_t line)
 {
-    const int64_t n = samples->features;
-    double *off = model->part;
-    for (int64_t s = 0; s < samples->count; s++) {
-        const double *z = samples->z + s * n;
-        const double w = samples->weight[s], y = samples->y[s] - samples->y[0];
-        for (int64_t a = 0; a < n; a++)
-            off[a] = z[a] - start[a];
-        for (int64_t a = 0; a < n; a++) {
-            double *row = model->gram + a * n, scaled = w * off[a];
-            model->mean[a] += scaled;
-            model->right[a] += scaled * y;
-            for (int64_t b = 0; b <= a; b++)
-                row[b] += scaled * off[b];
-        }
-    }
+    memset(model->sums, 0, (size_t)(count * line) * sizeof *model->sums);
+    memset(model->row, 0, (size_t)line * sizeof *model->row);
+    for (int64_t i = 0; i < count; i++)
+        model->place[i] = (int32_t)i;
 }
 
-/* The same where z are 0 or 1 and the start is 0: what is 0 adds nothing. */
-static void add_ones(ln_local_model *model, const ln_local_samples *samples)
+/* Sums of w off off', where off = z - start, and behind these of w off and w off y: a line a feature. Where z are 0
+ * or 1 (and the start is 0) what is 0 adds nothing. */
+static void add_samples(ln_local_model *model, const ln_local_samples *samples, const double *start)
 {
-    const int64_t n = samples->features;
-    int64_t *one = model->chosen;
+    const int64_t n = samples->features, line = line_of(n + 2);
+    double *off = model->row;
+    int64_t count = n;
+    clear(model, n, line);
+    off[n] = 1;
     for (int64_t s = 0; s < samples->count; s++) {
         const double *z = samples->z + s * n;
-        const double w = samples->weight[s], y = w * (samples->y[s] - samples->y[0]);
-        int64_t count = 0;
-        for (int64_t a = 0; a < n; a++) {
-            one[count] = a; /* without a branch */
-            count += z[a] != 0;
-        }
-        for (int64_t i = 0; i < count; i++) {
-            double *row = model->gram + one[i] * n;
-            model->mean[one[i]] += w;
-            model->right[one[i]] += y;
-            for (int64_t j = 0; j <= i; j++)
-                row[one[j]] += w;
-        }
+        off[n + 1] = samples->y[s] - samples->y[0];
+        for (int64_t a = 0; a < n; a++)
+            off[a] = z[a] - start[a];
+        if (samples->ones)
+            count = model->kernels->list(off, n, model->place);
+        for (int64_t i = 0; i < count; i++)
+            model->scale[i] = samples->weight[s] * off[model->place[i]];
+        model->kernels->add(off, line, model->place, model->scale, count, model->sums);
     }
 }
 
@@ -76,17 +73,11 @@ static void add_ones(ln_local_model *model, const ln_local_samples *samples)
  * there is nothing to lose. */
 static void accumulate(ln_local_model *model, const ln_local_samples *samples)
 {
-    const int64_t n = samples->features;
+    const int64_t n = samples->features, line = line_of(n + 2);
     double *start = model->value, total = 0, sum_y = 0, squares = 0;
-    memset(model->gram, 0, (size_t)(n * n) * sizeof *model->gram);
-    memset(model->right, 0, (size_t)n * sizeof *model->right);
-    memset(model->mean, 0, (size_t)n * sizeof *model->mean);
     for (int64_t a = 0; a < n; a++)
         start[a] = samples->ones ? 0 : samples->z[a];
-    if (samples->ones)
-        add_ones(model, samples);
-    else
-        add_numbers(model, samples, start);
+    add_samples(model, samples, start);
     for (int64_t s = 0; s < samples->count; s++) {
         double w = samples->weight[s], y = samples->y[s] - samples->y[0];
         total += w;
@@ -94,12 +85,14 @@ static void accumulate(ln_local_model *model, const ln_local_samples *samples)
         squares += w * y * y;
     }
     for (int64_t a = 0; a < n; a++) {
+        model->mean[a] = model->sums[a * line + n];
+        model->right[a] = model->sums[a * line + n + 1];
         /* One in all samples does not vary, and no rounding may say that it does. */
         const bool fixed = samples->ones && model->mean[a] == total;
         model->right[a] = fixed ? 0 : model->right[a] - model->mean[a] * sum_y / total;
         for (int64_t b = 0; b <= a; b++) {
             double *to = &model->gram[a * n + b];
-            *to -= model->mean[a] * model->mean[b] / total;
+            *to = model->sums[a * line + b] - model->mean[a] * model->mean[b] / total;
             if (fixed || (samples->ones && model->mean[b] == total))
                 *to = 0;
             model->gram[b * n + a] = *to;
@@ -226,24 +219,25 @@ static int64_t choose(ln_local_model *model, const double *row, int64_t n, ln_se
     return count;
 }
 
-/* Residuals sample by sample: R^2, and the middle of the standard errors into model->spread. */
+/* Residuals sample by sample: R^2, and the middle of the standard errors into model->sums. */
 static void compare(ln_local_model *model, const ln_local_samples *samples, int64_t count)
 {
-    double lost = 0;
-    memset(model->spread, 0, (size_t)(count * count) * sizeof *model->spread);
+    const int64_t line = line_of(count);
+    double lost = 0, *part = model->row;
+    clear(model, count, line);
+    for (int64_t i = 0; i < count; i++)
+        model->part[i] = model->value[model->chosen[i]];
     for (int64_t s = 0; s < samples->count; s++) {
         const double *z = samples->z + s * samples->features;
         double w = samples->weight[s], residual = samples->y[s] - model->mean_output;
         for (int64_t i = 0; i < count; i++) {
-            model->part[i] = z[model->chosen[i]] - model->mean[model->chosen[i]];
-            residual -= model->value[model->chosen[i]] * model->part[i];
+            part[i] = z[model->chosen[i]] - model->mean[model->chosen[i]];
+            residual -= model->part[i] * part[i];
         }
         lost += w * residual * residual;
-        for (int64_t i = 0; i < count; i++) {
-            double scaled = w * residual * w * residual * model->part[i];
-            for (int64_t j = 0; j <= i; j++)
-                model->spread[i * count + j] += scaled * model->part[j];
-        }
+        for (int64_t i = 0; i < count; i++)
+            model->scale[i] = w * residual * w * residual * part[i];
+        model->kernels->add(part, line, model->place, model->scale, count, model->sums);
     }
     model->r2 = model->variation > 0 ? 1 - lost / model->variation : NAN;
 }
@@ -251,9 +245,10 @@ static void compare(ln_local_model *model, const ln_local_samples *samples, int6
 static void estimate_errors(ln_local_model *model, int64_t samples, int64_t count)
 {
     double scale = samples > count + 1 ? (double)samples / (double)(samples - count - 1) : NAN;
-    for (int64_t i = 0; i < count; i++)
+    const int64_t line = line_of(count);
+    for (int64_t i = 0; i < count; i++) /* rounding may make the halves differ */
         for (int64_t j = 0; j < i; j++)
-            model->spread[j * count + i] = model->spread[i * count + j];
+            model->sums[j * line + i] = model->sums[i * line + j];
     ln_cholesky_invert(model->work, count);
     for (int64_t k = 0; k < count; k++) {
         const double *row = model->work + k * count;
@@ -261,7 +256,7 @@ static void estimate_errors(ln_local_model *model, int64_t samples, int64_t coun
         for (int64_t i = 0; i < count; i++) {
             double inner = 0;
             for (int64_t j = 0; j < count; j++)
-                inner += model->spread[i * count + j] * row[j];
+                inner += model->sums[i * line + j] * row[j];
             sum += row[i] * inner;
         }
         model->error[model->chosen[k]] = sqrt(scale * (sum > 0 || isnan(sum) ? sum : 0));

@@ -21,6 +21,7 @@
 
 #include "explainers/common/lars.h"
 #include "explainers/common/passes.h"
+#include "kernels/gram.h"
 
 typedef enum ln_selection {
     LN_SELECTION_AUTO, /* forward for 6 features or fewer, else highest */
@@ -43,9 +44,13 @@ typedef struct ln_local_samples {
 
 /* Scratch for `features`, and what a fit leaves in it. */
 typedef struct ln_local_model {
-    double *gram;       /* (features, features) G */
-    double *work;       /* (features, features) */
-    double *spread;     /* (features, features) */
+    double *gram;   /* (features, features) G */
+    double *work;   /* (features, features) */
+    double *sums;   /* (features, features and 2 up to a line of kernels/gram.h) */
+    double *row;    /* (such a line) */
+    double *scale;  /* (features) */
+    int32_t *place; /* (features and LN_GRAM_LINE more) */
+    const ln_gram_kernels *kernels;
     double *right;      /* (features) r */
     double *mean;       /* (features) m */
     double *part;       /* (features) */

@@ -1,0 +1,26 @@
+/* Sums of products over many rows, for linear models (explainers/common/local_model.h): lines of float64 numbers
+ * to which a multiple of a row is added, row by row in their order. Compiled once an instruction set, without fused
+ * operations: the same bits in all of them. */
+#ifndef LN_KERNELS_GRAM_H
+#define LN_KERNELS_GRAM_H
+
+#include "lunette.h"
+
+#define LN_GRAM_LINE 8 /* lines are multiples of it */
+
+typedef struct ln_gram_kernels {
+    /* Where `row` is not 0, ascending, into `place`, which has room for LN_GRAM_LINE more than `count`; how often. */
+    int64_t (*list)(const double *row, int64_t count, int32_t *place);
+    /* Line place[i] of `sums` += scale[i] * row, for each i below `count`. */
+    void (*add)(const double *row, int64_t line, const int32_t *place, const double *scale,
+                int64_t count, double *sums);
+} ln_gram_kernels;
+
+const ln_gram_kernels *ln_kernels_gram(void); /* this machine's; looked up once by who prepares */
+
+extern const ln_gram_kernels ln_gram_baseline;
+#ifdef __x86_64__
+extern const ln_gram_kernels ln_gram_avx2, ln_gram_avx512;
+#endif
+
+#endif
