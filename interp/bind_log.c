@@ -74,6 +74,7 @@ static int store_new_samples(lua_State *L)
                                .columns = columns,
                                .column_count = 3,
                                .count = luaL_checkinteger(L, 3),
+                               .owner = "dataset",
                                .context = &all,
                                .fill = fill_sample};
     ln_error err = {0};
@@ -165,6 +166,7 @@ static int store_run_samples(lua_State *L)
                                .columns = columns,
                                .column_count = 6,
                                .count = rows,
+                               .owner = "run",
                                .context = &all,
                                .fill = fill_run_sample};
     ln_error err = {0};
@@ -227,6 +229,7 @@ static int store_predictions(lua_State *L)
                                .columns = columns,
                                .column_count = 5,
                                .count = n,
+                               .owner = "run",
                                .context = &all,
                                .fill = fill_prediction};
     ln_error err = {0};

@@ -112,6 +112,40 @@ static ln_status insert_all(ln_store *store, const ln_many_rows *many, const cha
     return status;
 }
 
+/* Fails where the row is gone that the first common cell names. */
+static ln_status check_owner(ln_store *store, const ln_many_rows *many, ln_error *err)
+{
+    const int64_t id = many->common[0].integer;
+    int64_t found = 0;
+    ln_text sql = {0};
+    ln_text_format(&sql, "SELECT count(*) FROM main.\"%s\" WHERE id = ?1", many->owner);
+    ln_status status =
+        sql.failed ? ln_fail_memory(err, 0) : ln_store_number(store, sql.data, id, 0, &found, err);
+    ln_text_free(&sql);
+    if (status == LN_OK && found == 0)
+        status =
+            ln_fail(err, LN_ESTORE, "the store '%s' has lost %s %lld while it was being written",
+                    store->path, many->owner, (long long)id);
+    return status;
+}
+
+/* Inside a transaction. What was prepared before is prepared again where foreign keys change. */
+static ln_status insert_checked(ln_store *store, const ln_many_rows *many, const char *columns,
+                                ln_cell *cells, ln_error *err)
+{
+    if (!many->owner)
+        return insert_all(store, many, columns, cells, err);
+    int enforced = 0;
+    ln_status status = check_owner(store, many, err);
+    if (status != LN_OK)
+        return status;
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &enforced);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    status = insert_all(store, many, columns, cells, err);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, enforced, NULL);
+    return status;
+}
+
 ln_status ln_store_insert_many(ln_store *store, const ln_many_rows *many, ln_error *err)
 {
     ln_cell cells[LN_MANY_COLUMNS] = {{0}};
@@ -131,7 +165,8 @@ ln_status ln_store_insert_many(ln_store *store, const ln_many_rows *many, ln_err
     ln_status status = columns.failed ? ln_fail_memory(err, 0)
                                       : ln_store_check_names(store, many->table, cells, count, err);
     if (status == LN_OK && (status = ln_store_enter(store, &own, err)) == LN_OK)
-        status = ln_store_leave(store, own, insert_all(store, many, columns.data, cells, err), err);
+        status =
+            ln_store_leave(store, own, insert_checked(store, many, columns.data, cells, err), err);
     ln_text_free(&columns);
     return status;
 }

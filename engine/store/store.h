@@ -60,7 +60,10 @@ typedef struct ln_many_rows {
     const char *const *columns; /* names of those that a row has of its own */
     int column_count;           /* how many; with the common ones at most LN_MANY_COLUMNS */
     int64_t count;              /* rows */
-    void *context;              /* of fill */
+    /* NULL; or the table whose row the first common cell names, which is looked up once: that all else is there
+     * that the rows point to is then the caller's promise. SQLite would look it up for each row. */
+    const char *owner;
+    void *context; /* of fill */
     /* Fills row i's own cells, all but their names, in the order of `columns`. What they point to is
      * read before the next call. Rows are asked for in order, each once. */
     ln_status (*fill)(void *context, int64_t i, ln_cell *cells, ln_error *err);

@@ -207,6 +207,61 @@ static void a_row_that_fails_takes_all_of_them_along(void **state)
     fixture_close(&f);
 }
 
+/* Samples of a data set, one after the other. */
+static ln_status fill_sample(void *context, int64_t i, ln_cell *cells, ln_error *err)
+{
+    const int64_t *bad = context;
+    if (i == *bad)
+        return ln_fail(err, LN_EINVALID, "row %lld is bad", (long long)i);
+    cells[0].type = LN_CELL_INT;
+    cells[0].integer = 1000 + i;
+    return LN_OK;
+}
+
+/* What rows point to is looked up for each of them, or their owner once; afterwards each is again. */
+static void rows_of_an_owner_need_it(void **state)
+{
+    (void)state;
+    enum { COUNT = 35, GONE = 777 };
+    static const char *const columns[] = {"idx"};
+    ln_error err = {0};
+    fixture f;
+    fixture_open(&f, "bulk-owner.db");
+    const int64_t set = number_of(f.store, "SELECT min(id) FROM dataset"),
+                  before = number_of(f.store, "SELECT count(*) FROM sample");
+    int64_t bad = -1;
+    ln_cell dataset[] = {INT_CELL("dataset", GONE)};
+    ln_many_rows many = {.table = "sample",
+                         .common = dataset,
+                         .common_count = 1,
+                         .columns = columns,
+                         .column_count = 1,
+                         .count = COUNT,
+                         .owner = "dataset",
+                         .context = &bad,
+                         .fill = fill_sample};
+    assert_int_equal(ln_store_insert_many(f.store, &many, &err), LN_ESTORE);
+    assert_non_null(strstr(err.message, "has lost dataset 777"));
+    many.owner = NULL;
+    assert_int_equal(ln_store_insert_many(f.store, &many, &err), LN_ESTORE);
+    assert_non_null(strstr(err.message, "FOREIGN KEY"));
+    many.owner = "dataset";
+    dataset[0].integer = set;
+    bad = COUNT - 1;
+    assert_int_equal(ln_store_insert_many(f.store, &many, &err), LN_EINVALID);
+    assert_int_equal(number_of(f.store, "SELECT count(*) FROM sample"), before);
+    assert_rows(f.store, "PRAGMA foreign_keys", "1");
+    bad = -1;
+    assert_ok(ln_store_insert_many(f.store, &many, &err));
+    assert_int_equal(number_of(f.store, "SELECT count(*) FROM sample WHERE idx >= 1000"), COUNT);
+    assert_rows(f.store, "PRAGMA foreign_keys", "1");
+    const ln_cell lost[] = {INT_CELL("dataset", GONE), INT_CELL("idx", 0)};
+    assert_int_equal(ln_store_insert(f.store, "sample", lost, 2, NULL, &err), LN_ESTORE);
+    assert_non_null(strstr(err.message, "FOREIGN KEY"));
+    verify_all(f.store);
+    fixture_close(&f);
+}
+
 /* --- attributions ------------------------------------------------------------------------------ */
 
 static void attributions_of_any_number_follow_each_other(void **state)
@@ -357,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_point_that_is_there_already_leaves_the_curve_out),
         cmocka_unit_test(many_rows_are_what_was_filled_in),
         cmocka_unit_test(a_row_that_fails_takes_all_of_them_along),
+        cmocka_unit_test(rows_of_an_owner_need_it),
         cmocka_unit_test(attributions_of_any_number_follow_each_other),
         cmocka_unit_test(every_kind_and_space_is_read_as_it_was_written),
         cmocka_unit_test(failing_allocations_leave_all_or_nothing),
