@@ -4,6 +4,7 @@ local core = require "core"
 local datasets = require "datasets"
 local fail = require "fail"
 local groups = require "groups"
+local idle = require "idle"
 local inputs = require "inputs"
 local masks = require "masks"
 local own = require "own"
@@ -367,6 +368,7 @@ function references.explain(run, bound, shared)
   for i, node in ipairs(run.explain) do
     local asked = subject(node)
     local flags = asked.flags
+    idle.check(asked, node, flags.of_training and #(bound.shape or {}) > 1 and not asked.options.background)
     if flags.of_probability and not node.options.link then
       node.options.link = bound.info.task == "classification" and "probability" or run.link
     end

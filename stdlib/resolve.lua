@@ -100,8 +100,8 @@ local function positional(raw, word, at, given, mistakes)
   end
 end
 
--- options: a map from parameter to resolved value. With `partial`, only what is written; with
--- context.partial that holds inside of it too.
+-- options: a map from parameter to resolved value, and the set of those that are written. With `partial`, only
+-- these; with context.partial that holds inside of it too.
 local function options_of(raw, word, at, context, partial)
   partial = partial or context.partial
   local mistakes, given, options = {}, {}, {}
@@ -141,7 +141,8 @@ local function options_of(raw, word, at, context, partial)
     end
   end
   raise_first(mistakes)
-  return options
+  for name in pairs(given) do given[name] = true end
+  return options, given
 end
 resolve.options_of = options_of
 
@@ -185,7 +186,7 @@ function resolve.node(raw, at, context)
   local node = { word = word.name, category = word.category, path = at.path, script = inside.script,
                  line = raw.line or place.line(at), flags = word.flags, version = word.version,
                  higher_is_better = word.higher_is_better }
-  node.options = options_of(raw, word, inside, context)
+  node.options, node.given = options_of(raw, word, inside, context)
   if type(node.options.path) == "string" then node.file = raw.named.path or raw.list[1] end
   if word.own then own_part(node, word, inside, context) end
   return node

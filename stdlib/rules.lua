@@ -2,6 +2,7 @@
 -- needs, what training needs. Each rule takes the run with its fields resolved, and the place of the
 -- experiment for messages.
 local fail = require "fail"
+local idle = require "idle"
 local labels = require "labels"
 local place = require "place"
 local resolve = require "resolve"
@@ -281,6 +282,7 @@ function rules.explain(run)
     end
     if has_columns(run) and not node.flags.at_layer and not node.flags.attacks then options.space = options.space or "column" end
     local asked = node.flags.wraps and options.of or node
+    idle.check(asked, node)
     if asked.options.neuron and options.link then
       fail.at(node, "link", "a link is a scale of outputs, and a hidden unit has none", "leave it out")
     end

@@ -80,6 +80,9 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const ln_request *request = job->request;
     const feature_permutation_params *params = request->params;
+    ln_status status = ln_stop_check(params->stop, params->samples, LOOK, "samples", err);
+    if (status)
+        return status;
     feature_permutation *shared = ln_calloc(1, sizeof *shared);
     if (!shared)
         return ln_fail_memory(err, sizeof *shared);
@@ -87,7 +90,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     int64_t rows = request->background->shape.dims[0];
     shared->samples = params->samples < rows ? params->samples : rows;
     shared->all = shared->samples == rows;
-    ln_status status =
+    status =
         ln_groups_make(request->groups, request->model->width, job->width, &shared->groups, err);
     if (status)
         return status;

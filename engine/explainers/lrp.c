@@ -244,13 +244,38 @@ static void place_error(ln_error *err, int entry)
     memcpy(err->field, field, sizeof field);
 }
 
+/* Whether some layer reads the explainer's own epsilon: by the rule of that name, or within recurrent layers. */
+static bool reads_epsilon(const ln_job *job, const lrp_params *params, const ln_layer_rule *entries,
+                          int count)
+{
+    const ln_graph *graph = job->request->model->graph;
+    const ln_layer_rule *last = &entries[count - 1];
+    const bool closed = last->place == LN_LAYER_ANYWHERE && !last->type && !last->layer;
+    if (params->composite.choice >= 0
+            ? params->composite.choice != NONE || params->rule == LN_LAYER_RULE_EPSILON
+            : !closed && params->rule == LN_LAYER_RULE_EPSILON)
+        return true;
+    for (int i = 0; i < graph->node_count; i++)
+        if (ln_kind_of(graph, &graph->nodes[i]) == LN_KIND_RECURRENT)
+            return true;
+    return false;
+}
+
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     ln_layer_rule room[MOST_PRESET];
     const ln_layer_rule *entries;
-    const int count = list_entries(job->request->params, room, &entries);
+    const lrp_params *params = job->request->params;
+    const int count = list_entries(params, room, &entries);
     const ln_node *node;
     ln_status status = LN_OK;
+    if (params->epsilon > 0 && !reads_epsilon(job, params, entries, count)) {
+        ln_fail(err, LN_EINVALID,
+                "no layer has the rule epsilon, nor are there recurrent ones: epsilon says nothing "
+                "here");
+        ln_error_field(err, "epsilon");
+        return LN_EINVALID;
+    }
     for (int i = 0; i < count && !status; i++) {
         status = ln_layer_rule_check(&entries[i], err);
         if (!status && entries[i].layer)

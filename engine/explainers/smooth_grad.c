@@ -115,6 +115,9 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_error_field(err, "stop");
         return LN_EINVALID;
     }
+    ln_status status = ln_stop_check(params->stop, params->samples, LOOK, "samples", err);
+    if (status)
+        return status;
     ln_inside *own = job->shared = ln_calloc(1, sizeof *own);
     if (!own)
         return ln_fail_memory(err, sizeof *own);
@@ -123,8 +126,8 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     asked.of = NULL;
     const int64_t at_once = ln_stop_before_look(params->stop, 0, params->samples, LOOK);
     job->items_per_chunk = ln_inside_items(request->model->width, at_once, request->item_count);
-    ln_status status = ln_inside_make(own, request->of, &asked, job->items_per_chunk * at_once,
-                                      own_baselines, job->pool, err);
+    status = ln_inside_make(own, request->of, &asked, job->items_per_chunk * at_once, own_baselines,
+                            job->pool, err);
     if (status)
         return name_field(status, err);
     job->rows_per_pass = ln_passes_of(request->model, 1, job->items_per_chunk, 1).rows;

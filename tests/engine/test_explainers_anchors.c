@@ -370,6 +370,15 @@ static void what_does_not_apply_is_refused(void **state)
     request.neuron = &neuron;
     check_refused_as(LN_EUNSUPPORTED, "anchors", "", request,
                      "a hidden unit says none: expected no neuron", "");
+    request.neuron = NULL;
+    ln_tensor *rows = tensor_random(TEST_SHAPE(5, COLUMNS), 1);
+    request.background = rows;
+    ln_f32(rows)[3 * COLUMNS + 1] = NAN; /* no bin has it, and no bound is beside it */
+    check_refused("anchors", "", request, "row 3 of the rows to draw from has nan in input 1",
+                  "background");
+    check_refused("lime", "", request, "row 3 of the rows to draw from has nan in input 1",
+                  "background");
+    ln_tensor_release(rows);
     ln_tensor_release(x);
     ln_model_release(number);
     ln_model_release(model);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -191,6 +192,35 @@ static ln_status check(const ln_job *job, const ln_neighbourhood *near, ln_discr
     return LN_OK;
 }
 
+static ln_status fail_number(const ln_job *job, int64_t row, int64_t input, double found,
+                             ln_error *err)
+{
+    const ln_encoding *encoding = job->request->model->encoding;
+    char number[24];
+    snprintf(number, sizeof number, "%" PRId64, input);
+    ln_fail(err, LN_EINVALID,
+            "row %" PRId64
+            " of the rows to draw from has %g in %s %s: expected numbers in all of them",
+            row, found, encoding ? "column" : "input",
+            encoding ? encoding->columns[encoding->column_of[input]].name : number);
+    ln_error_field(err, "background");
+    return LN_EINVALID;
+}
+
+/* Bins have no place for what is no number, and no bound is beside it. */
+static ln_status check_numbers(const ln_job *job, const ln_neighbourhood *near, ln_error *err)
+{
+    for (int64_t r = 0; r < near->rows; r++)
+        for (int64_t c = 0; c < near->column_count; c++)
+            for (int64_t i = 0; i < near->columns[c].count; i++) {
+                const int64_t input = near->columns[c].first + i;
+                const double found = (double)near->training[r * near->width + input];
+                if (!isfinite(found))
+                    return fail_number(job, r, input, found, err);
+            }
+    return LN_OK;
+}
+
 ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_points,
                                 ln_neighbourhood *out, ln_error *err)
 {
@@ -203,6 +233,8 @@ ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_
                               .zero_points = zero_points};
     out->kernels = out->rows > INT32_MAX ? &ln_bins_baseline : ln_kernels_bins();
     ln_status status = list_columns(job, out, err);
+    if (!status)
+        status = check_numbers(job, out, err);
     if (!status)
         status = check(job, out, how, err);
     if (!status)

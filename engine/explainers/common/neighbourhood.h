@@ -51,7 +51,7 @@ static inline uint8_t ln_near_bin(const ln_neighbourhood *near, int64_t column, 
 }
 
 /* From the request's background (and its labels for LN_DISCRETIZE_ENTROPY). LN_EINVALID of field
- * "discretize" where it does not apply. Caller frees with ln_neighbourhood_free, also after an error. */
+ * "discretize" where it does not apply, of "background" where one of its numbers is none. Caller frees with ln_neighbourhood_free, also after an error. */
 ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_points,
                                 ln_neighbourhood *out, ln_error *err);
 void ln_neighbourhood_free(ln_neighbourhood *near);

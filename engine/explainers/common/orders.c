@@ -8,8 +8,7 @@
 #include "base/rng.h"
 #include "kernels/draws.h"
 
-#define BLOCK 1024    /* coalitions evaluated at once, but at least one walk's */
-#define STOP_WALKS 10 /* walks between two looks at the errors: fewer say little of them */
+#define BLOCK 1024 /* coalitions evaluated at once, but at least one walk's */
 
 /* A worker's scratch. Players that vary are numbered from 0 on. */
 typedef struct buffers {
@@ -177,7 +176,7 @@ static void take_walks(const ln_orders *shared, const buffers *at, int64_t n, in
 /* Whether `walks` are enough. */
 static bool may_stop(const ln_orders *shared, const buffers *at, int64_t n, int64_t walks)
 {
-    if (!ln_stop_looks(shared->stop, walks, STOP_WALKS))
+    if (!ln_stop_looks(shared->stop, walks, LN_ORDERS_LOOK))
         return false;
     for (int64_t i = 0; i < n; i++)
         at->error[i] = ln_stop_error(at->spread[i], walks);
@@ -188,7 +187,7 @@ static bool may_stop(const ln_orders *shared, const buffers *at, int64_t n, int6
 static int64_t next_walks(const ln_orders *shared, int64_t done, int64_t walks)
 {
     const int64_t count = walks - done < shared->block ? walks - done : shared->block;
-    return ln_stop_before_look(shared->stop, done, count, STOP_WALKS);
+    return ln_stop_before_look(shared->stop, done, count, LN_ORDERS_LOOK);
 }
 
 /* Whether the coalitions of walks can be computed each from the one before it. */

@@ -13,6 +13,8 @@
 #include "explainers/common/game.h"
 #include "explainers/common/stop.h"
 
+#define LN_ORDERS_LOOK 10 /* walks between two looks at the errors: fewer say little of them */
+
 typedef struct ln_orders {
     ln_game game;
     bool antithetic;

@@ -5,10 +5,12 @@
 #ifndef LN_EXPLAINERS_STOP_H
 #define LN_EXPLAINERS_STOP_H
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/param.h"
 
 /* The parameter of a word whose struct `of` has a double field `stop`; NaN: none. */
@@ -26,6 +28,21 @@ static inline int64_t ln_stop_next(double stop, int64_t before, int64_t first, i
         return most;
     const int64_t next = before > 0 ? before + before / 2 : first;
     return next < most ? next : most;
+}
+
+/* LN_EINVALID where no row could end early, since the budget, the parameter `field`, ends at the first look or before:
+ * `first` draws. For words whose looks do not depend on how many features vary. */
+static inline ln_status ln_stop_check(double stop, int64_t budget, int64_t first, const char *field,
+                                      ln_error *err)
+{
+    if (!(stop > 0) || budget > first)
+        return LN_OK;
+    ln_fail(err, LN_EINVALID,
+            "stop first looks at the errors after %" PRId64 " of them, and there are %" PRId64
+            " at most: expected more",
+            first, budget);
+    ln_error_field(err, field);
+    return LN_EINVALID;
 }
 
 /* Looks that cost little come every `every` draws: how many of the next `count` draws there are to the next look,
