@@ -241,6 +241,9 @@ static ln_status folding_new(const ln_graph *graph, const ln_node *node, folding
     const ln_tensor *weight = constant_at(graph, node, 1), *bias = constant_at(graph, node, 2);
     const ln_shape *result = &graph->values[node->outputs[0]].shape;
     const int64_t count = ln_shape_count(&weight->shape);
+    ln_status status = ln_tensor_wake(graph->values[node->inputs[1]].constant, err);
+    if (status)
+        return status;
     const int outer = is_convolution(node)
                           ? (int)((const ln_convolution_attributes *)node->attributes)->outer
                           : 0;

@@ -45,6 +45,9 @@ static void hash_attributes(ln_hash *hash, const ln_param *params, const char *a
 
 ln_status ln_graph_sha256(const ln_graph *graph, uint8_t digest[LN_SHA256_BYTES], ln_error *err)
 {
+    ln_status status = ln_graph_wake(graph, err);
+    if (status)
+        return status;
     ln_hash *hash = ln_hash_new();
     uint8_t weights[LN_SHA256_BYTES];
     if (!hash)

@@ -328,6 +328,15 @@ ln_status ln_graph_add_node(ln_graph *graph, const ln_layer *layer, const char *
     return LN_OK;
 }
 
+ln_status ln_graph_wake(const ln_graph *graph, ln_error *err)
+{
+    ln_status status = LN_OK;
+    for (int i = 0; i < graph->value_count && !status; i++)
+        if (graph->values[i].constant)
+            status = ln_tensor_wake(graph->values[i].constant, err);
+    return status;
+}
+
 static ln_status copy_values(const ln_graph *graph, ln_graph *copy, ln_error *err)
 {
     ln_status status = LN_OK;

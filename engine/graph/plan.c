@@ -308,6 +308,7 @@ ln_status ln_plan_new(ln_graph *graph, const ln_plan_options *options, ln_plan *
         plan->rows = options->rows;
         plan->profile = options->profile;
         plan->last = options->last;
+        plan->sleeps = options->last && options->sleeps;
         plan->like = options->like;
         plan->ruled = options->composite != NULL;
         plan->composite = plan->ruled ? *options->composite : (ln_composite){0};

@@ -22,8 +22,10 @@ typedef struct ln_plan_options {
     const ln_composite *composite; /* rules, borrowed for the call, or NULL */
     bool fast;                     /* numerics "fast", as ln_step has it */
     bool training;                 /* dropout active; gradients of trainable constants wanted */
-    bool last; /* no other plan of this graph will be made but like this one: constants that
+    bool last;   /* no other plan of this graph will be made but like this one: constants that
                                       only the graph holds are given back where packed weights do */
+    bool sleeps; /* with `last`: others hold these constants, but wake what they read
+                                      (tensor/tensor.h); they sleep where packed weights do */
     const ln_plan
         *like; /* another plan of this graph, of the same rules and gradients, that stays longer:
                                       what depends on no rows is not made again; or NULL */

@@ -33,6 +33,7 @@ struct ln_plan {
     bool training;
     bool fast;           /* as ln_plan_options has it */
     bool last;           /* as ln_plan_options has it */
+    bool sleeps;         /* the same */
     const ln_plan *like; /* the same */
     ln_shape *shapes;    /* one a value, concrete */
     ln_shape *operands;  /* shapes of all nodes' inputs and outputs, what steps point into */

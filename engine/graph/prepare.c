@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "graph/plan_internal.h"
 #include "layers/attributes.h"
+#include "layers/convolution.h"
+#include "layers/last.h"
 
 void ln_plan_constants(const ln_plan *plan, const ln_node *node, const void **out)
 {
@@ -66,22 +68,57 @@ static ln_status compute_fixed(ln_plan *plan, ln_planned *planned, ln_error *err
     return status;
 }
 
-/* The weights of a node that has them packed, where the graph alone holds them for this node alone: those
- * that folding made are not needed any more. */
-static void drop_weights(const ln_plan *plan, const ln_planned *planned)
+/* Whether the node's weights are a constant that it alone reads. */
+static bool has_own_weights(const ln_graph *graph, const ln_node *node)
 {
-    const ln_graph *graph = plan->graph;
-    const int id = planned->step.packed ? planned->step.node->inputs[1] : -1;
+    const int id = node->input_count > 1 ? node->inputs[1] : -1;
     int readers = 0;
     if (id < 0 || !graph->values[id].constant)
-        return;
+        return false;
     for (int i = 0; i < graph->node_count; i++)
         for (int j = 0; j < graph->nodes[i].input_count; j++)
             readers += graph->nodes[i].inputs[j] == id;
     for (int i = 0; i < graph->output_count; i++)
         readers += graph->outputs[i] == id;
-    if (readers == 1)
-        ln_tensor_drop_data(graph->values[id].constant);
+    return readers == 1;
+}
+
+/* Constants asleep wake, but for weights whose packed form may do. */
+static ln_status wake_constants(const ln_plan *plan, ln_planned *planned, ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    const ln_node *node = planned->step.node;
+    ln_status status = LN_OK;
+    planned->step.shares = plan->sleeps && !planned->rule && node->layer == &ln_layer_conv2d_last &&
+                           has_own_weights(graph, node);
+    for (int i = 0; i < node->input_count && !status; i++) {
+        ln_tensor *constant = node->inputs[i] < 0 ? NULL : graph->values[node->inputs[i]].constant;
+        if (constant && !(i == 1 && planned->step.shares))
+            status = ln_tensor_wake(constant, err);
+    }
+    return status;
+}
+
+/* The weights of a node that has them packed: those that folding made, which only the graph holds for this node, are
+ * not needed any more; others sleep, and the graph lets them go, so that no pass has seen them. */
+static ln_status drop_weights(const ln_plan *plan, const ln_planned *planned, ln_error *err)
+{
+    const ln_node *node = planned->step.node;
+    if (!planned->step.packed || !has_own_weights(plan->graph, node))
+        return LN_OK;
+    ln_tensor **at = &plan->graph->values[node->inputs[1]].constant, *weight = *at;
+    if (!planned->step.shares || __atomic_load_n(&weight->references, __ATOMIC_ACQUIRE) == 1) {
+        ln_tensor_drop_data(weight);
+        return LN_OK;
+    }
+    ln_status status = ln_tensor_shell(weight, at, err);
+    if (status) {
+        *at = weight;
+        return status;
+    }
+    ln_tensor_release(weight); /* others hold it */
+    ln_convolution_sleep(&planned->step, weight);
+    return LN_OK;
 }
 
 /* Whether a node chooses the greatest or the least of its inputs' elements. */
@@ -163,13 +200,15 @@ ln_status ln_plan_prepare(ln_plan *plan, ln_error *err)
         if (fixed)
             planned->step.rows =
                 planned->step.out_shape[0].rank > 0 ? planned->step.out_shape[0].dims[0] : 1;
-        status = prepare_node(plan, planned, err);
+        status = wake_constants(plan, planned, err);
+        if (!status)
+            status = prepare_node(plan, planned, err);
         if (!status)
             status = ln_plan_make_variants(plan, planned, err);
         if (!status && fixed)
             status = compute_fixed(plan, planned, err);
         if (!status && plan->last)
-            drop_weights(plan, planned);
+            status = drop_weights(plan, planned, err);
         if (status)
             ln_error_prefix(err, "%s '%s'", graph->nodes[i].operator_name, graph->nodes[i].name);
     }

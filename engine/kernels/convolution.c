@@ -45,6 +45,10 @@
  * the number of images. */
 #include "kernels/convolution.h"
 
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
 #include "kernels/convolution_tiles.h"
 #include "kernels/convolution_ways.h"
 #include "kernels/library.h"
@@ -70,6 +74,11 @@ int64_t ln_convolution_out_row(const ln_convolution *shape)
 int64_t ln_convolution_weights(const ln_convolution *shape)
 {
     return shape->out_channels * (shape->in_channels / shape->groups) * volume(shape->kernel);
+}
+
+static bool is_large(const ln_convolution *shape)
+{
+    return ln_convolution_weights(shape) >= LN_CONVOLUTION_MANY;
 }
 
 static bool on_tiles(const ln_convolution *shape, bool backward)
@@ -105,14 +114,52 @@ ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const 
     if (!weight || !ln_library_convolutions())
         return ln_convolutions_plain.pack(shape, uses, weight, packed, err);
     const ln_convolutions *forward = choose(shape, false), *backward = choose(shape, true);
-    if (forward != backward && (uses & both) == both)
-        return ln_convolution_pack_ways(shape, uses, weight, forward, backward, packed, err);
+    const bool apart = forward != backward || (uses == both && is_large(shape));
+    if (apart && (uses & both) == both)
+        return ln_convolution_pack_ways(shape, uses, weight, NULL, forward, backward, packed, err);
     return (uses & LN_CONVOLVE_FORWARD ? forward : backward)
         ->pack(shape, uses, weight, packed, err);
 }
 
+ln_convolved *ln_convolved_retain(const ln_convolved *packed)
+{
+    ln_convolved *shared = (ln_convolved *)(uintptr_t)packed;
+    __atomic_add_fetch(&shared->others, 1, __ATOMIC_RELAXED);
+    return shared;
+}
+
 void ln_convolved_release(ln_convolved *packed)
 {
-    if (packed)
+    if (packed && __atomic_fetch_sub(&packed->others, 1, __ATOMIC_ACQ_REL) == 0)
         packed->kernels->release(packed);
+}
+
+static bool same_shape(const ln_convolution *a, const ln_convolution *b)
+{
+    return memcmp(a, b, offsetof(ln_convolution, last)) == 0 && a->last == b->last &&
+           a->fast == b->fast;
+}
+
+bool ln_convolution_shares(const ln_convolution *shape, unsigned uses, const ln_convolved *whole)
+{
+    const unsigned both = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA;
+    return whole->uses == LN_CONVOLVE_FORWARD && (uses | both) == both &&
+           (uses & LN_CONVOLVE_FORWARD) && same_shape(shape, &whole->shape);
+}
+
+ln_status ln_convolution_pack_beside(const ln_convolution *shape, unsigned uses,
+                                     const float *weight, const ln_convolved *whole,
+                                     ln_convolved **packed, ln_error *err)
+{
+    assert(ln_convolution_shares(shape, uses, whole));
+    if (uses & LN_CONVOLVE_BACKWARD_DATA)
+        return ln_convolution_pack_ways(shape, uses, weight, whole, whole->kernels,
+                                        choose(shape, true), packed, err);
+    *packed = ln_convolved_retain(whole);
+    return LN_OK;
+}
+
+ln_status ln_convolution_unpack(const ln_convolved *whole, float *weight, ln_error *err)
+{
+    return whole->kernels->unpack(whole, weight, err);
 }

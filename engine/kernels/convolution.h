@@ -45,6 +45,9 @@ typedef struct ln_convolved {
     int64_t together;     /* images that a call should have, if there are as many; 0: any number */
     bool rereads; /* passes read the weights that were packed, too; else NULL stands for them */
     const char *names[2]; /* what computes forward and backward_data; constants, or NULL */
+    const struct ln_convolved *
+        whole; /* the part of it that ln_convolution_unpack takes, which may stay longer; or NULL */
+    int others; /* holders but the first, ln_convolved_retain; changed atomically */
 } ln_convolved;
 
 typedef struct ln_convolutions {
@@ -65,6 +68,8 @@ typedef struct ln_convolutions {
     /* Adds to dw. */
     ln_status (*backward_weights)(const ln_convolved *packed, int64_t images, const float *x,
                                   const float *dy, float *dw, void *scratch, ln_error *err);
+    /* Writes what was packed, bit by bit. NULL: no `whole` is this entry's. */
+    ln_status (*unpack)(const ln_convolved *whole, float *weight, ln_error *err);
 } ln_convolutions;
 
 extern const ln_convolutions ln_convolutions_plain;
@@ -75,6 +80,18 @@ extern const ln_convolutions ln_convolutions_plain;
 ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const float *weight,
                               ln_convolved **packed, ln_error *err);
 void ln_convolved_release(ln_convolved *packed);
+
+/* Many weights are packed for each way on its own, so that the forward pass's, which hold them whole, may serve
+ * several: such a one never takes new weights. */
+#define LN_CONVOLUTION_MANY ((int64_t)1 << 14)
+ln_convolved *ln_convolved_retain(const ln_convolved *packed); /* one more holder; returns it */
+/* Whether the forward pass of this shape and these uses can be that of `whole`. */
+bool ln_convolution_shares(const ln_convolution *shape, unsigned uses, const ln_convolved *whole);
+/* Packs (a new *packed) with `whole` for the forward pass, which shares it; `weight` is read if there is another. */
+ln_status ln_convolution_pack_beside(const ln_convolution *shape, unsigned uses,
+                                     const float *weight, const ln_convolved *whole,
+                                     ln_convolved **packed, ln_error *err);
+ln_status ln_convolution_unpack(const ln_convolved *whole, float *weight, ln_error *err);
 
 int64_t ln_convolution_in_row(const ln_convolution *shape);  /* numbers of an image of x */
 int64_t ln_convolution_out_row(const ln_convolution *shape); /* of y */

@@ -9,6 +9,7 @@ typedef struct two_ways {
     ln_convolved head;
     const ln_convolutions *entries[WAYS];
     ln_convolved *ways[WAYS];
+    bool shares; /* the first way is another's too, and has its weights */
 } two_ways;
 
 static void release(ln_convolved *packed)
@@ -28,7 +29,9 @@ static ln_status fill(two_ways *own, const float *weight, ln_error *err)
     head->rereads = false;
     for (int i = 0; i < WAYS; i++) {
         const unsigned rest = head->uses & ~uses[1 - i];
-        ln_status status = own->entries[i]->pack(&head->shape, rest, weight, &own->ways[i], err);
+        ln_status status = LN_OK;
+        if (i == BACKWARD || !own->shares)
+            status = own->entries[i]->pack(&head->shape, rest, weight, &own->ways[i], err);
         if (status)
             return status;
         const ln_convolved *way = own->ways[i];
@@ -40,6 +43,7 @@ static ln_status fill(two_ways *own, const float *weight, ln_error *err)
         if (way->together > head->together)
             head->together = way->together;
     }
+    head->whole = own->ways[FORWARD]->whole;
     return LN_OK;
 }
 
@@ -75,8 +79,9 @@ static const ln_convolutions two = {
 };
 
 ln_status ln_convolution_pack_ways(const ln_convolution *shape, unsigned uses, const float *weight,
-                                   const ln_convolutions *first, const ln_convolutions *second,
-                                   ln_convolved **packed, ln_error *err)
+                                   const ln_convolved *whole, const ln_convolutions *first,
+                                   const ln_convolutions *second, ln_convolved **packed,
+                                   ln_error *err)
 {
     two_ways *own = ln_calloc(1, sizeof *own);
     if (!own)
@@ -84,6 +89,8 @@ ln_status ln_convolution_pack_ways(const ln_convolution *shape, unsigned uses, c
     own->head = (ln_convolved){.kernels = &two, .shape = *shape, .uses = uses};
     own->entries[FORWARD] = first;
     own->entries[BACKWARD] = second;
+    own->ways[FORWARD] = whole ? ln_convolved_retain(whole) : NULL;
+    own->shares = whole != NULL;
     ln_status status = fill(own, weight, err);
     if (status)
         release(&own->head);

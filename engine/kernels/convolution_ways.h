@@ -4,9 +4,11 @@
 
 #include "kernels/convolution.h"
 
-/* As ln_convolutions' pack, with weights. `uses` holds forward and backward_data, and no backward_weights. */
+/* As ln_convolutions' pack, with weights. `uses` holds forward and backward_data, and no backward_weights.
+ * `whole` is what computes the forward pass already, which is shared; or NULL. */
 ln_status ln_convolution_pack_ways(const ln_convolution *shape, unsigned uses, const float *weight,
-                                   const ln_convolutions *forward, const ln_convolutions *backward,
-                                   ln_convolved **packed, ln_error *err);
+                                   const ln_convolved *whole, const ln_convolutions *forward,
+                                   const ln_convolutions *backward, ln_convolved **packed,
+                                   ln_error *err);
 
 #endif

@@ -234,6 +234,56 @@ const struct ln_convolved *ln_convolution_packed(const ln_step *step)
     return own->packed;
 }
 
+/* ---------------------------------------------------------------- weights asleep */
+
+static ln_status unpack(const void *packed, void *data, ln_error *err)
+{
+    return ln_convolution_unpack(packed, data, err);
+}
+
+static void release_form(void *packed)
+{
+    ln_convolved_release(packed);
+}
+
+void ln_convolution_sleep(const ln_step *step, ln_tensor *weight)
+{
+    const convolution_prepared *own = step->prepared;
+    if (!own->packed->whole)
+        return;
+    ln_convolved *whole = ln_convolved_retain(own->packed->whole);
+    if (!ln_tensor_sleep(weight, &(ln_tensor_form){whole, unpack, release_form}))
+        ln_convolved_release(whole);
+}
+
+/* What constant weights asleep have in place of their numbers, now held by the caller too; or NULL. */
+static ln_convolved *whole_of(const ln_step *step, const ln_tensor *weight)
+{
+    const ln_tensor_form *form = weight && step->shares ? ln_tensor_asleep(weight) : NULL;
+    return form && form->unpack == unpack ? ln_convolved_retain(form->packed) : NULL;
+}
+
+static ln_status pack(const ln_step *step, const ln_convolution *shape, unsigned uses,
+                      const float *weight, ln_convolved **packed, ln_error *err)
+{
+    ln_tensor *tensor = step->graph->values[step->node->inputs[1]].constant;
+    ln_convolved *whole = whole_of(step, tensor);
+    if (!whole)
+        return ln_convolution_pack(shape, uses, weight, packed, err);
+    const bool shared = ln_convolution_shares(shape, uses, whole);
+    ln_status status = LN_OK;
+    if (!shared || uses != LN_CONVOLVE_FORWARD)
+        status = ln_tensor_wake(tensor, err);
+    if (!status && shared)
+        status = ln_convolution_pack_beside(shape, uses, tensor->data, whole, packed, err);
+    else if (!status)
+        status = ln_convolution_pack(shape, uses, tensor->data, packed, err);
+    ln_convolved_release(whole);
+    return status;
+}
+
+/* ---------------------------------------------------------------- preparing */
+
 ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_error *err)
 {
     convolution_prepared *own = step->prepared;
@@ -269,7 +319,7 @@ ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_
         /* Packed once for plans of any rows: only gradients of weights are made for a number of images. */
         if (!of_weights)
             shape.images = shape.images > MOST_IMAGES ? shape.images : MOST_IMAGES;
-        status = ln_convolution_pack(&shape, uses, constant[1], &own->packed, err);
+        status = pack(step, &shape, uses, constant[1], &own->packed, err);
     }
     if (status)
         return status;

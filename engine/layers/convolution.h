@@ -17,6 +17,10 @@ ln_status ln_convolution_parameters(const ln_pass *pass, ln_error *err);
 /* What prepare packed, for layers that call the kernels themselves. */
 const struct ln_convolved *ln_convolution_packed(const ln_step *step);
 
+/* Puts the step's constant weights to sleep, where what prepare packed can stand for them and nobody else holds
+ * them. */
+void ln_convolution_sleep(const ln_step *step, ln_tensor *weight);
+
 /* Whether a conv2d of constant weights runs fastest on images whose channels are first. */
 bool ln_convolution_stays(const struct ln_graph *graph, const struct ln_node *node);
 

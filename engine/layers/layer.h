@@ -38,6 +38,9 @@ typedef struct ln_step {
     int64_t statistics;   /* training: numbers of a batch that prepare asks for; 0: none */
     bool packed; /* of prepare: passes read nothing of constant input 1, nor would prepare with
                                   `like`: its data may be gone by then */
+    /* For prepare: constant input 1 may be asleep (tensor/tensor.h; its data are NULL then), and the packed form
+     * that it has serve the step as well. Else prepare wakes it. Passes will not see its data. */
+    bool shares;
     double operations; /* for a profile: floating-point operations of a row's products, each way */
     const char *kernels[2]; /* for a profile: what computes forward and backward; or NULL */
 } ln_step;

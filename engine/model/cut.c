@@ -20,7 +20,9 @@ ln_status ln_model_cut(const ln_model *model, int value, ln_model **out, ln_erro
     ln_graph *graph = NULL;
     int given = -1;
     *out = NULL;
-    ln_status status = ln_graph_copy(model->graph, &graph, err);
+    ln_status status = ln_graph_wake(model->graph, err); /* two models will hold them */
+    if (!status)
+        status = ln_graph_copy(model->graph, &graph, err);
     if (!status)
         status = add_input(graph, value, &given, err);
     if (status) {

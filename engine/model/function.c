@@ -125,6 +125,14 @@ static ln_status take_behind(ln_function *function, int value, ln_error *err)
     return LN_OK;
 }
 
+/* Whether weights of the model may sleep: where functions are kept, else each would pack and unpack them, and
+ * nobody else has the graph. */
+static bool sleeps(const ln_model *model)
+{
+    return model->keep_bytes > 0 &&
+           __atomic_load_n(&model->graph->references, __ATOMIC_ACQUIRE) == 1;
+}
+
 static ln_status make_plan(const ln_function *function, int64_t rows, const ln_composite *composite,
                            const ln_plan *like, ln_plan **out, ln_error *err)
 {
@@ -137,6 +145,7 @@ static ln_status make_plan(const ln_function *function, int64_t rows, const ln_c
                                      .gradient_count = function->gradient_count,
                                      .composite = composite,
                                      .last = !like,
+                                     .sleeps = sleeps(function->model),
                                      .like = like,
                                      .fast = function->model->fast,
                                      .profile = function->model->profile};
@@ -204,14 +213,12 @@ static ln_status make(ln_function *function, const ln_composite *composite, ln_e
     return status;
 }
 
-ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
-                          ln_error *err)
+/* The one that the model keeps, or a new one. */
+static ln_status find_or_make(ln_model *model, const ln_function_key *key,
+                              const ln_composite *composite, ln_function **out, ln_error *err)
 {
-    const ln_function_key key = key_of(model, options);
-    if (options->gradient && model->callback.run)
-        return ln_fail(err, LN_EUNSUPPORTED, "a blackbox has no gradients");
     const bool keeps = model->keep_bytes > 0 && !model->profile; /* executions report when freed */
-    ln_function *function = keeps ? ln_kept_find(model, &key, options->composite, false) : NULL;
+    ln_function *function = keeps ? ln_kept_find(model, key, composite, false) : NULL;
     if (function) {
         ln_model_retain(model);
         *out = function;
@@ -221,12 +228,12 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
     if (!function)
         return ln_fail_memory(err, sizeof *function);
     const size_t before = ln_memory_used();
-    function->key = key;
+    function->key = *key;
     function->model = ln_model_retain(model);
-    function->relevance = options->composite && options->composite->relevance;
-    function->base = keeps ? ln_kept_find(model, &key, options->composite, true) : NULL;
+    function->relevance = composite && composite->relevance;
+    function->base = keeps ? ln_kept_find(model, key, composite, true) : NULL;
     function->users = 1;
-    ln_status status = make(function, options->composite, err);
+    ln_status status = make(function, composite, err);
     if (status) {
         ln_function_free(function);
         return status;
@@ -237,6 +244,18 @@ ln_status ln_function_new(ln_model *model, const ln_function_options *options, l
         ln_kept_add(model, function);
     *out = function;
     return LN_OK;
+}
+
+ln_status ln_function_new(ln_model *model, const ln_function_options *options, ln_function **out,
+                          ln_error *err)
+{
+    const ln_function_key key = key_of(model, options);
+    if (options->gradient && model->callback.run)
+        return ln_fail(err, LN_EUNSUPPORTED, "a blackbox has no gradients");
+    ln_kept_make(model->kept);
+    ln_status status = find_or_make(model, &key, options->composite, out, err);
+    ln_kept_made(model->kept);
+    return status;
 }
 
 void ln_function_destroy(ln_function *function)

@@ -10,6 +10,7 @@
 enum { MOST_FUNCTIONS = 32 };
 
 struct ln_kept {
+    ln_lock *making;        /* held while a function is made */
     ln_lock *lock;          /* guards all below, and `users`, `kept` and `next` of functions */
     ln_function *functions; /* the latest used first */
     ln_runner *runners;     /* idle ones of these functions, the latest used first */
@@ -23,7 +24,10 @@ ln_status ln_kept_new(ln_kept **out, ln_error *err)
     if (!*out)
         return ln_fail_memory(err, sizeof **out);
     ln_status status = ln_lock_new(&(*out)->lock, err);
+    if (!status)
+        status = ln_lock_new(&(*out)->making, err);
     if (status) {
+        ln_lock_free((*out)->lock);
         ln_free(*out);
         *out = NULL;
     }
@@ -135,8 +139,19 @@ void ln_kept_free(ln_kept *kept)
     while (kept->functions)
         drop_function(kept, &kept->functions, &what);
     destroy(what);
+    ln_lock_free(kept->making);
     ln_lock_free(kept->lock);
     ln_free(kept);
+}
+
+void ln_kept_make(ln_kept *kept)
+{
+    ln_lock_take(kept->making);
+}
+
+void ln_kept_made(ln_kept *kept)
+{
+    ln_lock_give(kept->making);
 }
 
 /* But for the rows. */

@@ -52,6 +52,9 @@ void ln_runner_destroy(ln_runner *runner);
 ln_status ln_kept_new(ln_kept **out, ln_error *err);
 void ln_kept_free(ln_kept *kept); /* nobody uses one of its functions; NULL is fine */
 
+/* Between these one thread at a time makes functions: it may wake the model's constants and put them to sleep. */
+void ln_kept_make(ln_kept *kept);
+void ln_kept_made(ln_kept *kept);
 /* The model's function for this key and these rules, now used by the caller too; or NULL. With `base` it may
  * have other rows, and is based on none itself. */
 ln_function *ln_kept_find(ln_model *model, const ln_function_key *key,

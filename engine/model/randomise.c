@@ -71,6 +71,8 @@ ln_status ln_model_randomise(const ln_model *model, int layer, ln_randomise orde
     if (model->callback.run)
         return ln_fail(err, LN_EUNSUPPORTED, "a blackbox has no weights to draw anew");
     ln_status status = layer >= 0 ? find_node(model->graph, layer, &chosen, err) : LN_OK;
+    if (!status) /* two models will hold them, and none may put them to sleep */
+        status = ln_graph_wake(model->graph, err);
     if (!status)
         status = ln_graph_copy(model->graph, &graph, err);
     for (int i = 0; !status && i < graph->node_count; i++) {

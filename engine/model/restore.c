@@ -14,7 +14,9 @@ ln_status ln_graph_weights(const ln_graph *graph, ln_tensor **out, ln_error *err
     for (int v = 0; v < graph->value_count; v++)
         if (graph->values[v].parameter)
             shape.dims[0] += ln_shape_count(&graph->values[v].constant->shape);
-    ln_status status = ln_tensor_new(LN_F32, &shape, out, err);
+    ln_status status = ln_graph_wake(graph, err);
+    if (!status)
+        status = ln_tensor_new(LN_F32, &shape, out, err);
     if (status)
         return status;
     float *to = ln_f32(*out);

@@ -146,6 +146,8 @@ ln_status ln_model_load_weights(ln_model *model, const ln_safetensors *file, con
         status = report(path, &missing, &misshapen, &unexpected, err);
     }
     if (!status)
+        status = ln_graph_wake(model->graph, err);
+    if (!status)
         status = copy_arrays(model, file, arrays, err);
     ln_text_free(&missing.text);
     ln_text_free(&misshapen.text);
@@ -164,6 +166,8 @@ ln_status ln_model_save_weights(const ln_model *model, const char *path, ln_erro
     ln_status status = LN_OK;
     if (!names || !arrays)
         status = ln_fail_memory(err, (size_t)graph->value_count * sizeof *names);
+    if (!status)
+        status = ln_graph_wake(graph, err);
     for (int i = 0; i < graph->value_count && !status; i++)
         if (graph->values[i].kind == LN_VALUE_CONSTANT) {
             names[count] = graph->values[i].name;

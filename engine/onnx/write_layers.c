@@ -340,6 +340,8 @@ ln_status ln_onnx_write_graph(ln_onnx_writer *writer, const ln_graph *graph, int
     bool *needed = ln_calloc((size_t)graph->value_count, sizeof *needed);
     ln_status status = needed ? LN_OK : ln_fail_memory(err, (size_t)graph->value_count);
     if (!status)
+        status = ln_graph_wake(graph, err);
+    if (!status)
         mark_needed(graph, output, needed);
     for (int i = 0; i < graph->value_count && !status; i++)
         if (needed[i] && graph->values[i].constant)

@@ -4,6 +4,7 @@
  * shape of the same elements, and copies are memcpy. */
 #include "tensor/tensor.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +13,9 @@
 #include "base/error.h"
 
 struct ln_storage {
-    void *data;     /* 64-aligned */
-    int references; /* tensors over it; changed atomically */
+    void *data;          /* 64-aligned */
+    int references;      /* tensors over it; changed atomically */
+    ln_tensor_form form; /* of a tensor asleep; else zeros */
 };
 
 static const struct {
@@ -184,30 +186,93 @@ ln_tensor *ln_tensor_retain(ln_tensor *tensor)
     return tensor;
 }
 
+static void forget_form(struct ln_storage *storage)
+{
+    if (storage->form.packed)
+        storage->form.release(storage->form.packed);
+    storage->form = (ln_tensor_form){0};
+}
+
 void ln_tensor_release(ln_tensor *tensor)
 {
     if (!tensor || __atomic_sub_fetch(&tensor->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     if (__atomic_sub_fetch(&tensor->storage->references, 1, __ATOMIC_ACQ_REL) == 0) {
+        forget_form(tensor->storage);
         ln_free_aligned(tensor->storage->data);
         ln_free(tensor->storage);
     }
     ln_free(tensor);
 }
 
-void ln_tensor_drop_data(ln_tensor *tensor)
+static bool is_alone(const ln_tensor *tensor)
 {
-    if (__atomic_load_n(&tensor->references, __ATOMIC_ACQUIRE) != 1 ||
-        __atomic_load_n(&tensor->storage->references, __ATOMIC_ACQUIRE) != 1)
-        return;
+    return __atomic_load_n(&tensor->references, __ATOMIC_ACQUIRE) == 1 &&
+           __atomic_load_n(&tensor->storage->references, __ATOMIC_ACQUIRE) == 1;
+}
+
+static void free_data(ln_tensor *tensor)
+{
     ln_free_aligned(tensor->storage->data);
     tensor->storage->data = tensor->data = NULL;
+}
+
+void ln_tensor_drop_data(ln_tensor *tensor)
+{
+    if (is_alone(tensor))
+        free_data(tensor);
+}
+
+bool ln_tensor_sleep(ln_tensor *tensor, const ln_tensor_form *form)
+{
+    if (!tensor->data || !is_alone(tensor))
+        return false;
+    free_data(tensor);
+    tensor->storage->form = *form;
+    return true;
+}
+
+ln_status ln_tensor_wake(ln_tensor *tensor, ln_error *err)
+{
+    const ln_tensor_form *form = ln_tensor_asleep(tensor);
+    if (!form)
+        return LN_OK;
+    void *data = ln_alloc_aligned(tensor->bytes);
+    ln_status status =
+        data ? form->unpack(form->packed, data, err) : ln_fail_memory(err, tensor->bytes);
+    if (status) {
+        ln_free_aligned(data);
+        return status;
+    }
+    tensor->storage->data = tensor->data = data;
+    forget_form(tensor->storage);
+    return LN_OK;
+}
+
+const ln_tensor_form *ln_tensor_asleep(const ln_tensor *tensor)
+{
+    return tensor->storage->form.packed ? &tensor->storage->form : NULL;
+}
+
+ln_status ln_tensor_shell(const ln_tensor *like, ln_tensor **out, ln_error *err)
+{
+    struct ln_storage *storage = ln_alloc(sizeof *storage);
+    *out = NULL;
+    if (!storage)
+        return ln_fail_memory(err, sizeof *storage);
+    *storage = (struct ln_storage){.references = 1};
+    *out = new_record(like->dtype, &like->shape, storage, NULL, like->bytes);
+    if (*out)
+        return LN_OK;
+    ln_free(storage);
+    return ln_fail_memory(err, sizeof **out);
 }
 
 /* A view of `bytes` bytes from `offset`. */
 static ln_status new_view(ln_tensor *tensor, const ln_shape *shape, size_t offset, size_t bytes,
                           ln_tensor **out, ln_error *err)
 {
+    assert(tensor->data); /* a view would never hear that it woke */
     *out = new_record(tensor->dtype, shape, tensor->storage, (char *)tensor->data + offset, bytes);
     if (!*out)
         return ln_fail_memory(err, sizeof **out);
@@ -293,5 +358,6 @@ void ln_tensor_sha256(const ln_tensor *tensor, uint8_t digest[LN_SHA256_BYTES])
         for (int byte = 0; byte < 8; byte++)
             head[length++] = (uint8_t)(number >> (8 * byte));
     }
+    assert(tensor->data);
     ln_sha256_pair(head, length, tensor->data, tensor->bytes, digest);
 }

@@ -3,6 +3,8 @@
 #ifndef LN_TENSOR_H
 #define LN_TENSOR_H
 
+#include <assert.h>
+
 #include "base/hash.h"
 #include "lunette.h"
 
@@ -34,6 +36,23 @@ void ln_tensor_release(ln_tensor *tensor);      /* NULL is fine */
  * changes. */
 void ln_tensor_drop_data(ln_tensor *tensor);
 
+/* What the numbers of a tensor can be made of again: weights that kernels have packed, say. */
+typedef struct ln_tensor_form {
+    void *packed; /* one reference */
+    ln_status (*unpack)(const void *packed, void *data, ln_error *err);
+    void (*release)(void *packed);
+} ln_tensor_form;
+
+/* A tensor asleep has no numbers (`data` is NULL), but a form. It is put to sleep only if nobody else holds or views
+ * it; then the form is the tensor's (true), else still the caller's. Whoever may meet one wakes it before
+ * it reads: the form is let go then. One thread at a time, and no reader beside it. */
+bool ln_tensor_sleep(ln_tensor *tensor, const ln_tensor_form *form);
+ln_status ln_tensor_wake(ln_tensor *tensor,
+                         ln_error *err); /* LN_ENOMEM; nothing to do where it is awake */
+const ln_tensor_form *ln_tensor_asleep(const ln_tensor *tensor); /* its form, or NULL: awake */
+/* Dtype and shape of another without numbers, as ln_tensor_drop_data leaves it. Caller releases. */
+ln_status ln_tensor_shell(const ln_tensor *like, ln_tensor **out, ln_error *err);
+
 /* Views: the same storage. */
 ln_status ln_tensor_reshape(ln_tensor *tensor, const ln_shape *shape, ln_tensor **out,
                             ln_error *err);
@@ -57,6 +76,7 @@ bool ln_dtype_parse(const char *name, ln_dtype *out);
 
 static inline float *ln_f32(const ln_tensor *tensor)
 {
+    assert(tensor->data); /* nobody reads one that is asleep */
     return (float *)tensor->data;
 }
 static inline double *ln_f64(const ln_tensor *tensor)

@@ -163,7 +163,10 @@ ln_status ln_trainer_init(ln_trainer *trainer, ln_model *model, const ln_recipe 
 {
     *trainer = (ln_trainer){.recipe = recipe, .model = model, .pool = pool};
     trainer->workers = pool ? ln_pool_threads(pool) : 1;
-    ln_status status = choose_output(model, recipe->options->loss, &trainer->output, err);
+    ln_status status =
+        ln_graph_wake(model->graph, err); /* its weights are pointed at, and will change */
+    if (status == LN_OK)
+        status = choose_output(model, recipe->options->loss, &trainer->output, err);
     if (status == LN_OK)
         status = find_trainables(trainer, err);
     if (status == LN_OK)

@@ -10,6 +10,8 @@
  *                               parameters, `layer` a layer's number or name, `background` an .npy file
  *     call COUNT                so many calls: wall and processor seconds of the fastest
  *     run COUNT                 the same of the run alone, of a job that is there
+ *     prepare                   a job made and freed; of what it leaves plans and packed weights stay, not
+ *                               the memory of its passes: what other engines do when they load
  *     one                       a call with the first row alone
  *     save FILE.npy             what the last call found
  *     memory                    peak resident KiB since the last such order, and present ones */
@@ -19,10 +21,11 @@
 #include "base/error.h"
 #include "bench.h"
 #include "explainers/explainer.h"
+#include "model/kept.h"
 #include "onnx/onnx.h"
 #include "tensor/npy.h"
 
-enum { MOST_PARAMS = 32, MOST_BYTES = 512 };
+enum { MOST_PARAMS = 32, MOST_BYTES = 512, MOST_BESIDE = 8 };
 
 typedef union own_params {
     char bytes[MOST_BYTES];
@@ -182,6 +185,29 @@ static void one(bench *b)
     printf("one\n");
 }
 
+static void let_runners_go(const ln_function *function)
+{
+    ln_runner *idle;
+    while ((idle = ln_kept_take_runner(function)))
+        ln_runner_destroy(idle);
+}
+
+static void get_ready(bench *b)
+{
+    const ln_function *beside[MOST_BESIDE];
+    make_job(b);
+    const ln_function *function = b->job->function;
+    const int count = b->job->beside_count < MOST_BESIDE ? b->job->beside_count : MOST_BESIDE;
+    for (int k = 0; k < count; k++)
+        beside[k] = b->job->beside[k];
+    ln_job_free(b->job);
+    b->job = NULL;
+    let_runners_go(function); /* the model keeps the functions */
+    for (int k = 0; k < count; k++)
+        let_runners_go(beside[k]);
+    printf("prepare\n");
+}
+
 static void save(const bench *b, const char *path)
 {
     ln_error err = {0};
@@ -212,6 +238,8 @@ int main(int count, char **arguments)
             say_memory();
         } else if (strcmp(line, "one") == 0) {
             one(&b);
+        } else if (strcmp(line, "prepare") == 0) {
+            get_ready(&b);
         } else if (strcmp(line, "save") == 0) {
             save(&b, rest);
         } else if (strcmp(line, "call") == 0 || strcmp(line, "run") == 0) {

@@ -19,9 +19,10 @@ times as fast Lunette is. The attributions of methods without draws are compared
 With --storing there is one more column, processor milliseconds of the whole program: what a script that explains
 COPIES times takes, less what it takes to explain none, by COPIES: storing the attributions counts.
 
-With --memory: what the call adds to the resident memory at its peak, in MiB, in place of times; both have
-explained one row before, and so have loaded what they load when they are first used (of ours: packed weights).
-`before` is what that took, ours: from the model read to that row explained.
+With --memory: MiB at the peak in place of times. `adds` is what a call adds to the resident memory, once as the
+first of all and once when one row has been explained before. Ours is prepared: its job was made and freed, no
+row was run, but weights are packed, which counts as loading (`ready`: from the model read to there). `whole` is all
+that the process holds at the peak of the first call, Python and torch included.
 
 It needs Python with torch, torchvision, captum, zennit, numpy and onnx; `make bench-gradient PYTHON=...` builds
 and runs it.
@@ -251,35 +252,48 @@ def bench(options, folder, name, net, x, method, threads):
 
 
 def peak_kib(call):
+    """What a call adds to the resident memory at its peak, and that peak."""
     status = lambda what: int(re.search(what + r":\s+(\d+)", open("/proc/self/status").read()).group(1))
     before = status("VmRSS")
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # the peak begins anew
     call()
-    return status("VmHWM") - before
+    return status("VmHWM") - before, status("VmHWM")
 
 
-def peer_memory(name, method, threads):
+def peer_memory(name, method, threads, warm):
     torch.set_num_threads(threads)
     net, x = make(name)
-    METHODS[method][1](net, x[:1])
-    print(peak_kib(lambda: METHODS[method][1](net, x)))
+    if warm:
+        METHODS[method][1](net, x[:1])
+    print(*peak_kib(lambda: METHODS[method][1](net, x)))
 
 
-def memory(options, folder, name, method, threads):
+def our_memory(options, folder, name, method, threads, warm):
     lunette = Lunette(options.build, folder, threads)
     lunette.choose(method, params_of(name, method))
     read = int(lunette.ask("memory").split()[1])
-    lunette.ask("one")
-    before = int(lunette.ask("memory").split()[1])
+    lunette.ask("one" if warm else "prepare")
+    ready = int(lunette.ask("memory").split()[1])
     lunette.ask("call 1")
-    ours = int(lunette.ask("memory").split()[0]) - before
+    peak = int(lunette.ask("memory").split()[0])
     lunette.close()
-    theirs = int(subprocess.run([sys.executable, __file__, options.build, name, "--methods", method, "--threads",
-                                 str(threads), "--peer-memory"], check=True, capture_output=True, text=True).stdout)
-    print(f"{name:9}{method:25}{threads:3} {theirs / 1024:9.1f} {ours / 1024:9.1f} {ours / max(theirs, 1):6.2f} "
-          f"{(before - read) / 1024:8.1f}",
-          flush=True)
+    return peak - ready, peak, ready - read
+
+
+def memory(options, folder, name, method, threads):
+    cells = []
+    for warm in (False, True):
+        ours = our_memory(options, folder, name, method, threads, warm)
+        command = [sys.executable, __file__, options.build, name, "--methods", method, "--threads", str(threads),
+                   "--peer-memory", "warm" if warm else "first"]
+        theirs = [int(word) for word in subprocess.run(command, check=True, capture_output=True,
+                                                       text=True).stdout.split()]
+        cells += [theirs[0] / 1024, ours[0] / 1024, ours[0] / max(theirs[0], 1)]
+        if not warm:
+            whole = theirs[1] / 1024, ours[1] / 1024, ours[2] / 1024
+    print(f"{name:9}{method:25}{threads:3} " + " ".join("%9.1f %9.1f %6.2f" % tuple(cells[at:at + 3]) for at in (0, 3))
+          + " %9.1f %9.1f %8.1f" % whole, flush=True)
 
 
 def main():
@@ -292,17 +306,19 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--storing", action="store_true")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--peer-memory", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peer-memory", choices=("first", "warm"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
     threads = [int(word) for word in options.threads.split(",")]
     if options.peer_memory:
-        return peer_memory(options.networks[0], options.methods, threads[0])
+        return peer_memory(options.networks[0], options.methods, threads[0], options.peer_memory == "warm")
     print(f"torch {torch.__version__}, {options.rounds} rounds; " + ("MiB at the peak" if options.memory else
           "milliseconds on the clock, of the processor" + (", and of it with storing" if options.storing else "")))
-    print(f"{'network':9}{'method':23}threads" + (f"{'peer':>8} {'lunette':>9} {'share':>6} {'before':>8}" if options.memory else
-          f"{'peer':>8} {'call':>8} {'x':>6} {'run':>8} {'x':>6}  {'peer':>9} {'call':>8} {'x':>6} {'differs':>8}"
-          + (f" {'storing':>8} {'x':>6}" if options.storing else "")))
+    times = (f"{'peer':>8} {'call':>8} {'x':>6} {'run':>8} {'x':>6}  {'peer':>9} {'call':>8} {'x':>6} {'differs':>8}"
+             + (f" {'storing':>8} {'x':>6}" if options.storing else ""))
+    adds = "".join(f" {word + ' peer':>9} {'lunette':>9} {'share':>6}" for word in ("1st:", "then:"))
+    print(f"{'network':9}{'method':23}threads"
+          + (adds[2:] + f" {'whole':>9} {'lunette':>9} {'ready':>8}" if options.memory else times))
     for name in options.networks or NETWORKS:
         net, x = make(name)
         with tempfile.TemporaryDirectory() as folder:

@@ -217,25 +217,23 @@ static ln_status run_plain(const onednn_convolved *own, int which, int64_t image
 
 /* ---------------------------------------------------------------- the entry */
 
-/* Copies the weights into an operation's layout. */
-static dnnl_status_t fill(const onednn_convolved *own, ln_onednn_operation *op, const float *weight)
+/* Copies weights from one layout into another, by a reorder that was made for them. */
+static dnnl_status_t copy_weights(const onednn_convolved *own, dnnl_primitive_t reorder,
+                                  const dnnl_memory_desc_t *from, const void *weights,
+                                  const dnnl_memory_desc_t *to, void *out)
 {
     const int names[] = {DNNL_ARG_FROM, DNNL_ARG_TO};
-    const dnnl_memory_desc_t *at[] = {&op->plain[LN_SECOND], &op->at[LN_SECOND]};
-    void *const data[] = {(void *)(uintptr_t)weight, op->weight};
+    const dnnl_memory_desc_t *at[] = {from, to};
+    void *const data[] = {(void *)(uintptr_t)weights, out};
     dnnl_exec_arg_t arguments[2] = {{0}};
     dnnl_stream_t stream = NULL;
-    if (!op->turn[LN_SECOND]) {
-        memcpy(op->weight, weight, dnnl_memory_desc_get_size(at[0]));
-        return dnnl_success;
-    }
     dnnl_status_t status = dnnl_stream_create(&stream, own->engine, dnnl_stream_default_flags);
     for (int i = 0; i < 2 && status == dnnl_success; i++) {
         arguments[i].arg = names[i];
         status = dnnl_memory_create(&arguments[i].memory, at[i], own->engine, data[i]);
     }
     if (status == dnnl_success)
-        status = dnnl_primitive_execute(op->turn[LN_SECOND], stream, 2, arguments);
+        status = dnnl_primitive_execute(reorder, stream, 2, arguments);
     if (status == dnnl_success)
         status = dnnl_stream_wait(stream);
     for (int i = 0; i < 2; i++)
@@ -244,6 +242,34 @@ static dnnl_status_t fill(const onednn_convolved *own, ln_onednn_operation *op, 
     if (stream)
         dnnl_stream_destroy(stream);
     return status;
+}
+
+/* Copies the weights into an operation's layout. */
+static dnnl_status_t fill(const onednn_convolved *own, ln_onednn_operation *op, const float *weight)
+{
+    const dnnl_memory_desc_t *plain = &op->plain[LN_SECOND], *at = &op->at[LN_SECOND];
+    if (op->turn[LN_SECOND])
+        return copy_weights(own, op->turn[LN_SECOND], plain, weight, at, op->weight);
+    memcpy(op->weight, weight, dnnl_memory_desc_get_size(plain));
+    return dnnl_success;
+}
+
+static ln_status onednn_unpack(const ln_convolved *whole, float *weight, ln_error *err)
+{
+    const onednn_convolved *own = (const onednn_convolved *)whole;
+    const ln_onednn_operation *op = &own->operations[LN_FORWARD];
+    const dnnl_memory_desc_t *plain = &op->plain[LN_SECOND], *at = &op->at[LN_SECOND];
+    dnnl_primitive_t back = NULL;
+    dnnl_status_t status = ln_onednn_turn_make(own->engine, at, plain, &back);
+    if (status == dnnl_success && back)
+        status = copy_weights(own, back, at, op->weight, plain, weight);
+    else if (status == dnnl_success)
+        memcpy(weight, op->weight, dnnl_memory_desc_get_size(plain));
+    if (back)
+        dnnl_primitive_destroy(back);
+    return status == dnnl_success
+               ? LN_OK
+               : ln_onednn_failed(status, "unpack the weights of a convolution", err);
 }
 
 /* Gradients of images of few channels, for which oneDNN's vectors run half empty (see convolution.c). */
@@ -341,6 +367,13 @@ static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
     return status;
 }
 
+/* Whether the weights can be made again of what is packed for the forward pass, and that is all there is. */
+static bool is_whole(const onednn_convolved *own)
+{
+    return own->head.uses == LN_CONVOLVE_FORWARD && own->operations[LN_FORWARD].run &&
+           !own->head.rereads && ln_convolution_weights(&own->head.shape) >= LN_CONVOLUTION_MANY;
+}
+
 static bool is_packed(const onednn_convolved *own, const float *weight)
 {
     return !weight || weight == own->weight;
@@ -380,6 +413,7 @@ static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const f
                            : ln_onednn_failed(status, "pack the weights of a convolution", err);
     }
     own->head.rereads = !all_packed(own);
+    own->head.whole = is_whole(own) ? &own->head : NULL;
     *packed = &own->head;
     return LN_OK;
 }
@@ -427,4 +461,5 @@ const ln_convolutions ln_convolutions_onednn = {
     .forward = onednn_forward,
     .backward_data = onednn_backward_data,
     .backward_weights = onednn_backward_weights,
+    .unpack = onednn_unpack,
 };

@@ -146,9 +146,8 @@ static dnnl_status_t describe_operation(dnnl_engine_t engine, int which,
     return status == dnnl_unimplemented ? dnnl_success : status;
 }
 
-/* A reorder of one value; NULL where both layouts are the same. */
-static dnnl_status_t make_turn(dnnl_engine_t engine, const dnnl_memory_desc_t *from,
-                               const dnnl_memory_desc_t *to, dnnl_primitive_t *out)
+dnnl_status_t ln_onednn_turn_make(dnnl_engine_t engine, const dnnl_memory_desc_t *from,
+                                  const dnnl_memory_desc_t *to, dnnl_primitive_t *out)
 {
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t description = NULL;
@@ -234,8 +233,9 @@ ln_status ln_onednn_operation_make(ln_onednn_operation *op, int which, const ln_
         name_arguments(op, which, &layouts);
         ask_layouts(op, which, description, scratch);
         for (int i = 0; i <= LN_RESULT && status == dnnl_success; i++)
-            status = i == LN_RESULT ? make_turn(engine, &op->at[i], &op->plain[i], &op->turn[i])
-                                    : make_turn(engine, &op->plain[i], &op->at[i], &op->turn[i]);
+            status = i == LN_RESULT
+                         ? ln_onednn_turn_make(engine, &op->at[i], &op->plain[i], &op->turn[i])
+                         : ln_onednn_turn_make(engine, &op->plain[i], &op->at[i], &op->turn[i]);
         if (status == dnnl_success)
             status = dnnl_primitive_create(&op->run, description);
     }

@@ -29,6 +29,9 @@ ln_status ln_onednn_operation_make(ln_onednn_operation *op, int which, const ln_
                                    int64_t images, dnnl_engine_t engine, size_t *scratch,
                                    ln_error *err);
 void ln_onednn_operation_free(ln_onednn_operation *op);
+/* A reorder of one value; *out stays NULL where both layouts are the same. */
+dnnl_status_t ln_onednn_turn_make(dnnl_engine_t engine, const dnnl_memory_desc_t *from,
+                                  const dnnl_memory_desc_t *to, dnnl_primitive_t *out);
 ln_status ln_onednn_failed(dnnl_status_t status, const char *what, ln_error *err);
 
 #endif
