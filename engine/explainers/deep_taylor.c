@@ -41,7 +41,8 @@ static bool reads_input(const ln_graph *graph, const ln_node *node)
     const ln_value *value = &graph->values[node->inputs[0]];
     while (value->producer >= 0) {
         const ln_node *before = &graph->nodes[value->producer];
-        if (ln_kind_of(graph, before) != LN_KIND_ROUTE)
+        if (ln_kind_of(graph, before) != LN_KIND_ROUTE &&
+            ln_kind_of(graph, before) != LN_KIND_LOOKUP)
             return false;
         value = &graph->values[before->inputs[0]];
     }
@@ -54,7 +55,6 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     const deep_taylor *own = composite->context;
     const ln_kind kind = ln_kind_of(graph, node);
     const char *word = node->layer->word.name;
-    (void)passed;
     *out = NULL;
     if (kind == LN_KIND_LINEAR)
         *out = reads_input(graph, node) ? &own->first : &own->hidden;
@@ -64,8 +64,10 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_scale;
     else if (kind == LN_KIND_SUM || kind == LN_KIND_SCALE)
         *out = &own->norm;
+    else if (kind == LN_KIND_LOOKUP)
+        *out = &ln_relevance_lookup;
     else if (kind == LN_KIND_CHOICE || kind == LN_KIND_BRANCH || kind == LN_KIND_ROUTE)
-        *out = ln_relevance_has_constant(graph, node) ? &ln_relevance_beside : NULL;
+        *out = ln_relevance_ends_beside(graph, node, passed) ? &ln_relevance_beside : NULL;
     else {
         ln_fail(err, LN_EUNSUPPORTED, "deep_taylor has no rule for this layer (%s)", word);
         if (kind == LN_KIND_FUNCTION)
@@ -153,7 +155,7 @@ const ln_explainer ln_explainer_deep_taylor = {
             .params_size = sizeof(deep_taylor_params),
         },
     .flags = LN_NEEDS_GRADIENT | LN_CONSERVES,
-    .version = 2,
+    .version = 3,
     .tolerance = 1e-4,
     .cost = "one forward pass a row; backward two products a linear layer, and two forward ones",
     .composite = composite,

@@ -93,7 +93,7 @@ const ln_explainer ln_explainer_deeplift = {
             .params_size = sizeof(deeplift_params),
         },
     .flags = LN_NEEDS_GRADIENT | LN_TAKES_BASELINE | LN_COMPLETE,
-    .version = 2,
+    .version = 3,
     .tolerance = 1e-4,
     .cost = "two forward and two backward passes a row; reveal_cancel about five",
     .composite = composite,

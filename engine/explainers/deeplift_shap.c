@@ -122,7 +122,7 @@ const ln_explainer ln_explainer_deeplift_shap = {
             .params_size = sizeof(deeplift_shap_params),
         },
     .flags = LN_NEEDS_GRADIENT | LN_TAKES_BACKGROUND | LN_COMPLETE,
-    .version = 2,
+    .version = 3,
     .tolerance = 1e-4,
     .cost = "two forward and two backward passes a row and row of the background; reveal_cancel "
             "about five",

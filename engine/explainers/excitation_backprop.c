@@ -43,6 +43,9 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     case LN_KIND_SUM:
         *out = &own->norm;
         return LN_OK;
+    case LN_KIND_LOOKUP:
+        *out = &ln_relevance_lookup;
+        return LN_OK;
     case LN_KIND_CHOICE:
     case LN_KIND_BRANCH:
     case LN_KIND_ROUTE:
@@ -84,7 +87,7 @@ const ln_explainer ln_explainer_excitation_backprop = {
             .params = params,
         },
     .flags = LN_NEEDS_GRADIENT,
-    .version = 2,
+    .version = 3,
     .cost = "one forward pass a row; backward two products a linear layer, and two forward ones",
     .composite = composite,
     .prepare = ln_gradient_prepare,

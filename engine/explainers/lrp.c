@@ -122,8 +122,10 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_quotient;
     else if (kind == LN_KIND_SOFTMAX && !is_last(graph, node))
         *out = &ln_relevance_softmax;
+    else if (kind == LN_KIND_LOOKUP)
+        *out = &ln_relevance_lookup;
     else if (kind == LN_KIND_CHOICE || kind == LN_KIND_BRANCH || kind == LN_KIND_ROUTE)
-        *out = ln_relevance_has_constant(graph, node) ? &ln_relevance_beside : NULL;
+        *out = ln_relevance_ends_beside(graph, node, passed) ? &ln_relevance_beside : NULL;
     else if (ln_kind_only_divides(graph, node)) /* quotients hand all to what is divided */
         *out = &ln_relevance_nothing;
     else {
@@ -370,7 +372,7 @@ const ln_explainer ln_explainer_lrp = {
             .params_size = sizeof(lrp_params),
         },
     .flags = LN_NEEDS_GRADIENT | LN_CONSERVES,
-    .version = 2,
+    .version = 3,
     .tolerance = 1e-4,
     .cost = "one forward pass a row; backward one (epsilon) to eight (gamma, alpha_beta) products "
             "a linear layer",

@@ -105,11 +105,12 @@ static ln_status refuse_training(const ln_graph *graph, const ln_node *node, int
                    graph->values[weights].name);
 }
 
-/* Which values carry gradients (whole numbers and truth values carry none), which nodes pass them on
- * and which have parameters to train. */
+/* Which values carry gradients (whole numbers and truth values only where rules know them), which nodes pass them
+ * on and which have parameters to train. */
 static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln_error *err)
 {
     const ln_graph *graph = plan->graph;
+    const bool truths = options->composite && options->composite->truths;
     for (int i = 0; i < options->gradient_count; i++)
         plan->carries[options->gradients[i]] = graph->values[options->gradients[i]].dtype == LN_F32;
     for (int i = 0; i < graph->node_count; i++) {
@@ -130,7 +131,7 @@ static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln
         }
         bool carried = false;
         for (int j = 0; j < node->output_count && (planned->back || planned->train); j++)
-            if (graph->values[node->outputs[j]].dtype == LN_F32)
+            if (truths || graph->values[node->outputs[j]].dtype == LN_F32)
                 carried = plan->carries[node->outputs[j]] = true;
         planned->back = planned->back && carried;
         planned->train = planned->train && carried;
@@ -181,7 +182,8 @@ bool ln_plan_follows(const ln_plan *plan, const ln_composite *composite)
         return !composite && !plan->ruled;
     if (own->assign != composite->assign || own->relevance != composite->relevance ||
         own->simplify != composite->simplify || own->pairs != composite->pairs ||
-        own->chains != composite->chains || own->merges != composite->merges)
+        own->chains != composite->chains || own->merges != composite->merges ||
+        own->truths != composite->truths)
         return false;
     for (int i = 0; i < plan->graph->node_count; i++) {
         const ln_rule *rule = NULL;

@@ -43,6 +43,9 @@ typedef struct ln_composite {
     unsigned
         simplify; /* passes of graph/simplify.h that come first, so that rules meet no batch norm */
     bool merges;  /* then what files spell out as several nodes is merged (graph/merge.h) */
+    /* Truth values and whole numbers that depend on the inputs carry what goes backward, too: its rules know
+     * comparisons and casts. Else nothing passes these. */
+    bool truths;
     /* Rows of a pass are pairs, inputs in its first half and what they are compared with in the second. What
      * goes backward stands in the first half alone: layers without a rule go back over that. */
     bool pairs;

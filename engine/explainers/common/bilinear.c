@@ -66,7 +66,7 @@ static ln_status product_backward(const ln_rule *rule, const ln_pass *pass, ln_e
 {
     int64_t values = 0;
     for (int i = 0; i < pass->step->node->input_count; i++)
-        values += is_live(pass->step, i);
+        values += pass->in_grad[i] != NULL; /* a mask of truth values hands nothing on */
     return share_product(rule, pass, values, err);
 }
 

@@ -1,6 +1,7 @@
 /* Rules over the pairs of a pass. Rows r and r + n of every value belong together, n being half the
  * rows of the pass; a rule reads both and writes multipliers to the first. Multipliers of
- * functions and quotients are formed in float64. Softmax and normalisations: contrast_lines.c. */
+ * functions and quotients are formed in float64. Softmax and normalisations: contrast_lines.c;
+ * conditions: contrast_truths.c. */
 #include "explainers/common/contrast.h"
 
 #include <math.h>
@@ -9,8 +10,10 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/contrast_lines.h"
+#include "explainers/common/contrast_truths.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/quadrature.h"
 #include "explainers/common/recurrent_rules.h"
 #include "explainers/common/reveal_cancel.h"
 #include "graph/simplify.h"
@@ -36,7 +39,7 @@ static ln_pass first_half(const ln_pass *pass)
 
 bool ln_contrast_is_noise(double x, double b)
 {
-    return fabs(x - b) <= NOISE * fmax(fabs(x), fabs(b));
+    return x == b || fabs(x - b) <= NOISE * fmax(fabs(x), fabs(b)); /* infinite ones too */
 }
 
 /* ---------------------------------------------------------------- functions of one value */
@@ -106,26 +109,94 @@ static size_t inputs_scratch(const ln_rule *rule, const ln_step *step)
     return bytes;
 }
 
+/* How many values each product is made of: the live inputs, or the values along the reduced axes. */
+static int64_t values_multiplied(const ln_step *step)
+{
+    const ln_node *node = step->node;
+    const int64_t made = ln_shape_row(&step->out_shape[0]);
+    int64_t live = 0;
+    if (ln_kind_of(step->graph, node) == LN_KIND_FACTORS)
+        return made ? ln_shape_row(&step->in_shape[0]) / made : 1;
+    for (int i = 0; i < node->input_count; i++)
+        live += node->inputs[i] >= 0 && !step->graph->values[node->inputs[i]].fixed;
+    return live;
+}
+
+/* Places between baseline and row at which the layer's gradient is asked for, and sums of what it says. The
+ * gradient of a product of k values is of degree k - 1 along the way: (k + 1) / 2 places of Gauss and Legendre
+ * integrate it exactly. */
+typedef struct product_places {
+    int64_t count;
+    double *at, *weight;
+    double *sum[MOST_INPUTS]; /* of the multipliers; NULL: one place, or a constant */
+} product_places;
+
+static product_places carve_places(const ln_step *step, void *base, size_t *bytes)
+{
+    ln_carver carver = {.base = base, .used = *bytes};
+    product_places made = {.count = (values_multiplied(step) + 1) / 2};
+    made.at = ln_carve(&carver, made.count, sizeof *made.at);
+    made.weight = ln_carve(&carver, made.count, sizeof *made.weight);
+    for (int i = 0; i < step->node->input_count && made.count > 1; i++)
+        if (!step->graph->values[step->node->inputs[i]].fixed)
+            made.sum[i] =
+                ln_carve(&carver, ln_shape_count(&step->in_shape[i]), sizeof *made.sum[i]);
+    *bytes = carver.used;
+    return made;
+}
+
+static size_t product_scratch(const ln_rule *rule, const ln_step *step)
+{
+    size_t bytes = inputs_scratch(rule, step);
+    carve_places(step, NULL, &bytes);
+    return bytes;
+}
+
+/* Adds the multipliers of one place; the last one writes the sums out. */
+static void add_place(const ln_pass *pass, const product_places *places, int64_t place)
+{
+    for (int i = 0; i < pass->step->node->input_count; i++) {
+        const int64_t half = half_of(pass, &pass->step->in_shape[i]);
+        double *sum = places->sum[i];
+        float *m = pass->in_grad[i];
+        for (int64_t k = 0; m && sum && k < half; k++) {
+            sum[k] = (place ? sum[k] : 0) + places->weight[place] * (double)m[k];
+            m[k] = (float)sum[k];
+        }
+    }
+}
+
+/* The mean of the layer's gradient on the straight way from the baseline to the row: of two values half and half,
+ * of more what each brings on average over all orders (the Shapley value; a product is linear in each of them). */
 static ln_status product_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
     const ln_node *node = pass->step->node;
     size_t bytes;
-    replaced mean = carve_inputs(pass->step, pass->rule_scratch, &bytes);
-    (void)rule;
-    for (int i = 0; i < node->input_count; i++) {
-        const float *x = pass->in[i];
-        const int64_t half = half_of(pass, &pass->step->in_shape[i]);
-        mean.in[i] = mean.own[i] ? mean.own[i] : pass->in[i];
-        for (int64_t k = 0; k < half && mean.own[i]; k++)
-            mean.own[i][k] = (float)(((double)x[k] + (double)x[k + half]) / 2);
-    }
+    replaced between = carve_inputs(pass->step, pass->rule_scratch, &bytes);
+    product_places places = carve_places(pass->step, pass->rule_scratch, &bytes);
     ln_pass own = first_half(pass);
-    own.in = mean.in;
-    return node->layer->backward(&own, err);
+    (void)rule;
+    own.in = between.in;
+    ln_status status = ln_quadrature_make(LN_QUADRATURE_GAUSS_LEGENDRE, places.count, places.at,
+                                          places.weight, err);
+    for (int64_t place = 0; place < places.count && !status; place++) {
+        const double t = places.at[place];
+        for (int i = 0; i < node->input_count; i++) {
+            const float *x = pass->in[i];
+            const int64_t half = half_of(pass, &pass->step->in_shape[i]);
+            between.in[i] = between.own[i] ? between.own[i] : pass->in[i];
+            for (int64_t k = 0; k < half && between.own[i]; k++)
+                between.own[i][k] = (float)(t * (double)x[k] + (1 - t) * (double)x[k + half]);
+        }
+        status = node->layer->backward(&own, err);
+        if (!status)
+            add_place(pass, &places, place);
+    }
+    return status;
 }
 
 static const ln_rule product_rule = {
-    .name = "halves", .scratch = inputs_scratch, .backward = product_backward};
+    .name = "product", .scratch = product_scratch, .backward = product_backward};
 
 /* a / b: the layer's own gradient, m / b' and - m a' / b'^2, is asked for twice: with 1 / b' the mean of
  * the two reciprocals it is m_a; with a' the mean of a and b'^2 the product of the two b it is m_b. */
@@ -275,17 +346,22 @@ ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_nod
     if (node->input_count > MOST_INPUTS)
         return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for a layer of %d values", word,
                        node->input_count);
+    *out = ln_contrast_truth(graph, node);
+    if (*out)
+        return LN_OK;
     switch (ln_kind_of(graph, node)) {
     case LN_KIND_LINEAR:
     case LN_KIND_AFFINE:
     case LN_KIND_SUM:
     case LN_KIND_SCALE:
     case LN_KIND_ROUTE:
+    case LN_KIND_BRANCH: /* by a constant condition */
         return LN_OK;
     case LN_KIND_FUNCTION:
         *out = &function_rule;
         return LN_OK;
     case LN_KIND_PRODUCT:
+    case LN_KIND_FACTORS:
         *out = &product_rule;
         return LN_OK;
     case LN_KIND_QUOTIENT:
@@ -318,8 +394,8 @@ ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_nod
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
                         const bool *passed, const ln_rule **out, ln_error *err)
 {
-    (void)passed;
-    return ln_contrast_rule(composite->name, graph, node, out, err);
+    ln_status status = ln_contrast_check_types(composite->name, graph, node, passed, err);
+    return status ? status : ln_contrast_rule(composite->name, graph, node, out, err);
 }
 
 ln_status ln_contrast_composite(const char *word, int rule, ln_composite **out, ln_error *err)
@@ -330,6 +406,7 @@ ln_status ln_contrast_composite(const char *word, int rule, ln_composite **out, 
     **out = (ln_composite){.name = word,
                            .simplify = LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED,
                            .merges = true,
+                           .truths = true,
                            .assign = assign};
     if (rule == LN_CONTRAST_REVEAL_CANCEL) {
         (*out)->simplify =

@@ -6,11 +6,13 @@
  *
  *   linear layers, sums, moves   the gradient (they are what they are everywhere)
  *   y = f(x) of one value        m_x = m_y Dy / Dx, and f'(x) where Dx is noise: |Dx| <= 1e-6 max(|x|, |b|)
- *   products                     half and half: m_a = m_y (b at the input + b at the baseline) / 2
+ *   products                     half and half: m_a = m_y (b at the input + b at the baseline) / 2; of more values
+ *                                the mean of the gradient on the straight way from the baseline to the input
  *   quotients                    a times the reciprocal of b
  *   softmax                      exp, sum, reciprocal, product, by the rules above
  *   maxima                       of a window with maxima mx at the input (at p) and mr at the baseline (at q),
  *                                c = max(mx, mr): p contributes c - mr, q contributes mx - c
+ *   conditions                   truth values change by 0, 1 or -1: contrast_truths.h
  *
  * All of them are complete: contributions m_x Dx sum to m_y Dy. Each row's bits depend on its own pair.
  * Sources: Shrikumar, Greenside and Kundaje 2017 (rescale); products: Lundberg and Lee 2017's halving;

@@ -29,7 +29,7 @@ static const struct {
     {"gather_elements", LN_KIND_ROUTE},
     {"gather_nd", LN_KIND_ROUTE},
     {"trilu", LN_KIND_ROUTE},
-    {"embedding", LN_KIND_ROUTE},
+    {"embedding", LN_KIND_LOOKUP},
     {"pad", LN_KIND_ROUTE},
     {"softmax", LN_KIND_SOFTMAX},
     {"log_softmax", LN_KIND_LOG_SOFTMAX},

@@ -17,6 +17,7 @@ typedef enum ln_kind {
     LN_KIND_CHOICE,   /* each result is one of the values: max pooling, maximum */
     LN_KIND_BRANCH,   /* the same, by a condition: where */
     LN_KIND_ROUTE,    /* moves, copies or drops elements: reshape, concat, slice, pad */
+    LN_KIND_LOOKUP,   /* a row of constants for each number: embedding */
     LN_KIND_SOFTMAX,
     LN_KIND_LOG_SOFTMAX,
     LN_KIND_NORM, /* of groups within a row, with constant weights: layer_norm, rms_norm, group_norm,

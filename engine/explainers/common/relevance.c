@@ -124,6 +124,22 @@ static ln_status pass_backward(const ln_rule *rule, const ln_pass *pass, ln_erro
 
 const ln_rule ln_relevance_pass = {.name = "pass", .backward = pass_backward};
 
+/* The ids have rows of `inner` numbers. */
+static ln_status lookup_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const ln_shape *weight = &pass->step->in_shape[1];
+    const int64_t inner = weight->dims[weight->rank - 1];
+    const int64_t ids = pass->rows * ln_shape_row(&pass->step->in_shape[0]);
+    (void)rule;
+    (void)err;
+    for (int64_t i = 0; i < ids && pass->in_grad[0]; i++)
+        pass->in_grad[0][i] =
+            (float)ln_rule_kernels_choose()->sum(inner, pass->out_grad[0] + i * inner);
+    return LN_OK;
+}
+
+const ln_rule ln_relevance_lookup = {.name = "lookup", .backward = lookup_backward};
+
 static ln_status beside_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
     (void)rule;
@@ -145,14 +161,16 @@ static ln_status beside_backward(const ln_rule *rule, const ln_pass *pass, ln_er
 
 const ln_rule ln_relevance_beside = {.name = "beside", .backward = beside_backward};
 
-bool ln_relevance_has_constant(const ln_graph *graph, const ln_node *node)
+bool ln_relevance_ends_beside(const ln_graph *graph, const ln_node *node, const bool *passed)
 {
     if (strcmp(node->layer->word.name, "pad") == 0)
         return true;
-    for (int i = 0; i < node->input_count; i++)
-        if (node->inputs[i] >= 0 && graph->values[node->inputs[i]].fixed &&
-            graph->values[node->inputs[i]].dtype == LN_F32)
+    for (int i = 0; i < node->input_count; i++) {
+        const ln_value *value = node->inputs[i] < 0 ? NULL : &graph->values[node->inputs[i]];
+        if (value && value->dtype == LN_F32 &&
+            (value->fixed || (value->producer >= 0 && !passed[value->producer])))
             return true;
+    }
     return false;
 }
 

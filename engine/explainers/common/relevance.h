@@ -29,11 +29,13 @@ ln_rule ln_relevance_w_square(double stabiliser);
 ln_rule ln_relevance_flat(double stabiliser);
 ln_rule ln_relevance_norm(double stabiliser);
 extern const ln_rule ln_relevance_pass;
-/* Relevance through a layer that moves or chooses elements, by its gradient; what constants beside the
- * live inputs get (a class token, max(x, c)) is noted as absorbed. */
+extern const ln_rule ln_relevance_lookup; /* of an embedding: a row's to its id */
+/* Relevance through a layer that moves or chooses elements, by its gradient; what goes to values that hand nothing on
+ * (a class token, max(x, c), the row of an embedding) is noted as absorbed. */
 extern const ln_rule ln_relevance_beside;
-/* Whether such a constant is there. */
-bool ln_relevance_has_constant(const ln_graph *graph, const ln_node *node);
+/* Whether such a value is there: a constant, or one that depends on the inputs through whole numbers or truth
+ * values alone. `passed` as ln_composite.assign has it. */
+bool ln_relevance_ends_beside(const ln_graph *graph, const ln_node *node, const bool *passed);
 /* alpha_beta or w_square whose sums leave the biases out. */
 ln_rule ln_relevance_bare(ln_rule rule);
 

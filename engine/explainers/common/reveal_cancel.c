@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "explainers/common/contrast.h"
+#include "explainers/common/contrast_truths.h"
 #include "explainers/common/kinds.h"
 #include "explainers/common/passes.h"
 #include "layers/attributes.h"
+#include "layers/operand.h"
 
 #define MOST_INPUTS 16 /* of a node, as in common/contrast.c */
 
@@ -326,6 +328,21 @@ static const ln_rule function_rule = {.name = "reveal_cancel",
 
 /* ---------------------------------------------------------------- changes of one part */
 
+static ln_dtype type_of(const ln_step *step, int output)
+{
+    return step->graph->values[step->node->outputs[output]].dtype;
+}
+
+/* ln_reveal_cancel_part of whole numbers and truth values. */
+static void part_whole(void *y, ln_dtype type, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t x = ln_load_whole(y, type, i), b = ln_load_whole(y, type, i + n);
+        ln_store_whole(y, type, i + 2 * n, x > b ? x : b);
+        ln_store_whole(y, type, i + 3 * n, x < b ? x : b);
+    }
+}
+
 /* Parts as the sign of the change says. */
 static ln_status whole_forward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
@@ -334,7 +351,10 @@ static ln_status whole_forward(const ln_rule *rule, const ln_pass *pass, ln_erro
     for (int i = 0; i < pass->step->node->output_count && !status; i++) {
         float *y = pass->out[i];
         const int64_t n = quarter_of(pass, &pass->step->out_shape[i]);
-        ln_reveal_cancel_part(y, y + n, n, y + 2 * n, y + 3 * n);
+        if (type_of(pass->step, i) == LN_F32)
+            ln_reveal_cancel_part(y, y + n, n, y + 2 * n, y + 3 * n);
+        else
+            part_whole(y, type_of(pass->step, i), n);
     }
     return status;
 }
@@ -379,10 +399,14 @@ static ln_status whole_backward(const ln_rule *rule, const ln_pass *pass, ln_err
     (void)rule;
     carve_whole(pass->step, pass->rule_scratch, one, &used);
     for (int i = 0; i < node->output_count; i++) {
-        const float *y = pass->out[i], *above = pass->out_grad[i];
+        const void *y = pass->out[i];
+        const float *above = pass->out_grad[i];
+        const ln_dtype type = type_of(pass->step, i);
         const int64_t n = quarter_of(pass, &pass->step->out_shape[i]);
-        for (int64_t j = 0; j < n; j++)
-            one[i][j] = one[i][j + n] = y[j] < y[j + n] ? above[j + n] : above[j];
+        for (int64_t j = 0; j < n; j++) {
+            const bool falls = ln_load_real(y, type, j) < ln_load_real(y, type, j + n);
+            one[i][j] = one[i][j + n] = falls ? above[j + n] : above[j];
+        }
     }
     own.out_grad = (const float *const *)one;
     own.rule_scratch = (char *)pass->rule_scratch + used;
@@ -441,10 +465,15 @@ ln_status ln_reveal_cancel_assign(const ln_composite *composite, const ln_graph 
                                   const ln_node *node, const bool *passed, const ln_rule **out,
                                   ln_error *err)
 {
-    (void)passed;
-    ln_status status = ln_contrast_rule(composite->name, graph, node, out, err);
+    ln_status status = ln_contrast_check_types(composite->name, graph, node, passed, err);
+    if (!status)
+        status = ln_contrast_rule(composite->name, graph, node, out, err);
     if (status)
         return status;
+    if (ln_contrast_truth(graph, node)) {
+        *out = &whole_rule;
+        return LN_OK;
+    }
     switch (ln_kind_of(graph, node)) {
     case LN_KIND_LINEAR:
         *out = &linear_rule;
@@ -460,6 +489,7 @@ ln_status ln_reveal_cancel_assign(const ln_composite *composite, const ln_graph 
         return LN_OK;
     case LN_KIND_AFFINE:
     case LN_KIND_ROUTE:
+    case LN_KIND_BRANCH: /* by a constant condition */
         *out = NULL;
         return LN_OK;
     default:
