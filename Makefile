@@ -104,7 +104,7 @@ all: $(if $(INTERP_SOURCES),$(B)/lunette) $(EXTENSION) ## build the program and 
 
 $(B)/lunette: $(INTERP_OBJECTS) $(B)/liblunette.a
 	$(call SAY,LINK,$@)
-	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $(INTERP_OBJECTS) $(B)/liblunette.a $(LUA_LIBS) $(ENGINE_LIBS) $(EDIT_LIBS) -ldl
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -Wl,--build-id=sha1 -o $@ $(INTERP_OBJECTS) $(B)/liblunette.a $(LUA_LIBS) $(ENGINE_LIBS) $(EDIT_LIBS) -ldl
 
 $(B)/liblunette.a: $(ENGINE_OBJECTS) $(B)/stamps/engine
 	$(call SAY,AR  ,$@)
@@ -149,9 +149,10 @@ $(B)/tests/test_%: $(B)/obj/tests/engine/test_%.o $(TEST_SUPPORT) $(B)/liblunett
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_SUPPORT) $(B)/liblunette.a $(CMOCKA_LIBS) $(ENGINE_LIBS) -ldl
 
-# Files of the standard library and the schema become C by a small program of our own.
+# Files of the standard library and the schema become C by a small program of our own; modules are compiled besides, which
+# the extension has no use for.
 $(B)/embed: build-aux/embed.c $(B)/stamps/flags
-	$(QUIET)$(CC) $(LANGUAGE) $(WARNINGS) -O1 -o $@ $<
+	$(QUIET)$(CC) $(LANGUAGE) $(WARNINGS) -O1 $(LUA_CFLAGS) -o $@ $< $(LUA_LIBS)
 
 $(B)/generated/embedded.c: $(B)/embed $(EMBEDDED) $(B)/stamps/embedded
 	$(call SAY,GEN ,$@)
@@ -164,7 +165,7 @@ $(B)/obj/embedded.o: $(B)/generated/embedded.c
 
 $(B)/pic/embedded.o: $(B)/generated/embedded.c
 	@mkdir -p $(@D)
-	$(QUIET)$(CC) $(PLAIN_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+	$(QUIET)$(CC) $(PLAIN_CFLAGS) -fPIC -DLN_WITHOUT_COMPILED -MMD -MP -c -o $@ $<
 
 # Stamps change only when a list or the flags change, so that removing a file rebuilds what held it.
 stamp = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@

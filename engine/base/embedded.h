@@ -9,7 +9,12 @@ struct ln_embedded {
     const char *name;          /* path below the repository, less "engine/"; NULL ends the table */
     const unsigned char *data; /* the file and a NUL after it */
     size_t bytes;              /* without the NUL */
+    /* A module of stdlib, compiled by the Lua that ln_embedded_lua names; else NULL. */
+    const unsigned char *compiled;
+    size_t compiled_bytes; /* of it */
 };
+
+extern const char ln_embedded_lua[]; /* what that Lua says it is: its lua_ident */
 
 extern const struct ln_embedded ln_embedded_files[];
 

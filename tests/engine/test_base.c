@@ -348,6 +348,9 @@ static void embedded_files_are_the_files(void **state)
         assert_same_bits(file->data, content, bytes);
         assert_int_equal(file->data[bytes], 0);
         assert_ptr_equal(ln_embedded_find(file->name), file);
+        /* Lua's own mark begins what it has compiled. */
+        assert_int_equal(file->compiled != NULL, of_stdlib);
+        assert_true(!of_stdlib || memcmp(file->compiled, "\033Lua", 4) == 0);
     }
 }
 
