@@ -2,6 +2,8 @@
  * and has LANES, the floats of a register, which is a `vector`. */
 #include <string.h>
 
+typedef int32_t lanes __attribute__((vector_size(LANES * sizeof(float)), may_alias));
+
 static void add_columns(const ln_walk_columns *of, const float *x, float *sum)
 {
     const int64_t width = of->width;
@@ -21,20 +23,37 @@ static void add_columns(const ln_walk_columns *of, const float *x, float *sum)
     }
 }
 
-/* The compiler makes vectors of these loops. */
+/* Whether some lane is other than 0. */
+static inline bool any_of(lanes some)
+{
+    int32_t lane[LANES], any = 0;
+    memcpy(lane, &some, sizeof lane);
+    for (int i = 0; i < LANES; i++)
+        any |= lane[i];
+    return any != 0;
+}
+
 static void find_changes(int64_t groups, int64_t width, const float *of_x, const float *of_r,
-                         float *restrict change, bool *moves)
+                         float *change, bool *moves)
 {
     for (int64_t g = 0; g < groups; g++, of_x += width, of_r += width, change += width) {
-        int any = 0;
-        for (int64_t o = 0; o < width; o++) {
-            change[o] = of_x[o] - of_r[o];
-            any |= change[o] != 0;
+        lanes some = {0};
+        bool rest = false;
+        int64_t o = 0;
+        for (; o + LANES <= width; o += LANES) {
+            const vector y = *(const vector *)(of_x + o) - *(const vector *)(of_r + o);
+            *(vector *)(change + o) = y;
+            some |= y != (vector){0};
         }
-        moves[g] = moves[g] || any;
+        for (; o < width; o++) {
+            change[o] = of_x[o] - of_r[o];
+            rest = rest || change[o] != 0;
+        }
+        moves[g] = moves[g] || rest || any_of(some);
     }
 }
 
+/* The compiler makes vectors of these loops. */
 static void find_exactly(int64_t groups, int64_t width, const float *of_x, const float *of_r,
                          double *restrict change, bool *moves)
 {

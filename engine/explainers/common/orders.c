@@ -121,13 +121,15 @@ static void list_coalitions(const buffers *at, const int32_t *order, int64_t n, 
     }
 }
 
-/* Who makes those coalitions, one after the other. */
-static void list_joins(const buffers *at, const int32_t *order, int64_t n, bool backwards,
+/* Who makes those coalitions, one after the other. `all` players vary: then their numbers are theirs. */
+static void list_joins(const buffers *at, const int32_t *order, int64_t n, bool backwards, bool all,
                        int32_t *joins)
 {
     if (backwards)
         for (int64_t k = 0; k + 1 < n; k++)
             joins[k] = at->player[order[n - 1 - k]];
+    else if (all)
+        memcpy(joins, order, (size_t)(n - 1) * sizeof *joins);
     else
         for (int64_t k = 0; k + 1 < n; k++)
             joins[k] = at->player[order[k]];
@@ -215,7 +217,8 @@ static ln_status walk(const ln_job *job, ln_job_chunk *chunk, const buffers *at,
     const ln_orders *shared = job->shared;
     const int64_t coalitions = coalitions_of(shared, n), ways = shared->antithetic ? 2 : 1;
     for (int64_t w = 0; w < count * ways; w++)
-        list_joins(at, at->order + w / ways * n, n, w % ways, at->joins + w * (n - 1));
+        list_joins(at, at->order + w / ways * n, n, w % ways, n == job->width,
+                   at->joins + w * (n - 1));
     const ln_status status =
         ln_game_walks(job, &shared->game, chunk, &at->game, entry, at->joins,
                       chunk->watcher ? at->masks : NULL, n - 1, count * coalitions, at->value, err);
