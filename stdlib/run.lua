@@ -251,7 +251,7 @@ local function explain(run, bound, entry, seq, targets, context)
   for first = 0, count - 1, piece do
     local rows = math.min(piece, count - first)
     if not (kept and kept.piece(bound, first, rows)) then
-      local result, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows,
+      local result <close>, reasons, asked = fail.within(entry.node, nil, piece_of, first, rows,
         { done = in_store(), total = count, text = text })
       local samples = core.tensor_take(bound.samples, core.tensor_rows(item_rows, first, rows))
       local verdicts = judge_piece(run, bound, entry, context, result, { first = first, rows = rows,
