@@ -44,7 +44,7 @@ static ln_status print_way(ln_table *table, const way_line *way, double whole, l
     const ln_cell cells[] = {
         text(line->node),
         text(line->operator_name),
-        text(names[way->way]),
+        text(line->layer ? names[way->way] : NULL), /* else it is no pass */
         text(line->kernels[way->way]),
         {.type = LN_CELL_INT, .integer = line->rows[way->way]},
         real(time * 1e-6, 1000),

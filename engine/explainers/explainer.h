@@ -168,15 +168,22 @@ static inline const float *ln_job_baseline(const ln_job *job, int64_t row)
     return job->baseline + row * job->baseline_stride;
 }
 
+/* With a profile: what a worker has spent on mixtures of rows that go through layers without a pass. */
+typedef struct ln_job_mixtures {
+    int64_t rows, nanoseconds;
+    double operations; /* of products, as a pass would have them */
+} ln_job_mixtures;
+
 /* Given to run for each chunk: items [first, first + count) of the request, results in place. */
 typedef struct ln_job_chunk {
-    int64_t first, count; /* items */
-    ln_runner *runner;    /* this worker's */
-    ln_runner **beside;   /* this worker's of job->beside */
-    void *scratch;        /* this worker's, job scratch_bytes, 64-aligned */
-    ln_watcher *watcher;  /* this worker's, or NULL (common/manifold.h) */
-    ln_explanation *out;  /* arrays already moved to `first`: entry 0 is item `first` */
-    int64_t evaluations;  /* to be added to by run */
+    int64_t first, count;      /* items */
+    ln_runner *runner;         /* this worker's */
+    ln_runner **beside;        /* this worker's of job->beside */
+    void *scratch;             /* this worker's, job scratch_bytes, 64-aligned */
+    ln_watcher *watcher;       /* this worker's, or NULL (common/manifold.h) */
+    ln_explanation *out;       /* arrays already moved to `first`: entry 0 is item `first` */
+    int64_t evaluations;       /* to be added to by run */
+    ln_job_mixtures *mixtures; /* to be added to, the same; NULL without a profile */
 } ln_job_chunk;
 
 typedef struct ln_explainer {

@@ -21,6 +21,9 @@ typedef struct job_worker {
     void *scratch;       /* the explainer's scratch bytes */
     ln_watcher *watcher; /* with a watch */
     int64_t evaluations; /* counted by this worker in the present ln_job_run */
+    /* With a profile, which gets them when the worker is freed. */
+    ln_job_mixtures mixtures;
+    int64_t items, nanoseconds; /* explained, and what it took beside passes and mixtures */
 } job_worker;
 
 typedef struct job_state {
@@ -93,8 +96,40 @@ static ln_status resolve_baseline(job_state *state, ln_error *err)
     return LN_OK;
 }
 
+/* With a profile: the time of the thread that is the worker's now, without its passes and mixtures. */
+static int64_t time_beside(const ln_job *job, const job_worker *worker)
+{
+    const ln_profile *profile = job->request->model->profile;
+    if (!profile || job->explainer->flags & LN_INSIDE) /* whose job inside counts its own */
+        return 0;
+    int64_t counted = worker->mixtures.nanoseconds + ln_runner_nanoseconds(worker->runner);
+    for (int k = 0; k < job->beside_count; k++)
+        counted += ln_runner_nanoseconds(worker->beside[k]);
+    return ln_profile_clock(profile) - counted;
+}
+
+static void report(const ln_job *job, const job_worker *worker)
+{
+    ln_profile *profile = job->request->model->profile;
+    if (!profile)
+        return;
+    const ln_job_mixtures *mixtures = &worker->mixtures;
+    const char *doer = job->explainer->word.name;
+    ln_profile_add_work(profile, &(ln_profile_work){.doer = doer,
+                                                    .kind = "mixtures",
+                                                    .kernel = "cascade",
+                                                    .rows = mixtures->rows,
+                                                    .nanoseconds = mixtures->nanoseconds,
+                                                    .operations = mixtures->operations});
+    ln_profile_add_work(profile, &(ln_profile_work){.doer = doer,
+                                                    .kind = "beside",
+                                                    .rows = worker->items,
+                                                    .nanoseconds = worker->nanoseconds});
+}
+
 static void free_worker(const ln_job *job, job_worker *worker)
 {
+    report(job, worker);
     ln_runner_free(worker->runner);
     for (int k = 0; worker->beside && k < job->beside_count; k++)
         ln_runner_free(worker->beside[k]);
@@ -204,8 +239,12 @@ static ln_status set_up(job_state *state, ln_error *err)
         status = make_functions(job, err);
     if (!status)
         status = make_workers(state, err);
-    if (!status && explainer->start)
-        status = explainer->start(job, state->workers[0].runner, &state->started, err);
+    if (status || !explainer->start)
+        return status;
+    job_worker *first = &state->workers[0];
+    const int64_t start = time_beside(job, first);
+    status = explainer->start(job, first->runner, &state->started, err);
+    first->nanoseconds += time_beside(job, first) - start;
     return status;
 }
 
@@ -318,12 +357,16 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
         .scratch = worker->scratch,
         .watcher = worker->watcher,
         .out = &part,
+        .mixtures = job->request->model->profile ? &worker->mixtures : NULL,
     };
+    const int64_t start = time_beside(job, worker);
     ln_watcher_start(worker->watcher, job->request, call.first, &part);
     status = run_items(job, &call, err);
     ln_watcher_finish(worker->watcher);
     ln_job_note_errors(&piece->state->job, &part);
     worker->evaluations += call.evaluations;
+    worker->nanoseconds += time_beside(job, worker) - start;
+    worker->items += job->explainer->flags & LN_INSIDE ? 0 : count;
     return status;
 }
 

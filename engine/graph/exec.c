@@ -2,7 +2,6 @@
  * (backward, parameters) whose pointers are set once. The loops below allocate nothing. */
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -114,6 +113,15 @@ static void report(const ln_exec *exec)
                            exec->nodes[i].nanoseconds[way]);
 }
 
+int64_t ln_exec_nanoseconds(const ln_exec *exec)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < exec->plan->graph->node_count && exec->plan->profile; i++)
+        for (int way = 0; way < LN_PROFILE_WAYS; way++)
+            sum += exec->nodes[i].nanoseconds[way];
+    return sum;
+}
+
 void ln_exec_free(ln_exec *exec)
 {
     if (!exec)
@@ -145,20 +153,12 @@ static void set_pass(const ln_exec *exec, ln_pass *pass)
     pass->first_row = exec->first_row;
 }
 
-static int64_t now(const ln_exec *exec)
-{
-    struct timespec time = {0};
-    if (exec->plan->profile)
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 static void note_time(ln_exec *exec, int index, int way, int64_t start)
 {
     node_passes *node = &exec->nodes[index];
     if (!exec->plan->profile)
         return;
-    node->nanoseconds[way] += now(exec) - start;
+    node->nanoseconds[way] += ln_profile_clock(exec->plan->profile) - start;
     node->rows[way] += exec->rows;
 }
 
@@ -203,7 +203,7 @@ ln_status ln_exec_forward_part(ln_exec *exec, int from, int *stop, ln_error *err
             continue;
         set_pass(exec, &exec->nodes[i].pass);
         const bool collects = plan->nodes[i].statistics_at != LN_NOWHERE && i != from;
-        const int64_t start = now(exec);
+        const int64_t start = ln_profile_clock(exec->plan->profile);
         ln_status status =
             collects ? node->layer->collect(&exec->nodes[i].pass, err) : forward_node(exec, i, err);
         note_time(exec, i, LN_PROFILE_FORWARD, start);
@@ -281,7 +281,7 @@ ln_status ln_exec_backward_part(ln_exec *exec, int from, int *stop, ln_error *er
         const ln_node *node = &graph->nodes[i];
         const bool collects =
             planned->statistics_at != LN_NOWHERE && i != from && (planned->train || planned->back);
-        const int64_t start = now(exec);
+        const int64_t start = ln_profile_clock(exec->plan->profile);
         ln_status status = collects ? node->layer->collect_backward(&exec->nodes[i].pass, err)
                                     : backward_node(exec, i, err);
         if (planned->train || planned->back)

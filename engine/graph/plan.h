@@ -47,6 +47,8 @@ size_t ln_plan_exec_bytes(const ln_plan *plan); /* memory of one execution */
 
 ln_status ln_exec_new(const ln_plan *plan, ln_exec **out, ln_error *err);
 void ln_exec_free(ln_exec *exec);
+int64_t ln_exec_nanoseconds(
+    const ln_exec *exec); /* with a profile: of all its passes so far; else 0 */
 void *ln_exec_input(ln_exec *exec, int input); /* buffer of the i-th graph input */
 ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err); /* rows <= the plan's */
 const void *ln_exec_value(const ln_exec *exec, int value);

@@ -160,6 +160,7 @@ int64_t ln_function_outputs(const ln_function *function); /* numbers a row */
 ln_status ln_function_layer_cuts(const ln_function *function, bool *out, ln_error *err);
 ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *err);
 void ln_runner_free(ln_runner *runner);
+int64_t ln_runner_nanoseconds(const ln_runner *runner); /* with a profile: of its passes so far */
 /* x (rows, width) -> out (rows, outputs). */
 ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
                             ln_error *err);

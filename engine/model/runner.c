@@ -36,6 +36,12 @@ void ln_runner_free(ln_runner *runner)
         ln_kept_return_runner(runner);
 }
 
+int64_t ln_runner_nanoseconds(const ln_runner *runner)
+{
+    return ln_exec_nanoseconds(runner->exec) +
+           (runner->single ? ln_exec_nanoseconds(runner->single) : 0);
+}
+
 void ln_runner_destroy(ln_runner *runner)
 {
     if (!runner)

@@ -35,7 +35,7 @@ const ln_command ln_command_run = {
         "run that nobody disturbed.\n"
         "With --profile a table follows: the processor time of each layer, forward and backward, "
         "what\n"
-        "computed it, and the speed and share of it.\n"
+        "computed it, and the speed and share of it; and what explainers do beside passes.\n"
         "\n"
         "Exit status: 0 fine; 1 a run, the store or the disk failed, or time or memory ran out;\n"
         "2 the script is wrong, and nothing was run; 3 an `expect` did not hold; 4 an input file "

@@ -2,6 +2,7 @@
  * those of the model's own passes. */
 #include "explainers/common/factored.h"
 
+#include "explainer_checks.h"
 #include "shapley_support.h"
 
 #define PLAYERS 7
@@ -228,6 +229,50 @@ static void what_is_kept_changes_no_bit(void **state)
     ln_tensor_release(rows);
 }
 
+/* A profile changes no bit, and counts every mixture that the explanation says it evaluated, whatever the threads, with
+ * the products of PLAYERS -> 64 -> 32 -> 1 behind the first layer; `beside` counts items. */
+static void a_profile_counts_mixtures(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"kernel_shap", "shapley_sampling"};
+    ln_error err = {0};
+    ln_model *model = model_of(1);
+    ln_tensor *x = tensor_random(TEST_SHAPE(4, PLAYERS), 1);
+    ln_tensor *references = tensor_random(TEST_SHAPE(REFERENCES, PLAYERS), 2);
+    const ln_item items[] = {{0, 0}, {1, 0}, {2, 1}, {3, 1}};
+    ln_request request = {
+        .model = model, .x = x, .items = items, .item_count = 4, .background = references};
+    ln_pool *pool;
+    assert_ok(ln_pool_new(3, &pool, &err));
+    for (int w = 0; w < 2; w++) {
+        ln_explanation plain = explain(words[w], "", request, NULL);
+        assert_ok(ln_profile_new(&model->profile, &err));
+        ln_explanation got = explain(words[w], "", request, pool);
+        assert_same_items(&got, &plain, 0);
+        int found = 0;
+        for (int i = 0; i < model->profile->count; i++) {
+            const ln_profile_line *line = &model->profile->lines[i];
+            assert_string_equal(line->node, words[w]); /* there were no passes */
+            const bool mixtures = strcmp(line->operator_name, "mixtures") == 0;
+            const int64_t rows = mixtures ? got.evaluations - REFERENCES : 4;
+            assert_int_equal(line->rows[0], rows);
+            assert_true(line->operations[0] ==
+                        (mixtures ? 2.0 * (64 * 32 + 32) * (double)rows : 0));
+            assert_true(line->nanoseconds[0] > 0);
+            found += mixtures ? 1 : 2;
+        }
+        assert_int_equal(found, 1 + 2);
+        ln_profile_free(model->profile);
+        model->profile = NULL;
+        ln_explanation_free(&plain);
+        ln_explanation_free(&got);
+    }
+    ln_pool_free(pool);
+    ln_tensor_release(x);
+    ln_tensor_release(references);
+    ln_model_release(model);
+}
+
 /* In the order asked for and sorted, with several references. */
 static void neighbours_change_no_bit(void **state)
 {
@@ -277,6 +322,7 @@ int main(void)
         cmocka_unit_test(walks_are_coalitions),
         cmocka_unit_test(what_is_kept_changes_no_bit),
         cmocka_unit_test(neighbours_change_no_bit),
+        cmocka_unit_test(a_profile_counts_mixtures),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
 }

@@ -185,6 +185,29 @@ static ln_status mix_ends(const ln_job *job, const ln_game *game, ln_job_chunk *
     return LN_OK;
 }
 
+/* Floating-point operations of the products that a pass would do for a row. */
+static double products_of(const ln_cascade *cascade)
+{
+    int64_t sum = 0, before = cascade->ending.numbers;
+    for (int64_t i = 0; i < cascade->layer_count; i++) {
+        sum += before * cascade->layers[i].ending.numbers;
+        before = cascade->layers[i].ending.numbers;
+    }
+    return 2 * (double)(sum + before); /* one output is asked for */
+}
+
+/* With a profile: what mixtures that went through all layers took since `start`. */
+static void note_mixtures(const ln_job *job, const ln_game *game, const ln_job_chunk *chunk,
+                          int64_t rows, int64_t start)
+{
+    ln_job_mixtures *to = chunk->mixtures;
+    if (!to)
+        return;
+    to->rows += rows;
+    to->nanoseconds += ln_profile_clock(job->request->model->profile) - start;
+    to->operations += (double)rows * products_of(&game->factored.cascade);
+}
+
 /* The same where mixtures go through all layers. */
 static void add_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
                      const ln_game_buffers *at, int64_t row, const ln_target *target, double *all,
@@ -192,6 +215,7 @@ static void add_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk
 {
     const ln_factored *factored = &game->factored;
     const int64_t count = game->none ? 1 : 2;
+    const int64_t start = ln_profile_clock(job->request->model->profile);
     ln_factored_take(factored, &at->factored,
                      ln_f32(job->request->x) + row * job->request->model->width);
     ln_factored_ends_through(factored, &at->factored, game->none ? NULL : reference(job, row, 0));
@@ -201,6 +225,7 @@ static void add_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk
     if (count > 1)
         *none = target->offset + target->scale * at->factored.sum[1];
     chunk->evaluations += count;
+    note_mixtures(job, game, chunk, count, start);
 }
 
 static ln_status forward_ends(const ln_job *job, const ln_game *game, ln_job_chunk *chunk,
@@ -327,6 +352,7 @@ static ln_status add_block_through(const ln_job *job, const ln_game *game, ln_jo
     const ln_factored *factored = &game->factored;
     const int64_t row = job->request->items[chunk->first + entry].row;
     const double references = (double)game->reference_count;
+    const int64_t start = ln_profile_clock(job->request->model->profile);
     ln_factored_row(factored, &at->factored,
                     ln_f32(job->request->x) + row * job->request->model->width);
     ln_factored_masks_through(factored, &at->factored, masks, game->words, count,
@@ -343,6 +369,7 @@ static ln_status add_block_through(const ln_job *job, const ln_game *game, ln_jo
         values[at->factored.order[i]] =
             target->offset * references + target->scale * at->factored.sum[i];
     chunk->evaluations += count * game->reference_count;
+    note_mixtures(job, game, chunk, count * game->reference_count, start);
     return LN_OK;
 }
 
@@ -389,6 +416,7 @@ ln_status ln_game_walks(const ln_job *job, const ln_game *game, ln_job_chunk *ch
     const double references = (double)game->reference_count, *sum = at->factored.sum;
     if (masks)
         show(job, game, chunk, entry, masks, count);
+    const int64_t start = ln_profile_clock(job->request->model->profile);
     ln_factored_walks(factored, &at->factored, player, count);
     ln_factored_clear(&at->factored, count);
     for (int64_t r = 0; r < game->reference_count; r++) {
@@ -404,6 +432,7 @@ ln_status ln_game_walks(const ln_job *job, const ln_game *game, ln_job_chunk *ch
     for (int64_t i = 0; i < count && game->reference_count > 1; i++)
         values[i] = target->offset + target->scale * (sum[i] / references);
     chunk->evaluations += count * game->reference_count;
+    note_mixtures(job, game, chunk, count * game->reference_count, start);
     return LN_OK;
 }
 
