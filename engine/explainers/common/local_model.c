@@ -9,6 +9,7 @@
 #define CHOICE_PENALTY 0.01 /* of the ridge that LN_SELECTION_HIGHEST looks at */
 #define PENALTY 1.0         /* of the fit */
 #define MOST_STEPS 500      /* of a path, as scikit-learn has it */
+#define AHEAD 2             /* sums of a feature that stand before those of its products */
 #define NOTHING_LEFT                                                                               \
     1e-10 /* of a feature's variation, once others are swept out: it is one of them */
 
@@ -21,12 +22,12 @@ static int64_t line_of(int64_t numbers)
 ln_local_model ln_local_model_carve(int64_t features, ln_carver *carver)
 {
     ln_local_model made = {.kernels = ln_kernels_gram()};
-    const int64_t line = line_of(features + 2);
+    const int64_t line = line_of(AHEAD + features);
     made.gram = ln_carve(carver, features * features, sizeof *made.gram);
     made.work = ln_carve(carver, features * features, sizeof *made.work);
     made.sums = ln_carve(carver, features * line, sizeof *made.sums);
-    made.row = ln_carve(carver, line, sizeof *made.row);
-    made.scale = ln_carve(carver, features, sizeof *made.scale);
+    made.rows = ln_carve(carver, LN_GRAM_ROWS * line, sizeof *made.rows);
+    made.scale = ln_carve(carver, LN_GRAM_ROWS * features, sizeof *made.scale);
     made.place = ln_carve(carver, features + LN_GRAM_LINE, sizeof *made.place);
     made.right = ln_carve(carver, features, sizeof *made.right);
     made.mean = ln_carve(carver, features, sizeof *made.mean);
@@ -39,33 +40,61 @@ ln_local_model ln_local_model_carve(int64_t features, ln_carver *carver)
     return made;
 }
 
+static void clear_rows(ln_local_model *model, int64_t count, int64_t line)
+{
+    memset(model->rows, 0, (size_t)(LN_GRAM_ROWS * line) * sizeof *model->rows);
+    memset(model->scale, 0, (size_t)(LN_GRAM_ROWS * count) * sizeof *model->scale);
+}
+
 static void clear(ln_local_model *model, int64_t count, int64_t line)
 {
     memset(model->sums, 0, (size_t)(count * line) * sizeof *model->sums);
-    memset(model->row, 0, (size_t)line * sizeof *model->row);
-    for (int64_t i = 0; i < count; i++)
-        model->place[i] = (int32_t)i;
+    clear_rows(model, count, line);
 }
 
-/* Sums of w off off', where off = z - start, and behind these of w off and w off y: a line a feature. Where z are 0
- * or 1 (and the start is 0) what is 0 adds nothing. */
-static void add_samples(ln_local_model *model, const ln_local_samples *samples, const double *start)
+/* How many of the samples from `first` on are added at once; in place of those that there are none of stand zeros,
+ * which add nothing. */
+static int64_t together(ln_local_model *model, const ln_local_samples *samples, int64_t first,
+                        int64_t count, int64_t line)
 {
-    const int64_t n = samples->features, line = line_of(n + 2);
-    double *off = model->row;
-    int64_t count = n;
-    clear(model, n, line);
-    off[n] = 1;
+    const int64_t left = samples->count - first;
+    if (left < LN_GRAM_ROWS)
+        clear_rows(model, count, line);
+    return left < LN_GRAM_ROWS ? left : LN_GRAM_ROWS;
+}
+
+/* Sums of w off, w off y and w off off' (the lower half), where off = z - start: a line a feature. */
+static void add_numbers(ln_local_model *model, const ln_local_samples *samples, const double *start)
+{
+    const int64_t n = samples->features, line = line_of(AHEAD + n);
+    for (int64_t first = 0; first < samples->count; first += LN_GRAM_ROWS) {
+        const int64_t some = together(model, samples, first, n, line);
+        for (int64_t k = 0; k < some; k++) {
+            const int64_t s = first + k;
+            const double *z = samples->z + s * n;
+            double *row = model->rows + k * line, *off = row + AHEAD;
+            row[0] = 1;
+            row[1] = samples->y[s] - samples->y[0];
+            for (int64_t a = 0; a < n; a++)
+                off[a] = z[a] - start[a];
+            for (int64_t a = 0; a < n; a++)
+                model->scale[k * n + a] = samples->weight[s] * off[a];
+        }
+        model->kernels->add_rows(model->rows, line, model->scale, n, AHEAD, model->sums);
+    }
+}
+
+/* The same where z are 0 or 1 and the start is 0: what is 0 adds nothing. */
+static void add_ones(ln_local_model *model, const ln_local_samples *samples)
+{
+    const int64_t n = samples->features, line = line_of(AHEAD + n);
+    double *row = model->rows;
+    row[0] = 1;
     for (int64_t s = 0; s < samples->count; s++) {
-        const double *z = samples->z + s * n;
-        off[n + 1] = samples->y[s] - samples->y[0];
-        for (int64_t a = 0; a < n; a++)
-            off[a] = z[a] - start[a];
-        if (samples->ones)
-            count = model->kernels->list(off, n, model->place);
-        for (int64_t i = 0; i < count; i++)
-            model->scale[i] = samples->weight[s] * off[model->place[i]];
-        model->kernels->add(off, line, model->place, model->scale, count, model->sums);
+        row[1] = samples->y[s] - samples->y[0];
+        memcpy(row + AHEAD, samples->z + s * n, (size_t)n * sizeof *row);
+        const int64_t count = model->kernels->list(row + AHEAD, n, model->place);
+        model->kernels->add(row, line, model->place, count, samples->weight[s], model->sums);
     }
 }
 
@@ -73,11 +102,15 @@ static void add_samples(ln_local_model *model, const ln_local_samples *samples, 
  * there is nothing to lose. */
 static void accumulate(ln_local_model *model, const ln_local_samples *samples)
 {
-    const int64_t n = samples->features, line = line_of(n + 2);
+    const int64_t n = samples->features, line = line_of(AHEAD + n);
     double *start = model->value, total = 0, sum_y = 0, squares = 0;
     for (int64_t a = 0; a < n; a++)
         start[a] = samples->ones ? 0 : samples->z[a];
-    add_samples(model, samples, start);
+    clear(model, n, line);
+    if (samples->ones)
+        add_ones(model, samples);
+    else
+        add_numbers(model, samples, start);
     for (int64_t s = 0; s < samples->count; s++) {
         double w = samples->weight[s], y = samples->y[s] - samples->y[0];
         total += w;
@@ -85,14 +118,14 @@ static void accumulate(ln_local_model *model, const ln_local_samples *samples)
         squares += w * y * y;
     }
     for (int64_t a = 0; a < n; a++) {
-        model->mean[a] = model->sums[a * line + n];
-        model->right[a] = model->sums[a * line + n + 1];
+        model->mean[a] = model->sums[a * line];
+        model->right[a] = model->sums[a * line + 1];
         /* One in all samples does not vary, and no rounding may say that it does. */
         const bool fixed = samples->ones && model->mean[a] == total;
         model->right[a] = fixed ? 0 : model->right[a] - model->mean[a] * sum_y / total;
         for (int64_t b = 0; b <= a; b++) {
             double *to = &model->gram[a * n + b];
-            *to = model->sums[a * line + b] - model->mean[a] * model->mean[b] / total;
+            *to = model->sums[a * line + AHEAD + b] - model->mean[a] * model->mean[b] / total;
             if (fixed || (samples->ones && model->mean[b] == total))
                 *to = 0;
             model->gram[b * n + a] = *to;
@@ -219,25 +252,38 @@ static int64_t choose(ln_local_model *model, const double *row, int64_t n, ln_se
     return count;
 }
 
+/* Sample `s` as the local model sees it: its chosen features into `part`, centred; returns its residual. */
+static double residual_of(const ln_local_model *model, const ln_local_samples *samples, int64_t s,
+                          int64_t count, double *part)
+{
+    const double *z = samples->z + s * samples->features;
+    double residual = samples->y[s] - model->mean_output;
+    for (int64_t i = 0; i < count; i++) {
+        part[i] = z[model->chosen[i]] - model->mean[model->chosen[i]];
+        residual -= model->part[i] * part[i];
+    }
+    return residual;
+}
+
 /* Residuals sample by sample: R^2, and the middle of the standard errors into model->sums. */
 static void compare(ln_local_model *model, const ln_local_samples *samples, int64_t count)
 {
     const int64_t line = line_of(count);
-    double lost = 0, *part = model->row;
+    double lost = 0;
     clear(model, count, line);
     for (int64_t i = 0; i < count; i++)
         model->part[i] = model->value[model->chosen[i]];
-    for (int64_t s = 0; s < samples->count; s++) {
-        const double *z = samples->z + s * samples->features;
-        double w = samples->weight[s], residual = samples->y[s] - model->mean_output;
-        for (int64_t i = 0; i < count; i++) {
-            part[i] = z[model->chosen[i]] - model->mean[model->chosen[i]];
-            residual -= model->part[i] * part[i];
+    for (int64_t first = 0; first < samples->count; first += LN_GRAM_ROWS) {
+        const int64_t some = together(model, samples, first, count, line);
+        for (int64_t k = 0; k < some; k++) {
+            double *part = model->rows + k * line;
+            const double w = samples->weight[first + k];
+            const double residual = residual_of(model, samples, first + k, count, part);
+            lost += w * residual * residual;
+            for (int64_t i = 0; i < count; i++)
+                model->scale[k * count + i] = w * residual * w * residual * part[i];
         }
-        lost += w * residual * residual;
-        for (int64_t i = 0; i < count; i++)
-            model->scale[i] = w * residual * w * residual * part[i];
-        model->kernels->add(part, line, model->place, model->scale, count, model->sums);
+        model->kernels->add_rows(model->rows, line, model->scale, count, 0, model->sums);
     }
     model->r2 = model->variation > 0 ? 1 - lost / model->variation : NAN;
 }

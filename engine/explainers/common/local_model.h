@@ -46,9 +46,9 @@ typedef struct ln_local_samples {
 typedef struct ln_local_model {
     double *gram;   /* (features, features) G */
     double *work;   /* (features, features) */
-    double *sums;   /* (features, features and 2 up to a line of kernels/gram.h) */
-    double *row;    /* (such a line) */
-    double *scale;  /* (features) */
+    double *sums;   /* (features, 2 and features up to a line of kernels/gram.h) */
+    double *rows;   /* (LN_GRAM_ROWS, such a line) */
+    double *scale;  /* (LN_GRAM_ROWS, features) */
     int32_t *place; /* (features and LN_GRAM_LINE more) */
     const ln_gram_kernels *kernels;
     double *right;      /* (features) r */

@@ -90,11 +90,11 @@ static ln_status list_columns(const ln_job *job, ln_neighbourhood *near, ln_erro
     near->start[0] = 0;
     ln_free(near->columns);
     near->columns = sorted;
-    near->plain = near->column_count == near->width;
+    near->plain = near->column_count == near->width && near->groups == near->width;
     for (int64_t c = 0; c < near->column_count; c++) {
         sorted[c].slot = near->slots;
         near->slots += sorted[c].number >= 0;
-        near->plain &= sorted[c].number == c && sorted[c].count == 1;
+        near->plain &= sorted[c].number == c && sorted[c].count == 1 && sorted[c].group == c;
     }
     return LN_OK;
 }
@@ -172,6 +172,21 @@ static ln_status find_bins(ln_neighbourhood *near, ln_error *err)
     return LN_OK;
 }
 
+/* Without bins, of each group's number. A column that does not vary is read in its own unit. */
+static ln_status list_scales(ln_neighbourhood *near, ln_error *err)
+{
+    near->scale = ln_calloc((size_t)near->groups * 2, sizeof *near->scale);
+    if (!near->scale)
+        return ln_fail_memory(err, (size_t)near->groups * 2 * sizeof *near->scale);
+    for (int64_t g = 0; g < near->groups; g++) {
+        const ln_bins *bins = &near->columns[near->start[g]].bins;
+        const bool some = near->start[g + 1] > near->start[g];
+        near->scale[g] = some ? bins->mean[0] : 0;
+        near->scale[near->groups + g] = some && bins->deviation[0] > 0 ? bins->deviation[0] : 1;
+    }
+    return LN_OK;
+}
+
 static ln_status check(const ln_job *job, const ln_neighbourhood *near, ln_discretize how,
                        ln_error *err)
 {
@@ -241,6 +256,8 @@ ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_
         status = fit_columns(job, out, how, err);
     if (!status)
         status = find_bins(out, err);
+    if (!status && !out->binned)
+        status = list_scales(out, err);
     return status;
 }
 
@@ -249,27 +266,33 @@ void ln_neighbourhood_free(ln_neighbourhood *near)
     ln_free(near->columns);
     ln_free(near->start);
     ln_free(near->bin);
+    ln_free(near->scale);
     *near = (ln_neighbourhood){0};
 }
 
 /* ---------------------------------------------------------------- samples */
 
-/* A number in units of its column's deviation; of a column that does not vary, its distance. */
-static double scaled(const ln_near_column *column, double value)
+/* z of numbers, in units of their columns' deviations. */
+static void scale_numbers(const ln_neighbourhood *near, const float *row, double *z)
 {
-    double deviation = column->bins.deviation[0];
-    return (value - column->bins.mean[0]) / (deviation > 0 ? deviation : 1);
+    const double *mean = near->scale, *unit = near->scale + near->groups;
+    for (int64_t g = 0; g < near->groups && near->plain; g++)
+        z[g] = ((double)row[g] - mean[g]) / unit[g];
+    for (int64_t g = 0; g < near->groups && !near->plain; g++) {
+        const ln_near_column *column = &near->columns[near->start[g]];
+        if (near->start[g + 1] > near->start[g] && column->number >= 0)
+            z[g] = ((double)row[column->number] - mean[g]) / unit[g];
+    }
 }
 
 void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *bins, double *z)
 {
     for (int64_t c = 0; c < near->column_count; c++)
         bins[c] = near->columns[c].number < 0 ? 0 : bin_of(&near->columns[c], x);
-    for (int64_t g = 0; g < near->groups; g++) {
-        const ln_near_column *column = &near->columns[near->start[g]];
-        bool number = !near->binned && near->start[g + 1] > near->start[g] && column->number >= 0;
-        z[g] = number ? scaled(column, (double)x[column->number]) : 1;
-    }
+    for (int64_t g = 0; g < near->groups; g++)
+        z[g] = 1;
+    if (!near->binned)
+        scale_numbers(near, x, z);
 }
 
 /* Of a sample. */
@@ -378,16 +401,17 @@ double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers
     const int64_t s = number % TOGETHER;
     const int32_t *same = at->sames + s * padded(near->groups);
     double distance = 0;
+    int64_t others = near->groups;
     if (s == 0)
         draw_together(near, at, x, bins, rng);
     place_columns(near, at, s, row);
-    for (int64_t g = 0; g < near->groups; g++)
+    for (int64_t g = 0; g < near->groups; g++) {
         z[g] = same[g];
-    for (int64_t g = 0; g < near->groups && !near->binned; g++) {
-        const ln_near_column *column = &near->columns[near->start[g]];
-        if (near->start[g + 1] > near->start[g] && column->number >= 0)
-            z[g] = scaled(column, (double)row[column->number]);
+        others -= same[g];
     }
+    if (near->binned)
+        return (double)others;
+    scale_numbers(near, row, z);
     for (int64_t g = 0; g < near->groups; g++)
         distance += (z[g] - z_of_x[g]) * (z[g] - z_of_x[g]);
     return distance;

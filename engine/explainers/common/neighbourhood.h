@@ -39,7 +39,8 @@ typedef struct ln_neighbourhood {
     int64_t *start;          /* (groups + 1) where each group's columns begin */
     int64_t slots;           /* columns with numbers */
     uint8_t *bin;            /* (slots, rows) of each training row; without bins 0 */
-    bool plain; /* the columns are the inputs, all of them numbers, each in its place */
+    double *scale; /* (2, groups) mean and deviation of each group's number, or NULL with bins */
+    bool plain;    /* groups and columns are the inputs, all of them numbers, each in its place */
     const ln_bin_kernels *kernels;
 } ln_neighbourhood;
 #define LN_NEAR_MISSING UINT8_MAX /* in place of a bin: the number misses */
