@@ -32,6 +32,8 @@ typedef struct ln_bin_kernels {
     void (*quantiles)(const double *shares, int64_t count, double *quantile);
     void (*numbers)(const ln_bin_table *table, const int32_t *bin, const double *quantile,
                     int64_t count, float *number);
+    /* out[s] = table[bin[s]], of LN_BIN_TABLE entries. */
+    void (*take)(const float *table, const int32_t *bin, int64_t count, float *out);
     /* Number c of line l of `from` becomes number l of line c of `to`. Whole squares are read and written: lines
      * and columns beyond `lines` and `columns` up to the next multiple of LN_BIN_SQUARE. */
     void (*turn)(const void *from, int64_t lines, int64_t from_line, int64_t columns, void *to,

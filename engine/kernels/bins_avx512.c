@@ -26,6 +26,13 @@ static void find(const uint8_t *bin_of_row, int64_t rows, const uint32_t *choice
     }
 }
 
+static void take(const float *table, const int32_t *bin, int64_t count, float *out)
+{
+    const __m512 all = _mm512_loadu_ps(table);
+    for (int64_t s = 0; s < count; s += 16)
+        _mm512_storeu_ps(out + s, _mm512_permutexvar_ps(_mm512_loadu_si512(bin + s), all));
+}
+
 /* By a vector as the body has it: its lanes are all ones, or zero. */
 static inline int64_t list(__m512i mask, int32_t first, int32_t *to)
 {

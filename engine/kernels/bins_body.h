@@ -1,6 +1,6 @@
 /* The body of bins.h's kernels, compiled once an instruction set. The including file defines LANES, the type
  * `vector` (floats), NAME, the table's name, and has included bins.h; where it has a better way to look numbers up
- * and list them it defines LOOK_UP, and the functions look_up, find and list that stand here. */
+ * and list them it defines LOOK_UP, and the functions look_up, find, take and list that stand here. */
 #include <math.h>
 #include <string.h>
 
@@ -28,6 +28,12 @@ static void find(const uint8_t *bin_of_row, int64_t rows, const uint32_t *choice
 {
     for (int64_t s = 0; s < count; s++)
         bin[s] = bin_of_row[(uint64_t)choice[s] * (uint64_t)rows >> 32];
+}
+
+static void take(const float *table, const int32_t *bin, int64_t count, float *out)
+{
+    for (int64_t s = 0; s < count; s++)
+        out[s] = table[bin[s] % LN_BIN_TABLE];
 }
 
 /* The numbers of the lanes that a mask holds, counted from `first`, into `to`, which has room for all; how many. */
@@ -176,5 +182,9 @@ static void turn(const void *from, int64_t lines, int64_t from_line, int64_t col
                                (float *)to + j * to_line + i, to_line);
 }
 
-const ln_bin_kernels NAME = {
-    .find = find, .shares = shares, .quantiles = quantiles, .numbers = numbers, .turn = turn};
+const ln_bin_kernels NAME = {.find = find,
+                             .shares = shares,
+                             .quantiles = quantiles,
+                             .numbers = numbers,
+                             .take = take,
+                             .turn = turn};

@@ -33,23 +33,30 @@ static void random_words(uint64_t row, uint32_t *words)
     words[2] = UINT32_MAX;
 }
 
-/* The rows' bins, and one that is none. */
+/* The rows' bins, and one that is none; what a table has at them. */
 static void rows_are_found_by_their_words(void **state)
 {
     (void)state;
     const ln_bin_kernels *all[3];
     static uint32_t choice[DRAWS];
     static int32_t bin[DRAWS];
+    static float taken[DRAWS];
+    float table[LN_BIN_TABLE];
     uint8_t of_row[ROWS + 3];
     random_words(1, choice);
     for (int r = 0; r < ROWS + 3; r++)
         of_row[r] = r == 5 ? UINT8_MAX : (uint8_t)(r * 7 % 11);
+    for (int k = 0; k < LN_BIN_TABLE; k++)
+        table[k] = (float)(k - 7) / 3;
     const int known = tables(all);
     for (int t = 0; t < known; t++) {
         all[t]->find(of_row, ROWS, choice, DRAWS, bin);
         for (int s = 0; s < DRAWS; s++)
             assert_int_equal(bin[s], of_row[(uint64_t)choice[s] * ROWS >> 32]);
         assert_true(bin[1] == of_row[0] && bin[2] == of_row[ROWS - 1]);
+        all[t]->take(table, bin, DRAWS, taken);
+        for (int s = 0; s < DRAWS; s++)
+            assert_same_bits(&taken[s], &table[bin[s] % LN_BIN_TABLE], sizeof taken[s]);
     }
 }
 

@@ -8,9 +8,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/groups.h"
-#include "kernels/draws.h"
-
-enum { TOGETHER = LN_NEAR_TOGETHER };
 
 static ln_status fail_discretize(ln_error *err)
 {
@@ -106,11 +103,44 @@ static bool misses(const ln_near_column *column, const float *row)
     return column->missing >= 0 && row[column->missing] != 0;
 }
 
-/* Of a column with numbers. */
-static uint8_t bin_of(const ln_near_column *column, const float *row)
+static uint8_t category_of(const ln_neighbourhood *near, const ln_near_column *column,
+                           const float *row)
 {
+    const size_t bytes = (size_t)column->count * sizeof *row;
+    for (int k = 0; k < column->categories; k++)
+        if (memcmp(near->training + column->example[k] * near->width + column->first,
+                   row + column->first, bytes) == 0)
+            return (uint8_t)k;
+    return LN_NEAR_OTHER;
+}
+
+uint8_t ln_near_bin_of(const ln_neighbourhood *near, int64_t c, const float *row)
+{
+    const ln_near_column *column = &near->columns[c];
+    if (column->number < 0)
+        return category_of(near, column, row);
     return misses(column, row) ? LN_NEAR_MISSING
                                : (uint8_t)ln_bins_find(&column->bins, (double)row[column->number]);
+}
+
+/* The categories that training rows have, unless they are more than a table holds. */
+static void list_categories(const ln_neighbourhood *near, ln_near_column *column)
+{
+    for (int64_t r = 0; r < near->rows; r++) {
+        const float *row = near->training + r * near->width;
+        if (category_of(near, column, row) != LN_NEAR_OTHER)
+            continue;
+        if (column->categories == LN_BIN_TABLE) {
+            column->loose = true;
+            column->categories = 0;
+            return;
+        }
+        column->example[column->categories++] = r;
+    }
+    for (int k = 0; k < column->categories; k++)
+        for (int64_t i = column->first; i < column->first + column->count; i++)
+            near->pattern[i * LN_BIN_TABLE + k] =
+                near->training[column->example[k] * near->width + i];
 }
 
 static ln_status fit_column(const ln_request *request, ln_neighbourhood *near,
@@ -154,21 +184,33 @@ static ln_status fit_columns(const ln_job *job, ln_neighbourhood *near, ln_discr
     return status;
 }
 
+/* Which inputs a sample has from lines of its own: all of them, where no column is loose and no input is held. */
+static bool is_whole_row(const ln_neighbourhood *near)
+{
+    int64_t inputs = 0;
+    for (int64_t c = 0; c < near->column_count; c++)
+        inputs += near->columns[c].loose ? 0 : near->columns[c].count;
+    return inputs == near->width;
+}
+
 static ln_status find_bins(ln_neighbourhood *near, ln_error *err)
 {
     size_t bytes;
-    if (__builtin_mul_overflow((size_t)near->rows, (size_t)near->slots, &bytes))
+    if (__builtin_mul_overflow((size_t)near->rows, (size_t)near->column_count, &bytes))
         return ln_fail_memory(err, SIZE_MAX);
     bytes += sizeof(int32_t); /* which are read at once */
     near->bin = ln_calloc(1, bytes);
-    if (!near->bin)
+    near->pattern = ln_calloc((size_t)near->width * LN_BIN_TABLE, sizeof *near->pattern);
+    if (!near->bin || !near->pattern)
         return ln_fail_memory(err, bytes);
     for (int64_t c = 0; c < near->column_count; c++) {
-        const ln_near_column *column = &near->columns[c];
-        for (int64_t r = 0; r < near->rows && column->number >= 0; r++)
-            near->bin[column->slot * near->rows + r] =
-                bin_of(column, near->training + r * near->width);
+        if (near->columns[c].number < 0)
+            list_categories(near, &near->columns[c]);
+        for (int64_t r = 0; r < near->rows && !near->columns[c].loose; r++)
+            near->bin[c * near->rows + r] =
+                ln_near_bin_of(near, c, near->training + r * near->width);
     }
+    near->whole = is_whole_row(near);
     return LN_OK;
 }
 
@@ -266,153 +308,7 @@ void ln_neighbourhood_free(ln_neighbourhood *near)
     ln_free(near->columns);
     ln_free(near->start);
     ln_free(near->bin);
+    ln_free(near->pattern);
     ln_free(near->scale);
     *near = (ln_neighbourhood){0};
-}
-
-/* ---------------------------------------------------------------- samples */
-
-/* z of numbers, in units of their columns' deviations. */
-static void scale_numbers(const ln_neighbourhood *near, const float *row, double *z)
-{
-    const double *mean = near->scale, *unit = near->scale + near->groups;
-    for (int64_t g = 0; g < near->groups && near->plain; g++)
-        z[g] = ((double)row[g] - mean[g]) / unit[g];
-    for (int64_t g = 0; g < near->groups && !near->plain; g++) {
-        const ln_near_column *column = &near->columns[near->start[g]];
-        if (near->start[g + 1] > near->start[g] && column->number >= 0)
-            z[g] = ((double)row[column->number] - mean[g]) / unit[g];
-    }
-}
-
-void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *bins, double *z)
-{
-    for (int64_t c = 0; c < near->column_count; c++)
-        bins[c] = near->columns[c].number < 0 ? 0 : bin_of(&near->columns[c], x);
-    for (int64_t g = 0; g < near->groups; g++)
-        z[g] = 1;
-    if (!near->binned)
-        scale_numbers(near, x, z);
-}
-
-/* Of a sample. */
-static int64_t words_of(const ln_neighbourhood *near)
-{
-    return near->groups + near->column_count;
-}
-
-static int64_t padded(int64_t count)
-{
-    return (count + LN_BIN_SQUARE - 1) / LN_BIN_SQUARE * LN_BIN_SQUARE;
-}
-
-ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver)
-{
-    const int64_t words = words_of(near), slots = near->slots, groups = near->groups;
-    ln_near_buffers made;
-    made.words = ln_carve(carver, TOGETHER * words + LN_BIN_SQUARE, sizeof *made.words);
-    made.turned = ln_carve(carver, TOGETHER * padded(words), sizeof *made.turned);
-    made.bin = ln_carve(carver, TOGETHER * slots, sizeof *made.bin);
-    made.share = ln_carve(carver, TOGETHER * slots, sizeof *made.share);
-    made.quantile = ln_carve(carver, TOGETHER * slots, sizeof *made.quantile);
-    made.number = ln_carve(carver, TOGETHER * padded(slots), sizeof *made.number);
-    made.numbers = ln_carve(carver, TOGETHER * padded(slots), sizeof *made.numbers);
-    made.same = ln_carve(carver, TOGETHER * padded(groups), sizeof *made.same);
-    made.sames = ln_carve(carver, TOGETHER * padded(groups), sizeof *made.sames);
-    return made;
-}
-
-/* The training row that a word chooses: of so few rows it makes some more likely than others by 2^-32 times their
- * number. */
-static const float *chosen_row(const ln_neighbourhood *near, uint32_t word)
-{
-    return near->training + (int64_t)((uint64_t)word * (uint64_t)near->rows >> 32) * near->width;
-}
-
-/* Column c of all samples: what is not in the row's bin or category takes the 1 from `same`. */
-static void draw_column(const ln_neighbourhood *near, const ln_near_buffers *at, int64_t c,
-                        const float *x, uint8_t bin_of_x, int32_t *same)
-{
-    const ln_near_column *column = &near->columns[c];
-    const uint32_t *choice = at->turned + column->group * TOGETHER;
-    const uint32_t *words = at->turned + (near->groups + c) * TOGETHER;
-    if (column->number < 0) {
-        const size_t bytes = (size_t)column->count * sizeof *x;
-        for (int64_t s = 0; s < TOGETHER; s++)
-            same[s] &=
-                memcmp(chosen_row(near, choice[s]) + column->first, x + column->first, bytes) == 0;
-        return;
-    }
-    int32_t *bin = at->bin + column->slot * TOGETHER;
-    near->kernels->find(near->bin + column->slot * near->rows, near->rows, choice, TOGETHER, bin);
-    near->kernels->shares(&column->table, bin, words, TOGETHER,
-                          at->share + column->slot * TOGETHER);
-    for (int64_t s = 0; s < TOGETHER; s++)
-        same[s] &= bin[s] == bin_of_x;
-}
-
-static void draw_together(const ln_neighbourhood *near, const ln_near_buffers *at, const float *x,
-                          const uint8_t *bins, ln_rng *rng)
-{
-    const ln_bin_kernels *kernels = near->kernels;
-    const int64_t words = words_of(near);
-    ln_draw_words(rng, TOGETHER * words, at->words);
-    kernels->turn(at->words, TOGETHER, words, words, at->turned, TOGETHER);
-    for (int64_t g = 0; g < near->groups; g++) {
-        int32_t *same = at->same + g * TOGETHER;
-        for (int64_t s = 0; s < TOGETHER; s++)
-            same[s] = 1;
-        for (int64_t c = near->start[g]; c < near->start[g + 1]; c++)
-            draw_column(near, at, c, x, bins[c], same);
-    }
-    kernels->quantiles(at->share, near->slots * TOGETHER, at->quantile);
-    for (int64_t c = 0; c < near->column_count; c++) {
-        const int64_t first = near->columns[c].slot * TOGETHER;
-        if (near->columns[c].number >= 0)
-            kernels->numbers(&near->columns[c].table, at->bin + first, at->quantile + first,
-                             TOGETHER, at->number + first);
-    }
-    kernels->turn(at->number, near->slots, TOGETHER, TOGETHER, at->numbers, padded(near->slots));
-    kernels->turn(at->same, near->groups, TOGETHER, TOGETHER, at->sames, padded(near->groups));
-}
-
-/* The columns of sample s of those drawn together. */
-static void place_columns(const ln_neighbourhood *near, const ln_near_buffers *at, int64_t s,
-                          float *row)
-{
-    const float *numbers = at->numbers + s * padded(near->slots);
-    for (int64_t c = 0; c < near->column_count && !near->plain; c++) {
-        const ln_near_column *column = &near->columns[c];
-        if (column->count > 1 || column->number < 0)
-            memcpy(row + column->first,
-                   chosen_row(near, at->turned[column->group * TOGETHER + s]) + column->first,
-                   (size_t)column->count * sizeof *row);
-        if (column->number >= 0 && at->bin[column->slot * TOGETHER + s] != LN_NEAR_MISSING)
-            row[column->number] = numbers[column->slot];
-    }
-    if (near->plain)
-        memcpy(row, numbers, (size_t)near->width * sizeof *row);
-}
-
-double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers *at,
-                             int64_t number, const float *x, const uint8_t *bins,
-                             const double *z_of_x, ln_rng *rng, float *row, double *z)
-{
-    const int64_t s = number % TOGETHER;
-    const int32_t *same = at->sames + s * padded(near->groups);
-    double distance = 0;
-    int64_t others = near->groups;
-    if (s == 0)
-        draw_together(near, at, x, bins, rng);
-    place_columns(near, at, s, row);
-    for (int64_t g = 0; g < near->groups; g++) {
-        z[g] = same[g];
-        others -= same[g];
-    }
-    if (near->binned)
-        return (double)others;
-    scale_numbers(near, row, z);
-    for (int64_t g = 0; g < near->groups; g++)
-        distance += (z[g] - z_of_x[g]) * (z[g] - z_of_x[g]);
-    return distance;
 }

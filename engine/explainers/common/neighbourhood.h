@@ -23,10 +23,13 @@ typedef struct ln_near_column {
     int64_t number;       /* the input with its number, or -1: categories */
     int64_t missing;      /* the input that is 1 where the number misses, or -1 */
     int64_t group;
-    float zero;         /* the number 0 of the data, encoded */
-    int64_t slot;       /* of the columns with numbers */
-    ln_bins bins;       /* of numbers */
-    ln_bin_table table; /* what they are drawn from */
+    float zero;                    /* the number 0 of the data, encoded */
+    int64_t slot;                  /* of the columns with numbers */
+    ln_bins bins;                  /* of numbers */
+    ln_bin_table table;            /* what they are drawn from */
+    int categories;                /* of those that training rows have, unless loose */
+    int64_t example[LN_BIN_TABLE]; /* (categories) the first training row with each */
+    bool loose; /* more categories than a table holds: they are read from the rows themselves */
 } ln_near_column;
 
 typedef struct ln_neighbourhood {
@@ -38,18 +41,23 @@ typedef struct ln_neighbourhood {
     ln_near_column *columns; /* by group */
     int64_t *start;          /* (groups + 1) where each group's columns begin */
     int64_t slots;           /* columns with numbers */
-    uint8_t *bin;            /* (slots, rows) of each training row; without bins 0 */
-    double *scale; /* (2, groups) mean and deviation of each group's number, or NULL with bins */
-    bool plain;    /* groups and columns are the inputs, all of them numbers, each in its place */
+    uint8_t *bin;   /* (column_count, rows) bin or category of each training row; without bins 0 */
+    float *pattern; /* (width, LN_BIN_TABLE) each input in the categories of its column */
+    double *scale;  /* (2, groups) mean and deviation of each group's number, or NULL with bins */
+    bool whole;     /* columns that are not loose make up all inputs */
+    bool plain;     /* groups and columns are the inputs, all of them numbers, each in its place */
     const ln_bin_kernels *kernels;
 } ln_neighbourhood;
-#define LN_NEAR_MISSING UINT8_MAX /* in place of a bin: the number misses */
+#define LN_NEAR_MISSING UINT8_MAX     /* in place of a bin: the number misses */
+#define LN_NEAR_OTHER (UINT8_MAX - 1) /* in place of a category: one that no training row has */
 
 /* The bin of a training row in a column with numbers. */
 static inline uint8_t ln_near_bin(const ln_neighbourhood *near, int64_t column, int64_t row)
 {
-    return near->bin[near->columns[column].slot * near->rows + row];
+    return near->bin[column * near->rows + row];
 }
+/* The bin or category of any row in a column. */
+uint8_t ln_near_bin_of(const ln_neighbourhood *near, int64_t column, const float *row);
 
 /* From the request's background (and its labels for LN_DISCRETIZE_ENTROPY). LN_EINVALID of field
  * "discretize" where it does not apply, of "background" where one of its numbers is none. Caller frees with ln_neighbourhood_free, also after an error. */
@@ -64,21 +72,20 @@ void ln_neighbourhood_free(ln_neighbourhood *near);
 typedef struct ln_near_buffers {
     uint32_t *words;  /* (LN_NEAR_TOGETHER, 1 a group and 1 a column) random ones */
     uint32_t *turned; /* the same, a line each */
-    int32_t *bin;     /* (slots) lines: whose number is drawn */
-    double *share;    /* (slots) lines: where in the standard normal distribution it lies */
+    int32_t *bin;     /* (column_count) lines: whose number or category is drawn */
+    double *share;    /* (slots) lines: where in the standard normal distribution a number lies */
     double *quantile; /* (slots) lines: what lies there */
-    float *number;    /* (slots) lines */
-    float *numbers;   /* (LN_NEAR_TOGETHER, slots up to a multiple of LN_BIN_SQUARE) */
-    int32_t *
-        same; /* (groups) lines: 1 where a group is in the bins and categories of the row explained */
+    float *input;     /* (width) lines */
+    float *inputs;    /* (LN_NEAR_TOGETHER, width up to a multiple of LN_BIN_SQUARE) */
+    int32_t *same;  /* (groups) lines: 1 where bins and categories are those of the row explained */
     int32_t *sames; /* (LN_NEAR_TOGETHER, groups up to a multiple of LN_BIN_SQUARE) */
 } ln_near_buffers;
 ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver);
 
-/* z of the row x itself, and the bin of each of its columns. */
+/* z of the row x itself, and the bin or category of each of its columns. */
 void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *bins, double *z);
-/* Sample `number`, from 0 on one after the other with the same buffers: the row (width) and its z; its squared
- * distance from the row x, whose bins and z are given. A sample takes the same number of words whatever it
+/* Sample `number`, from 0 on one after the other with the same buffers: the row (width), which holds x, and
+ * its z; its squared distance from the row x, whose bins and z are given. A sample takes the same number of words whatever it
  * draws, so that those of several are drawn at once: the generator is ahead. */
 double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers *at,
                              int64_t number, const float *x, const uint8_t *bins,
