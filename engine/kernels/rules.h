@@ -17,6 +17,10 @@ typedef struct ln_ratio {
     int64_t period;    /* a multiple of LN_RULE_LANES */
 } ln_ratio;
 
+typedef struct ln_chord {
+    double noise, near, rounding;
+} ln_chord;
+
 typedef struct ln_rule_kernels {
     /* s may be z. Returns the sum of s_j (below_j - (z_j - bias)), in float64. */
     double (*ratios)(const ln_ratio *how, int64_t count, const float *z, const float *r,
@@ -32,6 +36,13 @@ typedef struct ln_rule_kernels {
      * both; elsewhere m stays. */
     void (*secant)(double noise, int64_t count, const float *x, const float *x_b, const float *y,
                    const float *y_b, const float *above, float *m);
+    /* The same of functions whose results are rounded: Dy of a small change is rounding for the most part, and the
+     * secant a slope of that. m comes as above f'(x), `other` is above f'(x_b); where x - x_b is no noise, but not
+     * greater than `near` times the greater of both either, and the mean of the two slopes makes the same change
+     * within `rounding` times |y| + |y_b|, m becomes that mean. */
+    void (*chord)(const ln_chord *how, int64_t count, const float *x, const float *x_b,
+                  const float *y, const float *y_b, const float *above, const float *other,
+                  float *m);
     /* c the greater of y and y_b (`least`: the lesser): to = above (c - y_b), to_b = above (y - c). */
     void (*hand)(bool least, int64_t count, const float *y, const float *y_b, const float *above,
                  float *to, float *to_b);

@@ -144,6 +144,25 @@ static void secant(double noise, int64_t count, const float *x, const float *x_b
     }
 }
 
+static void chord(const ln_chord *how, int64_t count, const float *x, const float *x_b,
+                  const float *y, const float *y_b, const float *above, const float *other,
+                  float *m)
+{
+    const double noise = how->noise, near = how->near, rounding = how->rounding;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < count; i++) {
+        const double change = (double)x[i] - (double)x_b[i];
+        const double most = greater(fabs((double)x[i]), fabs((double)x_b[i]));
+        const double given = (double)above[i], rise = given * ((double)y[i] - (double)y_b[i]);
+        const double mean = ((double)m[i] + (double)other[i]) / 2;
+        const double size = fabs(given) * (fabs((double)y[i]) + fabs((double)y_b[i]));
+        const bool same =
+            fabs(change) <= near * most && fabs(mean * change - rise) <= rounding * size;
+        const double made = same ? mean : rise / change;
+        m[i] = fabs(change) > noise * most ? (float)made : m[i];
+    }
+}
+
 static void hand(bool least, int64_t count, const float *y, const float *y_b, const float *above,
                  float *to, float *to_b)
 {
@@ -174,5 +193,6 @@ const ln_rule_kernels NAME = {.ratios = ratios,
                               .sum = sum,
                               .sum_at_zero = sum_at_zero,
                               .secant = secant,
+                              .chord = chord,
                               .hand = hand,
                               .share = share};

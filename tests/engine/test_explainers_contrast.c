@@ -102,6 +102,61 @@ static void maxima_by_hand(void **state)
     ln_model_release(model);
 }
 
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static double log_one_and_exp(double x)
+{
+    return log1p(exp(x));
+}
+
+/* Over a small change the difference of two results in float32 is rounding for the most part: the multiplier is the
+ * slope all the same. Where a function bends within it, it is what the whole change says. */
+static void small_changes_have_slopes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word;
+        double (*f)(double);
+    } cases[] = {{"tanh", tanh}, {"sigmoid", sigmoid}, {"exp", exp}, {"softplus", log_one_and_exp}};
+    static const float from[] = {-2.5F, -0.7F, 0.3F, 1.9F};
+    static const double changes[] = {4e-6, 3e-5, 2e-4, 1.5e-3, 3e-3, 5e-3, 0.25};
+    const ln_softplus_attributes softplus = {.beta = 1, .threshold = 20};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int x;
+        ln_graph *graph = new_graph(TEST_SHAPE(-1, 1), &x);
+        const void *own = strcmp(cases[i].word, "softplus") == 0 ? &softplus : NULL;
+        ln_model *model = finish(graph, add_node(graph, cases[i].word, own, x, -1));
+        for (size_t j = 0; j < 4 * sizeof changes / sizeof *changes; j++) {
+            const float b = from[j % 4], at = (float)((double)b * (1 + changes[j / 4]));
+            const double rise = cases[i].f((double)at) - cases[i].f((double)b);
+            ln_tensor *row = tensor_f32(TEST_SHAPE(1, 1), &at),
+                      *base = tensor_f32(TEST_SHAPE(1, 1), &b);
+            const ln_item item = {0, 0};
+            ln_explanation got = explain(
+                "deeplift", "",
+                (ln_request){
+                    .model = model, .x = row, .items = &item, .item_count = 1, .baseline = base},
+                NULL);
+            /* The mean's error grows with the square of the change, the secant's with its inverse. */
+            assert_near_f32(got.values, (float[]){(float)rise}, 1, 0, 2e-4);
+            ln_explanation_free(&got);
+            ln_tensor_release(row);
+            ln_tensor_release(base);
+        }
+        ln_model_release(model);
+    }
+    int x;
+    const ln_scalar_attributes line = {.a = 1 / 6.0, .b = 0.5};
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 1), &x);
+    ln_model *model = finish(graph, add_node(graph, "hardsigmoid", &line, x, -1));
+    check_one("deeplift", "", model, LN_LINK_RAW, (float[]){3.001F}, 0, (float[]){2.998F},
+              (float[]){0.002F / 6}, 2e-7);
+    ln_model_release(model);
+}
+
 /* sqrt(relu(x0)) + sqrt(relu(x1)), where the first relu stays shut: the root has no slope there, and nothing to share. */
 static void a_root_of_nothing_gets_nothing(void **state)
 {
@@ -331,6 +386,7 @@ int main(void)
         cmocka_unit_test(reveal_cancel_where_a_function_ends),
         cmocka_unit_test(products_and_quotients_by_hand),
         cmocka_unit_test(maxima_by_hand),
+        cmocka_unit_test(small_changes_have_slopes),
         cmocka_unit_test(a_root_of_nothing_gets_nothing),
         cmocka_unit_test(measures_by_hand),
         cmocka_unit_test(softmax_by_hand),

@@ -123,6 +123,38 @@ static void products_parts_and_sums(void **state)
         }
 }
 
+/* Changes that are noise, near or far, whose mean slope makes the change that is seen or does not. */
+static void check_chord(const ln_rule_kernels *kernels, int count, float a[ARRAYS][MOST])
+{
+    const ln_chord how = {.noise = 0.01, .near = 1, .rounding = 0.125};
+    float y[MOST], m[MOST];
+    int means = 0, secants = 0;
+    for (int i = 0; i < MOST; i++) { /* every second change is made by the mean slope, nearly */
+        const float change = (a[3][i] + a[2][i]) / 2 * (a[0][i] - a[1][i]);
+        y[i] = i % 2 ? a[4][i] : a[4][i] + 1.03125F * change;
+        m[i] = a[3][i];
+    }
+    float ones[MOST];
+    for (int i = 0; i < MOST; i++)
+        ones[i] = 1;
+    kernels->chord(&how, count, a[0], a[1], y, a[4], ones, a[2], m);
+    for (int i = 0; i < count; i++) {
+        const double x = (double)a[0][i], b = (double)a[1][i], most = fmax(fabs(x), fabs(b));
+        const double rise = (double)y[i] - (double)a[4][i];
+        const double mean = ((double)a[3][i] + (double)a[2][i]) / 2;
+        const bool same =
+            fabs(x - b) <= most &&
+            fabs(mean * (x - b) - rise) <= 0.125 * (fabs((double)y[i]) + fabs((double)a[4][i]));
+        const float wanted = !(fabs(x - b) > 0.01 * most) ? a[3][i]
+                             : same                       ? (float)mean
+                                                          : (float)(rise / (x - b));
+        means += fabs(x - b) > 0.01 * most && same;
+        secants += fabs(x - b) > 0.01 * most && !same;
+        assert_same_bits(&m[i], &wanted, sizeof wanted);
+    }
+    assert_true(count < MOST || (means > 20 && secants > 20));
+}
+
 static void differences(void **state)
 {
     (void)state;
@@ -143,6 +175,7 @@ static void differences(void **state)
                                          : a[3][i];
                 assert_same_bits(&m[i], &wanted, sizeof wanted);
             }
+            check_chord(all[t], count, a);
             for (int least = 0; least < 2; least++) {
                 all[t]->hand(least, count, a[0], a[1], a[2], pair[0], pair[1]);
                 for (int i = 0; i < count; i++) {

@@ -20,7 +20,11 @@
 #include "kernels/rules.h"
 #include "layers/attributes.h"
 
-#define NOISE 1e-6     /* of a change, relative to the values that it lies between */
+#define NOISE 1e-6 /* of a change, relative to the values that it lies between */
+/* Of a change, up to which the mean slope of both ends may stand for the secant's, where it makes the change that is
+ * seen but for some ulps of a function in float32. */
+#define NEAR 0.0625
+#define ROUNDING 0x1p-22
 #define MOST_INPUTS 16 /* live values of a node */
 
 /* Numbers of a value in one half of the pass. */
@@ -55,8 +59,43 @@ static void let_infinite_go(const ln_node *node, const float *above, int64_t cou
             m[i] = 0;
 }
 
+/* Results that are x itself, its opposite or a constant are not rounded. */
+static bool rounds(const ln_node *node)
+{
+    static const char *const exact[] = {"relu", "relu6", "hardtanh", "clip", "abs", "neg"};
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+        if (strcmp(node->layer->word.name, exact[i]) == 0)
+            return false;
+    return true;
+}
+
+static size_t function_scratch(const ln_rule *rule, const ln_step *step)
+{
+    (void)rule;
+    return rounds(step->node) ? (size_t)ln_shape_count(&step->out_shape[0]) * sizeof(float) : 0;
+}
+
+/* m_y f'(b), as the layer's gradient at the baselines has it, into the scratch. */
+static ln_status slopes_at_baseline(const ln_pass *pass, int live, int64_t half, ln_error *err)
+{
+    const void *in[MOST_INPUTS];
+    void *out[1] = {(float *)pass->out[0] + half};
+    float *in_grad[MOST_INPUTS] = {NULL};
+    ln_pass own = first_half(pass);
+    for (int i = 0; i < pass->step->node->input_count; i++)
+        in[i] = i == live ? (const float *)pass->in[i] + half : pass->in[i];
+    in_grad[live] = pass->rule_scratch;
+    own.in = in;
+    own.out = out;
+    own.in_grad = in_grad;
+    return pass->step->node->layer->backward(&own, err);
+}
+
 static ln_status function_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
+    static const ln_chord chord = {.noise = NOISE, .near = NEAR, .rounding = ROUNDING};
+    const ln_rule_kernels *kernels = ln_rule_kernels_choose();
+    const bool rounded = rounds(pass->step->node);
     int live = 0;
     (void)rule;
     while (live < pass->step->node->input_count - 1 && !pass->in_grad[live])
@@ -65,18 +104,22 @@ static ln_status function_backward(const ln_rule *rule, const ln_pass *pass, ln_
     if (!m)
         return LN_OK;
     const ln_pass first = first_half(pass);
+    const int64_t half = half_of(pass, &pass->step->out_shape[0]);
+    const float *x = pass->in[live], *y = pass->out[0], *above = pass->out_grad[0];
     ln_status status =
         pass->step->node->layer->backward(&first, err); /* m_y f'(x), where it is noise */
-    const int64_t half = half_of(pass, &pass->step->out_shape[0]);
-    const float *x = pass->in[live], *y = pass->out[0];
-    if (!status)
-        ln_rule_kernels_choose()->secant(NOISE, half, x, x + half, y, y + half, pass->out_grad[0],
-                                         m);
+    if (!status && rounded)
+        status = slopes_at_baseline(pass, live, half, err);
+    if (!status && rounded)
+        kernels->chord(&chord, half, x, x + half, y, y + half, above, pass->rule_scratch, m);
+    else if (!status)
+        kernels->secant(NOISE, half, x, x + half, y, y + half, above, m);
     let_infinite_go(pass->step->node, pass->out_grad[0], half, m);
     return status;
 }
 
-static const ln_rule function_rule = {.name = "rescale", .backward = function_backward};
+static const ln_rule function_rule = {
+    .name = "rescale", .scratch = function_scratch, .backward = function_backward};
 
 /* ---------------------------------------------------------------- products and quotients */
 

@@ -5,7 +5,8 @@
  * nothing in its baseline's. With D for "at the input less at the baseline":
  *
  *   linear layers, sums, moves   the gradient (they are what they are everywhere)
- *   y = f(x) of one value        m_x = m_y Dy / Dx, and f'(x) where Dx is noise: |Dx| <= 1e-6 max(|x|, |b|)
+ *   y = f(x) of one value        m_x = m_y Dy / Dx, and f'(x) where Dx is noise: |Dx| <= 1e-6 max(|x|, |b|);
+ *                                (f'(x) + f'(b)) / 2 up to 1/16 of them, where it makes Dy but for its rounding
  *   products                     half and half: m_a = m_y (b at the input + b at the baseline) / 2; of more values
  *                                the mean of the gradient on the straight way from the baseline to the input
  *   quotients                    a times the reciprocal of b
