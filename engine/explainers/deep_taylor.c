@@ -96,6 +96,7 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
                                      .relevance = true,
                                      .simplify = LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_UNCHECKED,
                                      .merges = true,
+                                     .rests = true,
                                      .assign = assign};
     *out = &made->composite;
     return LN_OK;

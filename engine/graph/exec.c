@@ -56,7 +56,7 @@ static void **bind_passes(ln_exec *exec, int index, void **pointers)
             in[i] = at(exec, plan->value_at[id]);
         if (planned->send[i] == LN_SEND_WRITE)
             in_grad[i] = at(exec, plan->grad_at[id]);
-        else if (planned->send[i] == LN_SEND_ADD)
+        else if (planned->send[i] >= LN_SEND_ADD)
             in_grad[i] = at(exec, planned->aside[i]);
         if (plan->training && plan->graph->values[id].trainable)
             parameter_grad[i] = at(exec, plan->grad_at[id]);
@@ -234,19 +234,35 @@ static int64_t rows_back(const ln_exec *exec)
     return exec->plan->composite.pairs ? exec->rows / 2 : exec->rows;
 }
 
+/* sum += aside, and to `rest` what rounding takes from it (Knuth's sum of two numbers): written first, then added, and
+ * last all of it is added to the sum. */
+static void add_with_rest(ln_send send, int64_t count, const float *aside, float *rest, float *sum)
+{
+    const float kept = send == LN_SEND_ADD_FIRST ? 0 : 1;
+    for (int64_t j = 0; j < count; j++) {
+        const float before = sum[j], after = before + aside[j], added = after - before;
+        const float lost = (before - (after - added)) + (aside[j] - added);
+        const float all = kept * rest[j] + lost;
+        rest[j] = all;
+        sum[j] = send == LN_SEND_ADD_LAST ? after + all : after;
+    }
+}
+
 /* Adds what a node wrote aside to the gradients of its inputs. */
 static void add_asides(const ln_exec *exec, int index)
 {
     const ln_plan *plan = exec->plan;
     const ln_planned *planned = &plan->nodes[index];
     for (int i = 0; i < planned->step.node->input_count; i++) {
-        if (planned->send[i] != LN_SEND_ADD)
+        if (planned->send[i] < LN_SEND_ADD)
             continue;
         const int id = planned->step.node->inputs[i];
         const int64_t count = rows_back(exec) * ln_shape_row(&plan->shapes[id]);
         const float *aside = at(exec, planned->aside[i]);
         float *sum = at(exec, plan->grad_at[id]);
-        for (int64_t j = 0; j < count; j++)
+        if (planned->send[i] != LN_SEND_ADD)
+            add_with_rest(planned->send[i], count, aside, at(exec, plan->rest_at[id]), sum);
+        for (int64_t j = 0; j < count && planned->send[i] == LN_SEND_ADD; j++)
             sum[j] += aside[j];
     }
 }

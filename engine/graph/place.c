@@ -147,7 +147,7 @@ static void add_asides(placing *p)
         const ln_node *node = &plan->graph->nodes[i];
         size_t end = plan->bytes;
         for (int j = 0; j < node->input_count && plan->nodes[i].back; j++) {
-            if (node->inputs[j] < 0 || plan->nodes[i].send[j] != LN_SEND_ADD)
+            if (node->inputs[j] < 0 || plan->nodes[i].send[j] < LN_SEND_ADD)
                 continue;
             const size_t bytes = gradient_bytes(plan, node->inputs[j]);
             if (plan->training)

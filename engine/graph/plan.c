@@ -43,9 +43,10 @@ static ln_status allocate(ln_plan *plan, ln_error *err)
     plan->carries = ln_calloc(values, sizeof *plan->carries);
     plan->value_at = ln_calloc(values, sizeof *plan->value_at);
     plan->grad_at = ln_calloc(values, sizeof *plan->grad_at);
+    plan->rest_at = ln_calloc(values, sizeof *plan->rest_at);
     if (!plan->shapes || !plan->operands || !plan->sends || !plan->asides || !plan->nodes ||
         !plan->fixed || !plan->wanted || !plan->passed || !plan->carries || !plan->value_at ||
-        !plan->grad_at)
+        !plan->grad_at || !plan->rest_at)
         return ln_fail_memory(err, values * sizeof *plan->shapes);
     return LN_OK;
 }
@@ -218,6 +219,34 @@ static void decide_sends(ln_plan *plan, bool *started)
     }
 }
 
+/* Sums to which several are added get a rest, if the composite wants one. */
+static ln_status decide_rests(ln_plan *plan, ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    const size_t values = (size_t)graph->value_count;
+    ln_send **last = ln_calloc(values, sizeof *last); /* of what is added to a value, so far */
+    if (!last)
+        return ln_fail_memory(err, values * sizeof *last);
+    for (size_t i = 0; i < values; i++)
+        plan->rest_at[i] = LN_NOWHERE;
+    for (int i = graph->node_count - 1; i >= 0 && plan->composite.rests; i--)
+        for (int j = 0; j < graph->nodes[i].input_count; j++) {
+            const int id = graph->nodes[i].inputs[j];
+            ln_send *send = &plan->nodes[i].send[j];
+            if (id < 0 || *send != LN_SEND_ADD)
+                continue;
+            if (last[id] && plan->rest_at[id] == LN_NOWHERE)
+                plan->rest_at[id] = ln_plan_take(&plan->bytes, gradient_bytes(plan, id));
+            if (last[id]) {
+                *last[id] = *last[id] == LN_SEND_ADD ? LN_SEND_ADD_FIRST : LN_SEND_ADD_MORE;
+                *send = LN_SEND_ADD_LAST;
+            }
+            last[id] = send;
+        }
+    ln_free(last);
+    return LN_OK;
+}
+
 /* Values that are read or that are inputs, and all results of nodes that run, those that nobody reads
  * too. */
 static void find_values(const ln_plan *plan, const bool *needed, bool *placed)
@@ -276,6 +305,9 @@ static ln_status fill_plan(ln_plan *plan, const ln_plan_options *options, bool *
     if (status)
         return status;
     if (plan->backward) {
+        status = decide_rests(plan, err);
+        if (status)
+            return status;
         place_parameters(plan);
         /* Whoever asks for the gradient of whole numbers reads zeros. */
         for (int i = 0; i < options->gradient_count; i++)
@@ -353,6 +385,7 @@ void ln_plan_free(ln_plan *plan)
     ln_free(plan->carries);
     ln_free(plan->value_at);
     ln_free(plan->grad_at);
+    ln_free(plan->rest_at);
     ln_graph_release(plan->graph);
     ln_free(plan);
 }

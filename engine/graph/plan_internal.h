@@ -7,7 +7,16 @@
 #define LN_NOWHERE ((size_t)-1) /* an offset: not there */
 
 /* What becomes of the gradient that a node sends to one of its inputs. */
-typedef enum ln_send { LN_SEND_NOTHING, LN_SEND_WRITE, LN_SEND_ADD } ln_send;
+typedef enum ln_send {
+    LN_SEND_NOTHING,
+    LN_SEND_WRITE,
+    LN_SEND_ADD,
+    /* Of sums with a rest (ln_composite.rests), what rounding takes: it is written, added to, added to and then
+     * added to the sum. */
+    LN_SEND_ADD_FIRST,
+    LN_SEND_ADD_MORE,
+    LN_SEND_ADD_LAST
+} ln_send;
 
 /* One node of the graph in the plan; nodes that are not needed have run = false. */
 typedef struct ln_planned {
@@ -19,7 +28,8 @@ typedef struct ln_planned {
     ln_rule own_rule;     /* a copy of the composite's */
     ln_variant *variants; /* the rule's, or NULL */
     ln_send *send;        /* one an input */
-    size_t *aside;        /* LN_SEND_ADD: offset in the arena where the gradient is written first */
+    size_t
+        *aside; /* from LN_SEND_ADD on: offset in the arena where the gradient is written first */
     size_t statistics_at, back_statistics_at; /* of a batch; LN_NOWHERE: the layer has none */
 } ln_planned;
 
@@ -46,6 +56,7 @@ struct ln_plan {
     bool *carries;       /* one a value: gradients pass through it */
     size_t *value_at; /* one a value: offset in the arena, LN_NOWHERE: a constant or not needed */
     size_t *grad_at;  /* one a value: offset of its gradient */
+    size_t *rest_at;  /* one a value: offset of the rest of that sum, LN_NOWHERE: it has none */
     size_t parameters_at, parameters_bytes; /* gradients of trainable constants */
     size_t scratch_at;
     size_t absorbed_at; /* double a row, of relevance; LN_NOWHERE: not wanted */

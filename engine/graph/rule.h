@@ -46,6 +46,9 @@ typedef struct ln_composite {
     /* Truth values and whole numbers that depend on the inputs carry what goes backward, too: its rules know
      * comparisons and casts. Else nothing passes these. */
     bool truths;
+    /* What the readers of a value send to it may be great and cancel: sums of more than two are made with the rest
+     * that rounding takes from each. */
+    bool rests;
     /* Rows of a pass are pairs, inputs in its first half and what they are compared with in the second. What
      * goes backward stands in the first half alone: layers without a rule go back over that. */
     bool pairs;

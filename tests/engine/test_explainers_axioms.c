@@ -1,6 +1,8 @@
 /* The axioms that explainers are built on: completeness, exactness on linear models, invariance to how
  * a function is implemented, sensitivity. */
-#include "networks.h"
+#include "contrasting.h"
+
+#define MANY 60 /* rows */
 
 /* |residual| of row 2 of the tanh network by `given`. */
 static double residual_of(const char *given)
@@ -152,6 +154,44 @@ static void sensitivity(void **state)
     ln_model_release(model);
 }
 
+/* relu(h) - h and |h| + h vanish by halves: what comes to them is shared out as great parts of both signs, which meet
+ * again at h, where each relevance has four ways to arrive. Nothing is lost there. */
+static void great_parts_that_cancel_are_conserved(void **state)
+{
+    (void)state;
+    static const char *const rules[] = {"rule=\"flat\"", "rule=\"w_square\"",
+                                        "rule=\"z_box\" low=-3 high=3", "rule=\"z_plus\"", ""};
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 10), &x);
+    const int h = dense(graph, x, 12, 1);
+    const int under = add_node(graph, "sub", NULL, add_node(graph, "relu", NULL, h, -1), h);
+    const int inner = add_node(graph, "relu", NULL, dense(graph, under, 12, 2), -1);
+    const int over = add_node(graph, "add", NULL, inner, add_node(graph, "abs", NULL, h, -1));
+    ln_model *model = finish(graph, dense(graph, add_node(graph, "add", NULL, over, h), 4, 3));
+    ln_tensor *given = tensor_random(TEST_SHAPE(MANY, 10), 5);
+    ln_item items[MANY];
+    for (int n = 0; n < MANY; n++)
+        items[n] = (ln_item){n, n % 4};
+    for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
+        ln_explanation got = explain(
+            "lrp", rules[r],
+            (ln_request){.model = model, .x = given, .items = items, .item_count = MANY}, NULL);
+        for (int n = 0; n < MANY; n++) {
+            double sum = got.absorbed[n], size = fabs(got.output[n]);
+            for (int i = 0; i < 10; i++) {
+                sum += (double)got.values[n * 10 + i];
+                size += fabs((double)got.values[n * 10 + i]);
+            }
+            if (fabs(sum - got.output[n]) > 1e-5 * size)
+                fail_msg("%s, row %d: %g is not %g, of a size of %g", rules[r], n, sum,
+                         got.output[n], size);
+        }
+        ln_explanation_free(&got);
+    }
+    ln_tensor_release(given);
+    ln_model_release(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_linear_model_is_explained_exactly),
         cmocka_unit_test(equal_functions_have_equal_attributions),
         cmocka_unit_test(sensitivity),
+        cmocka_unit_test(great_parts_that_cancel_are_conserved),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ typedef struct asking {
     const ln_rule *rule;   /* theirs */
     const char *undefined; /* a word that the method is not defined for, or NULL */
     char asked[256];       /* "name " of every node, in the order asked */
+    bool rests;            /* as ln_composite has it */
 } asking;
 
 static ln_status assign(const ln_composite *composite, const ln_graph *graph, const ln_node *node,
@@ -38,7 +39,8 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
 static void explain(ln_graph *graph, asking *own, const float *x, int64_t rows, const float *seed,
                     float *out)
 {
-    const ln_composite composite = {.name = "test", .context = own, .assign = assign};
+    const ln_composite composite = {
+        .name = "test", .context = own, .rests = own->rests, .assign = assign};
     const int y = graph->outputs[0], in = graph->inputs[0];
     const int64_t width = graph->values[in].shape.dims[1], outputs = graph->values[y].shape.dims[1];
     running run = run_new(
@@ -237,6 +239,39 @@ static void a_rule_for_a_join_of_one_value(void **state)
     ln_graph_release(graph);
 }
 
+/* Four readers send 2^26, 1, 0.5 and -2^26, 2^26 first: float32 loses the small ones, a sum with a rest does not. Two
+ * readers more of another value have no rest, nor has a sum of two. */
+static void sums_of_many_readers_lose_nothing(void **state)
+{
+    (void)state;
+    static const float weights[] = {-0x1p26F, 0.5F, 1, 0x1p26F}, two[] = {3, 0.25F};
+    for (int rests = 0; rests < 2; rests++) {
+        net n = net_begin(&err);
+        const int x = net_input(&n, "x", 1), hidden = net_word(&n, "tanh", "hidden", x);
+        int sum = net_dense(&n, "a0", x, 1, 1, &two[0], NULL);
+        for (int i = 0; i < 6; i++) {
+            char name[2][16];
+            snprintf(name[0], sizeof name[0], "d%d", i);
+            snprintf(name[1], sizeof name[1], "s%d", i);
+            const float *weight = i < 4 ? &weights[i] : &two[i - 4];
+            const int part = net_dense(&n, name[0], i < 4 ? x : hidden, 1, 1, weight, NULL);
+            sum = net_join(&n, "add", name[1], sum, part);
+        }
+        net_output(&n, sum);
+        ln_graph *graph = net_end(&n);
+        asking own = {.rests = rests};
+        float got[1];
+        explain(graph, &own, (float[]){0}, 1, (float[]){1}, got);
+        /* tanh: (3 + 0.25) f'(0); a0: 3; 1.5 of the four, or nothing */
+        const float lost = got[0] - 6.25F;
+        if (rests)
+            assert_true(lost == 1.5F);
+        else
+            assert_true(lost != 1.5F);
+        ln_graph_release(graph);
+    }
+}
+
 /* ---------------------------------------------------------------- who is asked */
 
 /* Those that a gradient passes, in the graph's order. */
@@ -414,6 +449,7 @@ int main(void)
         cmocka_unit_test(relevance_by_the_layers_own_product),
         cmocka_unit_test(a_rule_with_other_weights),
         cmocka_unit_test(a_rule_for_a_join_of_one_value),
+        cmocka_unit_test(sums_of_many_readers_lose_nothing),
         cmocka_unit_test(nodes_that_are_asked_for),
         cmocka_unit_test(errors_name_operator_and_node),
         cmocka_unit_test(bits_depend_on_neither_threads_nor_chunks),

@@ -449,6 +449,7 @@ ln_status ln_contrast_composite(const char *word, int rule, ln_composite **out, 
     **out = (ln_composite){.name = word,
                            .simplify = LN_SIMPLIFY_ALL | LN_SIMPLIFY_UNCHECKED,
                            .merges = true,
+                           .rests = true,
                            .truths = true,
                            .assign = assign};
     if (rule == LN_CONTRAST_REVEAL_CANCEL) {
