@@ -159,6 +159,19 @@ static void products_of_three_by_hand(void **state)
     }
 }
 
+/* The same as files spell it: rows of a constant by ids that a cast makes. */
+static ln_model *gathering_model(const float *table, const float *weights)
+{
+    const ln_axis_attributes first = {.axis = 1};
+    const ln_reshape_attributes flat = {.shape = {1, {2}}};
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 1), &x);
+    const int rows = constant(graph, "table", TEST_SHAPE(3, 2), table);
+    const int found = add_node(graph, "gather", &first, rows, cast(graph, x, LN_CAST_I64));
+    return finish(graph,
+                  add_dense(graph, add_node(graph, "reshape", &flat, found, -1), 9, 2, 1, weights));
+}
+
 /* Rows (1, -2), (0.5, 3), (-1, 0.25) of an embedding times (1, 2): -3, 6.5 and -0.5. The change is the id's, and so is
  * all relevance. */
 static void an_id_has_what_its_row_brings(void **state)
@@ -176,6 +189,11 @@ static void an_id_has_what_its_row_brings(void **state)
     check(model, (float[]){2}, (float[]){0}, (float[]){2.5F});
     check(model, (float[]){0}, (float[]){1}, (float[]){-9.5F});
     check(model, (float[]){1}, (float[]){1}, (float[]){0});
+    ln_model *gathering = gathering_model(table, weights);
+    check(gathering, (float[]){2.25F}, (float[]){0.75F}, (float[]){2.5F});
+    check(gathering, (float[]){0.5F}, (float[]){1.5F}, (float[]){-9.5F});
+    check(gathering, (float[]){1.75F}, (float[]){1.25F}, (float[]){0});
+    ln_model_release(gathering);
     static const char *const words[] = {"lrp", "deep_taylor", "excitation_backprop"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         check_one(words[i], "", model, LN_LINK_RAW, (float[]){1}, 0, NULL,

@@ -155,20 +155,23 @@ static void choose(const ln_node *node, element *of)
 /* A row of numbers as functions of one: m_id = sum_j m_j Dy_j / D id. */
 static ln_status look_up_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
-    const ln_shape *weight = &pass->step->in_shape[1];
-    const int64_t inner = weight->dims[weight->rank - 1];
-    const int64_t half = pass->rows / 2 * ln_shape_row(&pass->step->in_shape[0]);
-    const ln_dtype type = ln_operand_in(pass->step, 0).dtype;
+    const int ids =
+        pass->step->node->layer == &ln_layer_gather; /* which input; of an embedding the first */
+    const int64_t count = ln_shape_row(&pass->step->in_shape[ids]);
+    const int64_t inner = count ? ln_shape_row(&pass->step->out_shape[0]) / count : 0;
+    const int64_t half = pass->rows / 2 * count;
+    const ln_dtype type = ln_operand_in(pass->step, ids).dtype;
     const float *y = pass->out[0], *above = pass->out_grad[0];
+    float *m = pass->in_grad[ids];
     (void)rule;
     (void)err;
-    for (int64_t i = 0; i < half && pass->in_grad[0]; i++) {
+    for (int64_t i = 0; i < half && m; i++) {
         const double change =
-            ln_load_real(pass->in[0], type, i) - ln_load_real(pass->in[0], type, i + half);
+            ln_load_real(pass->in[ids], type, i) - ln_load_real(pass->in[ids], type, i + half);
         double brought = 0;
         for (int64_t j = i * inner; j < (i + 1) * inner; j++)
             brought += (double)above[j] * ((double)y[j] - (double)y[j + half * inner]);
-        pass->in_grad[0][i] = change == 0 ? 0 : (float)(brought / change);
+        m[i] = change == 0 ? 0 : (float)(brought / change);
     }
     return LN_OK;
 }
@@ -215,8 +218,20 @@ static const struct {
     {&ln_layer_embedding, &look_up_rule, false},
 };
 
+/* Whether rows of a constant are looked up by live ids, as an embedding does it. */
+static bool looks_up(const ln_graph *graph, const ln_node *node)
+{
+    if (node->layer != &ln_layer_gather || !graph->values[node->inputs[0]].fixed)
+        return false;
+    const int rank = graph->values[node->inputs[0]].shape.rank;
+    const int64_t axis = ((const ln_axis_attributes *)node->attributes)->axis;
+    return axis == 1 || axis == -rank;
+}
+
 const ln_rule *ln_contrast_truth(const ln_graph *graph, const ln_node *node)
 {
+    if (looks_up(graph, node))
+        return &look_up_rule;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const ln_value *first = &graph->values[node->inputs[0]];
         if (node->layer != known[i].layer)
