@@ -1,6 +1,7 @@
 /* An execution: one arena with a place for every value and gradient, and two passes a node
  * (backward, parameters) whose pointers are set once. The loops below allocate nothing. */
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -238,11 +239,12 @@ static int64_t rows_back(const ln_exec *exec)
  * last all of it is added to the sum. */
 static void add_with_rest(ln_send send, int64_t count, const float *aside, float *rest, float *sum)
 {
-    const float kept = send == LN_SEND_ADD_FIRST ? 0 : 1;
+    const bool first = send == LN_SEND_ADD_FIRST;
     for (int64_t j = 0; j < count; j++) {
         const float before = sum[j], after = before + aside[j], added = after - before;
         const float lost = (before - (after - added)) + (aside[j] - added);
-        const float all = kept * rest[j] + lost;
+        /* What stood there before a first one is not read, and beside infinite numbers there is no rest. */
+        const float all = (first ? 0 : rest[j]) + (isfinite(lost) ? lost : 0);
         rest[j] = all;
         sum[j] = send == LN_SEND_ADD_LAST ? after + all : after;
     }
