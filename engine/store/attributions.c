@@ -103,6 +103,23 @@ static void bind_attribution_row(sqlite3_stmt *statement, int place, const void 
     bind_text(statement, place + 14, rows->reason ? rows->reason[i] : NULL);
 }
 
+/* The id that SQLite will pick for the next attribution, from which it counts on: nobody else writes meanwhile. */
+static ln_status next_id(ln_store *store, int64_t *id, ln_error *err)
+{
+    bool row;
+    sqlite3_stmt **statement = &store->put[LN_PUT_NEXT_ATTRIBUTION];
+    ln_status status =
+        *statement ? LN_OK
+                   : ln_store_prepare(store, "SELECT ifnull(max(id), 0) + 1 FROM main.attribution",
+                                      statement, err);
+    if (status == LN_OK)
+        status = ln_store_step(store, *statement, &row, err);
+    if (status == LN_OK)
+        *id = sqlite3_column_int64(*statement, 0);
+    sqlite3_reset(*statement);
+    return status;
+}
+
 ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *rows,
                                     int64_t *first_id, ln_error *err)
 {
@@ -125,10 +142,8 @@ ln_status ln_store_put_attributions(ln_store *store, const ln_attribution_rows *
         status = ln_store_put_tensor(store, errors, &p.errors, err);
     if (status == LN_OK && rows->grouping)
         status = ln_store_put_tensor(store, rows->grouping, &p.groups, err);
-    if (status ==
-        LN_OK) /* what SQLite will pick, and count on from; nobody else writes meanwhile */
-        status = ln_store_number(store, "SELECT max(id) + 1 FROM main.attribution", 0, 1,
-                                 &p.first_id, err);
+    if (status == LN_OK)
+        status = next_id(store, &p.first_id, err);
     if (status == LN_OK)
         status = ln_store_put_bulk(store, &attribution_bulk, bind_attribution, bind_attribution_row,
                                    &p, rows->count, err);
