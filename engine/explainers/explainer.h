@@ -152,7 +152,7 @@ typedef struct ln_job {
     int64_t rows_per_pass;    /* rows the function was planned for */
     const int *behind;        /* set by prepare: the function's rows are numbers of this value */
     void *shared;             /* the explainer's own, read-only while running */
-    ln_pool *pool;            /* of LN_INSIDE: for the job inside */
+    ln_pool *pool;            /* of LN_INSIDE: for the job inside; of others: for start; or NULL */
     ln_progress_fn tell; /* set by the caller, or NULL: how many of ln_job_run's parts are done */
     void *tell_context;  /* its */
     _Atomic double worst_error; /* of all items finished; 0: none known */

@@ -9,9 +9,9 @@
  * standard error of each mean.
  *
  * Complete in expectation: sum a = f_t(x) - mean over the background of f_t(b), where stdev is 0; the
- * residual shows what the draws leave. A chunk is a stream of rows: each item's draws, then the row itself for
- * its output; with `stop` LOOK draws of each item that has not ended, again and again. Cost: samples + 1 forward and backward passes a row, and one forward pass a row of the
- * background for all. Source: Lundberg and Lee 2017 (shap's GradientExplainer); as in Captum. */
+ * residual shows what the draws leave. A chunk is a stream of rows, each item's draws; with `stop` LOOK draws of
+ * each item that has not ended, again and again. Cost: `samples` forward and backward passes a row and one
+ * forward pass, for its output, and one forward pass a row of the background for all rows. Source: Lundberg and Lee 2017 (shap's GradientExplainer); as in Captum. */
 #include <math.h>
 #include <string.h>
 
@@ -44,7 +44,7 @@ typedef struct buffers {
     ln_rng *rng;        /* (items_per_chunk) */
     int64_t *draws;     /* (items_per_chunk) that an item has */
     int64_t *open;      /* (items_per_chunk) the entries that have not ended */
-    float *y;           /* (rows_per_pass, outputs) of the background, where the row holds inputs */
+    float *y; /* (rows_per_pass, outputs) of rows, and of the background where they hold inputs */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
@@ -63,8 +63,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.rng = ln_carve(&carver, items, sizeof *made.rng);
     made.draws = ln_carve(&carver, items, sizeof *made.draws);
     made.open = ln_carve(&carver, items, sizeof *made.open);
-    const int64_t outputs = job->request->model->holds ? ln_request_outputs(job->request) : 0;
-    made.y = ln_carve(&carver, rows * outputs, sizeof *made.y);
+    made.y = ln_carve(&carver, rows * ln_request_outputs(job->request), sizeof *made.y);
     if (bytes)
         *bytes = carver.used;
     return made;
@@ -76,7 +75,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     const ln_status status = ln_stop_check(params->stop, params->samples, LOOK, "samples", err);
     if (status)
         return status;
-    ln_passes_set(job, ln_stop_before_look(params->stop, 0, params->samples, LOOK) + 1);
+    ln_passes_set(job, ln_stop_before_look(params->stop, 0, params->samples, LOOK));
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }
@@ -93,7 +92,7 @@ static ln_status start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln_
         status = ln_fail_memory(err, (size_t)(rows * outputs) * sizeof *out);
     const bool shared = !job->request->model->holds; /* else each row has its own: mean_of_row */
     if (!status && shared)
-        status = ln_runner_forward(runner, ln_f32(background), rows, out, err);
+        status = ln_passes_over_pool(job, runner, ln_f32(background), rows, out, err);
     for (int64_t i = 0; i < rows * outputs && !status && shared; i++)
         mean[i % outputs] += (double)out[i] / (double)rows;
     *evaluations += shared ? rows : 0;
@@ -180,22 +179,18 @@ static ln_status finish(const ln_job *job, ln_job_chunk *chunk, int64_t entry, c
     return status;
 }
 
-/* `count` draws more of each of the first `items` open entries, which have `done`; then the rows themselves where
- * these are the first. */
+/* `count` draws more of each of the first `items` open entries, which have `done`. */
 static ln_status add_draws(const ln_job *job, ln_job_chunk *chunk, const buffers *at, int64_t items,
                            int64_t done, int64_t count, ln_error *err)
 {
     const ln_request *request = job->request;
-    const int64_t width = job->width, each = count + (done == 0), rows = items * each;
+    const int64_t width = job->width, rows = items * count;
     for (int64_t first = 0, pass; first < rows; first += pass) {
         pass = rows - first < job->rows_per_pass ? rows - first : job->rows_per_pass;
         for (int64_t r = 0; r < pass; r++) {
-            const int64_t entry = at->open[(first + r) / each], item = chunk->first + entry;
-            const float *x = ln_f32(request->x) + request->items[item].row * width;
-            if ((first + r) % each < count)
-                draw(job, &at->rng[entry], x, at->change + r * width, at->x + r * width);
-            else
-                memcpy(at->x + r * width, x, (size_t)width * sizeof *x);
+            const int64_t entry = at->open[(first + r) / count], item = chunk->first + entry;
+            draw(job, &at->rng[entry], ln_f32(request->x) + request->items[item].row * width,
+                 at->change + r * width, at->x + r * width);
             at->targets[r] = job->targets[item];
         }
         ln_status status = ln_check_interrupt(err);
@@ -205,13 +200,8 @@ static ln_status add_draws(const ln_job *job, ln_job_chunk *chunk, const buffers
         if (status)
             return status;
         chunk->evaluations += 2 * pass;
-        for (int64_t r = 0; r < pass; r++) {
-            const int64_t entry = at->open[(first + r) / each], k = (first + r) % each;
-            if (k < count)
-                add(at, r, entry, done + k, width);
-            else
-                chunk->out->output[entry] = at->value[r];
-        }
+        for (int64_t r = 0; r < pass; r++)
+            add(at, r, at->open[(first + r) / count], done + (first + r) % count, width);
     }
     return LN_OK;
 }
@@ -230,7 +220,7 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
     const gradient_shap_params *params = job->request->params;
     const ln_request *request = job->request;
     const buffers at = carve(job, chunk->scratch, NULL);
-    ln_status status = LN_OK;
+    ln_status status = ln_passes_outputs(job, chunk, at.x, at.y, err);
     int64_t open = chunk->count;
     for (int64_t e = 0; e < open; e++) {
         const int64_t row = request->items[chunk->first + e].row;
@@ -301,8 +291,9 @@ const ln_explainer ln_explainer_gradient_shap = {
     .flags = LN_NEEDS_GRADIENT | LN_TAKES_BACKGROUND | LN_COMPLETE | LN_RANDOM | LN_HAS_ERRORS,
     .version = 1,
     .tolerance = 0.05,
-    .cost = "samples + 1 forward and backward passes a row, and one forward pass a row of the "
-            "background",
+    .cost =
+        "samples forward and backward passes a row and one forward pass, and one forward pass a "
+        "row of the background",
     .prepare = prepare,
     .start = start,
     .release = release,

@@ -11,8 +11,8 @@
  * method = "exact" needs a network that is linear piece by piece (relus, max pooling ...) and no steps: it
  * sums over the pieces of the path (common/pieces.h), and the residual is rounding.
  *
- * Cost: `steps` forward and backward passes a row, and one for the row itself; the baseline's output
- * takes one forward row for all, or one more pass a row where baselines differ (common/path.h). Source: Sundararajan, Taly, Yan 2017. */
+ * Cost: `steps` forward and backward passes a row, and a forward one for the row itself; the baseline's
+ * output takes one forward pass for all, or one a row where baselines differ (common/path.h). Source: Sundararajan, Taly, Yan 2017. */
 #include <math.h>
 
 #include "explainers/common/integral.h"
@@ -98,7 +98,9 @@ const ln_explainer ln_explainer_integrated_gradients = {
     .flags = LN_NEEDS_GRADIENT | LN_TAKES_BASELINE | LN_COMPLETE,
     .version = 1,
     .tolerance = 0.05,
-    .cost = "steps + 1 forward and backward passes a row (one more where baselines differ by row)",
+    .cost =
+        "steps forward and backward passes a row and one forward (one more where baselines differ "
+        "by row)",
     .prepare = prepare,
     .start = start,
     .release = release,

@@ -113,7 +113,7 @@ static void gradient_shap_is_the_mean_of_its_draws(void **state)
                 "gradient_shap", noisy ? "samples=7 stdev=0.3" : "samples=7", it.request, NULL);
             for (int64_t row = 0; row < REFERENCE_ROWS; row++)
                 check_gradient_shap(&it, row, noisy ? 0.3 : 0, &got);
-            assert_int_equal(got.evaluations, REFERENCE_ROWS * (DRAWS + 1) * 2 + REFERENCE_ROWS);
+            assert_int_equal(got.evaluations, REFERENCE_ROWS * (2 * DRAWS + 1) + REFERENCE_ROWS);
             ln_explanation_free(&got);
         }
         free_setting(&it);
@@ -349,14 +349,14 @@ static void rows_stop_where_errors_are_small(void **state)
 {
     (void)state;
     setting it = setting_of(&reference_networks[2]);
-    check_stops(&it, "gradient_shap", "", 0.05, 2, 2 + REFERENCE_ROWS);
-    check_stops(&it, "gradient_shap", "stdev=0.3 ", 0.05, 2, 2 + REFERENCE_ROWS);
+    check_stops(&it, "gradient_shap", "", 0.05, 2, 1 + REFERENCE_ROWS);
+    check_stops(&it, "gradient_shap", "stdev=0.3 ", 0.05, 2, 1 + REFERENCE_ROWS);
     check_stops(&it, "smooth_grad", "", 0.02, 2, 1);
     check_stops(&it, "smooth_grad", "mode=\"squared\" ", 0.02, 2, 1);
     parameters inside = parameters_of(&ln_explainer_find("gradient_shap")->word, "samples=2");
     it.request.of = ln_explainer_find("gradient_shap");
     it.request.of_params = inside.bytes;
-    check_stops(&it, "smooth_grad", "", 0.05, 6, 1 + REFERENCE_ROWS);
+    check_stops(&it, "smooth_grad", "", 0.05, 5, 1 + REFERENCE_ROWS);
     it.request.items = it.items;
     check_refused("smooth_grad", "mode=\"variance\" stop=0.1", it.request,
                   "the variance of the copies' explanations has no standard error", "stop");

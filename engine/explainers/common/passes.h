@@ -24,6 +24,9 @@ void ln_passes_set(ln_job *job, int64_t rows_per_item);
 void ln_passes_rows(const ln_job *job, const ln_job_chunk *chunk, float *x);
 ln_status ln_passes_outputs(const ln_job *job, ln_job_chunk *chunk, float *x, float *y,
                             ln_error *err);
+/* For start: y (rows, outputs) of any rows (a background), over the pool; `runner` is the caller's. */
+ln_status ln_passes_over_pool(const ln_job *job, ln_runner *runner, const float *x, int64_t rows,
+                              float *y, ln_error *err);
 
 /* Cuts 64-aligned pieces out of one block. With `base` NULL it only counts: the same calls first
  * give the size to ask for, then the pointers. */

@@ -9,7 +9,6 @@
 
 typedef struct path {
     ln_path_options options;
-    int64_t rows_per_item;  /* nodes, the row, and the baseline where it has its own */
     double *nodes;          /* places on the path, 0 the baseline and 1 the row */
     double *weights;        /* as many */
     float *baseline_output; /* all outputs at the one baseline; NULL: none, or row by row */
@@ -20,6 +19,7 @@ typedef struct buffers {
     float *x;           /* (rows_per_pass, inputs) rows of the pass */
     float *layer;       /* (rows_per_pass, width) at a layer */
     float *gradient;    /* (rows_per_pass, width) */
+    float *y;           /* (rows_per_pass, outputs) of the ends */
     double *value;      /* (rows_per_pass) explained numbers */
     ln_target *targets; /* (rows_per_pass) */
     double *state;      /* of the present item */
@@ -40,6 +40,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     if (at_layer(job))
         made.layer = ln_carve(&carver, rows * width, sizeof *made.layer);
     made.gradient = ln_carve(&carver, rows * width, sizeof *made.gradient);
+    made.y = ln_carve(&carver, rows * ln_request_outputs(job->request), sizeof *made.y);
     made.value = ln_carve(&carver, rows, sizeof *made.value);
     made.targets = ln_carve(&carver, rows, sizeof *made.targets);
     made.state = ln_carve(&carver, shared->options.state_width, sizeof *made.state);
@@ -76,9 +77,7 @@ ln_status ln_path_prepare(ln_job *job, const ln_path_options *options, size_t *s
             snprintf(err->field, sizeof err->field, "steps");
         return status;
     }
-    bool own_baselines = options->baseline_output && job->baseline_stride > 0;
-    shared->rows_per_item = options->nodes + 1 + own_baselines;
-    ln_passes_set(job, shared->rows_per_item);
+    ln_passes_set(job, options->nodes);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }
@@ -103,16 +102,9 @@ ln_status ln_path_start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln
     return ln_runner_forward(runner, job->baseline, 1, shared->baseline_output, err);
 }
 
-/* Row `part` of an item: a point of the path, then the row itself, then its baseline. The ends are
- * copied, not computed, so that outputs belong to the very row. */
-static void fill(const path *shared, int64_t part, const float *x, const float *base, int64_t width,
-                 float *to)
+/* A point of the path. */
+static void fill(double at, const float *x, const float *base, int64_t width, float *to)
 {
-    if (part >= shared->options.nodes) {
-        memcpy(to, part == shared->options.nodes ? x : base, (size_t)width * sizeof *to);
-        return;
-    }
-    double at = shared->nodes[part];
     for (int64_t i = 0; i < width; i++)
         to[i] = (float)((double)base[i] + at * ((double)x[i] - (double)base[i]));
 }
@@ -123,29 +115,34 @@ static void fill_pass(const ln_job *job, const ln_job_chunk *chunk, int64_t done
 {
     const path *shared = job->shared;
     const ln_request *request = job->request;
-    int64_t inputs = request->model->width;
+    const int64_t inputs = request->model->width, nodes = shared->options.nodes;
     for (int64_t r = 0; r < count; r++) {
-        int64_t item = chunk->first + (done + r) / shared->rows_per_item;
-        int64_t row = request->items[item].row;
-        fill(shared, (done + r) % shared->rows_per_item, ln_f32(request->x) + row * inputs,
+        const int64_t item = chunk->first + (done + r) / nodes, row = request->items[item].row;
+        fill(shared->nodes[(done + r) % nodes], ln_f32(request->x) + row * inputs,
              ln_job_baseline(job, row), inputs, at->x + r * inputs);
         at->targets[r] = job->targets[item];
     }
 }
 
-/* After the row itself: the outputs, and the values by `method`. */
-static void finish(const ln_job *job, ln_job_chunk *chunk, int64_t entry, double output,
-                   const ln_path_method *method, const double *state)
+/* The outputs at both ends of each path. The ends are copied, not computed, so that outputs belong to the very
+ * row. */
+static ln_status pass_ends(const ln_job *job, ln_job_chunk *chunk, const buffers *at, ln_error *err)
 {
     const path *shared = job->shared;
-    int64_t item = chunk->first + entry;
-    chunk->out->output[entry] = output;
-    if (shared->baseline_output) {
-        const ln_target *target = &job->targets[item];
-        chunk->out->baseline_output[entry] =
-            target->offset + target->scale * (double)shared->baseline_output[target->index];
+    const int64_t inputs = job->request->model->width, outputs = ln_function_outputs(job->function);
+    const bool own = shared->options.baseline_output && !shared->baseline_output;
+    ln_status status = ln_passes_outputs(job, chunk, at->x, at->y, err);
+    for (int64_t i = 0; i < chunk->count && own; i++)
+        memcpy(at->x + i * inputs, ln_job_baseline(job, job->request->items[chunk->first + i].row),
+               (size_t)inputs * sizeof *at->x);
+    if (!status && own) {
+        status = ln_runner_forward(chunk->runner, at->x, chunk->count, at->y, err);
+        chunk->evaluations += chunk->count;
     }
-    method->finish(job, item, state, chunk->out->values + entry * job->width);
+    for (int64_t i = 0; i < chunk->count && !status && shared->options.baseline_output; i++)
+        chunk->out->baseline_output[i] = ln_target_value(
+            &job->targets[chunk->first + i], own ? at->y + i * outputs : shared->baseline_output);
+    return status;
 }
 
 /* What a row of the pass says to its item. */
@@ -153,41 +150,37 @@ static void take(const ln_job *job, ln_job_chunk *chunk, int64_t number, int64_t
                  const ln_path_method *method, const buffers *at)
 {
     const path *shared = job->shared;
-    int64_t entry = number / shared->rows_per_item, part = number % shared->rows_per_item;
+    const int64_t nodes = shared->options.nodes, entry = number / nodes, part = number % nodes;
     if (part == 0)
         memset(at->state, 0, (size_t)shared->options.state_width * sizeof *at->state);
-    if (part < shared->options.nodes)
-        method->add(job,
-                    &(ln_path_node){.number = part,
-                                    .weight = shared->weights[part],
-                                    .layer = at->layer ? at->layer + row * job->width : NULL,
-                                    .gradient = at->gradient + row * job->width},
-                    at->state);
-    else if (part == shared->options.nodes)
-        finish(job, chunk, entry, at->value[row], method, at->state);
-    else if (shared->options.baseline_output)
-        chunk->out->baseline_output[entry] = at->value[row];
+    method->add(job,
+                &(ln_path_node){.number = part,
+                                .weight = shared->weights[part],
+                                .layer = at->layer ? at->layer + row * job->width : NULL,
+                                .gradient = at->gradient + row * job->width},
+                at->state);
+    if (part == nodes - 1)
+        method->finish(job, chunk->first + entry, at->state,
+                       chunk->out->values + entry * job->width);
 }
 
 ln_status ln_path_run(const ln_job *job, ln_job_chunk *chunk, const ln_path_method *method,
                       ln_error *err)
 {
     const path *shared = job->shared;
-    int64_t rows = chunk->count * shared->rows_per_item;
+    const int64_t rows = chunk->count * shared->options.nodes;
     buffers at = carve(job, chunk->scratch, NULL);
-    for (int64_t done = 0; done < rows;) {
-        int64_t count = rows - done < job->rows_per_pass ? rows - done : job->rows_per_pass;
+    ln_status status = pass_ends(job, chunk, &at, err);
+    for (int64_t done = 0, count; done < rows && !status; done += count) {
+        count = rows - done < job->rows_per_pass ? rows - done : job->rows_per_pass;
         fill_pass(job, chunk, done, count, &at);
-        ln_status status = at.layer ? ln_runner_layer(chunk->runner, at.x, at.targets, count,
-                                                      at.value, at.layer, at.gradient, err)
-                                    : ln_runner_gradient(chunk->runner, at.x, at.targets, count,
-                                                         at.value, at.gradient, err);
-        if (status)
-            return status;
-        for (int64_t r = 0; r < count; r++)
+        status = at.layer ? ln_runner_layer(chunk->runner, at.x, at.targets, count, at.value,
+                                            at.layer, at.gradient, err)
+                          : ln_runner_gradient(chunk->runner, at.x, at.targets, count, at.value,
+                                               at.gradient, err);
+        for (int64_t r = 0; r < count && !status; r++)
             take(job, chunk, done + r, r, method, &at);
         chunk->evaluations += 2 * count;
-        done += count;
     }
-    return LN_OK;
+    return status;
 }

@@ -1,9 +1,9 @@
 /* The straight path from a row's baseline to the row, for methods that sum something along it. An item
- * is a stream of rows: the nodes of a quadrature (common/quadrature.h) in their order, the row itself,
- * for its output, and its baseline where every row has its own; streams fill whole passes. Where one
- * baseline serves all rows its output is computed once.
+ * is a stream of rows, the nodes of a quadrature (common/quadrature.h) in their order; streams fill whole
+ * passes. The row itself is passed forward for its output, and its baseline where every row has its own;
+ * where one baseline serves all rows its output is computed once.
  *
- * Cost: nodes + 1 forward and backward passes a row, one more where baselines differ. */
+ * Cost: `nodes` forward and backward passes a row and one forward, one more where baselines differ. */
 #ifndef LN_EXPLAINERS_PATH_H
 #define LN_EXPLAINERS_PATH_H
 
