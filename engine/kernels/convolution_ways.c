@@ -9,7 +9,9 @@ typedef struct two_ways {
     ln_convolved head;
     const ln_convolutions *entries[WAYS];
     ln_convolved *ways[WAYS];
-    bool shares; /* the first way is another's too, and has its weights */
+    /* The first way is another's too. It was packed of the same weights where they lay then: it would take them
+     * for others where the other way reads them. */
+    bool shares;
 } two_ways;
 
 static void release(ln_convolved *packed)
@@ -59,8 +61,10 @@ static ln_status forward(const ln_convolved *packed, int64_t images, const float
                          const float *weight, const float *bias, float *y, void *scratch,
                          ln_error *err)
 {
-    const ln_convolved *way = ((const two_ways *)packed)->ways[FORWARD];
-    return way->kernels->forward(way, images, x, weight, bias, y, scratch, err);
+    const two_ways *own = (const two_ways *)packed;
+    const ln_convolved *way = own->ways[FORWARD];
+    return way->kernels->forward(way, images, x, own->shares ? NULL : weight, bias, y, scratch,
+                                 err);
 }
 
 static ln_status backward_data(const ln_convolved *packed, int64_t images, const float *dy,

@@ -5,26 +5,37 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "kernels/convolution.h"
-#include "kernels/library.h"
+#include "kernels/last.h"
 #include "model/export.h"
 #include "model/restore.h"
 #include "model/weights.h"
 
 enum { CHANNELS = 128, SIDE = 4, LAYERS = 6, ROWS = 2, WIDTH = CHANNELS * SIDE * SIDE };
-enum { WEIGHTS = CHANNELS * CHANNELS * 9 }; /* of a layer */
+enum {
+    WEIGHTS = CHANNELS * CHANNELS * 9,
+    NUMBERS = ROWS * (WIDTH + 1)
+}; /* of a layer; of gradients */
 
 static ln_error err;
 
-/* Convolutions with relu between them (`normed`: and batch normalisation before it), and a dense layer. */
-static ln_status make_network(int layers, bool normed, size_t keep_bytes, ln_model **out,
+/* How a network's convolutions are. */
+typedef enum kind { AS_THEY_ARE, NORMED, SPREAD } kind;
+
+/* Convolutions with relu between them, and a dense layer. NORMED: and batch normalisation before it. SPREAD: with
+ * stride and dilation. */
+static ln_status make_network(int layers, kind how, size_t keep_bytes, ln_model **out,
                               ln_error *error)
 {
     const ln_shape input = TEST_SHAPE(CHANNELS, SIDE, SIDE);
-    const ln_convolution_attributes convolution = {.out_channels = CHANNELS,
-                                                   .kernel_size = {.count = 1, .at = {3}},
-                                                   .padding = {.count = 1, .at = {1}},
-                                                   .groups = 1,
-                                                   .bias = true};
+    ln_convolution_attributes convolution = {.out_channels = CHANNELS,
+                                             .kernel_size = {.count = 1, .at = {3}},
+                                             .padding = {.count = 1, .at = {1}},
+                                             .groups = 1,
+                                             .bias = true};
+    if (how == SPREAD) {
+        convolution.padding = convolution.stride = (ln_ints){.count = 1, .at = {2}};
+        convolution.dilation = (ln_ints){.count = 1, .at = {2}};
+    }
     const struct {
         const char *word;
         const void *attributes;
@@ -38,7 +49,7 @@ static ln_status make_network(int layers, bool normed, size_t keep_bytes, ln_mod
     ln_status status = ln_declare_begin(&input, 5, &declaration, error);
     for (int i = 0; i < 3 * layers + 2 && !status; i++) {
         const int word = i < 3 * layers ? i % 3 : 3 + i - 3 * layers;
-        if (word != 1 || normed)
+        if (word != 1 || how == NORMED)
             status = ln_declare_layer(&declaration, ln_layer_find(words[word].word),
                                       words[word].attributes, NULL, error);
     }
@@ -57,14 +68,32 @@ static ln_status make_network(int layers, bool normed, size_t keep_bytes, ln_mod
 static ln_model *network(size_t keep_bytes)
 {
     ln_model *model = NULL;
-    assert_ok(make_network(LAYERS, false, keep_bytes, &model, &err));
+    assert_ok(make_network(LAYERS, AS_THEY_ARE, keep_bytes, &model, &err));
     return model;
 }
 
 /* Whether what packs such weights here holds them whole: oneDNN's convolutions do, tiles and our own do not. */
 static bool can_sleep(void)
 {
-    return ln_library_convolutions() && !ln_cpu_has("amx");
+    const ln_convolution shape = {.groups = 1,
+                                  .in_channels = CHANNELS,
+                                  .out_channels = CHANNELS,
+                                  .in = {1, SIDE, SIDE},
+                                  .out = {1, SIDE, SIDE},
+                                  .kernel = {1, 3, 3},
+                                  .stride = {1, 1, 1},
+                                  .dilation = {1, 1, 1},
+                                  .before = {0, 1, 1},
+                                  .images = 1,
+                                  .last = true};
+    static float weight[WEIGHTS];
+    ln_convolved *packed = NULL;
+    if (!ln_last_is_fast()) /* images stay channels first */
+        return false;
+    assert_ok(ln_convolution_pack(&shape, LN_CONVOLVE_FORWARD, weight, &packed, &err));
+    const bool whole = packed->whole != NULL;
+    ln_convolved_release(packed);
+    return whole;
 }
 
 static int count_asleep(const ln_model *model)
@@ -93,13 +122,17 @@ static void put_to_sleep(ln_model *model)
     assert_int_equal(count_asleep(model), can_sleep() ? LAYERS : 0);
 }
 
+/* And the explained numbers behind them. */
 static void gradients(ln_model *model, const ln_tensor *x, float *out)
 {
+    double value[ROWS];
     const ln_target targets[ROWS] = {{1, 1, 0}, {2, 1, 0}};
     ln_function *function = function_of(model, (ln_function_options){.gradient = true});
     ln_runner *runner = NULL;
     assert_ok(ln_runner_new(function, &runner, &err));
-    assert_ok(ln_runner_gradient(runner, ln_f32(x), targets, ROWS, NULL, out, &err));
+    assert_ok(ln_runner_gradient(runner, ln_f32(x), targets, ROWS, value, out, &err));
+    for (int r = 0; r < ROWS; r++)
+        out[ROWS * WIDTH + r] = (float)value[r];
     ln_runner_free(runner);
     ln_function_free(function);
 }
@@ -118,7 +151,7 @@ static void results_are_those_of_weights_awake(void **state)
 {
     (void)state;
     ln_tensor *x = tensor_random(TEST_SHAPE(ROWS, WIDTH), 3);
-    static float wanted[ROWS * WIDTH], got[ROWS * WIDTH];
+    static float wanted[NUMBERS], got[NUMBERS];
     float logits[ROWS * 3], losses[ROWS * 3], found[ROWS * 3];
     ln_model *awake = network(0);
     gradients(awake, x, wanted);
@@ -220,7 +253,7 @@ static void loaded_weights_replace_those_asleep(void **state)
 {
     (void)state;
     ln_tensor *x = tensor_random(TEST_SHAPE(ROWS, WIDTH), 3);
-    static float wanted[ROWS * WIDTH], got[ROWS * WIDTH];
+    static float wanted[NUMBERS], got[NUMBERS];
     ln_model *other = network(0), *model = network(LN_KEEP_BYTES);
     ln_safetensors *file = NULL;
     for (int i = 0; i < WEIGHTS; i++)
@@ -244,10 +277,10 @@ static void folding_wakes_what_it_reads(void **state)
 {
     (void)state;
     ln_tensor *x = tensor_random(TEST_SHAPE(ROWS, WIDTH), 3);
-    static float found[2][ROWS * WIDTH];
+    static float found[2][NUMBERS];
     for (int asleep = 0; asleep < 2; asleep++) {
         ln_model *model = NULL;
-        assert_ok(make_network(2, true, asleep ? LN_KEEP_BYTES : 0, &model, &err));
+        assert_ok(make_network(2, NORMED, asleep ? LN_KEEP_BYTES : 0, &model, &err));
         const int layer = ln_graph_find_value(model->graph, "conv2d_3");
         ln_function_free(function_of(model, (ln_function_options){.layer = &layer}));
         assert_int_equal(count_asleep(model), asleep && can_sleep() ? 1 : 0);
@@ -255,6 +288,31 @@ static void folding_wakes_what_it_reads(void **state)
         ln_model_release(model);
     }
     assert_same_bits(found[1], found[0], sizeof found[0]);
+    ln_tensor_release(x);
+}
+
+/* Ways back that read the weights as they were keep them awake; the way forward is what slept before. */
+static void weights_that_passes_read_stay_awake(void **state)
+{
+    (void)state;
+    ln_tensor *x = tensor_random(TEST_SHAPE(ROWS, WIDTH), 3);
+    static float found[2][NUMBERS];
+    float y[2][2][ROWS * 3];
+    for (int keeps = 0; keeps < 2; keeps++) {
+        ln_model *model = NULL;
+        assert_ok(make_network(2, SPREAD, keeps ? LN_KEEP_BYTES : 0, &model, &err));
+        outputs(model, LN_LINK_RAW, x, y[keeps][0]);
+        void *taken[2 * LAYERS]; /* the places where weights that went were */
+        for (int i = 0; i < 2 * LAYERS; i++)
+            taken[i] = ln_alloc_aligned(WEIGHTS * sizeof(float));
+        gradients(model, x, found[keeps]);
+        for (int i = 0; i < 2 * LAYERS; i++)
+            ln_free_aligned(taken[i]);
+        outputs(model, LN_LINK_LOSS, x, y[keeps][1]);
+        ln_model_release(model);
+    }
+    assert_same_bits(found[1], found[0], sizeof found[0]);
+    assert_same_bits(y[1], y[0], sizeof y[0]);
     ln_tensor_release(x);
 }
 
@@ -301,7 +359,7 @@ static ln_status make_and_read(void *context, ln_error *error)
     ln_model *model = NULL;
     ln_function *function = NULL;
     uint8_t digest[LN_SHA256_BYTES];
-    ln_status status = make_network(1, false, LN_KEEP_BYTES, &model, error);
+    ln_status status = make_network(1, AS_THEY_ARE, LN_KEEP_BYTES, &model, error);
     for (int gradient = 0; gradient < 2 && !status; gradient++) {
         const ln_function_options options = {.rows = ROWS, .gradient = gradient};
         status = ln_function_new(model, &options, &function, error);
@@ -375,6 +433,7 @@ int main(void)
         cmocka_unit_test(every_reader_gets_every_bit),
         cmocka_unit_test(loaded_weights_replace_those_asleep),
         cmocka_unit_test(folding_wakes_what_it_reads),
+        cmocka_unit_test(weights_that_passes_read_stay_awake),
         cmocka_unit_test(originals_go_while_weights_are_packed),
         cmocka_unit_test(sleeping_survives_failing_allocations),
         cmocka_unit_test(functions_made_at_once_have_their_weights),
