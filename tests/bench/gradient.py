@@ -19,10 +19,10 @@ times as fast Lunette is. The attributions of methods without draws are compared
 With --storing there is one more column, processor milliseconds of the whole program: what a script that explains
 COPIES times takes, less what it takes to explain none, by COPIES: storing the attributions counts.
 
-With --memory: MiB at the peak in place of times. `adds` is what a call adds to the resident memory, once as the
-first of all and once when one row has been explained before. Ours is prepared: its job was made and freed, no
-row was run, but weights are packed, which counts as loading (`ready`: from the model read to there). `whole` is all
-that the process holds at the peak of the first call, Python and torch included.
+With --memory: MiB at the peak in place of times: what a call adds to the resident memory, as the `first` of all
+and `then`, when one row has been explained before, the peer's in these columns. Ours is prepared: its job was
+made and freed, no row was run, but weights are packed, which counts as loading (`ready` is that, from the model
+read). `whole` is all that the process holds at the peak of the first call, the peer's with Python and torch.
 
 It needs Python with torch, torchvision, captum, zennit, numpy and onnx; `make bench-gradient PYTHON=...` builds
 and runs it.
@@ -316,7 +316,7 @@ def main():
           "milliseconds on the clock, of the processor" + (", and of it with storing" if options.storing else "")))
     times = (f"{'peer':>8} {'call':>8} {'x':>6} {'run':>8} {'x':>6}  {'peer':>9} {'call':>8} {'x':>6} {'differs':>8}"
              + (f" {'storing':>8} {'x':>6}" if options.storing else ""))
-    adds = "".join(f" {word + ' peer':>9} {'lunette':>9} {'share':>6}" for word in ("1st:", "then:"))
+    adds = "".join(f" {word:>9} {'lunette':>9} {'share':>6}" for word in ("first", "then"))
     print(f"{'network':9}{'method':23}threads"
           + (adds[2:] + f" {'whole':>9} {'lunette':>9} {'ready':>8}" if options.memory else times))
     for name in options.networks or NETWORKS:
