@@ -56,6 +56,10 @@ static inline __attribute__((always_inline)) void across_block(const ln_across *
 #pragma GCC unroll 8
                 for (int i = 0; i < vectors; i++)
                     d[i] = *(const vector *)(from + i * LANES);
+                if ((rows + 1) * vectors < REGISTERS) /* each serves all rows */
+#pragma GCC unroll 8
+                    for (int i = 0; i < vectors; i++)
+                        d[i] = held(d[i]);
 #pragma GCC unroll 8
                 for (int r = 0; r < rows; r++) {
                     const vector weight = spread(w[r]);

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #define LANES 16
+#define REGISTERS 32
 
 typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
 
@@ -14,6 +15,12 @@ static inline vector spread(float x)
 static inline vector fused(vector a, vector b, vector c)
 {
     return (vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+
+static inline vector held(vector a)
+{
+    __asm__("" : "+v"(a));
+    return a;
 }
 
 static inline vector load_part(const float *p, int64_t count)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define LANES 4
+#define REGISTERS 16
 
 typedef float vector __attribute__((vector_size(16), aligned(4), may_alias));
 
@@ -24,6 +25,11 @@ static inline vector fused(vector a, vector b, vector c)
 #else
     return a * b + c;
 #endif
+}
+
+static inline vector held(vector a)
+{
+    return a;
 }
 
 static inline vector load_part(const float *p, int64_t count)
