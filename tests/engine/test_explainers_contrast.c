@@ -357,6 +357,34 @@ static void bits_do_not_depend_on_the_batch(void **state)
     ln_model_release(models[1]);
 }
 
+/* Twenty values side by side, as in a DenseNet, and added up: each brings its own change. */
+static void joins_of_many_values(void **state)
+{
+    (void)state;
+    const ln_axis_attributes side = {.axis = 1};
+    const float row[] = {2}, base[] = {-1};
+    for (int added = 0; added < 2; added++) {
+        int x, parts[20], node;
+        float weights[21] = {0};
+        ln_graph *graph = new_graph(TEST_SHAPE(-1, 1), &x);
+        for (int i = 0; i < 20; i++) {
+            parts[i] = add_node(graph, i % 2 ? "relu" : "abs", NULL, x, -1);
+            weights[i] = (float)(i + 1) / 4;
+        }
+        const char *names[] = {"joined"};
+        assert_ok(ln_graph_add_node(graph, ln_layer_find(added ? "add" : "concat"), "Join", "join",
+                                    added ? NULL : &side, parts, 20, names, 1, &node, &err));
+        const int joined = graph->nodes[node].outputs[0];
+        ln_model *model =
+            finish(graph, added ? joined : add_dense(graph, joined, 99, 20, 1, weights));
+        /* |x| changes by 1, relu(x) by 2: weights 1, 3 ... 19 and 2, 4 ... 20 fourths */
+        const float wanted = added ? 30 : 25 + 55;
+        for (int r = 0; r < 2; r++)
+            check_one("deeplift", r ? REVEAL : "", model, LN_LINK_RAW, row, 0, base, &wanted, 1e-5);
+        ln_model_release(model);
+    }
+}
+
 /* ---------------------------------------------------------------- refusals */
 
 static void what_has_no_rule_is_refused(void **state)
@@ -390,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_root_of_nothing_gets_nothing),
         cmocka_unit_test(measures_by_hand),
         cmocka_unit_test(softmax_by_hand),
+        cmocka_unit_test(joins_of_many_values),
         cmocka_unit_test(changes_add_up_to_the_output),
         cmocka_unit_test(a_background_is_the_mean_of_its_rows),
         cmocka_unit_test(bits_do_not_depend_on_the_batch),

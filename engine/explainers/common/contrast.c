@@ -25,7 +25,7 @@
  * seen but for some ulps of a function in float32. */
 #define NEAR 0.0625
 #define ROUNDING 0x1p-22
-#define MOST_INPUTS 16 /* live values of a node */
+#define MOST_INPUTS 4 /* of a function, product, quotient or measure */
 
 /* Numbers of a value in one half of the pass. */
 static int64_t half_of(const ln_pass *pass, const ln_shape *shape)
@@ -385,10 +385,6 @@ static bool takes_least(const ln_node *node)
 ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_node *node,
                            const ln_rule **out, ln_error *err)
 {
-    *out = NULL;
-    if (node->input_count > MOST_INPUTS)
-        return ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for a layer of %d values", word,
-                       node->input_count);
     *out = ln_contrast_truth(graph, node);
     if (*out)
         return LN_OK;

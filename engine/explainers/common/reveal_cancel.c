@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "explainers/common/contrast.h"
 #include "explainers/common/contrast_truths.h"
 #include "explainers/common/kinds.h"
@@ -14,7 +15,7 @@
 #include "layers/attributes.h"
 #include "layers/operand.h"
 
-#define MOST_INPUTS 16 /* of a node, as in common/contrast.c */
+#define MOST_INPUTS 64 /* of a sum; no other layer with a rule of this file has more */
 
 /* Numbers of a value in one quarter of the pass. */
 static int64_t quarter_of(const ln_pass *pass, const ln_shape *shape)
@@ -470,11 +471,7 @@ ln_status ln_reveal_cancel_assign(const ln_composite *composite, const ln_graph 
         status = ln_contrast_rule(composite->name, graph, node, out, err);
     if (status)
         return status;
-    if (ln_contrast_truth(graph, node)) {
-        *out = &whole_rule;
-        return LN_OK;
-    }
-    switch (ln_kind_of(graph, node)) {
+    switch (ln_contrast_truth(graph, node) ? LN_KIND_OTHER : ln_kind_of(graph, node)) {
     case LN_KIND_LINEAR:
         *out = &linear_rule;
         return LN_OK;
@@ -483,7 +480,10 @@ ln_status ln_reveal_cancel_assign(const ln_composite *composite, const ln_graph 
         return LN_OK;
     case LN_KIND_SUM:
         *out = rule_of_sum(graph, node);
-        return LN_OK;
+        return node->input_count <= MOST_INPUTS
+                   ? LN_OK
+                   : ln_fail(err, LN_EUNSUPPORTED, "%s has no rule reveal_cancel for a sum of %d",
+                             composite->name, node->input_count);
     case LN_KIND_SCALE:
         *out = rule_of_scale(graph, node);
         return LN_OK;
