@@ -246,6 +246,7 @@ ln_status ln_contrast_check_types(const char *word, const ln_graph *graph, const
 {
     const ln_dtype made = graph->values[node->outputs[0]].dtype;
     const bool routes = ln_kind_of(graph, node) == LN_KIND_ROUTE;
+    const bool orders = node->layer == &ln_layer_topk;
     if (ln_contrast_truth(graph, node))
         return LN_OK;
     for (int i = routes ? 1 : 0; i < node->input_count; i++) {
@@ -259,7 +260,7 @@ ln_status ln_contrast_check_types(const char *word, const ln_graph *graph, const
                            : value->dtype == LN_BOOL ? "truth values"
                                                      : "whole numbers");
     }
-    return made == LN_F32 || routes
+    return (made == LN_F32 && !orders) || routes
                ? LN_OK
                : ln_fail(err, LN_EUNSUPPORTED, "%s has no rule for this layer (%s)", word,
                          node->layer->word.name);

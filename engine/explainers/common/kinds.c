@@ -21,6 +21,7 @@ static const struct {
     {"maximum", LN_KIND_CHOICE},
     {"minimum", LN_KIND_CHOICE},
     {"where", LN_KIND_BRANCH},
+    {"topk", LN_KIND_BRANCH},
     {"dropout", LN_KIND_ROUTE},
     {"expand", LN_KIND_ROUTE},
     {"repeat", LN_KIND_ROUTE},

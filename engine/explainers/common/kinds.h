@@ -15,7 +15,7 @@ typedef enum ln_kind {
     LN_KIND_PRODUCT,  /* linear in each of two live values or more: mul, matmul, einsum */
     LN_KIND_QUOTIENT, /* of two live values */
     LN_KIND_CHOICE,   /* each result is one of the values: max pooling, maximum */
-    LN_KIND_BRANCH,   /* the same, by a condition: where */
+    LN_KIND_BRANCH,   /* the same, by a condition or an order: where, topk */
     LN_KIND_ROUTE,    /* moves, copies or drops elements: reshape, concat, slice, pad */
     LN_KIND_LOOKUP,   /* a row of constants for each number: embedding */
     LN_KIND_SOFTMAX,
