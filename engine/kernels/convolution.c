@@ -53,6 +53,7 @@
 #include "kernels/convolution_ways.h"
 #include "kernels/library.h"
 #include "kernels/planes.h"
+#include "kernels/sparse.h"
 #include "kernels/tiles.h"
 #include "kernels/winograd.h"
 
@@ -99,8 +100,9 @@ static const ln_convolutions *choose(const ln_convolution *shape, bool backward)
     if (on_tiles(shape, backward))
         return &ln_convolutions_tiles;
 #endif
-    return shape->fast && ln_winograd_suits(shape) ? &ln_convolutions_winograd
-                                                   : ln_library_convolutions();
+    if (shape->fast && ln_winograd_suits(shape))
+        return &ln_convolutions_winograd;
+    return ln_sparse_suits(shape, backward) ? &ln_convolutions_sparse : ln_library_convolutions();
 }
 
 ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const float *weight,

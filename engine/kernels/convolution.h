@@ -27,6 +27,8 @@ typedef struct ln_convolution {
     int64_t images;             /* most in one call of backward_weights */
     bool last; /* channels of x and y are the last axis; no backward_weights then */
     bool fast; /* fewer multiplications may be made, for a little exactness (numerics "fast") */
+    unsigned
+        sparse; /* uses whose images are likely to hold many zeros, or-ed: x of forward, dy of backward_data */
 } ln_convolution;
 
 /* What a packed convolution will be asked for, or-ed. */

@@ -15,7 +15,7 @@
 #include "layers/last.h"
 #include "layers/weight.h"
 
-enum { ADD = 3, INPUTS = 4, GROUP_FLOATS = 1 << 16, FIRST_FLOATS = 1 << 13 };
+enum { ADD = LN_CONV2D_LAST_ADD, INPUTS = 4, GROUP_FLOATS = 1 << 16, FIRST_FLOATS = 1 << 13 };
 
 static bool is_last(const struct ln_node *node)
 {

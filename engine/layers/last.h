@@ -22,6 +22,8 @@ typedef struct ln_turn_attributes {
     bool first; /* the result's channels are the first axis of its images */
 } ln_turn_attributes;
 
+#define LN_CONV2D_LAST_ADD 3 /* which input `add` is */
+
 typedef struct ln_conv2d_last_attributes {
     ln_convolution_attributes convolution;
     ln_finish finish; /* f */

@@ -1,0 +1,65 @@
+/* Inside kernels/: convolutions of images many of whose numbers are 0 (convolution_sparse.c), and their loops, one
+ * copy an instruction set. Channels are last. What is 0 is not multiplied: of each place of an image the
+ * others are listed once, channels in blocks, and then added to all results they reach. */
+#ifndef LN_KERNELS_SPARSE_H
+#define LN_KERNELS_SPARSE_H
+
+#include "kernels/convolution.h"
+
+#define LN_SPARSE_NARROWEST 64 /* results that are summed at once, at least; others are multiples */
+#define LN_SPARSE_STEP 16      /* channels of a block are a multiple */
+
+/* The entry of convolution.h; only of shapes that it suits. A way's images are those it reads: x, or dy. */
+extern const ln_convolutions ln_convolutions_sparse;
+bool ln_sparse_suits(const ln_convolution *shape, bool backward);
+
+/* What is other than 0, of block b and place p from (b places + p) block on; an even number of entries, the last
+ * of which may be a 0. */
+typedef struct ln_sparse_lists {
+    int64_t channels, block, blocks; /* of a place; of a block; in all */
+    int64_t places;                  /* that there is room for */
+    int64_t step;                    /* bytes from a channel's weights to the next's */
+    float *value;
+    uint32_t *at;   /* where in a block's weights those of the number's channel begin, in bytes */
+    int32_t *count; /* (blocks, places) */
+} ln_sparse_lists;
+
+/* Places that one tap brings together: line l and number i of place to.first + l to.line + i to.step get from
+ * those of `from`. */
+typedef struct ln_sparse_places {
+    int64_t first, line, step;
+} ln_sparse_places;
+
+#define LN_SPARSE_WOVEN 3 /* taps that are woven */
+
+/* y[to] += sum of value[from] weight[at[from]], of one block of channels, one tap and one panel of results. Woven:
+ * of three taps, the first of which brings place s of a line of x to place s + to.first, the others to the
+ * two before it, if there are such in the line of y. */
+typedef struct ln_sparse_visit {
+    const ln_sparse_lists *lists;
+    int64_t block;
+    int64_t lines, count; /* of places; in a line, woven: of x */
+    ln_sparse_places to, from;
+    int64_t width;       /* of the panel */
+    const float *weight; /* (block, width), woven: (block, 3, width), 64-aligned */
+    float *y;            /* the panel's first number of the first place */
+    int64_t y_place;     /* numbers from a place to the next */
+    int64_t y_line;      /* woven: places of a line of y; `y` is then its first place */
+    const char *ahead;   /* weights that will be asked for next: read `ahead_place` bytes a place */
+    int64_t ahead_place;
+} ln_sparse_visit;
+
+typedef struct ln_sparse_kernels {
+    int64_t widest; /* panel */
+    /* Lists `places` places, from number `first` of the lists on. */
+    void (*list)(const ln_sparse_lists *lists, int64_t first, int64_t places, const float *x);
+    void (*visit)(const ln_sparse_visit *visit);
+    void (*weave)(
+        const ln_sparse_visit *visit); /* of the narrowest panels; NULL: registers are too few */
+} ln_sparse_kernels;
+
+#ifdef __x86_64__
+extern const ln_sparse_kernels ln_sparse_avx2, ln_sparse_avx512;
+#endif
+
+#endif

@@ -1,0 +1,261 @@
+/* kernels: convolutions that skip zeros, against sums in float64: which shapes they take, every stride,
+ * dilation, padding and size of band, that images keep their bits, and weights that are not finite. */
+#include "support.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/last.h"
+#include "kernels/library.h"
+#include "kernels/sparse.h"
+
+static float *floats(int64_t count, uint64_t seed)
+{
+    return random_floats(count, "test sparse", seed);
+}
+
+#include "convolving.h"
+
+/* channels, results, height, width, kernel, stride, dilation, padding before and behind */
+static const int64_t shapes[][9] = {
+    {64, 64, 12, 12, 3, 1, 1, 1, 1}, {128, 128, 7, 9, 3, 1, 1, 1, 1},
+    {64, 128, 11, 8, 3, 2, 1, 1, 1}, {192, 64, 7, 7, 3, 1, 1, 0, 0},
+    {64, 192, 9, 10, 5, 3, 1, 2, 1}, {128, 320, 6, 6, 3, 1, 2, 2, 2},
+    {256, 256, 4, 5, 1, 1, 1, 0, 0}, {64, 64, 5, 6, 7, 2, 1, 3, 3},
+    {64, 64, 56, 41, 3, 1, 1, 1, 1}, {192, 128, 30, 29, 3, 2, 1, 1, 0}, /* in bands */
+    {64, 64, 3, 3, 3, 4, 3, 4, 6},   {512, 128, 2, 2, 3, 1, 1, 1, 1},
+    {64, 64, 1, 700, 3, 1, 1, 1, 1}, {128, 64, 300, 2, 3, 1, 5, 5, 5},
+    {64, 64, 5, 4, 3, 1, 1, 2, 0},   {64, 64, 6, 5, 3, 1, 1, 0, 4},
+    {64, 64, 4, 1, 3, 1, 1, 1, 2},   {192, 64, 3, 2, 3, 1, 1, 1, 1},
+    {128, 128, 5, 4, 3, 1, 1, 0, 3},
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+/* Of every `apart` numbers one, and the last of each place, stays. */
+static void thin_out(int64_t count, int64_t channels, uint64_t seed, float *x)
+{
+    float *chance = floats(count, seed);
+    for (int64_t i = 0; i < count; i++)
+        if (chance[i] < 0 && (i + 1) % channels != 0)
+            x[i] = 0;
+    ln_free_aligned(chance);
+}
+
+static ln_convolution sparse_shape(const int64_t *made)
+{
+    ln_convolution shape = shape_of(made);
+    shape.sparse = USES;
+    return shape;
+}
+
+/* Half of the numbers are 0; of the first image none, the second is 0 altogether. */
+static convolving begin_sparse(const int64_t *made, unsigned uses)
+{
+    const ln_convolution shape = sparse_shape(made);
+    convolving c = begin(&ln_convolutions_sparse, &shape, uses);
+    thin_out((IMAGES - 1) * c.in, shape.in_channels, 11, c.x + c.in);
+    thin_out((IMAGES - 1) * c.out, shape.out_channels, 12, c.dy + c.out);
+    memset(c.x + c.in, 0, (size_t)c.in * sizeof *c.x);
+    memset(c.dy + c.out, 0, (size_t)c.out * sizeof *c.dy);
+    return c;
+}
+
+static bool available(void)
+{
+    const ln_convolution shape = sparse_shape(shapes[0]);
+    return ln_sparse_suits(&shape, false);
+}
+
+/* Against the sum of the sizes of its terms, of which a sum in any order may lose `terms` roundings. */
+static void compare(const float *got, const double *wanted, const double *sizes, int64_t count,
+                    int64_t terms)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!(fabs((double)got[i] - wanted[i]) <= (double)terms * 0x1p-24 * sizes[i]))
+            fail_msg("number %lld is %.9g, not %.9g", (long long)i, (double)got[i], wanted[i]);
+}
+
+static float *absolute(const float *x, int64_t count)
+{
+    float *made = ln_alloc_aligned((size_t)count * sizeof *made);
+    for (int64_t i = 0; i < count; i++)
+        made[i] = fabsf(x[i]);
+    return made;
+}
+
+static void check_image(const convolving *c, int64_t image, int way)
+{
+    const ln_convolution *s = &c->shape;
+    const int64_t count = way ? c->in : c->out, taps = s->kernel[1] * s->kernel[2];
+    const float *from = way ? c->dy + image * c->out : c->x + image * c->in;
+    float *size = absolute(from, way ? c->out : c->in);
+    float *weight = absolute(c->w, ln_convolution_weights(s));
+    double *wanted = ln_alloc((size_t)count * sizeof *wanted);
+    double *sizes = ln_alloc((size_t)count * sizeof *sizes);
+    naive(s, from, way ? from : NULL, c->w, false, wanted);
+    naive(s, size, way ? size : NULL, weight, false, sizes);
+    for (int64_t k = 0; k < count && !way; k++) {
+        wanted[k] += (double)c->bias[k % s->out_channels];
+        sizes[k] += fabs((double)c->bias[k % s->out_channels]);
+    }
+    compare(way ? c->dx + image * c->in : c->y + image * c->out, wanted, sizes, count,
+            1 + taps * (way ? s->out_channels : s->in_channels));
+    ln_free(wanted);
+    ln_free(sizes);
+    ln_free_aligned(size);
+    ln_free_aligned(weight);
+}
+
+static void results_are_those_of_all_numbers(void **state)
+{
+    (void)state;
+    if (!available())
+        skip();
+    for (int i = 0; i < SHAPES; i++) {
+        convolving c = begin_sparse(shapes[i], USES);
+        print_message("shape %d\n", i);
+        forward(&c, IMAGES, c.x, NULL, c.y);
+        backward(&c, IMAGES, c.dy, NULL, c.dx);
+        for (int64_t image = 0; image < 3; image++)
+            for (int way = 0; way < 2; way++)
+                check_image(&c, image, way);
+        end(&c);
+    }
+}
+
+static void an_image_does_not_feel_the_others(void **state)
+{
+    (void)state;
+    if (!available())
+        skip();
+    for (int i = 0; i < SHAPES; i++) {
+        convolving c = begin_sparse(shapes[i], USES);
+        check_that_images_keep_their_bits(&c);
+        end(&c);
+    }
+}
+
+/* Each way of a convolution may have its own entry. */
+static void only_shapes_that_gain(void **state)
+{
+    static const struct {
+        int64_t shape[9], groups;
+        unsigned sparse;
+        bool suits[2];
+    } cases[] = {
+        {{64, 64, 12, 12, 3, 1, 1, 1, 1}, 1, USES, {true, true}},
+        {{64, 64, 12, 12, 3, 1, 1, 1, 1}, 1, 0, {false, false}},
+        {{64, 64, 12, 12, 3, 1, 1, 1, 1}, 1, LN_CONVOLVE_FORWARD, {true, false}},
+        {{64, 64, 12, 12, 3, 1, 1, 1, 1}, 1, LN_CONVOLVE_BACKWARD_DATA, {false, true}},
+        {{64, 64, 12, 12, 3, 1, 1, 1, 1}, 64, USES, {false, false}},
+        {{32, 64, 12, 12, 3, 1, 1, 1, 1}, 1, USES, {true, false}},
+        {{3, 64, 12, 12, 7, 2, 1, 3, 3}, 1, USES, {false, false}},
+        {{64, 128, 12, 12, 1, 1, 1, 0, 0}, 1, USES, {false, false}},
+        {{128, 256, 12, 12, 1, 1, 1, 0, 0}, 1, USES, {true, true}},
+        {{128, 192, 12, 12, 1, 1, 1, 0, 0}, 1, USES, {false, true}},
+        {{128, 256, 12, 12, 1, 2, 1, 0, 0}, 1, USES, {false, false}},
+    };
+    (void)state;
+    if (!available() || !ln_library_convolutions())
+        skip();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ln_convolution shape = shape_of(cases[i].shape);
+        shape.sparse = cases[i].sparse;
+        shape.groups = cases[i].groups;
+        print_message("case %zu\n", i);
+        for (int way = 0; way < 2; way++)
+            assert_int_equal(ln_sparse_suits(&shape, way == 1), cases[i].suits[way]);
+    }
+}
+
+/* 0 times what is not finite is NaN: weights that hold such are not skipped, and are forgotten when others come. */
+static void weights_that_are_not_finite(void **state)
+{
+    (void)state;
+    if (!available() || !ln_library_convolutions())
+        skip();
+    ln_error err;
+    convolving c = begin_sparse(shapes[0], USES);
+    const ln_convolution shape = c.shape;
+    float *wanted = floats(c.out, 5);
+    forward(&c, 1, c.x, NULL, wanted);
+    const float kept = c.w[0];
+    c.w[0] = INFINITY;
+    assert_ok(ln_convolutions_sparse.pack(&shape, USES, c.w, &c.packed, &err));
+    ln_free_aligned(c.scratch);
+    c.scratch = ln_alloc_aligned(c.packed->scratch_bytes + 1);
+    forward(&c, 1, c.x + c.in, NULL, c.y); /* of an image of zeros */
+    assert_true(isnan(c.y[c.shape.out_channels * (c.shape.out[2] + 1)]));
+    backward(&c, 1, c.dy + c.out, NULL, c.dx);
+    assert_true(isnan(c.dx[0]));
+    c.w[0] = kept;
+    assert_ok(ln_convolutions_sparse.pack(&shape, USES, c.w, &c.packed, &err));
+    forward(&c, 1, c.x, NULL, c.y);
+    assert_same_bits(c.y, wanted, (size_t)c.out * sizeof *wanted);
+    ln_free_aligned(wanted);
+    end(&c);
+}
+
+/* Other weights in a call have the plain entry's bits. */
+static void weights_of_a_rule(void **state)
+{
+    (void)state;
+    if (!available() || !ln_last_is_fast())
+        skip();
+    convolving c = begin_sparse(shapes[2], USES | LN_CONVOLVE_OTHERS);
+    ln_convolution dense = c.shape;
+    ln_convolved *other = NULL;
+    ln_error err;
+    float *w = floats(ln_convolution_weights(&c.shape), 9);
+    float *y = floats(IMAGES * c.out, 5), *dx = floats(IMAGES * c.in, 6);
+    dense.sparse = 0;
+    assert_ok(
+        ln_library_convolutions()->pack(&dense, USES | LN_CONVOLVE_OTHERS, c.w, &other, &err));
+    void *scratch = ln_alloc_aligned(other->scratch_bytes + 1);
+    forward(&c, IMAGES, c.x, w, c.y);
+    backward(&c, IMAGES, c.dy, w, c.dx);
+    assert_ok(other->kernels->forward(other, IMAGES, c.x, w, c.bias, y, scratch, &err));
+    assert_ok(other->kernels->backward_data(other, IMAGES, c.dy, w, dx, scratch, &err));
+    assert_same_bits(c.y, y, (size_t)(IMAGES * c.out) * sizeof *y);
+    assert_same_bits(c.dx, dx, (size_t)(IMAGES * c.in) * sizeof *dx);
+    ln_convolved_release(other);
+    ln_free_aligned(w);
+    ln_free_aligned(y);
+    ln_free_aligned(dx);
+    ln_free_aligned(scratch);
+    end(&c);
+}
+
+static ln_status pack(void *context, ln_error *err)
+{
+    const ln_convolution shape = sparse_shape(shapes[0]);
+    ln_convolved *packed = NULL;
+    ln_status status =
+        ln_convolutions_sparse.pack(&shape, USES | LN_CONVOLVE_OTHERS, context, &packed, err);
+    ln_convolved_release(packed);
+    return status;
+}
+
+static void failing_allocations_leave_nothing(void **state)
+{
+    (void)state;
+    if (!available())
+        skip();
+    const ln_convolution shape = sparse_shape(shapes[0]);
+    float *w = floats(ln_convolution_weights(&shape), 3);
+    sweep_allocation_failures(pack, w);
+    ln_free_aligned(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(results_are_those_of_all_numbers),
+        cmocka_unit_test(an_image_does_not_feel_the_others),
+        cmocka_unit_test(only_shapes_that_gain),
+        cmocka_unit_test(weights_that_are_not_finite),
+        cmocka_unit_test(weights_of_a_rule),
+        cmocka_unit_test(failing_allocations_leave_nothing),
+    };
+    return cmocka_run_group_tests_name("kernels sparse", tests, NULL, NULL);
+}
