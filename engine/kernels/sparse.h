@@ -49,6 +49,17 @@ typedef struct ln_sparse_visit {
     int64_t ahead_place;
 } ln_sparse_visit;
 
+/* Of a line of x all places, to windows of a few lines of y that they reach: window number p begins at y + p y_place. */
+typedef struct ln_sparse_windows {
+    const ln_sparse_lists *lists; /* of the line */
+    int64_t block;
+    int64_t places;
+    int64_t lines, length; /* of a window; numbers of a line */
+    const float *weight;   /* (block, lines, length rounded up to LN_SPARSE_STEP), 64-aligned */
+    float *y;
+    int64_t y_place, y_line;
+} ln_sparse_windows;
+
 typedef struct ln_sparse_kernels {
     int64_t widest; /* panel */
     /* Lists `places` places, from number `first` of the lists on. */
@@ -56,6 +67,8 @@ typedef struct ln_sparse_kernels {
     void (*visit)(const ln_sparse_visit *visit);
     void (*weave)(
         const ln_sparse_visit *visit); /* of the narrowest panels; NULL: registers are too few */
+    void (*scatter)(const ln_sparse_windows
+                        *windows); /* of 3 or 5 lines of one step, or 7 of two; NULL as well */
 } ln_sparse_kernels;
 
 #ifdef __x86_64__

@@ -22,6 +22,7 @@ static inline int64_t list_some(const float *x, int64_t count, uint32_t from, ui
     return found;
 }
 
+#define WINDOW 1 /* none */
 #include "kernels/sparse_body.h"
 
 static void visit(const ln_sparse_visit *visit)

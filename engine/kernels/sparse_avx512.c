@@ -3,6 +3,7 @@
 #include "kernels/sparse.h"
 
 #define WIDEST 8
+#define WINDOW 14
 
 static inline int64_t list_some(const float *x, int64_t count, uint32_t from, uint32_t step,
                                 float *value, uint32_t *at)
@@ -32,5 +33,18 @@ static void weave(const ln_sparse_visit *visit)
     weave_lines(LN_SPARSE_NARROWEST / LANES, visit);
 }
 
-const ln_sparse_kernels ln_sparse_avx512 = {
-    .widest = (int64_t)WIDEST * LANES, .list = list, .visit = visit, .weave = weave};
+static void scatter(const ln_sparse_windows *windows)
+{
+    if (windows->lines == 3)
+        add_windows(3, 1, windows);
+    else if (windows->lines == 5)
+        add_windows(5, 1, windows);
+    else
+        add_windows(7, 2, windows);
+}
+
+const ln_sparse_kernels ln_sparse_avx512 = {.widest = (int64_t)WIDEST * LANES,
+                                            .list = list,
+                                            .visit = visit,
+                                            .weave = weave,
+                                            .scatter = scatter};

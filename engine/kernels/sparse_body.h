@@ -156,3 +156,52 @@ static inline __attribute__((always_inline)) void weave_lines(const int vectors,
         weave_line(vectors, visit, begin + visit->from.first + l * visit->from.line,
                    visit->y + l * visit->to.line * visit->y_place);
 }
+
+/* The window of one place: `lines` x `vectors` registers. */
+static inline __attribute__((always_inline)) void add_window(const int lines, const int vectors,
+                                                             const ln_sparse_windows *w,
+                                                             int64_t from, float *y)
+{
+    const float *value = w->lists->value + from * w->lists->block;
+    const uint32_t *at = w->lists->at + from * w->lists->block;
+    const int64_t count = w->lists->count[from], left = w->length - (vectors - 1) * LANES;
+    vector sum[WINDOW];
+#pragma GCC unroll 16
+    for (int l = 0; l < lines; l++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            const float *part = y + l * w->y_line + v * LANES;
+            sum[l * vectors + v] = v + 1 < vectors ? *(const vector *)part : load_part(part, left);
+        }
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < count; i++) {
+        const float *row = (const float *)(const void *)((const char *)w->weight + at[i]);
+        const vector x = spread(value[i]);
+        __asm__("" : "+r"(row));
+#pragma GCC unroll 16
+        for (int j = 0; j < lines * vectors; j++)
+            sum[j] = fused(x, *(const vector *)(row + j * LANES), sum[j]);
+    }
+#pragma GCC unroll 16
+    for (int l = 0; l < lines; l++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            float *part = y + l * w->y_line + v * LANES;
+            if (v + 1 < vectors)
+                *(vector *)part = sum[l * vectors + v];
+            else
+                store_part(part, sum[l * vectors + v], left);
+        }
+}
+
+/* One after another come windows that do not overlap: what is read just after it was stored in other pieces is
+ * waited for. */
+static inline __attribute__((always_inline)) void add_windows(const int lines, const int vectors,
+                                                              const ln_sparse_windows *w)
+{
+    const int64_t apart = (w->length + w->y_place - 1) / w->y_place;
+    const int64_t begin = w->block * w->lists->places;
+    for (int64_t phase = 0; phase < apart; phase++)
+        for (int64_t p = phase; p < w->places; p += apart)
+            add_window(lines, vectors, w, begin + p, w->y + p * w->y_place);
+}

@@ -180,6 +180,11 @@ static void part_images(ln_convolution *s)
     s->in[2] = s->out[2] = part;
 }
 
+static bool is_max_pool(const ln_layer *layer)
+{
+    return layer == &ln_layer_max_pool2d_last || layer == &ln_layer_max_pool2d;
+}
+
 /* Whether much of what the node makes is 0: relu is the last thing that it does, and not to the greatest of several
  * numbers. Behind a sum, one part of which may never be below 0, it is less (`half`: less does not count). */
 static bool makes_zeros(const struct ln_graph *graph, const struct ln_node *node, bool half)
@@ -195,8 +200,16 @@ static bool makes_zeros(const struct ln_graph *graph, const struct ln_node *node
         return false;
     const int producer = graph->values[node->inputs[0]].producer;
     const ln_layer *before = producer < 0 ? NULL : graph->nodes[producer].layer;
-    return before != &ln_layer_max_pool2d_last && before != &ln_layer_max_pool2d &&
-           !(half && before == &ln_layer_add);
+    return !is_max_pool(before) && !(half && before == &ln_layer_add);
+}
+
+/* Whether much of the gradient of the node's input is 0: relu has cut it, or one number of several has it all. */
+static bool cuts_gradients(const struct ln_graph *graph, const struct ln_node *node, bool half)
+{
+    if (!is_max_pool(node->layer))
+        return makes_zeros(graph, node, half) && node->layer != &ln_layer_conv2d_last;
+    return 2 * ln_shape_row(&graph->values[node->outputs[0]].shape) <=
+           ln_shape_row(&graph->values[node->inputs[0]].shape);
 }
 
 /* Which passes of a node read images with many zeros: behind relu, or gradients that relu has cut. Where the kernel
@@ -208,8 +221,7 @@ static unsigned sparse_of(const struct ln_graph *graph, const struct ln_node *no
     unsigned sparse = 0;
     if (producer >= 0 && makes_zeros(graph, &graph->nodes[producer], half))
         sparse |= LN_CONVOLVE_FORWARD;
-    if (makes_zeros(graph, node, half) ||
-        (reader && reader->layer != node->layer && makes_zeros(graph, reader, half)))
+    if (makes_zeros(graph, node, half) || (reader && cuts_gradients(graph, reader, half)))
         sparse |= LN_CONVOLVE_BACKWARD_DATA;
     return sparse;
 }
