@@ -136,10 +136,11 @@ void ln_convolved_release(ln_convolved *packed)
         packed->kernels->release(packed);
 }
 
+/* Of the forward pass. */
 static bool same_shape(const ln_convolution *a, const ln_convolution *b)
 {
     return memcmp(a, b, offsetof(ln_convolution, last)) == 0 && a->last == b->last &&
-           a->fast == b->fast;
+           a->fast == b->fast && !((a->sparse ^ b->sparse) & LN_CONVOLVE_FORWARD);
 }
 
 bool ln_convolution_shares(const ln_convolution *shape, unsigned uses, const ln_convolved *whole)

@@ -119,6 +119,7 @@ static ln_status pack(const ln_convolution *shape, unsigned uses, const float *w
     ln_convolved_release(own->library);
     own->library = NULL;
     own->head.rereads = false;
+    own->head.whole = own->ways[0].weight ? &own->head : NULL;
     if (!all_finite(weight, ln_convolution_weights(shape))) {
         status = ln_library_convolutions()->pack(shape, uses, weight, &own->library, err);
         if (status)
@@ -161,10 +162,18 @@ static ln_status backward_data(const ln_convolved *packed, int64_t images, const
     return LN_OK;
 }
 
+static ln_status unpack(const ln_convolved *whole, float *weight, ln_error *err)
+{
+    (void)err;
+    ln_sparse_read(&whole->shape, &((const sparse *)whole)->ways[0], weight);
+    return LN_OK;
+}
+
 const ln_convolutions ln_convolutions_sparse = {
     .name = "sparse",
     .pack = pack,
     .release = release,
     .forward = forward,
     .backward_data = backward_data,
+    .unpack = unpack,
 };

@@ -40,6 +40,9 @@ void ln_sparse_describe(const ln_convolution *s, bool backward, ln_sparse_way *w
 int64_t ln_sparse_weight_floats(const ln_sparse_way *w);
 void ln_sparse_fill(const ln_convolution *s, bool backward, const float *weight, ln_sparse_way *w);
 
+/* The weights that ln_sparse_fill was given, of the forward pass. */
+void ln_sparse_read(const ln_convolution *s, const ln_sparse_way *w, float *weight);
+
 size_t ln_sparse_scratch(const ln_convolution *s, const ln_sparse_way *w);
 /* y of x, of `images` images. */
 void ln_sparse_run(const ln_convolution *s, bool backward, const ln_sparse_way *w, int64_t images,

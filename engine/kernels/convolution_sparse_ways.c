@@ -1,5 +1,8 @@
 /* The geometry of convolution_sparse.h: which shapes, which places a tap brings together, how much is computed together,
  * and how weights are packed. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/parallel.h"
 #include "kernels/convolution_sparse.h"
 #include "kernels/whole.h"
@@ -133,45 +136,44 @@ int64_t ln_sparse_weight_floats(const ln_sparse_way *w)
     return (w->panels * w->blocks * w->taps + 1) * w->block * w->row;
 }
 
-/* The weights of `count` results from `first` on, of channel c and a tap of the kernel. */
-static float *fill_row(const ln_convolution *s, bool backward, const ln_sparse_way *w,
-                       const float *weight, int64_t c, int64_t tap, int64_t first, float *to)
+/* Where the weight of a channel of x, one of y and a tap stands. Woven taps go from the first place that one reaches to
+ * the last, of a gradient in reverse; those of a window line by line, as it lies in an image. */
+static int64_t place_of(const ln_convolution *s, bool backward, const ln_sparse_way *w,
+                        int64_t channel, int64_t result, int64_t tap)
 {
-    const int64_t taps = s->kernel[1] * s->kernel[2];
-    const int64_t of_channel = backward ? s->in_channels * taps : taps;
-    const int64_t of_result = backward ? taps : s->in_channels * taps;
-    for (int64_t r = first; r < first + w->panel; r++)
-        *to++ = c < w->channels ? weight[c * of_channel + r * of_result + tap] : 0;
-    return to;
+    if (w->windows)
+        return channel * w->row + tap / s->kernel[2] * (w->row / s->kernel[1]) +
+               tap % s->kernel[2] * w->results + result;
+    const int64_t inner = w->row / w->panel, last = backward ? inner - 1 : 0;
+    const int64_t turn = result / w->panel * w->blocks + channel / w->block;
+    const int64_t row = (turn * w->taps + tap / inner) * w->block + channel % w->block;
+    return row * w->row + llabs(last - tap % inner) * w->panel + result % w->panel;
 }
 
-/* Of a window line by line, as it lies in an image of `results` channels. */
-static void fill_windows(const ln_convolution *s, const float *weight, ln_sparse_way *w)
+/* Where it stands in a convolution's own weights. */
+static int64_t given_place(const ln_convolution *s, bool backward, int64_t channel, int64_t result)
 {
-    const int64_t taps = s->kernel[1] * s->kernel[2], line = w->row / s->kernel[1];
-    for (int64_t i = 0; i < ln_sparse_weight_floats(w); i++)
-        w->weight[i] = 0;
-    for (int64_t c = 0; c < w->channels; c++)
-        for (int64_t r = 0; r < w->results; r++)
-            for (int64_t tap = 0; tap < taps; tap++)
-                w->weight[c * w->row + tap / s->kernel[2] * line + tap % s->kernel[2] * w->results +
-                          r] = weight[(c * w->results + r) * taps + tap];
+    return (backward ? channel * s->in_channels + result : result * s->in_channels + channel) *
+           s->kernel[1] * s->kernel[2];
 }
 
-/* Woven taps go from the first place that one reaches to the last: of a gradient in reverse. */
 void ln_sparse_fill(const ln_convolution *s, bool backward, const float *weight, ln_sparse_way *w)
 {
-    const int64_t inner = w->row / w->panel;
-    float *to = w->weight;
-    if (w->windows) {
-        fill_windows(s, weight, w);
-        return;
-    }
-    for (int64_t panel = 0; panel < w->results; panel += w->panel)
-        for (int64_t block = 0; block < w->blocks * w->block; block += w->block)
-            for (int64_t tap = 0; tap < w->taps; tap++)
-                for (int64_t c = block; c < block + w->block; c++)
-                    for (int64_t i = 0; i < inner; i++)
-                        to = fill_row(s, backward, w, weight, c,
-                                      tap * inner + (backward ? inner - 1 - i : i), panel, to);
+    memset(w->weight, 0, (size_t)ln_sparse_weight_floats(w) * sizeof *w->weight);
+    for (int64_t c = 0; c < w->channels; c++)
+        for (int64_t r = 0; r < w->results; r++) {
+            const float *given = weight + given_place(s, backward, c, r);
+            for (int64_t tap = 0; tap < s->kernel[1] * s->kernel[2]; tap++)
+                w->weight[place_of(s, backward, w, c, r, tap)] = given[tap];
+        }
+}
+
+void ln_sparse_read(const ln_convolution *s, const ln_sparse_way *w, float *weight)
+{
+    for (int64_t c = 0; c < w->channels; c++)
+        for (int64_t r = 0; r < w->results; r++) {
+            float *given = weight + given_place(s, false, c, r);
+            for (int64_t tap = 0; tap < s->kernel[1] * s->kernel[2]; tap++)
+                given[tap] = w->weight[place_of(s, false, w, c, r, tap)];
+        }
 }

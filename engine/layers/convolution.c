@@ -22,7 +22,6 @@
 #include "base/alloc.h"
 #include "kernels/convolution.h"
 #include "kernels/planes.h"
-#include "layers/common.h"
 #include "layers/last.h"
 #include "layers/weight.h"
 
@@ -180,52 +179,6 @@ static void part_images(ln_convolution *s)
     s->in[2] = s->out[2] = part;
 }
 
-static bool is_max_pool(const ln_layer *layer)
-{
-    return layer == &ln_layer_max_pool2d_last || layer == &ln_layer_max_pool2d;
-}
-
-/* Whether much of what the node makes is 0: relu is the last thing that it does, and not to the greatest of several
- * numbers. Behind a sum, one part of which may never be below 0, it is less (`half`: less does not count). */
-static bool makes_zeros(const struct ln_graph *graph, const struct ln_node *node, bool half)
-{
-    const ln_layer *layer = node->layer;
-    if (layer == &ln_layer_conv2d_last) {
-        const ln_finish *finish = &((const ln_conv2d_last_attributes *)node->attributes)->finish;
-        return (finish->kind == LN_FINISH_RELU ||
-                (finish->kind == LN_FINISH_CLAMP && finish->low == 0)) &&
-               !(half && ln_weight_given(node, LN_CONV2D_LAST_ADD));
-    }
-    if (layer != &ln_layer_relu && layer != &ln_layer_relu6)
-        return false;
-    const int producer = graph->values[node->inputs[0]].producer;
-    const ln_layer *before = producer < 0 ? NULL : graph->nodes[producer].layer;
-    return !is_max_pool(before) && !(half && before == &ln_layer_add);
-}
-
-/* Whether much of the gradient of the node's input is 0: relu has cut it, or one number of several has it all. */
-static bool cuts_gradients(const struct ln_graph *graph, const struct ln_node *node, bool half)
-{
-    if (!is_max_pool(node->layer))
-        return makes_zeros(graph, node, half) && node->layer != &ln_layer_conv2d_last;
-    return 2 * ln_shape_row(&graph->values[node->outputs[0]].shape) <=
-           ln_shape_row(&graph->values[node->inputs[0]].shape);
-}
-
-/* Which passes of a node read images with many zeros: behind relu, or gradients that relu has cut. Where the kernel
- * is a single place they must be half of all to count. */
-static unsigned sparse_of(const struct ln_graph *graph, const struct ln_node *node, bool half)
-{
-    const int producer = graph->values[node->inputs[0]].producer;
-    const ln_node *reader = ln_graph_only_reader(graph, node->outputs[0]);
-    unsigned sparse = 0;
-    if (producer >= 0 && makes_zeros(graph, &graph->nodes[producer], half))
-        sparse |= LN_CONVOLVE_FORWARD;
-    if (makes_zeros(graph, node, half) || (reader && cuts_gradients(graph, reader, half)))
-        sparse |= LN_CONVOLVE_BACKWARD_DATA;
-    return sparse;
-}
-
 static ln_status convolution_of(const struct ln_graph *graph, const struct ln_node *node,
                                 const ln_shape *in, const ln_shape *result, int64_t rows,
                                 ln_convolution *out, ln_error *err)
@@ -348,7 +301,8 @@ ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_
     if (status)
         return status;
     shape.fast = step->fast;
-    shape.sparse = sparse_of(step->graph, step->node, ln_window_volume(shape.kernel) == 1);
+    shape.sparse =
+        ln_convolution_sparse(step->graph, step->node, ln_window_volume(shape.kernel) == 1);
     part_images(&shape);
     own->images = shape.images / step->rows;
     unsigned uses = own->transposed ? LN_CONVOLVE_BACKWARD_DATA : LN_CONVOLVE_FORWARD;

@@ -21,6 +21,10 @@ const struct ln_convolved *ln_convolution_packed(const ln_step *step);
  * them. */
 void ln_convolution_sleep(const ln_step *step, ln_tensor *weight);
 
+/* Which passes of a node read images many of whose numbers are likely to be 0 (ln_convolution's `sparse`): those behind
+ * relu, and gradients that relu has cut. `half`: it must be half of them. */
+unsigned ln_convolution_sparse(const struct ln_graph *graph, const struct ln_node *node, bool half);
+
 /* Whether a conv2d of constant weights runs fastest on images whose channels are first. */
 bool ln_convolution_stays(const struct ln_graph *graph, const struct ln_node *node);
 

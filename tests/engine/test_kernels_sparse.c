@@ -230,6 +230,31 @@ static void weights_that_are_not_finite(void **state)
     end(&c);
 }
 
+/* What was packed for the forward pass can be read again, bit by bit. */
+static void weights_are_read_again(void **state)
+{
+    (void)state;
+    if (!available())
+        skip();
+    for (int i = 0; i < SHAPES; i++) {
+        ln_error err;
+        const ln_convolution shape = sparse_shape(shapes[i]);
+        const int64_t count = ln_convolution_weights(&shape);
+        float *w = floats(count, 3), *again = floats(count, 4);
+        ln_convolved *packed = NULL;
+        w[1] = -0.0F;
+        for (int pass = 0; pass < 2; pass++) {
+            assert_ok(ln_convolutions_sparse.pack(&shape, LN_CONVOLVE_FORWARD, w, &packed, &err));
+            assert_ok(packed->kernels->unpack(packed->whole, again, &err));
+            assert_same_bits(again, w, (size_t)count * sizeof *w);
+            memcpy(w + 2, &(uint32_t){0x7fa12345u}, sizeof *w); /* not finite */
+        }
+        ln_convolved_release(packed);
+        ln_free_aligned(w);
+        ln_free_aligned(again);
+    }
+}
+
 /* Other weights in a call have the plain entry's bits. */
 static void weights_of_a_rule(void **state)
 {
@@ -288,6 +313,7 @@ int main(void)
         cmocka_unit_test(an_image_does_not_feel_the_others),
         cmocka_unit_test(only_shapes_that_gain),
         cmocka_unit_test(weights_that_are_not_finite),
+        cmocka_unit_test(weights_are_read_again),
         cmocka_unit_test(weights_of_a_rule),
         cmocka_unit_test(failing_allocations_leave_nothing),
     };
