@@ -244,15 +244,37 @@ static inline double softmax_line(int64_t count, const float *x, float *y)
     return total(sums);
 }
 
-/* LANES short lines at once, each in a lane: up to SUMS numbers, added up in the order of `total`. */
+/* LANES short lines at once, up to SUMS numbers each: a line a lane, a register a place. */
+static inline void turn_lines_in(int64_t count, const float *x, float turned[SUMS][LANES])
+{
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t l = 0; l < LANES; l++)
+            turned[i][l] = x[l * count + i];
+}
+
+static inline void turn_lines_out(int64_t count, float turned[SUMS][LANES], float *x)
+{
+    for (int64_t l = 0; l < LANES; l++)
+        for (int64_t i = 0; i < count; i++)
+            x[l * count + i] = turned[i][l];
+}
+
+/* In the order of `total`, into the first. */
+static inline void add_in_pairs(int64_t count, wide sums[SUMS][2])
+{
+    for (int64_t half = SUMS / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half && i + half < count; i++) {
+            sums[i][0] += sums[i + half][0];
+            sums[i][1] += sums[i + half][1];
+        }
+}
+
 static inline void softmax_short(int64_t count, const float *x, float *y)
 {
     float turned[SUMS][LANES];
     wide sums[SUMS][2], share[2];
     whole ill = {0};
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t l = 0; l < LANES; l++)
-            turned[i][l] = x[l * count + i];
+    turn_lines_in(count, x, turned);
     vector most = load(turned[0], LANES);
     for (int64_t i = 0; i < count; i++) {
         const vector at = load(turned[i], LANES);
@@ -265,20 +287,14 @@ static inline void softmax_short(int64_t count, const float *x, float *y)
         sums[i][0] = widen(turned[i]);
         sums[i][1] = widen(turned[i] + DOUBLES);
     }
-    for (int64_t half = SUMS / 2; half > 0; half /= 2)
-        for (int64_t i = 0; i < half && i + half < count; i++) {
-            sums[i][0] += sums[i + half][0];
-            sums[i][1] += sums[i + half][1];
-        }
+    add_in_pairs(count, sums);
     share[0] = 1 / sums[0][0];
     share[1] = 1 / sums[0][1];
     for (int64_t i = 0; i < count; i++) {
         narrow(widen(turned[i]) * share[0], turned[i]);
         narrow(widen(turned[i] + DOUBLES) * share[1], turned[i] + DOUBLES);
     }
-    for (int64_t l = 0; l < LANES; l++)
-        for (int64_t i = 0; i < count; i++)
-            y[l * count + i] = turned[i][l];
+    turn_lines_out(count, turned, y);
 }
 
 static void softmax_each(int64_t lines, int64_t count, const float *x, float *y)
@@ -295,8 +311,33 @@ static void softmax_each(int64_t lines, int64_t count, const float *x, float *y)
     }
 }
 
+static inline void softmax_back_short(int64_t count, const float *y, const float *dy, float *dx)
+{
+    float given[SUMS][LANES], slope[SUMS][LANES];
+    wide sums[SUMS][2];
+    turn_lines_in(count, y, given);
+    turn_lines_in(count, dy, slope);
+    for (int64_t i = 0; i < count; i++)
+        for (int half = 0; half < 2; half++) /* from +0 on, as the sums of a longer line */
+            sums[i][half] =
+                0.0 + widen(slope[i] + half * DOUBLES) * widen(given[i] + half * DOUBLES);
+    add_in_pairs(count, sums);
+    for (int64_t i = 0; i < count; i++)
+        for (int half = 0; half < 2; half++) {
+            const wide off = widen(slope[i] + half * DOUBLES) - sums[0][half];
+            narrow(widen(given[i] + half * DOUBLES) * off, given[i] + half * DOUBLES);
+        }
+    turn_lines_out(count, given, dx);
+}
+
 static void softmax_back(int64_t lines, int64_t count, const float *y, const float *dy, float *dx)
 {
+    for (; lines >= LANES && count <= SUMS; lines -= LANES) {
+        softmax_back_short(count, y, dy, dx);
+        y += LANES * count;
+        dy += LANES * count;
+        dx += LANES * count;
+    }
     for (; lines > 0; lines--, y += count, dy += count, dx += count) {
         wide sums[SUM_REGISTERS] = {{0}};
         int64_t i = 0;

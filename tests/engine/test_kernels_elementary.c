@@ -279,6 +279,8 @@ static void softmax_is_that_of_each_line(void **state)
                 }
                 table[t]->softmax(1, n, x + line * n, one);
                 assert_same_bits(one, y[t] + line * n, (size_t)n * sizeof *one);
+                table[t]->softmax_back(1, n, one, dy + line * n, one);
+                assert_same_bits(one, dx[t] + line * n, (size_t)n * sizeof *one);
             }
         }
         for (int t = 2; t < count; t++) {
