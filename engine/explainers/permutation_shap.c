@@ -36,6 +36,17 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_error_field(err, "evaluations");
         return LN_EINVALID;
     }
+    if (params->stop > 0 && walks(params, job->width) <= LN_ORDERS_LOOK) {
+        const int64_t least = (LN_ORDERS_LOOK + 1) * (2 * job->width + 1);
+        ln_fail(err, LN_EINVALID,
+                "stop first looks at the errors after %d orders, and %" PRId64
+                " evaluations are %" PRId64 " of %" PRId64
+                " features: expected at least %d (2M + 1) = %" PRId64,
+                LN_ORDERS_LOOK, params->evaluations, walks(params, job->width), job->width,
+                LN_ORDERS_LOOK + 1, least);
+        ln_error_field(err, "evaluations");
+        return LN_EINVALID;
+    }
     return ln_orders_prepare(job, true, params->stop, scratch_bytes, err);
 }
 

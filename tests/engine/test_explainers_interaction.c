@@ -324,6 +324,9 @@ static void rows_stop_where_errors_are_small(void **state)
         check_no_end("shapley_interaction", "samples=701", request);
         ln_explanation_free(&got);
     }
+    const ln_item items[] = {{0, 0}, {1, 0}, {2, 0}};
+    check_request_bits("shapley_interaction", "samples=6000 stop=0.02",
+                       (ln_request){.model = model, .x = x, .items = items, .item_count = 3});
     ln_tensor_release(x);
     ln_model_release(model);
 }

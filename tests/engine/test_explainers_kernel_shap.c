@@ -365,6 +365,11 @@ static void rows_stop_where_errors_are_small(void **state)
         snprintf(text, sizeof text, "%s samples=701", rest);
         check_no_end("kernel_shap", text, request);
     }
+    const ln_item items[] = {{0, 0}, {1, 0}, {2, 0}};
+    check_request_bits(
+        "kernel_shap", "samples=6000 stop=0.012",
+        (ln_request){
+            .model = model, .x = x, .items = items, .item_count = 3, .background = background});
     ln_tensor_release(x);
     ln_tensor_release(background);
     ln_model_release(model);

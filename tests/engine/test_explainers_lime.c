@@ -368,6 +368,9 @@ static void rows_stop_where_errors_are_small(void **state)
         ln_explanation_free(&got);
     }
     assert_int_equal(check_no_end("lime", "samples=1300", request_of(&it, true)), 0);
+    char text[96];
+    snprintf(text, sizeof text, "%s samples=20000 stop=%g", given[0], enough[0]);
+    check_request_bits("lime", text, request_of(&it, true));
     free_setting(&it);
 }
 

@@ -210,6 +210,12 @@ static void walks_stop_where_errors_are_small(void **state)
         ln_explanation_free(&got);
     }
     assert_int_equal(check_no_end("permutation_shap", "evaluations=300", request_of(&it, true)), 0);
+    check_request_bits("shapley_sampling", "permutations=5000 stop=0.05", request_of(&it, false));
+    check_request_bits("permutation_shap", "evaluations=9000 stop=0.05", request_of(&it, true));
+    check_refused("permutation_shap", "evaluations=164 stop=0.05", request_of(&it, true),
+                  "stop first looks at the errors after 10 orders, and 164 evaluations are 10 of 7 "
+                  "features: expected at least 11 (2M + 1) = 165",
+                  "evaluations");
     free_setting(&it);
 }
 

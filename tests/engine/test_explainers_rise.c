@@ -188,6 +188,7 @@ static void rows_stop_where_errors_are_small(void **state)
         ln_explanation_free(&got);
     }
     assert_int_equal(check_no_end("rise", "cell=2 masks=450", request_of(&it)), 0);
+    check_request_bits("rise", "cell=2 masks=20000 stop=0.06", request_of(&it));
     free_picture(&it);
 }
 
