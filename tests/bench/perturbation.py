@@ -11,7 +11,8 @@ Attributions are not compared here (the tests do).
 
     tests/bench/perturbation.py build/lunette [NAME ...]
 
-It needs Python with torch, captum, shap, lime, numpy and onnx.
+It needs Python with torch, shap, numpy and onnx; of captum and lime what the cases named ask for. How fast shap is
+depends much on its version: kernel_shap of 0.44 takes three to four times as long as that of 0.51.
 """
 import os
 import resource
@@ -24,10 +25,8 @@ import numpy as np
 import onnx
 import shap
 import torch
-from captum.attr import Occlusion, ShapleyValueSampling
-from lime.lime_tabular import LimeTabularExplainer
 
-from integrated_gradients import as_torch, make, save_onnx
+from networks import as_torch, make, save_onnx
 
 REPETITIONS = 3
 
@@ -102,6 +101,7 @@ def exact(program, folder):
 
 def lime(program, folder):
     _, predict, x, reference = mlp(folder, [30, 64, 32, 2], 100, 400)
+    from lime.lime_tabular import LimeTabularExplainer
     explainer = LimeTabularExplainer(reference.astype("f8"), random_state=0)
 
     def probability(rows):
@@ -118,6 +118,7 @@ def lime(program, folder):
 
 def sampling(program, folder):
     net, _, x, _ = mlp(folder, [30, 64, 32, 2], 1000, 1)
+    from captum.attr import ShapleyValueSampling
     explainer = ShapleyValueSampling(net)
     inputs = torch.from_numpy(x)
     theirs = cpu(lambda: explainer.attribute(inputs, target=0, n_samples=25), len(x))
@@ -134,6 +135,7 @@ def occlusion(program, folder):
     torch.onnx.export(net, x, os.path.join(folder, "m.onnx"), input_names=["x"], output_names=["y"],
                       dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, dynamo=False, verbose=False)
     np.save(os.path.join(folder, "x.npy"), x.numpy())
+    from captum.attr import Occlusion
     explainer, theirs = Occlusion(net), float("inf")
     for at_once in (1, 25, 125):
         theirs = min(theirs, cpu(lambda: explainer.attribute(
