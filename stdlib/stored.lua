@@ -209,6 +209,7 @@ function stored.load(run, moved)
   local asked = { script = settings.script, folder = folder, set = settings.set, seed = settings.seed,
                   numerics = settings.numerics,
                   confine = settings.confine or nil, moved = moved }
+  require("idle").allow(true)
   local checked = require("schema").check(value, asked)
   asked.moved, asked.arguments = nil, settings.arguments
   asked.confine = asked.confine or false

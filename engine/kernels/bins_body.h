@@ -16,7 +16,7 @@ typedef uint32_t half_words __attribute__((vector_size(DOUBLES * 4), aligned(4),
 /* Of DOUBLES bins. */
 static inline wide look_up(const double *table, const int32_t *bin)
 {
-    wide out;
+    wide out = {0};
 #pragma GCC unroll 8
     for (int l = 0; l < DOUBLES; l++)
         out[l] = table[bin[l] % LN_BIN_TABLE];

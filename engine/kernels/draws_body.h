@@ -150,7 +150,7 @@ static void words(const ln_rng *rng, int64_t count, uint32_t *out)
     const uint64_t position = rng->counter[0] | (uint64_t)rng->counter[1] << 32;
     static const uint64_t numbers[8] = {0, 0, 1, 1, 2, 2, 3, 3}, odd[8] = {0, 1, 0, 1, 0, 1, 0, 1};
     quads low, second, word[4][SETS];
-    uint32_t rest[TOGETHER * 4];
+    uint32_t rest[TOGETHER * 4] = {0};
     memcpy(&low, numbers, sizeof low);
     memcpy(&second, odd, sizeof second);
     low += second * LANES; /* from the one register, then the other */

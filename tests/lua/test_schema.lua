@@ -373,3 +373,13 @@ t.test("--confine keeps paths below its folders", function()
   t.raises("s.lua:1: model.path: /data/m.onnx lies outside the script's folder, and --confine is on",
     "--allow read=DIR opens another folder", check, text, { confine = { "/other", "/dat" } })
 end)
+
+t.test("an option that says nothing is refused, but not in a stored script, which ran with it", function()
+  local idle = require "idle"
+  local text = arrays 'explain = { integrated_gradients { method = "exact", steps = 20 } }'
+  t.raises("s.lua:1: explain[1].steps: 'steps' says nothing here: method = \"exact\" goes from one bend of the "
+    .. "network to the next", "leave it out", check, text)
+  idle.allow(true)
+  t.truthy(check(text))
+  idle.allow(false)
+end)
