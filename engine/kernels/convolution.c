@@ -49,10 +49,10 @@
  *       3 ->  64, 224, 7 / 2                 | 0.84 197  88
  *
  * So planes where channels fill registers badly (ln_planes_pays), where a network may choose the layout; tiles
- * where they are filled well (ln_tiled_pays), each way for itself; else, where zeros are likely, what skips them
- * (ln_sparse_suits); else oneDNN's where it has direct convolutions; the gradient of an image of few channels is ours, and of the weights where few
- * channels meet many taps (onednn/convolution.c). The rules read the shape and the instruction set, never
- * the number of images. */
+ * where they are filled well (ln_tiled_pays), each way for itself; else Winograd's where numerics are "fast"; else,
+ * where zeros are likely, what skips them (ln_sparse_suits); else oneDNN's where it has direct convolutions; the
+ * gradient of an image of few channels is ours, and of the weights where few channels meet many taps
+ * (onednn/convolution.c). The rules read the shape and the instruction set, never the number of images. */
 #include "kernels/convolution.h"
 
 #include <assert.h>

@@ -89,16 +89,17 @@ void ln_sparse_lines(const ln_convolution *s, bool backward, int64_t begin, int6
 static void share_out(const ln_convolution *s, bool backward, ln_sparse_way *w)
 {
     const int64_t line = w->from[1] * w->blocks * w->block;
-    int64_t from, to, bands = 0;
-    do {
-        w->lines = (w->to[0] + bands) / (bands + 1);
+    int64_t from, to, bands = 1;
+    for (;; bands = (w->to[0] + w->lines - 2) / (w->lines - 1)) { /* the fewest of fewer lines */
+        w->lines = (w->to[0] + bands - 1) / bands;
         w->spread = 0;
         for (int64_t begin = 0; begin < w->to[0]; begin += w->lines) {
             ln_sparse_lines(s, backward, begin, least(begin + w->lines, w->to[0]), &from, &to);
             w->spread = greatest(w->spread, to - from);
         }
-        bands++;
-    } while (w->lines > 1 && w->spread * line > MOST_LISTED);
+        if (w->lines == 1 || w->spread * line <= MOST_LISTED)
+            break;
+    }
     w->images = bands > 1 ? 1 : greatest(1, MOST_LISTED / greatest(1, w->spread * line));
 }
 

@@ -45,7 +45,9 @@ typedef struct ln_sparse_visit {
     float *y;            /* the panel's first number of the first place */
     int64_t y_place;     /* numbers from a place to the next */
     int64_t y_line;      /* woven: places of a line of y; `y` is then its first place */
-    const char *ahead;   /* weights that will be asked for next: read `ahead_place` bytes a place */
+    /* Weights that will be asked for next: each place hints at `ahead_place` bytes more, in whole lines of the cache.
+     * Of many places the hints go on behind them, which is faster by 4% than to stop. */
+    const char *ahead;
     int64_t ahead_place;
 } ln_sparse_visit;
 

@@ -37,11 +37,12 @@ static inline ln_convolution shape_of(const int64_t *s)
 static inline void naive(const ln_convolution *s, const float *x, const float *dy, const float *w,
                          bool single, double *out)
 {
-    const int64_t k = s->kernel[1], ins = s->in_channels, outs = s->out_channels;
+    const int64_t k = s->kernel[2], taps = s->kernel[1] * k;
+    const int64_t ins = s->in_channels, outs = s->out_channels;
     const int64_t count = dy ? ln_convolution_in_row(s) : ln_convolution_out_row(s);
     memset(out, 0, (size_t)count * sizeof *out);
     for (int64_t place = 0; place < s->out[1] * s->out[2]; place++)
-        for (int64_t tap = 0; tap < k * k; tap++) {
+        for (int64_t tap = 0; tap < taps; tap++) {
             const int64_t row =
                 place / s->out[2] * s->stride[1] + tap / k * s->dilation[1] - s->before[1];
             const int64_t column =
@@ -51,7 +52,7 @@ static inline void naive(const ln_convolution *s, const float *x, const float *d
             const int64_t at = row * s->in[2] + column;
             for (int64_t o = 0; o < outs; o++)
                 for (int64_t i = 0; i < ins; i++) {
-                    const double weight = (double)w[(o * ins + i) * k * k + tap];
+                    const double weight = (double)w[(o * ins + i) * taps + tap];
                     double *sum = dy ? &out[at * ins + i] : &out[place * outs + o];
                     *sum += weight * (double)(dy ? dy[place * outs + o] : x[at * ins + i]);
                     *sum = single ? (double)(float)*sum : *sum;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/rng.h"
 #include "kernels/last.h"
 #include "kernels/library.h"
 #include "kernels/sparse.h"
@@ -68,15 +69,20 @@ static ln_convolution sparse_shape(const int64_t *made)
 }
 
 /* Half of the numbers are 0; of the first image none, the second is 0 altogether. */
-static convolving begin_sparse(const int64_t *made, unsigned uses)
+static convolving begin_shape(const ln_convolution *shape, unsigned uses)
 {
-    const ln_convolution shape = sparse_shape(made);
-    convolving c = begin(&ln_convolutions_sparse, &shape, uses);
-    thin_out((IMAGES - 1) * c.in, shape.in_channels, 11, c.x + c.in);
-    thin_out((IMAGES - 1) * c.out, shape.out_channels, 12, c.dy + c.out);
+    convolving c = begin(&ln_convolutions_sparse, shape, uses);
+    thin_out((IMAGES - 1) * c.in, shape->in_channels, 11, c.x + c.in);
+    thin_out((IMAGES - 1) * c.out, shape->out_channels, 12, c.dy + c.out);
     memset(c.x + c.in, 0, (size_t)c.in * sizeof *c.x);
     memset(c.dy + c.out, 0, (size_t)c.out * sizeof *c.dy);
     return c;
+}
+
+static convolving begin_sparse(const int64_t *made, unsigned uses)
+{
+    const ln_convolution shape = sparse_shape(made);
+    return begin_shape(&shape, uses);
 }
 
 static bool available(void)
@@ -162,6 +168,97 @@ static void an_image_does_not_feel_the_others(void **state)
         check_that_images_keep_their_bits(&c);
         end(&c);
     }
+}
+
+/* From `least` to `most`. */
+static int64_t drawn(ln_rng *rng, int64_t least, int64_t most)
+{
+    return least + (int64_t)ln_rng_below(rng, (uint64_t)(most - least + 1));
+}
+
+/* Axes that differ in all: kernels longer than the image, strides beyond the kernel, padding that cuts numbers off. A
+ * quarter of the shapes are windows of few channels, another takes three taps of a line at once. False: there is
+ * none of this number. */
+static bool drawn_shape(uint64_t number, bool backward, ln_convolution *s)
+{
+    ln_rng rng = ln_rng_make(3, "shapes", 0, number);
+    const bool windows = backward && number % 4 == 0, woven = number % 4 == 1;
+    const int64_t channels = drawn(&rng, LN_SPARSE_STEP, 150);
+    const int64_t results = windows ? drawn(&rng, 1, 8) : drawn(&rng, 1, 5) * LN_SPARSE_NARROWEST;
+    *s = (ln_convolution){.groups = 1,
+                          .in_channels = backward ? results : channels,
+                          .out_channels = backward ? channels : results,
+                          .in = {1, 1, 1},
+                          .out = {1, 1, 1},
+                          .kernel = {1, 1, 1},
+                          .stride = {1, 1, 1},
+                          .dilation = {1, 1, 1},
+                          .images = IMAGES,
+                          .last = true,
+                          .sparse = USES};
+    for (int i = 1; i < LN_SPATIAL; i++) {
+        const bool tied = woven && i == 2;
+        s->in[i] = drawn(&rng, 1, 12);
+        s->kernel[i] = tied ? LN_SPARSE_WOVEN : windows && i == 1 ? 3 : drawn(&rng, 1, 6);
+        s->stride[i] = tied ? 1 : drawn(&rng, 1, 4);
+        s->dilation[i] = tied || windows ? 1 : drawn(&rng, 1, 3);
+        s->before[i] = drawn(&rng, windows ? 0 : -2, 6);
+        const int64_t room =
+            s->in[i] + s->before[i] + drawn(&rng, -2, 6) - s->dilation[i] * (s->kernel[i] - 1) - 1;
+        if (room < 0)
+            return false;
+        s->out[i] = room / s->stride[i] + 1;
+    }
+    return ln_sparse_suits(s, backward);
+}
+
+static void run_way(const convolving *c, int way, int64_t images)
+{
+    if (way)
+        backward(c, images, c->dy, NULL, c->dx);
+    else
+        forward(c, images, c->x, NULL, c->y);
+}
+
+/* What is not finite reaches what the convolution lets it reach, no padding and no neighbour. */
+static void check_reach_of_infinity(const convolving *c, int way)
+{
+    const ln_convolution *s = &c->shape;
+    const int64_t count = way ? c->in : c->out, numbers = way ? c->out : c->in;
+    float *from = way ? c->dy : c->x, *got = way ? c->dx : c->y;
+    double *wanted = ln_alloc((size_t)count * sizeof *wanted);
+    for (int64_t at = 0; at < numbers; at += numbers / 3 + 1) {
+        const float kept = from[at];
+        from[at] = INFINITY;
+        run_way(c, way, 1);
+        naive(s, from, way ? from : NULL, c->w, false, wanted);
+        for (int64_t i = 0; i < count; i++)
+            assert_int_equal(isfinite(got[i]) != 0, isfinite(wanted[i]) != 0);
+        from[at] = kept;
+    }
+    ln_free(wanted);
+}
+
+static void shapes_that_are_drawn(void **state)
+{
+    enum { DRAWN = 60 };
+    (void)state;
+    if (!available())
+        skip();
+    for (uint64_t number = 0; number < DRAWN; number++)
+        for (int way = 0; way < 2; way++) {
+            ln_convolution shape;
+            if (!drawn_shape(number, way == 1, &shape))
+                continue;
+            convolving c =
+                begin_shape(&shape, way ? LN_CONVOLVE_BACKWARD_DATA : LN_CONVOLVE_FORWARD);
+            print_message("shape %d, way %d\n", (int)number, way);
+            run_way(&c, way, IMAGES);
+            for (int64_t image = 0; image < 3; image++)
+                check_image(&c, image, way);
+            check_reach_of_infinity(&c, way);
+            end(&c);
+        }
 }
 
 /* Each way of a convolution may have its own entry. */
@@ -303,6 +400,9 @@ static void failing_allocations_leave_nothing(void **state)
     const ln_convolution shape = sparse_shape(shapes[0]);
     float *w = floats(ln_convolution_weights(&shape), 3);
     sweep_allocation_failures(pack, w);
+    w[0] = INFINITY; /* the library stands in */
+    if (ln_library_convolutions())
+        sweep_allocation_failures(pack, w);
     ln_free_aligned(w);
 }
 
@@ -310,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_are_those_of_all_numbers),
+        cmocka_unit_test(shapes_that_are_drawn),
         cmocka_unit_test(an_image_does_not_feel_the_others),
         cmocka_unit_test(only_shapes_that_gain),
         cmocka_unit_test(weights_that_are_not_finite),

@@ -72,7 +72,8 @@ static ln_model *network(size_t keep_bytes)
     return model;
 }
 
-/* Whether what packs such weights here holds them whole: oneDNN's convolutions do, tiles and our own do not. */
+/* Whether what packs such weights here holds them whole: oneDNN's convolutions do, and those that skip zeros; tiles
+ * and our plain ones do not. */
 static bool can_sleep(void)
 {
     const ln_convolution shape = {.groups = 1,
