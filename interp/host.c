@@ -103,20 +103,31 @@ static int load_from_disk(lua_State *L, const char *folder, const char *name)
 /* The library's own name and release; it is in no header. */
 extern const char lua_ident[];
 
-/* Chunks of stdlib are named "=...", those of scripts "@...": sandbox.c tells them apart. They are compiled already,
- * which saves a third of what a short run takes; by another release of Lua than the one that runs, if it has been
- * exchanged since, they are compiled again. */
+/* Pushes what was compiled already, which saves a third of what a short run takes; false, with nothing pushed: another
+ * release of Lua runs than the one that compiled it, or one that has other numbers, and the text must do. */
+static bool load_compiled(lua_State *L, const struct ln_embedded *file, const char *chunk)
+{
+    if (!file->compiled || strcmp(lua_ident, ln_embedded_lua) != 0)
+        return false;
+    const int status =
+        luaL_loadbufferx(L, (const char *)file->compiled, file->compiled_bytes, chunk, "b");
+    if (status == LUA_ERRMEM)
+        lua_error(L);
+    if (status != LUA_OK)
+        lua_pop(L, 1);
+    return status == LUA_OK;
+}
+
+/* Chunks of stdlib are named "=...", those of scripts "@...": sandbox.c tells them apart. */
 static int load_embedded(lua_State *L, const char *name)
 {
     const char *path = lua_pushfstring(L, "stdlib/%s.lua", name);
     const struct ln_embedded *file = ln_embedded_find(path);
     if (!file)
         return luaL_error(L, "there is no module '%s' in the stdlib", name);
-    const bool compiled = strcmp(lua_ident, ln_embedded_lua) == 0;
     const char *chunk = lua_pushfstring(L, "=%s", path);
-    const char *bytes = (const char *)(compiled ? file->compiled : file->data);
-    if (luaL_loadbufferx(L, bytes, compiled ? file->compiled_bytes : file->bytes, chunk,
-                         compiled ? "b" : "t") != LUA_OK)
+    if (!load_compiled(L, file, chunk) &&
+        luaL_loadbufferx(L, (const char *)file->data, file->bytes, chunk, "t") != LUA_OK)
         return lua_error(L);
     return 1;
 }
