@@ -314,9 +314,23 @@ ln_status ln_exec_backward_part(ln_exec *exec, int from, int *stop, ln_error *er
     return LN_OK;
 }
 
+/* The relevance of a result that depends on the inputs through whole numbers or truth values alone goes nowhere. */
+static void absorb_seeds(const ln_exec *exec)
+{
+    const ln_plan *plan = exec->plan;
+    double *absorbed = at(exec, plan->absorbed_at);
+    for (int v = 0; v < plan->graph->value_count && plan->absorbed_at != LN_NOWHERE; v++) {
+        const int64_t row = ln_shape_row(&plan->shapes[v]);
+        const float *seed = at(exec, plan->grad_at[v]);
+        for (int64_t i = 0; i < exec->rows * row && plan->wanted[v] && !plan->carries[v]; i++)
+            absorbed[i / row] += (double)seed[i];
+    }
+}
+
 ln_status ln_exec_backward(ln_exec *exec, ln_error *err)
 {
     ln_status status = LN_OK;
+    absorb_seeds(exec);
     for (int stop = exec->plan->graph->node_count; stop >= 0 && !status;)
         status = ln_exec_backward_part(exec, stop, &stop, err);
     return status;

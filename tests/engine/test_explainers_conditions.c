@@ -343,25 +343,9 @@ static void indices_are_refused(void **state)
 
 /* ---------------------------------------------------------------- relevance */
 
-/* Beside a dense layer's values stand an embedding's, looked up by a whole number that depends on the input: nothing
- * goes through that, and what its row gets is absorbed. */
-static void an_embedding_absorbs_what_it_gets(void **state)
+/* What lrp gives the inputs and what it says is absorbed are the output together, by each of its rules. */
+static void check_absorbed(ln_model *model, bool all)
 {
-    (void)state;
-    const ln_axis_attributes side = {.axis = 1};
-    const ln_embedding_attributes rows = {.num_embeddings = 3, .embedding_dim = 2};
-    const float table[] = {1, -2, 0.5F, 3, -1, 0.25F};
-    int x;
-    ln_graph *graph = new_graph(TEST_SHAPE(-1, 3), &x);
-    const int values = add_node(graph, "relu", NULL, dense(graph, x, 4, 1), -1);
-    const int index =
-        cast(graph, add_node(graph, "abs", NULL, column(graph, x, 0), -1), LN_CAST_I64);
-    const ln_reshape_attributes flat = {.shape = {1, {2}}};
-    const int found = add_node(graph, "embedding", &rows, index,
-                               constant(graph, "table", TEST_SHAPE(3, 2), table));
-    const int row = add_node(graph, "reshape", &flat, found, -1);
-    const int joined = add_node(graph, "concat", &side, values, row);
-    ln_model *model = finish(graph, dense(graph, joined, 2, 2));
     ln_tensor *given = tensor_random(TEST_SHAPE(9, 3), 5);
     ln_item items[9];
     for (int n = 0; n < 9; n++)
@@ -377,12 +361,49 @@ static void an_embedding_absorbs_what_it_gets(void **state)
                 sum += (double)got.values[n * 3 + i];
                 size += fabs((double)got.values[n * 3 + i]);
             }
+            assert_true(size > 0);
             assert_true(fabs(sum - got.output[n]) <= 1e-5 * size);
+            if (all)
+                assert_true(size == fabs(got.output[n])); /* the inputs have nothing */
         }
         ln_explanation_free(&got);
     }
     ln_tensor_release(given);
     ln_model_release(model);
+}
+
+/* A row of two numbers that an embedding has for a whole number that depends on the input. */
+static int looked_up(ln_graph *graph, int x)
+{
+    static const float table[] = {1, -2, 0.5F, 3, -1, 0.25F};
+    const ln_embedding_attributes rows = {.num_embeddings = 3, .embedding_dim = 2};
+    const ln_reshape_attributes flat = {.shape = {1, {2}}};
+    const int index =
+        cast(graph, add_node(graph, "abs", NULL, column(graph, x, 0), -1), LN_CAST_I64);
+    const int found = add_node(graph, "embedding", &rows, index,
+                               constant(graph, "table", TEST_SHAPE(3, 2), table));
+    return add_node(graph, "reshape", &flat, found, -1);
+}
+
+/* Beside a dense layer's values stand an embedding's: nothing goes through that, and what its row gets is absorbed. */
+static void an_embedding_absorbs_what_it_gets(void **state)
+{
+    (void)state;
+    const ln_axis_attributes side = {.axis = 1};
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 3), &x);
+    const int values = add_node(graph, "relu", NULL, dense(graph, x, 4, 1), -1);
+    const int joined = add_node(graph, "concat", &side, values, looked_up(graph, x));
+    check_absorbed(finish(graph, dense(graph, joined, 2, 2)), false);
+}
+
+/* The same with nothing beside it: all of the output is absorbed. */
+static void what_depends_on_ids_alone_is_absorbed(void **state)
+{
+    (void)state;
+    int x;
+    ln_graph *graph = new_graph(TEST_SHAPE(-1, 3), &x);
+    check_absorbed(finish(graph, dense(graph, looked_up(graph, x), 2, 2)), true);
 }
 
 /* 2 a + b of the two greatest, a and b, of (3, -1, 5, 2): who was chosen has all of it. What would have been chosen
@@ -424,6 +445,7 @@ int main(void)
         cmocka_unit_test(indices_are_refused),
         cmocka_unit_test(an_order_gives_all_to_its_choice),
         cmocka_unit_test(an_embedding_absorbs_what_it_gets),
+        cmocka_unit_test(what_depends_on_ids_alone_is_absorbed),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
 }
