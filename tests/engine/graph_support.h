@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "graph/plan.h"
 #include "layers/attributes.h"
 #include "layers/common.h"
@@ -53,6 +54,24 @@ static inline int net_constant(net *n, const char *name, ln_shape shape, const f
     return id;
 }
 
+/* Normal numbers, `spread` wide. */
+static inline int net_numbers(net *n, uint64_t seed, const char *name, ln_shape shape,
+                              double spread)
+{
+    int id = -1;
+    ln_tensor *tensor = NULL;
+    if (!n->status)
+        n->status = ln_tensor_new(LN_F32, &shape, &tensor, n->err);
+    for (int64_t i = 0; !n->status && i < ln_shape_count(&shape); i++) {
+        ln_rng rng = ln_rng_make(seed, name, 0, (uint64_t)i);
+        ln_f32(tensor)[i] = (float)(spread * ln_rng_normal(&rng));
+    }
+    if (!n->status)
+        n->status = ln_graph_add_constant(n->graph, name, tensor, true, &id, n->err);
+    ln_tensor_release(tensor);
+    return id;
+}
+
 /* A node whose only result has its name; the id of that. */
 static inline int net_node(net *n, const ln_layer *layer, const char *name, const void *attributes,
                            const int *inputs, int count)
@@ -64,6 +83,13 @@ static inline int net_node(net *n, const ln_layer *layer, const char *name, cons
     return n->status ? -1 : n->graph->nodes[node].outputs[0];
 }
 
+/* The same of a word of the language with one input, and attributes or NULL. */
+static inline int net_layer(net *n, const char *layer, const char *name, const void *attributes,
+                            int x)
+{
+    return net_node(n, ln_layer_find(layer), name, attributes, &x, 1);
+}
+
 /* A layer without parameters or with their defaults, on one value. */
 static inline int net_word(net *n, const char *word, const char *name, int from)
 {
@@ -72,7 +98,7 @@ static inline int net_word(net *n, const char *word, const char *name, int from)
     const void *attributes = strcmp(word, "softmax") == 0   ? (const void *)&last
                              : strcmp(word, "dropout") == 0 ? (const void *)&half
                                                             : NULL;
-    return net_node(n, ln_layer_find(word), name, attributes, &from, 1);
+    return net_layer(n, word, name, attributes, from);
 }
 
 static inline int net_join(net *n, const char *word, const char *name, int a, int b)

@@ -4,7 +4,6 @@
 
 #include <math.h>
 
-#include "base/rng.h"
 #include "graph/fuse.h"
 #include "graph/simplify.h"
 #include "kernels/last.h"
@@ -12,36 +11,15 @@
 
 enum { ROWS = 5, WIDTH = 3 * 12 * 11, OUTPUTS = 4 };
 
-static int numbers(net *n, const char *name, ln_shape shape, double spread)
-{
-    int id = -1;
-    ln_tensor *tensor = NULL;
-    if (!n->status)
-        n->status = ln_tensor_new(LN_F32, &shape, &tensor, n->err);
-    for (int64_t i = 0; !n->status && i < ln_shape_count(&shape); i++) {
-        ln_rng rng = ln_rng_make(5, name, 0, (uint64_t)i);
-        ln_f32(tensor)[i] = (float)(spread * ln_rng_normal(&rng));
-    }
-    if (!n->status)
-        n->status = ln_graph_add_constant(n->graph, name, tensor, true, &id, n->err);
-    ln_tensor_release(tensor);
-    return id;
-}
-
 static int convolution(net *n, const char *name, int x, ln_shape weight,
                        const ln_convolution_attributes *attributes, bool bias)
 {
     char part[2][64];
     snprintf(part[0], sizeof part[0], "%s.weight", name);
     snprintf(part[1], sizeof part[1], "%s.bias", name);
-    const int w = numbers(n, part[0], weight, 0.3);
-    const int b = bias ? numbers(n, part[1], TEST_SHAPE(weight.dims[0]), 0.3) : -1;
+    const int w = net_numbers(n, 5, part[0], weight, 0.3);
+    const int b = bias ? net_numbers(n, 5, part[1], TEST_SHAPE(weight.dims[0]), 0.3) : -1;
     return net_node(n, ln_layer_find("conv2d"), name, attributes, (int[]){x, w, b}, bias ? 3 : 2);
-}
-
-static int word(net *n, const char *layer, const char *name, const void *attributes, int x)
-{
-    return net_node(n, ln_layer_find(layer), name, attributes, &x, 1);
 }
 
 /* x (3, 12, 11): every chain, layers that stay, and layers that do not. */
@@ -63,41 +41,41 @@ static ln_graph *network(ln_error *err)
         n.status = ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, err);
     /* conv, relu */
     x = convolution(&n, "stem", x, TEST_SHAPE(20, 3, 3, 3), &same, true);
-    const int stem = word(&n, "relu", "stem.relu", NULL, x);
-    x = word(&n, "max_pool2d", "pool", &window, stem);
+    const int stem = net_layer(&n, "relu", "stem.relu", NULL, x);
+    x = net_layer(&n, "max_pool2d", "pool", &window, stem);
     /* conv, relu; conv, add, relu, the other term being a pooling's result */
     int y = convolution(&n, "a1", x, TEST_SHAPE(20, 20, 3, 3), &same, false);
-    y = word(&n, "relu", "a1.relu", NULL, y);
+    y = net_layer(&n, "relu", "a1.relu", NULL, y);
     y = convolution(&n, "a2", y, TEST_SHAPE(20, 20, 3, 3), &same, true);
-    x = word(&n, "relu", "a.relu", NULL, net_join(&n, "add", "a.sum", y, x));
+    x = net_layer(&n, "relu", "a.relu", NULL, net_join(&n, "add", "a.sum", y, x));
     /* the same with a convolution on both ways */
     const int down = convolution(&n, "b3", x, TEST_SHAPE(24, 20, 1, 1), &point, false);
-    y = word(&n, "relu", "b1.relu", NULL,
-             convolution(&n, "b1", x, TEST_SHAPE(24, 20, 3, 3), &half, true));
+    y = net_layer(&n, "relu", "b1.relu", NULL,
+                  convolution(&n, "b1", x, TEST_SHAPE(24, 20, 3, 3), &half, true));
     y = convolution(&n, "b2", y, TEST_SHAPE(24, 24, 3, 3), &same, false);
-    const int deep = word(&n, "relu", "b.relu", NULL, net_join(&n, "add", "b.sum", down, y));
+    const int deep = net_layer(&n, "relu", "b.relu", NULL, net_join(&n, "add", "b.sum", down, y));
     /* each channel on its own; conv and a sum without relu */
-    y = word(&n, "relu6", "c1.relu", NULL,
-             convolution(&n, "c1", stem, TEST_SHAPE(20, 1, 3, 3), &each, true));
+    y = net_layer(&n, "relu6", "c1.relu", NULL,
+                  convolution(&n, "c1", stem, TEST_SHAPE(20, 1, 3, 3), &each, true));
     y = net_join(&n, "add", "c.sum", stem,
                  convolution(&n, "c2", y, TEST_SHAPE(20, 20, 1, 1), &one, false));
-    y = word(&n, "hardtanh", "c3.bounds", &bounds,
-             convolution(&n, "c3", y, TEST_SHAPE(6, 20, 1, 1), &one, true));
-    y = word(&n, "sigmoid", "c.sigmoid", NULL, y);
-    y = net_join(&n, "concat", "c.join", y, word(&n, "tanh", "c.tanh", NULL, y));
-    y = word(&n, "avg_pool2d", "c.mean", &mean, y);
+    y = net_layer(&n, "hardtanh", "c3.bounds", &bounds,
+                  convolution(&n, "c3", y, TEST_SHAPE(6, 20, 1, 1), &one, true));
+    y = net_layer(&n, "sigmoid", "c.sigmoid", NULL, y);
+    y = net_join(&n, "concat", "c.join", y, net_layer(&n, "tanh", "c.tanh", NULL, y));
+    y = net_layer(&n, "avg_pool2d", "c.mean", &mean, y);
     /* one that cannot stay, and back */
-    y = word(&n, "softmax", "c.softmax", &(ln_axis_attributes){-1}, y);
+    y = net_layer(&n, "softmax", "c.softmax", &(ln_axis_attributes){-1}, y);
     y = convolution(&n, "c4", y, TEST_SHAPE(5, 12, 3, 3), &half, true);
     const ln_adaptive_attributes whole = {.output_size = {1, {1}}},
                                  four = {.output_size = {1, {2}}};
-    x = word(&n, "flatten", "flat", &(ln_flatten_attributes){1},
-             word(&n, "adaptive_avg_pool2d", "whole", &whole, deep));
-    y = word(&n, "flatten", "c.flat", &(ln_flatten_attributes){1},
-             word(&n, "adaptive_max_pool2d", "four", &four, y));
+    x = net_layer(&n, "flatten", "flat", &(ln_flatten_attributes){1},
+                  net_layer(&n, "adaptive_avg_pool2d", "whole", &whole, deep));
+    y = net_layer(&n, "flatten", "c.flat", &(ln_flatten_attributes){1},
+                  net_layer(&n, "adaptive_max_pool2d", "four", &four, y));
     x = net_join(&n, "concat", "all", x, y);
     x = net_node(&n, ln_layer_find("dense"), "y", &(ln_dense_attributes){0},
-                 (int[]){x, numbers(&n, "fc", TEST_SHAPE(OUTPUTS, 44), 0.3)}, 2);
+                 (int[]){x, net_numbers(&n, 5, "fc", TEST_SHAPE(OUTPUTS, 44), 0.3)}, 2);
     net_output(&n, x);
     if (n.status)
         ln_graph_release(n.graph);
@@ -249,7 +227,7 @@ static void images_in_parts(void **state)
     n.status = ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, &err);
     x = convolution(&n, "c", x, TEST_SHAPE(RESULTS, CHANNELS, 1, 1),
                     &(ln_convolution_attributes){.groups = 1}, true);
-    net_output(&n, word(&n, "relu", "y", NULL, x));
+    net_output(&n, net_layer(&n, "relu", "y", NULL, x));
     ln_graph *graph = net_end(&n), *fused;
     assert_ok(ln_graph_fuse(graph, LN_FUSE_CHAINS, NULL, 0, &fused, &err));
     ln_tensor *rows = tensor_random(TEST_SHAPE(2, IN), 3);

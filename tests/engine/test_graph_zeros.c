@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "base/parallel.h"
-#include "base/rng.h"
 #include "graph/fuse.h"
 #include "kernels/library.h"
 #include "kernels/sparse.h"
@@ -13,21 +12,7 @@
 
 enum { ROWS = 5, SIDE = 20, WIDTH = 3 * SIDE * SIDE, CHANNELS = 128, OUTPUTS = 3 };
 
-static int numbers(net *n, const char *name, ln_shape shape)
-{
-    int id = -1;
-    ln_tensor *tensor = NULL;
-    if (!n->status)
-        n->status = ln_tensor_new(LN_F32, &shape, &tensor, n->err);
-    for (int64_t i = 0; !n->status && i < ln_shape_count(&shape); i++) {
-        ln_rng rng = ln_rng_make(7, name, 0, (uint64_t)i);
-        ln_f32(tensor)[i] = (float)(0.06 * ln_rng_normal(&rng));
-    }
-    if (!n->status)
-        n->status = ln_graph_add_constant(n->graph, name, tensor, true, &id, n->err);
-    ln_tensor_release(tensor);
-    return id;
-}
+#define SPREAD 0.06
 
 static int convolution(net *n, const char *name, int x, int64_t channels, int64_t side)
 {
@@ -36,14 +21,9 @@ static int convolution(net *n, const char *name, int x, int64_t channels, int64_
     char part[2][64];
     snprintf(part[0], sizeof part[0], "%s.weight", name);
     snprintf(part[1], sizeof part[1], "%s.bias", name);
-    const int w = numbers(n, part[0], TEST_SHAPE(CHANNELS, channels, side, side));
-    const int b = numbers(n, part[1], TEST_SHAPE(CHANNELS));
+    const int w = net_numbers(n, 7, part[0], TEST_SHAPE(CHANNELS, channels, side, side), SPREAD);
+    const int b = net_numbers(n, 7, part[1], TEST_SHAPE(CHANNELS), SPREAD);
     return net_node(n, ln_layer_find("conv2d"), name, &same, (int[]){x, w, b}, 3);
-}
-
-static int word(net *n, const char *layer, const char *name, const void *attributes, int x)
-{
-    return net_node(n, ln_layer_find(layer), name, attributes, &x, 1);
 }
 
 /* A stem that pooling follows, a block with a sum, single places behind each, and tanh at the end. */
@@ -57,18 +37,19 @@ static ln_graph *network(ln_error *err)
     if (!n.status)
         n.status = ln_graph_add_input(n.graph, "x", LN_F32, &shape, &x, err);
     x = convolution(&n, "stem", x, 3, 7);
-    const int pool = word(&n, "max_pool2d", "pool", &window, word(&n, "relu", "r", NULL, x));
-    x = word(&n, "relu", "a.relu", NULL, convolution(&n, "a", pool, CHANNELS, 3));
-    x = word(&n, "relu6", "b.relu", NULL, convolution(&n, "b", x, CHANNELS, 1));
+    const int pool =
+        net_layer(&n, "max_pool2d", "pool", &window, net_layer(&n, "relu", "r", NULL, x));
+    x = net_layer(&n, "relu", "a.relu", NULL, convolution(&n, "a", pool, CHANNELS, 3));
+    x = net_layer(&n, "relu6", "b.relu", NULL, convolution(&n, "b", x, CHANNELS, 1));
     x = net_join(&n, "add", "sum", pool, convolution(&n, "c", x, CHANNELS, 3));
-    x = word(&n, "relu", "sum.relu", NULL, x);
-    x = word(&n, "relu", "d.relu", NULL, convolution(&n, "d", x, CHANNELS, 1));
-    x = word(&n, "tanh", "e.tanh", NULL, convolution(&n, "e", x, CHANNELS, 3));
+    x = net_layer(&n, "relu", "sum.relu", NULL, x);
+    x = net_layer(&n, "relu", "d.relu", NULL, convolution(&n, "d", x, CHANNELS, 1));
+    x = net_layer(&n, "tanh", "e.tanh", NULL, convolution(&n, "e", x, CHANNELS, 3));
     x = convolution(&n, "f", x, CHANNELS, 3);
-    x = word(&n, "flatten", "flat", &(ln_flatten_attributes){1},
-             word(&n, "adaptive_avg_pool2d", "whole", &whole, x));
+    x = net_layer(&n, "flatten", "flat", &(ln_flatten_attributes){1},
+                  net_layer(&n, "adaptive_avg_pool2d", "whole", &whole, x));
     x = net_node(&n, ln_layer_find("dense"), "y", &(ln_dense_attributes){0},
-                 (int[]){x, numbers(&n, "fc", TEST_SHAPE(OUTPUTS, CHANNELS))}, 2);
+                 (int[]){x, net_numbers(&n, 7, "fc", TEST_SHAPE(OUTPUTS, CHANNELS), SPREAD)}, 2);
     net_output(&n, x);
     if (n.status)
         ln_graph_release(n.graph);
