@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/convolution.h"
+#include "kernels/library.h"
 
 enum { IMAGES = 5, USES = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA };
 
@@ -143,6 +144,30 @@ static inline void check_that_images_keep_their_bits(convolving *c)
     for (int64_t k = 0; k < c->out; k++)
         c->dy[2 * c->out + k] = INFINITY;
     compare_alone(c, true);
+}
+
+/* Other weights in a call, of a convolution packed for them, have the bits of the library's entry for `other`, the
+ * shape without what chose this entry. */
+static inline void check_weights_of_a_rule(const convolving *c, const ln_convolution *other)
+{
+    ln_convolved *packed = NULL;
+    ln_error err;
+    float *w = floats(ln_convolution_weights(other), 9);
+    float *y = floats(IMAGES * c->out, 5), *dx = floats(IMAGES * c->in, 6);
+    assert_ok(
+        ln_library_convolutions()->pack(other, USES | LN_CONVOLVE_OTHERS, c->w, &packed, &err));
+    void *scratch = ln_alloc_aligned(packed->scratch_bytes + 1);
+    forward(c, IMAGES, c->x, w, c->y);
+    backward(c, IMAGES, c->dy, w, c->dx);
+    assert_ok(packed->kernels->forward(packed, IMAGES, c->x, w, c->bias, y, scratch, &err));
+    assert_ok(packed->kernels->backward_data(packed, IMAGES, c->dy, w, dx, scratch, &err));
+    assert_same_bits(c->y, y, (size_t)(IMAGES * c->out) * sizeof *y);
+    assert_same_bits(c->dx, dx, (size_t)(IMAGES * c->in) * sizeof *dx);
+    ln_convolved_release(packed);
+    ln_free_aligned(w);
+    ln_free_aligned(y);
+    ln_free_aligned(dx);
+    ln_free_aligned(scratch);
 }
 
 #endif

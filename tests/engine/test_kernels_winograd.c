@@ -144,7 +144,6 @@ static void only_shapes_that_gain(void **state)
     }
 }
 
-/* Other weights in a call are computed as everywhere: with the plain entry's bits. */
 static void weights_of_a_rule(void **state)
 {
     (void)state;
@@ -152,25 +151,8 @@ static void weights_of_a_rule(void **state)
         skip();
     convolving c = begin_fast(shapes[2]);
     ln_convolution strict = c.shape;
-    ln_convolved *other = NULL;
-    ln_error err;
-    float *w = floats(ln_convolution_weights(&c.shape), 9);
-    float *y = floats(IMAGES * c.out, 5), *dx = floats(IMAGES * c.in, 6);
     strict.fast = false;
-    assert_ok(
-        ln_library_convolutions()->pack(&strict, USES | LN_CONVOLVE_OTHERS, c.w, &other, &err));
-    void *scratch = ln_alloc_aligned(other->scratch_bytes + 1);
-    forward(&c, IMAGES, c.x, w, c.y);
-    backward(&c, IMAGES, c.dy, w, c.dx);
-    assert_ok(other->kernels->forward(other, IMAGES, c.x, w, c.bias, y, scratch, &err));
-    assert_ok(other->kernels->backward_data(other, IMAGES, c.dy, w, dx, scratch, &err));
-    assert_same_bits(c.y, y, (size_t)(IMAGES * c.out) * sizeof *y);
-    assert_same_bits(c.dx, dx, (size_t)(IMAGES * c.in) * sizeof *dx);
-    ln_convolved_release(other);
-    ln_free_aligned(w);
-    ln_free_aligned(y);
-    ln_free_aligned(dx);
-    ln_free_aligned(scratch);
+    check_weights_of_a_rule(&c, &strict);
     end(&c);
 }
 
