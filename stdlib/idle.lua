@@ -82,7 +82,7 @@ end
 
 -- `outer` is the node that asks this one, or it itself; `image`: the word covers groups of rows that are images.
 function idle.check(node, outer, image)
-  if allowed then return end
+  if allowed or next(outer.swept or {}) then return end -- another variant of a sweep may read it
   local options, groups = node.options, node.options.groups
   for _, entry in ipairs(of_word[node.word] or {}) do
     local reason = node.given[entry[1]] and entry[2](options, image)

@@ -184,7 +184,7 @@ bool ln_plan_follows(const ln_plan *plan, const ln_composite *composite)
     if (own->assign != composite->assign || own->relevance != composite->relevance ||
         own->simplify != composite->simplify || own->pairs != composite->pairs ||
         own->chains != composite->chains || own->merges != composite->merges ||
-        own->truths != composite->truths)
+        own->truths != composite->truths || own->rests != composite->rests)
         return false;
     for (int i = 0; i < plan->graph->node_count; i++) {
         const ln_rule *rule = NULL;

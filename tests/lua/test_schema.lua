@@ -374,11 +374,12 @@ t.test("--confine keeps paths below its folders", function()
     "--allow read=DIR opens another folder", check, text, { confine = { "/other", "/dat" } })
 end)
 
-t.test("an option that says nothing is refused, but not in a stored script, which ran with it", function()
+t.test("an option that says nothing is refused, but not of a sweep, nor in a stored script, which ran with it", function()
   local idle = require "idle"
   local text = arrays 'explain = { integrated_gradients { method = "exact", steps = 20 } }'
   t.raises("s.lua:1: explain[1].steps: 'steps' says nothing here: method = \"exact\" goes from one bend of the "
     .. "network to the next", "leave it out", check, text)
+  t.truthy(check(arrays 'explain = { lrp { rule = sweep { "gamma", "epsilon" }, gamma = 0.1 } }'))
   idle.allow(true)
   t.truthy(check(text))
   idle.allow(false)
