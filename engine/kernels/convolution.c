@@ -41,12 +41,12 @@
  * Skipping zeros (sparse.h) against oneDNN, in ResNet-18 with random weights, the share of zeros in front:
  *
  *                               AVX-512                          AVX2
- *      64 ->  64,  56, 3        0.49 188 163 | 0.45 175 148      0.49 110  89 | 0.45 105  77
- *                               0.21 158 164 | 0.25 152 150
- *     128 -> 128,  28, 3        0.50 235 175 | 0.50 235 165      0.50 127  90 | 0.50 125  86
- *     256 -> 256,  14, 3        0.50 235 174 | 0.50 230 165      0.50 133  89 | 0.50 134  91
- *     512 -> 512,   7, 3        0.50 238 138 | 0.50 230 158      0.50 148  80 | 0.50 150  67
- *       3 ->  64, 224, 7 / 2                 | 0.84 197  88
+ *      64 ->  64,  56, 3        0.49 204 163 | 0.45 185 148      0.49 119  89 | 0.45 113  77
+ *                               0.21 178 164 | 0.25 170 150
+ *     128 -> 128,  28, 3        0.50 255 175 | 0.50 257 165      0.50 130  90 | 0.50 134  86
+ *     256 -> 256,  14, 3        0.50 250 174 | 0.50 250 165      0.50 133  89 | 0.50 132  91
+ *     512 -> 512,   7, 3        0.50 243 138 | 0.50 250 158      0.50 142  80 | 0.50 138  67
+ *       3 ->  64, 224, 7 / 2                 | 0.84 213  88
  *
  * So planes where channels fill registers badly (ln_planes_pays), where a network may choose the layout; tiles
  * where they are filled well (ln_tiled_pays), each way for itself; else Winograd's where numerics are "fast"; else,

@@ -1,10 +1,10 @@
 /* Convolutions that skip the zeros of what they read: images behind relu, and gradients that relu has cut, are to a
  * third or a half zeros, wherever they happen to stand.
  *
- * Of each place of an image the channels that are other than 0 are listed, once; each tap then adds to a result
- * a row of weights for every entry of one list. A panel of results of one place is summed in registers, the
+ * Of each place of an image the channels that are other than 0 are marked, a bit each; each tap then adds to a result
+ * a row of weights for every bit. A panel of results of one place is summed in registers, the
  * weights of a block of channels and a tap stay in the first cache while all places of a band of lines pass.
- * Every product reads its weights from there, which costs a quarter of the multipliers' speed: with less than a quarter
+ * Every product reads its weights from there, which costs a quarter of the multipliers' speed: with less than a fifth
  * of zeros other kernels are faster.
  *
  * A result is the bias and, block by block of channels, tap by tap, a sum over what is other than 0 in the order of

@@ -20,32 +20,24 @@ static int64_t sum_lines(const ln_convolution *s, const ln_sparse_way *w)
     return (w->from[0] - 1) * s->stride[1] + s->kernel[1];
 }
 
-static size_t lists_bytes(const ln_sparse_way *w)
+static int64_t mark_floats(const ln_sparse_way *w)
 {
-    const int64_t lists = places_of(w) * w->blocks;
-    const int64_t each =
-        w->block * (int64_t)(sizeof(float) + sizeof(uint32_t)) + (int64_t)sizeof(int32_t);
-    return (size_t)up(lists * each, LN_SPARSE_STEP * sizeof(float));
+    return up(2 * places_of(w) * w->blocks, LN_SPARSE_STEP);
 }
 
 size_t ln_sparse_scratch(const ln_convolution *s, const ln_sparse_way *w)
 {
     const int64_t sums = w->windows ? sum_line(s, w) * sum_lines(s, w) : 0;
-    return lists_bytes(w) + (size_t)sums * sizeof(float);
+    return (size_t)(mark_floats(w) + sums) * sizeof(float);
 }
 
-static ln_sparse_lists lists_in(const ln_sparse_way *w, void *scratch)
+static ln_sparse_marks marks_in(const ln_sparse_way *w, void *scratch)
 {
-    const int64_t lists = places_of(w) * w->blocks;
-    ln_sparse_lists made = {.channels = w->channels,
-                            .block = w->block,
-                            .blocks = w->blocks,
-                            .places = places_of(w),
-                            .step = w->row * (int64_t)sizeof(float),
-                            .value = scratch};
-    made.at = (uint32_t *)(void *)(made.value + lists * w->block);
-    made.count = (int32_t *)(void *)(made.at + lists * w->block);
-    return made;
+    return (ln_sparse_marks){.channels = w->channels,
+                             .block = w->block,
+                             .blocks = w->blocks,
+                             .places = places_of(w),
+                             .some = scratch};
 }
 
 static void begin_results(int64_t places, int64_t results, const float *bias, float *y)
@@ -56,11 +48,19 @@ static void begin_results(int64_t places, int64_t results, const float *bias, fl
         memcpy(y + p * results, bias, (size_t)results * sizeof *y);
 }
 
-/* A band: lines [begin, end) of y, of `images` images, from lines [low, ...) of x that are listed. */
+/* A band: lines [begin, end) of y, of `images` images, from lines [low, ...) of x that are marked. */
 typedef struct band {
-    int64_t images, begin, end, low, listed;
-    float *y; /* of the first image */
+    int64_t images, begin, end, low, marked;
+    const float *x; /* line `low` of the first image */
+    float *y;       /* the first image */
 } band;
+
+static void next_image(const ln_sparse_way *w, const band *b, ln_sparse_visit *visit)
+{
+    visit->x += w->from[0] * w->from[1] * w->channels;
+    visit->some += b->marked * w->from[1];
+    visit->y += w->to[0] * w->to[1] * w->results;
+}
 
 /* One tap's weights of one block and panel. */
 static void visit_tap(const ln_convolution *s, bool backward, const ln_sparse_way *w, const band *b,
@@ -83,8 +83,7 @@ static void visit_tap(const ln_convolution *s, bool backward, const ln_sparse_wa
     for (int64_t i = 0; i < b->images; i++) {
         w->kernels->visit(visit);
         visit->ahead += y.count * x.count * visit->ahead_place;
-        visit->to.first += w->to[0] * w->to[1];
-        visit->from.first += b->listed * w->from[1];
+        next_image(w, b, visit);
     }
 }
 
@@ -103,19 +102,20 @@ static void weave_taps(const ln_convolution *s, bool backward, const ln_sparse_w
     visit->y += y.to * w->to[1] * w->results;
     for (int64_t i = 0; i < b->images; i++) {
         w->kernels->weave(visit);
-        visit->y += w->to[0] * w->to[1] * w->results;
-        visit->from.first += b->listed * w->from[1];
+        next_image(w, b, visit);
     }
 }
 
 static void run_band(const ln_convolution *s, bool backward, const ln_sparse_way *w,
-                     const ln_sparse_lists *lists, const band *b)
+                     const ln_sparse_marks *marks, const band *b)
 {
     ln_sparse_visit visit = {
-        .lists = lists, .width = w->panel, .weight = w->weight, .y_place = w->results};
+        .x_place = w->channels, .width = w->panel, .weight = w->weight, .y_place = w->results};
     for (int64_t panel = 0; panel < w->panels; panel++)
-        for (visit.block = 0; visit.block < w->blocks; visit.block++)
+        for (int64_t block = 0; block < w->blocks; block++)
             for (int64_t tap = 0; tap < w->taps; tap++, visit.weight += w->block * w->row) {
+                visit.x = b->x + block * w->block;
+                visit.some = marks->some + block * marks->places;
                 visit.y = b->y + panel * w->panel;
                 (w->woven ? weave_taps : visit_tap)(s, backward, w, b, tap, &visit);
             }
@@ -138,10 +138,10 @@ static void copy_sums(const ln_convolution *s, const ln_sparse_way *w, const flo
 static void run_windows(const ln_convolution *s, const ln_sparse_way *w, int64_t images,
                         const float *x, float *y, void *scratch)
 {
-    const ln_sparse_lists lists = lists_in(w, scratch);
+    const ln_sparse_marks marks = marks_in(w, scratch);
     const int64_t line = sum_line(s, w), lines = sum_lines(s, w);
-    float *sum = (float *)(void *)((char *)scratch + lists_bytes(w));
-    ln_sparse_windows windows = {.lists = &lists,
+    float *sum = (float *)scratch + mark_floats(w);
+    ln_sparse_windows windows = {.x_place = w->channels,
                                  .places = w->from[1],
                                  .lines = s->kernel[1],
                                  .length = s->kernel[2] * w->results,
@@ -150,10 +150,12 @@ static void run_windows(const ln_convolution *s, const ln_sparse_way *w, int64_t
     for (int64_t i = 0; i < images; i++, y += w->to[0] * w->to[1] * w->results) {
         memset(sum, 0, (size_t)(lines * line) * sizeof *sum);
         for (int64_t l = 0; l < w->from[0]; l++, x += w->from[1] * w->channels) {
-            w->kernels->list(&lists, 0, w->from[1], x);
+            w->kernels->mark(&marks, 0, w->from[1], x);
             windows.y = sum + l * s->stride[1] * line;
             windows.weight = w->weight;
-            for (windows.block = 0; windows.block < w->blocks; windows.block++) {
+            for (int64_t block = 0; block < w->blocks; block++) {
+                windows.x = x + block * w->block;
+                windows.some = marks.some + block * marks.places;
                 w->kernels->scatter(&windows);
                 windows.weight += w->block * w->row;
             }
@@ -169,7 +171,7 @@ void ln_sparse_run(const ln_convolution *s, bool backward, const ln_sparse_way *
         run_windows(s, w, images, x, y, scratch);
         return;
     }
-    const ln_sparse_lists lists = lists_in(w, scratch);
+    const ln_sparse_marks marks = marks_in(w, scratch);
     const int64_t x_line = w->from[1] * w->channels, y_line = w->to[1] * w->results;
     for (int64_t done = 0; done < images; done += w->images)
         for (int64_t begin = 0; begin < w->to[0]; begin += w->lines) {
@@ -179,13 +181,14 @@ void ln_sparse_run(const ln_convolution *s, bool backward, const ln_sparse_way *
                       .y = y + done * w->to[0] * y_line};
             int64_t high;
             ln_sparse_lines(s, backward, b.begin, b.end, &b.low, &high);
-            b.listed = high - b.low;
+            b.marked = high - b.low;
+            b.x = x + (done * w->from[0] + b.low) * x_line;
             for (int64_t i = 0; i < b.images; i++) {
-                w->kernels->list(&lists, i * b.listed * w->from[1], b.listed * w->from[1],
-                                 x + ((done + i) * w->from[0] + b.low) * x_line);
+                w->kernels->mark(&marks, i * b.marked * w->from[1], b.marked * w->from[1],
+                                 b.x + i * w->from[0] * x_line);
                 begin_results((b.end - begin) * w->to[1], w->results, bias,
                               b.y + (i * w->to[0] + begin) * y_line);
             }
-            run_band(s, backward, w, &lists, &b);
+            run_band(s, backward, w, &marks, &b);
         }
 }

@@ -8,9 +8,9 @@
 #include "kernels/whole.h"
 
 enum {
-    BLOCK = 64,            /* channels whose weights are used together, at most */
-    WOVEN_BLOCK = 32,      /* the same where three taps are */
-    MOST_LISTED = 1 << 16, /* numbers that are listed together: they stay in the second cache */
+    BLOCK = 64,          /* channels whose weights are used together, at most */
+    WOVEN_BLOCK = 32,    /* the same where three taps are */
+    MOST_READ = 1 << 17, /* numbers of x that are read together: they stay in the second cache */
     POINT_CHANNELS =
         128 /* of x and y where the kernel is a single place: each entry is used but once */
 };
@@ -97,10 +97,10 @@ static void share_out(const ln_convolution *s, bool backward, ln_sparse_way *w)
             ln_sparse_lines(s, backward, begin, least(begin + w->lines, w->to[0]), &from, &to);
             w->spread = greatest(w->spread, to - from);
         }
-        if (w->lines == 1 || w->spread * line <= MOST_LISTED)
+        if (w->lines == 1 || w->spread * line <= MOST_READ)
             break;
     }
-    w->images = bands > 1 ? 1 : greatest(1, MOST_LISTED / greatest(1, w->spread * line));
+    w->images = bands > 1 ? 1 : greatest(1, MOST_READ / greatest(1, w->spread * line));
 }
 
 void ln_sparse_describe(const ln_convolution *s, bool backward, ln_sparse_way *w)

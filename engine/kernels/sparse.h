@@ -1,6 +1,6 @@
 /* Inside kernels/: convolutions of images many of whose numbers are 0 (convolution_sparse.c), and their loops, one
  * copy an instruction set. Channels are last. What is 0 is not multiplied: of each place of an image the
- * others are listed once, channels in blocks, and then added to all results they reach. */
+ * others are marked once, channels in blocks, and then added to all results they reach. */
 #ifndef LN_KERNELS_SPARSE_H
 #define LN_KERNELS_SPARSE_H
 
@@ -13,16 +13,13 @@
 extern const ln_convolutions ln_convolutions_sparse;
 bool ln_sparse_suits(const ln_convolution *shape, bool backward);
 
-/* What is other than 0, of block b and place p from (b places + p) block on; an even number of entries, the last
- * of which may be a 0. */
-typedef struct ln_sparse_lists {
-    int64_t channels, block, blocks; /* of a place; of a block; in all */
+/* Which numbers of x are other than 0: of block b and place p bit c of some[b places + p] says it of the block's
+ * channel c. */
+typedef struct ln_sparse_marks {
+    int64_t channels, block, blocks; /* of a place; of a block, at most 64; in all */
     int64_t places;                  /* that there is room for */
-    int64_t step;                    /* bytes from a channel's weights to the next's */
-    float *value;
-    uint32_t *at;   /* where in a block's weights those of the number's channel begin, in bytes */
-    int32_t *count; /* (blocks, places) */
-} ln_sparse_lists;
+    uint64_t *some;
+} ln_sparse_marks;
 
 /* Places that one tap brings together: line l and number i of place to.first + l to.line + i to.step get from
  * those of `from`. */
@@ -32,12 +29,13 @@ typedef struct ln_sparse_places {
 
 #define LN_SPARSE_WOVEN 3 /* taps that are woven */
 
-/* y[to] += sum of value[from] weight[at[from]], of one block of channels, one tap and one panel of results. Woven:
+/* y[to] += sum over channels c of x[from, c] weight[c], of one block of channels, one tap and one panel of results. Woven:
  * of three taps, the first of which brings place s of a line of x to place s + to.first, the others to the
  * two before it, if there are such in the line of y. */
 typedef struct ln_sparse_visit {
-    const ln_sparse_lists *lists;
-    int64_t block;
+    const float *x;       /* the block's first number of the first place that is marked */
+    const uint64_t *some; /* the block's mark of the same */
+    int64_t x_place;      /* numbers from a place to the next */
     int64_t lines, count; /* of places; in a line, woven: of x */
     ln_sparse_places to, from;
     int64_t width;       /* of the panel */
@@ -53,8 +51,9 @@ typedef struct ln_sparse_visit {
 
 /* Of a line of x all places, to windows of a few lines of y that they reach: window number p begins at y + p y_place. */
 typedef struct ln_sparse_windows {
-    const ln_sparse_lists *lists; /* of the line */
-    int64_t block;
+    const float *x;       /* the block's first number of the first place */
+    const uint64_t *some; /* the block's mark of the same */
+    int64_t x_place;
     int64_t places;
     int64_t lines, length; /* of a window; numbers of a line */
     const float *weight;   /* (block, lines, length rounded up to LN_SPARSE_STEP), 64-aligned */
@@ -64,8 +63,8 @@ typedef struct ln_sparse_windows {
 
 typedef struct ln_sparse_kernels {
     int64_t widest; /* panel */
-    /* Lists `places` places, from number `first` of the lists on. */
-    void (*list)(const ln_sparse_lists *lists, int64_t first, int64_t places, const float *x);
+    /* Marks `places` places of x as those from number `first` on. */
+    void (*mark)(const ln_sparse_marks *marks, int64_t first, int64_t places, const float *x);
     void (*visit)(const ln_sparse_visit *visit);
     void (*weave)(
         const ln_sparse_visit *visit); /* of the narrowest panels; NULL: registers are too few */

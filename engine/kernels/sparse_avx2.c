@@ -4,22 +4,16 @@
 
 #define WIDEST 8
 
-static inline int64_t list_some(const float *x, int64_t count, uint32_t from, uint32_t step,
-                                float *value, uint32_t *at)
+static inline uint64_t some_of(const float *x, int64_t count)
 {
-    int64_t found = 0;
+    uint64_t some = 0;
     for (int64_t first = 0; first < count; first += LANES) {
-        const int64_t here = count - first < LANES ? count - first : LANES;
-        const __m256 numbers = (__m256)load_part(x + first, here);
-        unsigned some =
-            (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(numbers, _mm256_setzero_ps(), _CMP_NEQ_UQ));
-        for (; some; some &= some - 1, found++) {
-            const unsigned i = (unsigned)first + (unsigned)__builtin_ctz(some);
-            value[found] = x[i];
-            at[found] = from + i * step;
-        }
+        const __m256 numbers =
+            (__m256)load_part(x + first, count - first < LANES ? count - first : LANES);
+        const __m256 other = _mm256_cmp_ps(numbers, _mm256_setzero_ps(), _CMP_NEQ_UQ);
+        some |= (uint64_t)(unsigned)_mm256_movemask_ps(other) << first;
     }
-    return found;
+    return some;
 }
 
 #define WINDOW 1 /* none */
@@ -31,4 +25,4 @@ static void visit(const ln_sparse_visit *visit)
 }
 
 const ln_sparse_kernels ln_sparse_avx2 = {
-    .widest = (int64_t)WIDEST * LANES, .list = list, .visit = visit};
+    .widest = (int64_t)WIDEST * LANES, .mark = mark, .visit = visit};

@@ -5,17 +5,10 @@
 #define WIDEST 8
 #define WINDOW 14
 
-static inline int64_t list_some(const float *x, int64_t count, uint32_t from, uint32_t step,
-                                float *value, uint32_t *at)
+static inline uint64_t some_of(const float *x, int64_t count)
 {
-    const __m512i number = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i places = _mm512_add_epi32(
-        _mm512_set1_epi32((int)from), _mm512_mullo_epi32(number, _mm512_set1_epi32((int)step)));
     const __m512 numbers = (__m512)load_part(x, count);
-    const __mmask16 some = _mm512_cmp_ps_mask(numbers, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-    _mm512_storeu_ps(value, _mm512_maskz_compress_ps(some, numbers));
-    _mm512_storeu_si512(at, _mm512_maskz_compress_epi32(some, places));
-    return __builtin_popcount(some);
+    return _mm512_cmp_ps_mask(numbers, _mm512_setzero_ps(), _CMP_NEQ_UQ);
 }
 
 #include "kernels/sparse_body.h"
@@ -44,7 +37,7 @@ static void scatter(const ln_sparse_windows *windows)
 }
 
 const ln_sparse_kernels ln_sparse_avx512 = {.widest = (int64_t)WIDEST * LANES,
-                                            .list = list,
+                                            .mark = mark,
                                             .visit = visit,
                                             .weave = weave,
                                             .scatter = scatter};

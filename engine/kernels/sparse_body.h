@@ -2,9 +2,7 @@
  * (lanes_avx2.h), and
  *
  *     WIDEST                 registers of a panel at most: as many sums and an operand fit the registers
- *     list_some(x, count, from, step, value, at)
- *                            of the first `count` <= LN_SPARSE_STEP numbers of x those other than 0, and for number i
- *                            from + i step; their number. LN_SPARSE_STEP may be written
+ *     some_of(x, count)      a bit for each of the first `count` <= LN_SPARSE_STEP numbers of x that is not 0
  *
  * A sum of few registers waits for itself: then every second entry goes to sums of its own. */
 
@@ -12,54 +10,60 @@
 #define TOGETHER 8 /* registers of sums that keep the multipliers busy */
 #define LINE 64    /* bytes of a line of the cache */
 
-static void list(const ln_sparse_lists *lists, int64_t first, int64_t places, const float *x)
+static void mark(const ln_sparse_marks *marks, int64_t first, int64_t places, const float *x)
 {
-    const int64_t step = lists->step, channels = lists->channels;
+    const int64_t channels = marks->channels;
     for (int64_t p = first; p < first + places; p++, x += channels)
-        for (int64_t b = 0; b < lists->blocks; b++) {
-            const int64_t number = b * lists->places + p, begin = b * lists->block;
-            const int64_t here = channels - begin < lists->block ? channels - begin : lists->block;
-            float *value = lists->value + number * lists->block;
-            uint32_t *at = lists->at + number * lists->block;
-            int64_t count = 0;
+        for (int64_t b = 0; b < marks->blocks; b++) {
+            const int64_t begin = b * marks->block;
+            const int64_t here = channels - begin < marks->block ? channels - begin : marks->block;
+            uint64_t some = 0;
             for (int64_t i = 0; i < here; i += LN_SPARSE_STEP)
-                count +=
-                    list_some(x + begin + i, here - i < LN_SPARSE_STEP ? here - i : LN_SPARSE_STEP,
-                              (uint32_t)(i * step), (uint32_t)step, value + count, at + count);
-            if (count % PAIR != 0) { /* the block is even: there is room */
-                value[count] = 0;
-                at[count++] = 0;
-            }
-            lists->count[number] = (int32_t)count;
+                some |=
+                    some_of(x + begin + i, here - i < LN_SPARSE_STEP ? here - i : LN_SPARSE_STEP)
+                    << i;
+            marks->some[b * marks->places + p] = some;
         }
 }
 
-/* One place: `vectors` registers. */
-static inline __attribute__((always_inline)) void add_place(const int vectors, int64_t count,
-                                                            const float *value, const uint32_t *at,
-                                                            const char *weight, float *y)
+/* sum += x[c] weight[c] of the first channel c that is marked; the others are left. */
+static inline __attribute__((always_inline)) uint64_t add_first(const int vectors, uint64_t some,
+                                                                const float *x, const float *weight,
+                                                                vector *sum)
 {
-    const int sets = vectors < TOGETHER ? PAIR : 1;
+    const int64_t c = __builtin_ctzll(some);
+    const float *row = weight + c * vectors * LANES;
+    const vector one = spread(x[c]);
+    __asm__("" : "+r"(row)); /* one address for all of it, which products read at no cost */
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; v++)
+        sum[v] = fused(one, *(const vector *)(row + v * LANES), sum[v]);
+    return some & (some - 1);
+}
+
+/* One place: `vectors` registers. */
+static inline __attribute__((always_inline)) void add_place(const int vectors, uint64_t some,
+                                                            const float *x, const float *weight,
+                                                            float *y)
+{
     vector sum[PAIR][WIDEST];
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; v++) {
         sum[0][v] = *(const vector *)(y + v * LANES);
         sum[1][v] = spread(0);
     }
+    if (vectors < TOGETHER)
 #pragma GCC unroll 1
-    for (int64_t i = 0; i < count; i += PAIR)
-#pragma GCC unroll 2
-        for (int e = 0; e < PAIR; e++) {
-            const float *row = (const float *)(const void *)(weight + at[i + e]);
-            const vector x = spread(value[i + e]);
-            __asm__("" : "+r"(row)); /* one address for all of it, which products read at no cost */
-#pragma GCC unroll 16
-            for (int v = 0; v < vectors; v++)
-                sum[e % sets][v] = fused(x, *(const vector *)(row + v * LANES), sum[e % sets][v]);
+        while (some & (some - 1)) {
+            some = add_first(vectors, some, x, weight, sum[0]);
+            some = add_first(vectors, some, x, weight, sum[1]);
         }
+#pragma GCC unroll 1
+    while (some)
+        some = add_first(vectors, some, x, weight, sum[0]);
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; v++) {
-        if (sets == PAIR)
+        if (vectors < TOGETHER)
             sum[0][v] += sum[1][v];
         *(vector *)(y + v * LANES) = sum[0][v];
     }
@@ -68,17 +72,15 @@ static inline __attribute__((always_inline)) void add_place(const int vectors, i
 static inline __attribute__((always_inline)) void add_places(const int vectors,
                                                              const ln_sparse_visit *visit)
 {
-    const ln_sparse_lists *lists = visit->lists;
-    const int64_t block = lists->block, begin = visit->block * lists->places;
-    const char *ahead = visit->ahead, *weight = (const char *)visit->weight;
+    const char *ahead = visit->ahead;
     for (int64_t l = 0; l < visit->lines; l++) {
         int64_t to = visit->to.first + l * visit->to.line;
-        int64_t from = begin + visit->from.first + l * visit->from.line;
+        int64_t from = visit->from.first + l * visit->from.line;
         for (int64_t i = 0; i < visit->count; i++) {
             for (int64_t b = 0; b < visit->ahead_place; b += LINE, ahead += LINE)
                 __builtin_prefetch(ahead, 0, 2);
-            add_place(vectors, lists->count[from], lists->value + from * block,
-                      lists->at + from * block, weight, visit->y + to * visit->y_place);
+            add_place(vectors, visit->some[from], visit->x + from * visit->x_place, visit->weight,
+                      visit->y + to * visit->y_place);
             to += visit->to.step;
             from += visit->from.step;
         }
@@ -111,8 +113,6 @@ static inline __attribute__((always_inline)) void weave_line(const int vectors,
                                                              int64_t from, float *y)
 {
     enum { LAST = LN_SPARSE_WOVEN - 1 };
-    const ln_sparse_lists *lists = visit->lists;
-    const char *weight = (const char *)visit->weight;
     vector sum[LN_SPARSE_WOVEN][TOGETHER];
     int64_t place = visit->to.first - LAST; /* of y: that of sum[0] */
 #pragma GCC unroll 3
@@ -121,20 +121,19 @@ static inline __attribute__((always_inline)) void weave_line(const int vectors,
         for (int v = 0; v < vectors; v++)
             sum[t][v] = load_place(visit, y, place + t, v);
     for (int64_t s = from; s < from + visit->count; s++, place++) {
-        const float *value = lists->value + s * lists->block;
-        const uint32_t *at = lists->at + s * lists->block;
-        const int64_t count = lists->count[s];
+        const float *x = visit->x + s * visit->x_place;
 #pragma GCC unroll 1
-        for (int64_t i = 0; i < count; i++) {
-            const float *row = (const float *)(const void *)(weight + at[i]);
-            const vector x = spread(value[i]);
+        for (uint64_t some = visit->some[s]; some; some &= some - 1) {
+            const int64_t c = __builtin_ctzll(some);
+            const float *row = visit->weight + c * LN_SPARSE_WOVEN * vectors * LANES;
+            const vector one = spread(x[c]);
             __asm__("" : "+r"(row));
 #pragma GCC unroll 3
             for (int t = 0; t < LN_SPARSE_WOVEN; t++)
 #pragma GCC unroll 16
                 for (int v = 0; v < vectors; v++)
-                    sum[LAST - t][v] = fused(x, *(const vector *)(row + (t * vectors + v) * LANES),
-                                             sum[LAST - t][v]);
+                    sum[LAST - t][v] = fused(
+                        one, *(const vector *)(row + (t * vectors + v) * LANES), sum[LAST - t][v]);
         }
         store_place(visit, vectors, y, place, sum[0]);
 #pragma GCC unroll 16
@@ -151,20 +150,18 @@ static inline __attribute__((always_inline)) void weave_line(const int vectors,
 static inline __attribute__((always_inline)) void weave_lines(const int vectors,
                                                               const ln_sparse_visit *visit)
 {
-    const int64_t begin = visit->block * visit->lists->places;
     for (int64_t l = 0; l < visit->lines; l++)
-        weave_line(vectors, visit, begin + visit->from.first + l * visit->from.line,
+        weave_line(vectors, visit, visit->from.first + l * visit->from.line,
                    visit->y + l * visit->to.line * visit->y_place);
 }
 
 /* The window of one place: `lines` x `vectors` registers. */
 static inline __attribute__((always_inline)) void add_window(const int lines, const int vectors,
                                                              const ln_sparse_windows *w,
-                                                             int64_t from, float *y)
+                                                             int64_t place, float *y)
 {
-    const float *value = w->lists->value + from * w->lists->block;
-    const uint32_t *at = w->lists->at + from * w->lists->block;
-    const int64_t count = w->lists->count[from], left = w->length - (vectors - 1) * LANES;
+    const int64_t left = w->length - (vectors - 1) * LANES;
+    const float *x = w->x + place * w->x_place;
     vector sum[WINDOW];
 #pragma GCC unroll 16
     for (int l = 0; l < lines; l++)
@@ -174,14 +171,8 @@ static inline __attribute__((always_inline)) void add_window(const int lines, co
             sum[l * vectors + v] = v + 1 < vectors ? *(const vector *)part : load_part(part, left);
         }
 #pragma GCC unroll 1
-    for (int64_t i = 0; i < count; i++) {
-        const float *row = (const float *)(const void *)((const char *)w->weight + at[i]);
-        const vector x = spread(value[i]);
-        __asm__("" : "+r"(row));
-#pragma GCC unroll 16
-        for (int j = 0; j < lines * vectors; j++)
-            sum[j] = fused(x, *(const vector *)(row + j * LANES), sum[j]);
-    }
+    for (uint64_t some = w->some[place]; some;)
+        some = add_first(lines * vectors, some, x, w->weight, sum);
 #pragma GCC unroll 16
     for (int l = 0; l < lines; l++)
 #pragma GCC unroll 2
@@ -200,8 +191,7 @@ static inline __attribute__((always_inline)) void add_windows(const int lines, c
                                                               const ln_sparse_windows *w)
 {
     const int64_t apart = (w->length + w->y_place - 1) / w->y_place;
-    const int64_t begin = w->block * w->lists->places;
     for (int64_t phase = 0; phase < apart; phase++)
         for (int64_t p = phase; p < w->places; p += apart)
-            add_window(lines, vectors, w, begin + p, w->y + p * w->y_place);
+            add_window(lines, vectors, w, p, w->y + p * w->y_place);
 }
