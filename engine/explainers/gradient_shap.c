@@ -11,7 +11,8 @@
  * Complete in expectation: sum a = f_t(x) - mean over the background of f_t(b), where stdev is 0; the
  * residual shows what the draws leave. A chunk is a stream of rows, each item's draws; with `stop` LOOK draws of
  * each item that has not ended, again and again. Cost: `samples` forward and backward passes a row and one
- * forward pass, for its output, and one forward pass a row of the background for all rows. Source: Lundberg and Lee 2017 (shap's GradientExplainer); as in Captum. */
+ * forward pass, for its output, and one forward pass a row of the background for all rows. Source: Lundberg and
+ * Lee 2017 (shap's GradientExplainer); as in Captum. */
 #include <math.h>
 #include <string.h>
 

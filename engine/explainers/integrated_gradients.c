@@ -12,7 +12,8 @@
  * sums over the pieces of the path (common/pieces.h), and the residual is rounding.
  *
  * Cost: `steps` forward and backward passes a row, and a forward one for the row itself; the baseline's
- * output takes one forward pass for all, or one a row where baselines differ (common/path.h). Source: Sundararajan, Taly, Yan 2017. */
+ * output takes one forward pass for all, or one a row where baselines differ (common/path.h). Source:
+ * Sundararajan, Taly, Yan 2017. */
 #include <math.h>
 
 #include "explainers/common/integral.h"

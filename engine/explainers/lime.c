@@ -6,13 +6,13 @@
  * (common/neighbourhood.h), z says which columns are still in the row's bin or category, and d is the
  * Euclidean distance of z from the row's. On images, or with a baseline, a sample keeps each group of
  * inputs with probability 1/2; the others are covered, by the baseline, or by the mean of the group a
- * channel (rows of two axes are images, unless the model reads them as channels along a length); z says which are kept, and d is the cosine distance. The row itself is the first sample. Which
- * features the model has, and the fit, are common/local_model.h. x (N, width) -> a (N, groups), 0 for
- * features that were not chosen.
+ * channel (rows of two axes are images, unless the model reads them as channels along a length); z says which
+ * are kept, and d is the cosine distance. The row itself is the first sample. Which features the model has, and
+ * the fit, are common/local_model.h. x (N, width) -> a (N, groups), 0 for features that were not chosen.
  *
- * Cost: samples forward passes a row, and the fit; with `stop` a fit at each look. No gradient. Not complete. Draws are keyed by the
- * row's number in the data set. Source: Ribeiro, Singh and Guestrin 2016; the defaults, and what is left
- * open there, as their package has it. */
+ * Cost: samples forward passes a row, and the fit; with `stop` a fit at each look. No gradient. Not complete.
+ * Draws are keyed by the row's number in the data set. Source: Ribeiro, Singh and Guestrin 2016; the defaults,
+ * and what is left open there, as their package has it. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>

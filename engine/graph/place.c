@@ -3,9 +3,9 @@
  * Time is counted in nodes: n of them forward, then back. A value lives from its node to the last that
  * reads it; with a backward pass also until the last of these, and its own, went back, since they may
  * read it again. A gradient lives from the first node that sends it, the last reader, until its value's
- * node went back; what a node writes aside, while it goes back. Two that do not live at the same time may share memory: the largest is placed first,
- * each at the lowest place where nothing lies in its time. So a forward pass alone runs in little more
- * than its largest layers, and gradients take little beside the values.
+ * node went back; what a node writes aside, while it goes back. Two that do not live at the same time may share
+ * memory: the largest is placed first, each at the lowest place where nothing lies in its time. So a forward
+ * pass alone runs in little more than its largest layers, and gradients take little beside the values.
  *
  * Inputs, what was asked for and gradients that nobody sends (they stay zero) keep places of their own; so
  * do numbers that are not float32, which others' leftovers could turn into wild indices, and all of a

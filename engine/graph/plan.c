@@ -1,8 +1,8 @@
 /* Planning, once a (graph, rows, what is wanted).
  *
- * A node runs when a wanted value depends on it. A value carries a gradient when a wanted value depends on it and it depends on a
- * value whose gradient is asked for, or, in training, on a trainable constant; a node passes
- * gradients back when one of its results carries.
+ * A node runs when a wanted value depends on it. A value carries a gradient when a wanted value depends on it
+ * and it depends on a value whose gradient is asked for, or, in training, on a trainable constant; a node
+ * passes gradients back when one of its results carries.
  *
  * The walker goes through the nodes in reverse. Of the nodes that read a value, the first it meets
  * writes the value's gradient and the others write aside and are added, in that fixed order; a value

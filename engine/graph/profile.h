@@ -1,7 +1,7 @@
 /* Where the time of passes goes: one line a node that ran, and one for each kind of work beside the passes that its
- * doers add (explainers: mixtures of rows that go through layers without a pass, and the rest). Executions of a plan that has a profile time
- * their nodes and add what they measured when they are freed, on the thread that frees them. Nodes of
- * several plans that have the same name and layer are one line. */
+ * doers add (explainers: mixtures of rows that go through layers without a pass, and the rest). Executions of a
+ * plan that has a profile time their nodes and add what they measured when they are freed, on the thread that
+ * frees them. Nodes of several plans that have the same name and layer are one line. */
 #ifndef LN_PROFILE_H
 #define LN_PROFILE_H
 

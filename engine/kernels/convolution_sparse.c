@@ -11,8 +11,8 @@
  * channels (of narrow panels two, of every second one, that are added): images may come in any groups. Where weights
  * are not finite 0 times them counts: then the library's convolution stands in.
  *
- * Source of the idea that zeros are found a number at a time while registers go along the other channels: Gong et al. 2020,
- * SparseTrain, arXiv:1911.10175. */
+ * Source of the idea that zeros are found a number at a time while registers go along the other channels: Gong
+ * et al. 2020, SparseTrain, arXiv:1911.10175. */
 #include <math.h>
 
 #include "base/alloc.h"

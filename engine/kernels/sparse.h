@@ -29,9 +29,9 @@ typedef struct ln_sparse_places {
 
 #define LN_SPARSE_WOVEN 3 /* taps that are woven */
 
-/* y[to] += sum over channels c of x[from, c] weight[c], of one block of channels, one tap and one panel of results. Woven:
- * of three taps, the first of which brings place s of a line of x to place s + to.first, the others to the
- * two before it, if there are such in the line of y. */
+/* y[to] += sum over channels c of x[from, c] weight[c], of one block of channels, one tap and one panel of
+ * results. Woven: of three taps, the first of which brings place s of a line of x to place s + to.first, the
+ * others to the two before it, if there are such in the line of y. */
 typedef struct ln_sparse_visit {
     const float *x;       /* the block's first number of the first place that is marked */
     const uint64_t *some; /* the block's mark of the same */

@@ -1,7 +1,7 @@
 /* Layers on images whose channels are their last axis, x (N, height, width, channels), or that do what follows
- * them, which planning puts in place of a network's own (graph/fuse.c): no words of the language, in no table, never saved.
- * Attributes begin with those of the layer that they stand for, and their names are its name; weights
- * are as that layer has them.
+ * them, which planning puts in place of a network's own (graph/fuse.c): no words of the language, in no table,
+ * never saved. Attributes begin with those of the layer that they stand for, and their names are its name;
+ * weights are as that layer has them.
  *
  *     turn             between (N, C, H, W) and (N, H, W, C)
  *     conv2d_last      conv2d and what follows it: y = f(conv(x) + add), inputs x, weight, bias, add

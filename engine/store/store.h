@@ -146,7 +146,8 @@ ln_status ln_store_put_curve(ln_store *store, const ln_curve_rows *curve, ln_err
  * What is submitted is copied (tensors are retained) and written by a thread of the store, in this
  * order, each in one transaction; an eighth of the memory limit, or of the machine's memory, waits at
  * most, and no more than 1 GB. A failure is told, in its own words, by the next call that submits,
- * begins or settles; what waited behind it is not written. Other calls of the store are for the owner's thread as before. */
+ * begins or settles; what waited behind it is not written. Other calls of the store are for the owner's thread
+ * as before. */
 ln_status ln_store_submit_piece(ln_store *store, const ln_attribution_rows *rows,
                                 const ln_verdict_rows *verdicts, int verdict_count, ln_error *err);
 /* ln_store_update, or ln_store_insert where id is 0. */

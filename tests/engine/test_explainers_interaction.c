@@ -219,8 +219,9 @@ static void pairs_are_found_from_few_coalitions(void **state)
     ln_model_release(model);
 }
 
-/* Over 60 seeds, without the fit of pairs, with hardly enough coalitions for it, and with many: the mean is the definition's within what its errors allow,
- * and the squared errors, of the pairs and of the diagonal, are as large as they say. */
+/* Over 60 seeds, without the fit of pairs, with hardly enough coalitions for it, and with many: the mean is the
+ * definition's within what its errors allow, and the squared errors, of the pairs and of the diagonal, are as
+ * large as they say. */
 static void estimates_are_as_close_as_they_say(void **state)
 {
     (void)state;

@@ -23,8 +23,8 @@ static int tables(const ln_walk_kernels *out[3])
     return count;
 }
 
-/* One product and one addition an input, in the order of the group's inputs; an input that is 0 is left out, also where its
- * weight is infinite, and a group without inputs has nothing. */
+/* One product and one addition an input, in the order of the group's inputs; an input that is 0 is left out,
+ * also where its weight is infinite, and a group without inputs has nothing. */
 static void columns_are_sums_in_order(void **state)
 {
     (void)state;

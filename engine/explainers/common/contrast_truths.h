@@ -1,6 +1,7 @@
 /* Rules of common/contrast.h for truth values and whole numbers: what stands between a comparison and what it
- * decides, and between an id and its row of an embedding. A truth value is 0 or 1, and changes by 0, 1 or -1 between baseline and input; multipliers go back
- * through it as through any value, so that where a condition turns over, what decides it gets its share:
+ * decides, and between an id and its row of an embedding. A truth value is 0 or 1, and changes by 0, 1 or -1
+ * between baseline and input; multipliers go back through it as through any value, so that where a condition
+ * turns over, what decides it gets its share:
  *
  *   a < b and its kin   a function of a - b: m_a = m_c Dc / D(a - b), m_b = -m_a; 0 where c stays
  *   not, and, or, xor   1 - a, a b, a + b - a b, a + b - 2 a b: products half and half

@@ -115,7 +115,8 @@ void ln_factored_add(const ln_factored *factored, const ln_factored_buffers *at,
                      int64_t output);
 /* Walks of the row taken in place of mixtures: `count` rows, each with one group more of it than the row before, which
  * is group[i] in row i, and the first of each walk with that group alone. A row's first layer is the one before's and the
- * change, so that its bits depend on the order as well; a group without a change changes none. count <= LN_FACTORED_BLOCK. */
+ * change, so that its bits depend on the order as well; a group without a change changes none. count <=
+ * LN_FACTORED_BLOCK. */
 void ln_factored_walks(const ln_factored *factored, const ln_factored_buffers *at,
                        const int32_t *group, int64_t count);
 /* The reference of the walks that follow. */

@@ -60,7 +60,8 @@ static inline uint8_t ln_near_bin(const ln_neighbourhood *near, int64_t column, 
 uint8_t ln_near_bin_of(const ln_neighbourhood *near, int64_t column, const float *row);
 
 /* From the request's background (and its labels for LN_DISCRETIZE_ENTROPY). LN_EINVALID of field
- * "discretize" where it does not apply, of "background" where one of its numbers is none. Caller frees with ln_neighbourhood_free, also after an error. */
+ * "discretize" where it does not apply, of "background" where one of its numbers is none. Caller frees with
+ * ln_neighbourhood_free, also after an error. */
 ln_status ln_neighbourhood_make(const ln_job *job, ln_discretize how, bool zero_points,
                                 ln_neighbourhood *out, ln_error *err);
 void ln_neighbourhood_free(ln_neighbourhood *near);
@@ -85,8 +86,8 @@ ln_near_buffers ln_near_carve(const ln_neighbourhood *near, ln_carver *carver);
 /* z of the row x itself, and the bin or category of each of its columns. */
 void ln_neighbourhood_of(const ln_neighbourhood *near, const float *x, uint8_t *bins, double *z);
 /* Sample `number`, from 0 on one after the other with the same buffers: the row (width), which holds x, and
- * its z; its squared distance from the row x, whose bins and z are given. A sample takes the same number of words whatever it
- * draws, so that those of several are drawn at once: the generator is ahead. */
+ * its z; its squared distance from the row x, whose bins and z are given. A sample takes the same number of
+ * words whatever it draws, so that those of several are drawn at once: the generator is ahead. */
 double ln_neighbourhood_draw(const ln_neighbourhood *near, const ln_near_buffers *at,
                              int64_t number, const float *x, const uint8_t *bins,
                              const double *z_of_x, ln_rng *rng, float *row, double *z);
