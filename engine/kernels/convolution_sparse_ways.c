@@ -137,44 +137,45 @@ int64_t ln_sparse_weight_floats(const ln_sparse_way *w)
     return (w->panels * w->blocks * w->taps + 1) * w->block * w->row;
 }
 
-/* Where the weight of a channel of x, one of y and a tap stands. Woven taps go from the first place that one reaches to
- * the last, of a gradient in reverse; those of a window line by line, as it lies in an image. */
+/* Where the weight of a channel of x, the first result of a panel and a tap stands; those of the panel's other results
+ * follow. Woven taps go from the first place that one reaches to the last, of a gradient in reverse; those of a
+ * window line by line, as it lies in an image. */
 static int64_t place_of(const ln_convolution *s, bool backward, const ln_sparse_way *w,
                         int64_t channel, int64_t result, int64_t tap)
 {
     if (w->windows)
         return channel * w->row + tap / s->kernel[2] * (w->row / s->kernel[1]) +
-               tap % s->kernel[2] * w->results + result;
+               tap % s->kernel[2] * w->results;
     const int64_t inner = w->row / w->panel, last = backward ? inner - 1 : 0;
     const int64_t turn = result / w->panel * w->blocks + channel / w->block;
     const int64_t row = (turn * w->taps + tap / inner) * w->block + channel % w->block;
-    return row * w->row + llabs(last - tap % inner) * w->panel + result % w->panel;
-}
-
-/* Where it stands in a convolution's own weights. */
-static int64_t given_place(const ln_convolution *s, bool backward, int64_t channel, int64_t result)
-{
-    return (backward ? channel * s->in_channels + result : result * s->in_channels + channel) *
-           s->kernel[1] * s->kernel[2];
+    return row * w->row + llabs(last - tap % inner) * w->panel;
 }
 
 void ln_sparse_fill(const ln_convolution *s, bool backward, const float *weight, ln_sparse_way *w)
 {
+    const int64_t taps = s->kernel[1] * s->kernel[2],
+                  step = backward ? taps : s->in_channels * taps;
+    const int64_t of_channel = backward ? s->in_channels * taps : taps;
     memset(w->weight, 0, (size_t)ln_sparse_weight_floats(w) * sizeof *w->weight);
     for (int64_t c = 0; c < w->channels; c++)
-        for (int64_t r = 0; r < w->results; r++) {
-            const float *given = weight + given_place(s, backward, c, r);
-            for (int64_t tap = 0; tap < s->kernel[1] * s->kernel[2]; tap++)
-                w->weight[place_of(s, backward, w, c, r, tap)] = given[tap];
-        }
+        for (int64_t first = 0; first < w->results; first += w->panel)
+            for (int64_t tap = 0; tap < taps; tap++) {
+                const float *given = weight + c * of_channel + first * step + tap;
+                float *to = w->weight + place_of(s, backward, w, c, first, tap);
+                for (int64_t r = 0; r < least(w->panel, w->results - first); r++)
+                    to[r] = given[r * step];
+            }
 }
 
 void ln_sparse_read(const ln_convolution *s, const ln_sparse_way *w, float *weight)
 {
+    const int64_t taps = s->kernel[1] * s->kernel[2], step = s->in_channels * taps;
     for (int64_t c = 0; c < w->channels; c++)
-        for (int64_t r = 0; r < w->results; r++) {
-            float *given = weight + given_place(s, false, c, r);
-            for (int64_t tap = 0; tap < s->kernel[1] * s->kernel[2]; tap++)
-                given[tap] = w->weight[place_of(s, false, w, c, r, tap)];
-        }
+        for (int64_t first = 0; first < w->results; first += w->panel)
+            for (int64_t tap = 0; tap < taps; tap++) {
+                const float *from = w->weight + place_of(s, false, w, c, first, tap);
+                for (int64_t r = 0; r < w->panel; r++)
+                    weight[c * taps + (first + r) * step + tap] = from[r];
+            }
 }
