@@ -129,8 +129,8 @@ static ln_item *new_items(lua_State *L, const ln_tensor *targets, int64_t per_ro
 }
 
 /* job { explainer, model, link, x, row_ids, targets (N x per_row), per_row, baseline, background,
- * background_labels (i64), groups, group_count, row_groups, tree (i64), shape, layer, params, seed, stream, pool,
- * of = { explainer, params }, range, watch } -> job */
+ * background_labels (i64), groups, group_count, row_groups, tree (i64), shape, layer, params, allows_idle, seed,
+ * stream, pool, of = { explainer, params }, range, watch } -> job */
 static int job_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -187,6 +187,7 @@ static int job_new(lua_State *L)
         .range = ln_tensor_field(L, 1, "range"),
         .watch = bound->watch,
         .params = params,
+        .allows_idle = ln_integer_field(L, 1, "allows_idle", 0) != 0,
         .seed = (uint64_t)ln_integer_field(L, 1, "seed", 0),
         .stream = (uint64_t)ln_integer_field(L, 1, "stream", 0),
     };

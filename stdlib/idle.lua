@@ -1,6 +1,7 @@
 -- Options of an explainer that a script gives and that say nothing beside another one. Each is a mistake with a
 -- reason, not a silence: who writes `steps = 500` beside a method that takes no steps believes in them.
--- What depends on parameters that only the engine knows of as given, it refuses itself.
+-- What depends on the model or on numbers of a word's own (when it first looks at errors) the engine refuses itself,
+-- where `idle.allows` says the same: references.lua hands that on.
 local fail = require "fail"
 
 local idle = {}
@@ -10,6 +11,11 @@ local allowed = false
 -- Stored scripts ran, maybe before an option here was found to say nothing: they are not refused afterwards.
 function idle.allow(yes)
   allowed = yes
+end
+
+-- Whether such options of the node are let pass: in stored scripts, and of a sweep, where another variant may read them.
+function idle.allows(node)
+  return allowed or next(node.swept or {}) ~= nil
 end
 
 local function no_steps(options)
@@ -82,7 +88,7 @@ end
 
 -- `outer` is the node that asks this one, or it itself; `image`: the word covers groups of rows that are images.
 function idle.check(node, outer, image)
-  if allowed or next(outer.swept or {}) then return end -- another variant of a sweep may read it
+  if idle.allows(outer) then return end
   local options, groups = node.options, node.options.groups
   for _, entry in ipairs(of_word[node.word] or {}) do
     local reason = node.given[entry[1]] and entry[2](options, image)

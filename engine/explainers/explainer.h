@@ -91,7 +91,10 @@ typedef struct ln_request {
     const ln_neuron *neuron; /* what is explained, whatever target and link; NULL: an output */
     const ln_manifold *watch; /* LN_WATCHED: what its rows are compared with, or NULL */
     const void *params;       /* the explainer's parameter struct */
-    uint64_t seed, stream;    /* of draws */
+    /* Options that say nothing beside others are let pass: a stored script ran with them, another variant of a
+     * sweep may read them (stdlib/idle.lua). Their checks ask this and nothing else does: no result depends on it. */
+    bool allows_idle;
+    uint64_t seed, stream; /* of draws */
 } ln_request;
 
 /* LN_HAS_RULE: what was found for an item beside its values. */

@@ -80,7 +80,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const ln_request *request = job->request;
     const feature_permutation_params *params = request->params;
-    ln_status status = ln_stop_check(params->stop, params->samples, LOOK, "samples", err);
+    ln_status status = ln_stop_check(request, params->stop, params->samples, LOOK, "samples", err);
     if (status)
         return status;
     feature_permutation *shared = ln_calloc(1, sizeof *shared);

@@ -73,7 +73,8 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
 static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
 {
     const gradient_shap_params *params = job->request->params;
-    const ln_status status = ln_stop_check(params->stop, params->samples, LOOK, "samples", err);
+    const ln_status status =
+        ln_stop_check(job->request, params->stop, params->samples, LOOK, "samples", err);
     if (status)
         return status;
     ln_passes_set(job, ln_stop_before_look(params->stop, 0, params->samples, LOOK));

@@ -148,7 +148,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     shared->features = params->features > 0                ? params->features
                        : params->features || shared->masks ? job->width
                                                            : TABLE_FEATURES;
-    status = ln_stop_check(params->stop, shared->samples, FIRST_LOOK, "samples", err);
+    status = ln_stop_check(request, params->stop, shared->samples, FIRST_LOOK, "samples", err);
     if (status)
         return status;
     shared->kernel_width = params->kernel_width > 0 ? params->kernel_width

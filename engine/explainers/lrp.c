@@ -272,7 +272,8 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     const int count = list_entries(params, room, &entries);
     const ln_node *node;
     ln_status status = LN_OK;
-    if (params->epsilon > 0 && !reads_epsilon(job, params, entries, count)) {
+    if (params->epsilon > 0 && !job->request->allows_idle &&
+        !reads_epsilon(job, params, entries, count)) {
         ln_fail(err, LN_EINVALID,
                 "no layer has the rule epsilon, nor are there recurrent ones: epsilon says nothing "
                 "here");

@@ -36,7 +36,8 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_error_field(err, "evaluations");
         return LN_EINVALID;
     }
-    if (params->stop > 0 && walks(params, job->width) <= LN_ORDERS_LOOK) {
+    if (params->stop > 0 && walks(params, job->width) <= LN_ORDERS_LOOK &&
+        !job->request->allows_idle) {
         const int64_t least = (LN_ORDERS_LOOK + 1) * (2 * job->width + 1);
         ln_fail(err, LN_EINVALID,
                 "stop first looks at the errors after %d orders, and %" PRId64

@@ -100,7 +100,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     const ln_shape *shape = &request->input_shape;
     ln_status status = check(request, err);
     if (!status)
-        status = ln_stop_check(params->stop, params->masks, LOOK, "masks", err);
+        status = ln_stop_check(request, params->stop, params->masks, LOOK, "masks", err);
     if (status)
         return status;
     rise *shared = ln_calloc(1, sizeof *shared);

@@ -32,7 +32,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     }
     const int64_t look = (params->antithetic ? 2 : 1) * LN_ORDERS_LOOK;
     const ln_status status =
-        ln_stop_check(params->stop, params->permutations, look, "permutations", err);
+        ln_stop_check(job->request, params->stop, params->permutations, look, "permutations", err);
     if (status)
         return status;
     return ln_orders_prepare(job, params->antithetic, params->stop, scratch_bytes, err);

@@ -115,7 +115,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_error_field(err, "stop");
         return LN_EINVALID;
     }
-    ln_status status = ln_stop_check(params->stop, params->samples, LOOK, "samples", err);
+    ln_status status = ln_stop_check(request, params->stop, params->samples, LOOK, "samples", err);
     if (status)
         return status;
     ln_inside *own = job->shared = ln_calloc(1, sizeof *own);

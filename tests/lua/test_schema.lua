@@ -382,5 +382,8 @@ t.test("an option that says nothing is refused, but not of a sweep, nor in a sto
   t.truthy(check(arrays 'explain = { lrp { rule = sweep { "gamma", "epsilon" }, gamma = 0.1 } }'))
   idle.allow(true)
   t.truthy(check(text))
+  t.equal(idle.allows {}, true)
   idle.allow(false)
+  t.equal(idle.allows {}, false) -- what the engine is told
+  t.equal(idle.allows { swept = { rule = "gamma" } }, true)
 end)

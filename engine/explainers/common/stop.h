@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/param.h"
+#include "explainers/explainer.h"
 
 /* The parameter of a word whose struct `of` has a double field `stop`; NaN: none. */
 #define LN_STOP(of)                                                                                \
@@ -31,11 +32,12 @@ static inline int64_t ln_stop_next(double stop, int64_t before, int64_t first, i
 }
 
 /* LN_EINVALID where no row could end early, since the budget, the parameter `field`, ends at the first look or before:
- * `first` draws. For words whose looks do not depend on how many features vary. */
-static inline ln_status ln_stop_check(double stop, int64_t budget, int64_t first, const char *field,
-                                      ln_error *err)
+ * `first` draws; such a stop says nothing (request->allows_idle). For words whose looks do not depend on how many
+ * features vary. */
+static inline ln_status ln_stop_check(const ln_request *request, double stop, int64_t budget,
+                                      int64_t first, const char *field, ln_error *err)
 {
-    if (!(stop > 0) || budget > first)
+    if (!(stop > 0) || budget > first || request->allows_idle)
         return LN_OK;
     ln_fail(err, LN_EINVALID,
             "stop first looks at the errors after %" PRId64 " of them, and there are %" PRId64
