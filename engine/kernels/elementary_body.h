@@ -299,6 +299,8 @@ static inline void softmax_short(int64_t count, const float *x, float *y)
 
 static void softmax_each(int64_t lines, int64_t count, const float *x, float *y)
 {
+    if (count == 0)
+        return; /* no greatest number, no sum */
     for (; lines >= LANES && count <= SUMS; lines -= LANES, x += LANES * count, y += LANES * count)
         softmax_short(count, x, y);
     for (; lines > 0; lines--, x += count, y += count) {
@@ -332,6 +334,8 @@ static inline void softmax_back_short(int64_t count, const float *y, const float
 
 static void softmax_back(int64_t lines, int64_t count, const float *y, const float *dy, float *dx)
 {
+    if (count == 0)
+        return;
     for (; lines >= LANES && count <= SUMS; lines -= LANES) {
         softmax_back_short(count, y, dy, dx);
         y += LANES * count;
