@@ -26,6 +26,7 @@
 #include "explainers/common/kernel_regression.h"
 #include "explainers/common/kernel_selection.h"
 #include "explainers/common/known.h"
+#include "explainers/common/request.h"
 #include "explainers/common/stop.h"
 
 #define ALL_SAMPLES (-1) /* samples = "all" */
@@ -202,10 +203,11 @@ static ln_status evaluate(const ln_job *job, ln_job_chunk *chunk, buffers *at, i
                            at->values, err);
 }
 
-static ln_status fail_rows(ln_error *err, const char *field, int64_t row, const char *what)
+static ln_status fail_row(const ln_request *request, int64_t row, const char *field,
+                          const char *what, ln_error *err)
 {
-    ln_fail(err, LN_EINVALID, "the coalitions drawn for row %" PRId64 " %s: raise samples", row,
-            what);
+    ln_fail(err, LN_EINVALID, "the coalitions drawn for row %" PRId64 " %s: raise samples",
+            ln_request_row(request, row), what);
     ln_error_field(err, field);
     return LN_EINVALID;
 }
@@ -228,11 +230,13 @@ static int64_t keep(const kernel_shap *shared, const ln_job_chunk *chunk, buffer
 static ln_status fit(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_t entry,
                      int64_t varying, bool last, int64_t *kept, ln_error *err)
 {
-    const int64_t row = job->request->items[chunk->first + entry].row;
+    const ln_request *request = job->request;
+    const int64_t row = request->items[chunk->first + entry].row;
     const double change = chunk->out->output[entry] - chunk->out->baseline_output[entry];
     *kept = keep(job->shared, chunk, at, entry, varying);
     if (*kept < 0)
-        return last ? fail_rows(err, "l1", row, "are too few to tell what noise is") : LN_OK;
+        return last ? fail_row(request, row, "l1", "are too few to tell what noise is", err)
+                    : LN_OK;
     if (*kept == 1) {
         at->phi[0] = change;
         at->error[0] = 0;
@@ -240,7 +244,8 @@ static ln_status fit(const ln_job *job, ln_job_chunk *chunk, buffers *at, int64_
                !ln_kernel_regression_solve(&at->regression, &at->coalitions, at->kept, *kept,
                                            at->values, change, at->phi, at->error)) {
         *kept = -1;
-        return last ? fail_rows(err, "samples", row, "do not tell its features apart") : LN_OK;
+        return last ? fail_row(request, row, "samples", "do not tell its features apart", err)
+                    : LN_OK;
     }
     return LN_OK;
 }

@@ -26,6 +26,7 @@
 #include "explainers/common/kernel_regression.h"
 #include "explainers/common/known.h"
 #include "explainers/common/pairwise.h"
+#include "explainers/common/request.h"
 #include "explainers/common/stop.h"
 
 #define ALL_SAMPLES (-1) /* samples = "all" */
@@ -171,7 +172,7 @@ static ln_status estimate(const ln_job *job, ln_job_chunk *chunk, buffers *at, i
         ln_fail(err, LN_EINVALID,
                 "the coalitions drawn for row %" PRId64
                 " do not tell its features apart: raise samples",
-                row);
+                ln_request_row(request, row));
         ln_error_field(err, "samples");
         return LN_EINVALID;
     }

@@ -20,11 +20,9 @@
 #include "base/error.h"
 #include "explainers/common/inside.h"
 #include "explainers/common/passes.h"
+#include "explainers/common/request.h"
 #include "explainers/common/stop.h"
 #include "kernels/draws.h"
-
-/* From the number of a copy of a row to that of its next one: greater than that of any row of a data set. */
-#define COPIES_APART ((int64_t)1 << 40)
 
 #define MODES "mean|squared|variance"
 enum { MEAN, SQUARED, VARIANCE };
@@ -217,7 +215,7 @@ static void fill(const ln_job *job, const ln_item *item, int64_t first, int64_t 
         if (own->baseline)
             fill_baseline(job, item->row, ln_f32(own->baseline) + (first + k) * width);
         own->items[first + k] = (ln_item){.row = first + k, .target = item->target};
-        own->row_ids[first + k] = request->row_ids[item->row] + (done + k) * COPIES_APART;
+        own->row_ids[first + k] = request->row_ids[item->row] + (done + k) * LN_COPIES_APART;
     }
 }
 
@@ -294,7 +292,8 @@ static ln_status run_round(item_task *task, int64_t *open, ln_error *err)
     const ln_job *job = task->job;
     ln_status status = ln_parallel(job->pool, *open, fill_item, task, NULL, NULL, err);
     if (!status)
-        status = ln_inside_run(job->shared, *open * task->count, &task->inside, err);
+        status =
+            name_field(ln_inside_run(job->shared, *open * task->count, &task->inside, err), err);
     task->chunk->evaluations += task->inside.evaluations;
     if (!status)
         status = ln_parallel(job->pool, *open, take_item, task, NULL, NULL, err);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "explainers/common/request.h"
 
 /* A run of items, row by row. */
 typedef struct by_row {
@@ -19,7 +20,7 @@ typedef struct by_row {
 
 static void name_row(const ln_request *request, int64_t row, ln_error *err)
 {
-    ln_error_prefix(err, "row %" PRId64, request->row_ids ? request->row_ids[row] : row);
+    ln_error_prefix(err, "row %" PRId64, ln_request_row(request, row));
 }
 
 /* The group of each input of a row, as many as the model is wide, and how many there are. */

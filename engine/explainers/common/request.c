@@ -13,6 +13,11 @@ ln_status ln_request_fail(ln_error *err, const char *field, ln_status status)
     return status;
 }
 
+int64_t ln_request_row(const ln_request *request, int64_t row)
+{
+    return request->row_ids ? request->row_ids[row] % LN_COPIES_APART : row;
+}
+
 static bool is_rows(const ln_tensor *tensor, int64_t width)
 {
     return tensor->dtype == LN_F32 && tensor->shape.rank == 2 && tensor->shape.dims[1] == width;
