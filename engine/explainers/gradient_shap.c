@@ -11,8 +11,9 @@
  * Complete in expectation: sum a = f_t(x) - mean over the background of f_t(b), where stdev is 0; the
  * residual shows what the draws leave. A chunk is a stream of rows, each item's draws; with `stop` LOOK draws of
  * each item that has not ended, again and again. Cost: `samples` forward and backward passes a row and one
- * forward pass, for its output, and one forward pass a row of the background for all rows. Source: Lundberg and
- * Lee 2017 (shap's GradientExplainer); as in Captum. */
+ * forward pass, for its output, and one forward pass a row of the background for all rows, of what the
+ * model does not know from before (model/known.h). Source: Lundberg and Lee 2017 (shap's GradientExplainer); as
+ * in Captum. */
 #include <math.h>
 #include <string.h>
 
@@ -153,7 +154,7 @@ static ln_status mean_of_row(const ln_job *job, ln_job_chunk *chunk, const buffe
                (size_t)(count * width) * sizeof *x);
         for (int64_t r = 0; r < count; r++)
             ln_model_hold(request->model, x, at->x + r * width);
-        ln_status status = ln_runner_forward(chunk->runner, at->x, count, at->y, err);
+        ln_status status = ln_runner_outputs(chunk->runner, at->x, count, at->y, err);
         if (status)
             return status;
         for (int64_t r = 0; r < count; r++)

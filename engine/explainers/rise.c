@@ -284,7 +284,7 @@ static ln_status explain(const ln_job *job, ln_job_chunk *chunk, int64_t entry, 
     memset(at->sum, 0, (size_t)pixels * sizeof *at->sum);
     memset(at->squares, 0, (size_t)pixels * sizeof *at->squares);
     memcpy(at->x, x, (size_t)width * sizeof *x);
-    ln_status status = ln_runner_forward(chunk->runner, at->x, 1, at->out, err);
+    ln_status status = ln_runner_outputs(chunk->runner, at->x, 1, at->out, err);
     if (status)
         return status;
     chunk->out->output[entry] = ln_target_value(target, at->out);

@@ -182,6 +182,23 @@ static ln_status make_graph(ln_function *function, const ln_composite *composite
     return status;
 }
 
+/* Whether rows are looked up before they are passed: rules may look at what a pass leaves behind, a black box may
+ * answer anew each time, and rows that are values behind a layer are of one pass only. */
+static ln_status start_to_recall(ln_function *function, const ln_composite *composite, bool keeps,
+                                 ln_error *err)
+{
+    const ln_model *model = function->model;
+    const ln_function_key *key = &function->key;
+    const bool outputs = key->layer < 0 || key->gradient;
+    function->recalls =
+        outputs && !composite && !model->callback.run && key->behind < 0 && ln_known_pays(model);
+    if (function->base)
+        function->known = function->base->known;
+    else if (function->recalls && keeps)
+        return ln_known_new(function->outputs, &function->known, err);
+    return LN_OK;
+}
+
 static void share_graph(ln_function *function)
 {
     const ln_function *base = function->base;
@@ -234,6 +251,8 @@ static ln_status find_or_make(ln_model *model, const ln_function_key *key,
     function->base = keeps ? ln_kept_find(model, key, composite, true) : NULL;
     function->users = 1;
     ln_status status = make(function, composite, err);
+    if (!status)
+        status = start_to_recall(function, composite, keeps, err);
     if (status) {
         ln_function_free(function);
         return status;
@@ -268,6 +287,8 @@ void ln_function_destroy(ln_function *function)
     ln_graph_release(function->graph);
     if (function->base)
         ln_kept_return(function->base);
+    else
+        ln_known_free(function->known);
     ln_free(function);
 }
 

@@ -7,6 +7,7 @@
 #ifndef LN_MODEL_KEPT_H
 #define LN_MODEL_KEPT_H
 
+#include "model/known.h"
 #include "model/model.h"
 
 /* What a function was asked to be. Its rules are compared apart (ln_plan_follows). Functions that differ in
@@ -33,9 +34,11 @@ struct ln_function {
     int64_t width;   /* numbers a row that comes in */
     int *gradients;  /* inputs whose gradients are asked for, or the layer */
     int gradient_count;
-    int users;         /* under the lock */
-    bool kept;         /* the model's list has it */
-    size_t bytes;      /* what making it took, about */
+    bool recalls;    /* ln_runner_outputs looks rows up */
+    ln_known *known; /* outputs of rows: its own, or with a base that one's; NULL: it keeps none */
+    int users;       /* under the lock */
+    bool kept;       /* the model's list has it */
+    size_t bytes;    /* what making it took, about */
     ln_function *next; /* in that list */
 };
 

@@ -164,6 +164,10 @@ int64_t ln_runner_nanoseconds(const ln_runner *runner); /* with a profile: of it
 /* x (rows, width) -> out (rows, outputs). */
 ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
                             ln_error *err);
+/* The same for rows whose outputs alone are wanted, again and again perhaps: rows that are alike are passed once, and
+ * of a model that keeps functions not at all if one of them did before (model/known.h). Bits are those of a pass. */
+ln_status ln_runner_outputs(ln_runner *runner, const float *x, int64_t rows, float *out,
+                            ln_error *err);
 /* Of a function behind a value: where the next pass of so many rows is read from. What is put there need
  * not be copied: ln_runner_forward takes this place as x. */
 float *ln_runner_place(ln_runner *runner, int64_t rows);

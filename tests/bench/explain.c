@@ -9,6 +9,8 @@
  *     WORD [NAME=VALUE ...]     the explainer of the orders behind it; target 0. Values are those of its
  *                               parameters, `layer` a layer's number or name, `background` an .npy file
  *     call COUNT                so many calls: wall and processor seconds of the fastest
+ *     anew COUNT                the same with other rows and another background each time, none like the next:
+ *                               nothing is known of them (model/known.h)
  *     run COUNT                 the same of the run alone, of a job that is there
  *     prepare                   a job made and freed; of what it leaves plans and packed weights stay, not
  *                               the memory of its passes: what other engines do when they load
@@ -43,6 +45,7 @@ typedef struct bench {
     ln_request request;
     ln_job *job; /* of `run` */
     ln_explanation found;
+    int64_t strangers; /* rows made unlike all before */
 } bench;
 
 static void prepare(bench *b, const char *model, const char *rows, int threads)
@@ -176,6 +179,21 @@ static void call(void *context)
     b->job = NULL;
 }
 
+/* Each row gets a first number that none had. */
+static void make_strange(bench *b, const ln_tensor *rows)
+{
+    for (int64_t r = 0; rows && r < rows->shape.dims[0]; r++)
+        ln_f32(rows)[r * b->model->width] = (float)++b->strangers * 0x1p-20F;
+}
+
+static void call_anew(void *context)
+{
+    bench *b = context;
+    make_strange(b, b->x);
+    make_strange(b, b->background);
+    call(b);
+}
+
 static void one(bench *b)
 {
     const int64_t count = b->request.item_count;
@@ -242,10 +260,15 @@ int main(int count, char **arguments)
             get_ready(&b);
         } else if (strcmp(line, "save") == 0) {
             save(&b, rest);
-        } else if (strcmp(line, "call") == 0 || strcmp(line, "run") == 0) {
+        } else if (strcmp(line, "call") == 0 || strcmp(line, "run") == 0 ||
+                   strcmp(line, "anew") == 0) {
             if (strcmp(line, "run") == 0 && !b.job)
                 make_job(&b);
-            const fastest best = fastest_of(atol(rest), b.job ? run : call, &b);
+            const fastest best = fastest_of(atol(rest),
+                                            b.job                       ? run
+                                            : strcmp(line, "anew") == 0 ? call_anew
+                                                                        : call,
+                                            &b);
             printf("%.9f %.9f\n", best.wall, best.processor);
             ln_job_free(b.job);
             b.job = NULL;

@@ -12,7 +12,9 @@ The same networks (random weights), rows and settings for both, target 0, in one
 
 Timed is what attribute() does: the explainer called on rows in memory, results in memory, warm. Ours is
 build/bench-explain, where a call makes the job (its plans) anew, runs it and frees it; `run` is the run of a
-job that is there, what each further piece of rows costs in a script. In one run the programs take turns; of
+job that is there, what each further piece of rows costs in a script. Calls are repeated on the same rows, and our
+model knows outputs of rows that it has passed before (engine/model/known.h); `anew` are calls with rows and a
+background that it never saw, all of them different, which compute these too. In one run the programs take turns; of
 each the fastest counts, on the clock and of the processor (user and system, of all threads). `x` says how many
 times as fast Lunette is. The attributions of methods without draws are compared first.
 
@@ -240,10 +242,12 @@ def bench(options, folder, name, net, x, method, threads):
         difference = f"{compare(name, method, lunette.found(), peer(net, x).detach().numpy()):.0e}"
     best = time_all({"peer": lambda count: peer_time(peer, net, x, count),
                      "call": lambda count: lunette.time("call", count),
+                     "anew": lambda count: lunette.time("anew", count),
                      "run": lambda count: lunette.time("run", count)}, options.rounds)
     lunette.close()
-    theirs, call, run = (1e3 * best[key] for key in ("peer", "call", "run"))
-    line = (f"{name:9}{method:25}{threads:3} {theirs[0]:9.3f} {call[0]:8.3f} {theirs[0] / call[0]:6.1f} {run[0]:8.3f} "
+    theirs, call, anew, run = (1e3 * best[key] for key in ("peer", "call", "anew", "run"))
+    line = (f"{name:9}{method:25}{threads:3} {theirs[0]:9.3f} {call[0]:8.3f} {theirs[0] / call[0]:6.1f} {anew[0]:8.3f} "
+            f"{theirs[0] / anew[0]:6.1f} {run[0]:8.3f} "
             f"{theirs[0] / run[0]:6.1f}  {theirs[1]:9.3f} {call[1]:8.3f} {theirs[1] / call[1]:6.1f} {difference:>8}")
     if options.storing:
         storing = 1e3 * storing_seconds(options.build, folder, method, params, threads)
@@ -314,7 +318,7 @@ def main():
         return peer_memory(options.networks[0], options.methods, threads[0], options.peer_memory == "warm")
     print(f"torch {torch.__version__}, {options.rounds} rounds; " + ("MiB at the peak" if options.memory else
           "milliseconds on the clock, of the processor" + (", and of it with storing" if options.storing else "")))
-    times = (f"{'peer':>8} {'call':>8} {'x':>6} {'run':>8} {'x':>6}  {'peer':>9} {'call':>8} {'x':>6} {'differs':>8}"
+    times = (f"{'peer':>8} {'call':>8} {'x':>6} {'anew':>8} {'x':>6} {'run':>8} {'x':>6}  {'peer':>9} {'call':>8} {'x':>6} {'differs':>8}"
              + (f" {'storing':>8} {'x':>6}" if options.storing else ""))
     adds = "".join(f" {word:>9} {'lunette':>9} {'share':>6}" for word in ("first", "then"))
     print(f"{'network':9}{'method':23}threads"

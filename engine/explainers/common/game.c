@@ -120,7 +120,7 @@ ln_status ln_game_start(const ln_job *job, ln_game *game, ln_runner *runner, int
     else if (game->factored.on)
         status = forward_none(job, game, runner, out, err);
     else
-        status = ln_runner_forward(runner, reference(job, 0, 0), count, out, err);
+        status = ln_runner_outputs(runner, reference(job, 0, 0), count, out, err);
     for (int64_t o = 0; o < outputs && !status; o++) {
         for (int64_t r = 0; r < count; r++)
             game->none[o] += (double)out[r * outputs + o]; /* 0 of those that went through */
@@ -148,7 +148,7 @@ static ln_status none_of_row(const ln_job *job, const ln_game *game, ln_job_chun
             memcpy(at->x + r * width, reference(job, row, first + r), (size_t)width * sizeof *x);
             ln_model_hold(model, x, at->x + r * width);
         }
-        ln_status status = ln_runner_forward(chunk->runner, at->x, pass, at->out, err);
+        ln_status status = ln_runner_outputs(chunk->runner, at->x, pass, at->out, err);
         if (status)
             return status;
         for (int64_t r = 0; r < pass; r++)
@@ -234,7 +234,7 @@ static ln_status forward_ends(const ln_job *job, const ln_game *game, ln_job_chu
 {
     int64_t width = job->request->model->width;
     memcpy(at->x, ln_f32(job->request->x) + row * width, (size_t)width * sizeof *at->x);
-    ln_status status = ln_runner_forward(chunk->runner, at->x, 1, at->out, err);
+    ln_status status = ln_runner_outputs(chunk->runner, at->x, 1, at->out, err);
     if (status)
         return status;
     chunk->evaluations++;

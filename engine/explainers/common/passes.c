@@ -42,7 +42,7 @@ ln_status ln_passes_outputs(const ln_job *job, ln_job_chunk *chunk, float *x, fl
 {
     const int64_t outputs = ln_function_outputs(job->function);
     ln_passes_rows(job, chunk, x);
-    ln_status status = ln_runner_forward(chunk->runner, x, chunk->count, y, err);
+    ln_status status = ln_runner_outputs(chunk->runner, x, chunk->count, y, err);
     for (int64_t i = 0; i < chunk->count && !status; i++)
         chunk->out->output[i] = ln_target_value(&job->targets[chunk->first + i], y + i * outputs);
     chunk->evaluations += chunk->count;
@@ -68,7 +68,7 @@ static ln_status pass_chunk(void *context, int64_t chunk, int worker, ln_error *
     if (!task->runners[worker])
         status = ln_runner_new(task->job->function, &task->runners[worker], err);
     return status ? status
-                  : ln_runner_forward(task->runners[worker], task->x + first * width,
+                  : ln_runner_outputs(task->runners[worker], task->x + first * width,
                                       left < task->chunk ? left : task->chunk,
                                       task->y + first * outputs, err);
 }

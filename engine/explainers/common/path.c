@@ -99,7 +99,7 @@ ln_status ln_path_start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln
     if (!shared->baseline_output)
         return ln_fail_memory(err, (size_t)outputs * sizeof *shared->baseline_output);
     *evaluations += 1;
-    return ln_runner_forward(runner, job->baseline, 1, shared->baseline_output, err);
+    return ln_runner_outputs(runner, job->baseline, 1, shared->baseline_output, err);
 }
 
 /* A point of the path. */
@@ -136,7 +136,7 @@ static ln_status pass_ends(const ln_job *job, ln_job_chunk *chunk, const buffers
         memcpy(at->x + i * inputs, ln_job_baseline(job, job->request->items[chunk->first + i].row),
                (size_t)inputs * sizeof *at->x);
     if (!status && own) {
-        status = ln_runner_forward(chunk->runner, at->x, chunk->count, at->y, err);
+        status = ln_runner_outputs(chunk->runner, at->x, chunk->count, at->y, err);
         chunk->evaluations += chunk->count;
     }
     for (int64_t i = 0; i < chunk->count && !status && shared->options.baseline_output; i++)
