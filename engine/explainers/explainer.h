@@ -187,6 +187,9 @@ typedef struct ln_job_chunk {
     ln_explanation *out;       /* arrays already moved to `first`: entry 0 is item `first` */
     int64_t evaluations;       /* to be added to by run */
     ln_job_mixtures *mixtures; /* to be added to, the same; NULL without a profile */
+    /* With a profile, of LN_INSIDE, to be added to: what run did itself, on any thread, without passes and the job
+     * inside (ln_inside_clock). */
+    int64_t nanoseconds;
 } ln_job_chunk;
 
 typedef struct ln_explainer {

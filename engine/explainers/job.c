@@ -100,7 +100,7 @@ static ln_status resolve_baseline(job_state *state, ln_error *err)
 static int64_t time_beside(const ln_job *job, const job_worker *worker)
 {
     const ln_profile *profile = job->request->model->profile;
-    if (!profile || job->explainer->flags & LN_INSIDE) /* whose job inside counts its own */
+    if (!profile || job->explainer->flags & LN_INSIDE) /* its run counts: chunk->nanoseconds */
         return 0;
     int64_t counted = worker->mixtures.nanoseconds + ln_runner_nanoseconds(worker->runner);
     for (int k = 0; k < job->beside_count; k++)
@@ -365,8 +365,8 @@ static ln_status run_chunk(void *context, int64_t chunk, int worker_index, ln_er
     ln_watcher_finish(worker->watcher);
     ln_job_note_errors(&piece->state->job, &part);
     worker->evaluations += call.evaluations;
-    worker->nanoseconds += time_beside(job, worker) - start;
-    worker->items += job->explainer->flags & LN_INSIDE ? 0 : count;
+    worker->nanoseconds += call.nanoseconds + time_beside(job, worker) - start;
+    worker->items += count;
     return status;
 }
 

@@ -145,18 +145,22 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
     const int64_t width = job->request->model->width, whole = own->cut->width;
     const buffers at = carve(job, chunk->scratch, NULL);
     ln_explanation out = {0};
+    int64_t start = ln_inside_clock(job, chunk);
     ln_status status = look(job, chunk, &at, err);
     if (status)
         return status;
     fill(job, chunk, &at);
+    chunk->nanoseconds += ln_inside_clock(job, chunk) - start;
     status = ln_inside_run(&own->inside, chunk->count, &out, err);
     chunk->evaluations += out.evaluations;
+    start = ln_inside_clock(job, chunk);
     for (int64_t r = 0; r < chunk->count && !status; r++) {
         memcpy(chunk->out->values + r * job->width, out.values + r * whole + width,
                (size_t)job->width * sizeof(float));
         chunk->out->output[r] = out.output[r];
         chunk->out->baseline_output[r] = out.baseline_output[r];
     }
+    chunk->nanoseconds += ln_inside_clock(job, chunk) - start;
     ln_explanation_free(&out);
     return status;
 }

@@ -66,16 +66,17 @@ typedef struct draws {
 
 /* The job's scratch: its one worker runs a chunk, in which items go over the pool. */
 typedef struct buffers {
-    float *x;          /* (items_per_chunk, width) the rows themselves */
-    float *y;          /* (items_per_chunk, outputs) */
-    double *deviation; /* (threads, width) of the noise on each input */
-    draws *noise;      /* (items_per_chunk) */
-    double *mean;      /* (items_per_chunk, width of the explanation) */
-    double *spread;    /* as many: squared distances from the mean (Welford) */
-    double *error;     /* (threads, width of the explanation) at the last look */
-    int64_t *copies;   /* (items_per_chunk) that an item has */
-    int64_t *open;     /* (items_per_chunk) the entries that have not ended */
-    bool *ended;       /* (items_per_chunk) */
+    float *x;             /* (items_per_chunk, width) the rows themselves */
+    float *y;             /* (items_per_chunk, outputs) */
+    double *deviation;    /* (threads, width) of the noise on each input */
+    draws *noise;         /* (items_per_chunk) */
+    double *mean;         /* (items_per_chunk, width of the explanation) */
+    double *spread;       /* as many: squared distances from the mean (Welford) */
+    double *error;        /* (threads, width of the explanation) at the last look */
+    int64_t *copies;      /* (items_per_chunk) that an item has */
+    int64_t *open;        /* (items_per_chunk) the entries that have not ended */
+    bool *ended;          /* (items_per_chunk) */
+    int64_t *nanoseconds; /* (threads) with a profile: of copies made and taken in */
 } buffers;
 
 static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
@@ -95,6 +96,7 @@ static buffers carve(const ln_job *job, void *scratch, size_t *bytes)
     made.copies = ln_carve(&carver, items, sizeof *made.copies);
     made.open = ln_carve(&carver, items, sizeof *made.open);
     made.ended = ln_carve(&carver, items, sizeof *made.ended);
+    made.nanoseconds = ln_carve(&carver, threads, sizeof *made.nanoseconds);
     if (bytes)
         *bytes = carver.used;
     return made;
@@ -262,19 +264,22 @@ static ln_status fill_item(void *context, int64_t k, int worker, ln_error *err)
 {
     const item_task *task = context;
     const ln_request *request = task->job->request;
-    const int64_t entry = task->at.open[k];
+    const int64_t entry = task->at.open[k], start = ln_profile_clock(request->model->profile);
     (void)err;
     fill(task->job, &request->items[task->chunk->first + entry], k * task->count, task->done,
          task->count, task->at.deviation + worker * request->model->width, &task->at.noise[entry]);
+    task->at.nanoseconds[worker] += ln_profile_clock(request->model->profile) - start;
     return LN_OK;
 }
 
 static ln_status take_item(void *context, int64_t k, int worker, ln_error *err)
 {
     const item_task *task = context;
-    const smooth_grad_params *params = task->job->request->params;
+    const ln_request *request = task->job->request;
+    const smooth_grad_params *params = request->params;
     const buffers *at = &task->at;
     const int64_t width = task->job->width, entry = at->open[k];
+    const int64_t start = ln_profile_clock(request->model->profile);
     double *spread = at->spread + entry * width, *error = at->error + worker * width;
     (void)err;
     take(task->job, task->inside.values + k * task->count * width, task->done, task->count,
@@ -283,6 +288,7 @@ static ln_status take_item(void *context, int64_t k, int worker, ln_error *err)
     for (int64_t i = 0; i < width && params->stop > 0; i++)
         error[i] = ln_stop_error(spread[i], at->copies[entry]);
     at->ended[entry] = ln_stop_holds(params->stop, error, NULL, width);
+    at->nanoseconds[worker] += ln_profile_clock(request->model->profile) - start;
     return LN_OK;
 }
 
@@ -314,17 +320,25 @@ static ln_status run(const ln_job *job, ln_job_chunk *chunk, ln_error *err)
     item_task task = {.job = job, .chunk = chunk, .at = carve(job, chunk->scratch, NULL)};
     const buffers *at = &task.at;
     int64_t open = chunk->count;
+    const int threads = ln_pool_threads(job->pool);
+    int64_t start = ln_inside_clock(job, chunk);
     for (int64_t e = 0; e < open; e++)
         at->open[e] = e;
+    memset(at->nanoseconds, 0, (size_t)threads * sizeof *at->nanoseconds);
     ln_status status = ln_passes_outputs(job, chunk, at->x, at->y, err);
+    chunk->nanoseconds += ln_inside_clock(job, chunk) - start;
     for (; task.done < params->samples && open > 0 && !status; task.done += task.count) {
         task.count =
             ln_stop_before_look(params->stop, task.done, params->samples - task.done, LOOK);
         status = run_round(&task, &open, err);
     }
+    start = ln_inside_clock(job, chunk);
     for (int64_t e = 0; e < chunk->count && !status; e++)
         settle(job, at->mean + e * width, at->spread + e * width, at->copies[e],
                chunk->out->values + e * width, chunk->out->errors + e * width);
+    chunk->nanoseconds += ln_inside_clock(job, chunk) - start;
+    for (int worker = 0; worker < threads; worker++)
+        chunk->nanoseconds += at->nanoseconds[worker];
     return status;
 }
 

@@ -63,6 +63,12 @@ void ln_inside_release(ln_inside *inside)
     ln_free(inside->row_ids);
 }
 
+int64_t ln_inside_clock(const ln_job *job, const ln_job_chunk *chunk)
+{
+    const ln_profile *profile = job->request->model->profile;
+    return profile ? ln_profile_clock(profile) - ln_runner_nanoseconds(chunk->runner) : 0;
+}
+
 ln_status ln_inside_run(const ln_inside *inside, int64_t rows, ln_explanation *out, ln_error *err)
 {
     *out = (ln_explanation){0};

@@ -26,6 +26,10 @@ ln_status ln_inside_make(ln_inside *inside, const ln_explainer *what, const ln_r
                          int64_t rows, bool own_baselines, ln_pool *pool, ln_error *err);
 void ln_inside_release(ln_inside *inside);
 
+/* With a profile: what the calling thread has taken so far, without the passes of the chunk's runner: for
+ * chunk->nanoseconds. */
+int64_t ln_inside_clock(const ln_job *job, const ln_job_chunk *chunk);
+
 /* Explains the first `rows` rows as they were filled; the caller frees *out. */
 ln_status ln_inside_run(const ln_inside *inside, int64_t rows, ln_explanation *out, ln_error *err);
 
