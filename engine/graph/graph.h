@@ -53,7 +53,8 @@ struct ln_graph {
 ln_status ln_graph_new(ln_graph **out, ln_error *err); /* caller releases */
 ln_graph *ln_graph_retain(ln_graph *graph);
 void ln_graph_release(ln_graph *graph);
-/* Wakes all constants: for whoever reads or changes them. */
+/* Wakes all constants: for whoever reads or changes them, and has the graph for itself. Takes no lock: nothing that
+ * wakes them or puts them to sleep may run on another thread (of a model: model/kept.h). */
 ln_status ln_graph_wake(const ln_graph *graph, ln_error *err);
 /* A copy that may be extended; constants are shared, not copied. */
 ln_status ln_graph_copy(const ln_graph *graph, ln_graph **out, ln_error *err);

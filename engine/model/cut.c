@@ -1,7 +1,7 @@
 /* A model that reads a layer's numbers beside its inputs. The layer's own node stays in the graph, where a
  * plan leaves it out unless other ways lead through it. */
 #include "base/error.h"
-#include "model/model.h"
+#include "model/kept.h"
 
 #include <stdio.h>
 
@@ -20,9 +20,7 @@ ln_status ln_model_cut(const ln_model *model, int value, ln_model **out, ln_erro
     ln_graph *graph = NULL;
     int given = -1;
     *out = NULL;
-    ln_status status = ln_graph_wake(model->graph, err); /* two models will hold them */
-    if (!status)
-        status = ln_graph_copy(model->graph, &graph, err);
+    ln_status status = ln_kept_copy(model, &graph, err);
     if (!status)
         status = add_input(graph, value, &given, err);
     if (status) {

@@ -154,6 +154,17 @@ void ln_kept_made(ln_kept *kept)
     ln_lock_give(kept->making);
 }
 
+ln_status ln_kept_copy(const ln_model *model, ln_graph **out, ln_error *err)
+{
+    *out = NULL;
+    ln_kept_make(model->kept);
+    ln_status status = ln_graph_wake(model->graph, err);
+    if (!status)
+        status = ln_graph_copy(model->graph, out, err);
+    ln_kept_made(model->kept);
+    return status;
+}
+
 /* But for the rows. */
 static bool same_key(const ln_function_key *a, const ln_function_key *b)
 {

@@ -55,9 +55,14 @@ void ln_runner_destroy(ln_runner *runner);
 ln_status ln_kept_new(ln_kept **out, ln_error *err);
 void ln_kept_free(ln_kept *kept); /* nobody uses one of its functions; NULL is fine */
 
-/* Between these one thread at a time makes functions: it may wake the model's constants and put them to sleep. */
+/* Between these one thread at a time makes functions, or other models of this one (ln_kept_copy): it may wake the
+ * model's constants and put them to sleep. Whoever else wakes them (hashes, saving, export, loading, training) has the
+ * model for itself: what these read or change is no job's meanwhile, and they take no lock. */
 void ln_kept_make(ln_kept *kept);
 void ln_kept_made(ln_kept *kept);
+/* A copy of the model's graph, all constants awake: two graphs hold them from here on, and neither's functions put them
+ * to sleep. Jobs may ask for it on any threads. Caller releases. */
+ln_status ln_kept_copy(const ln_model *model, ln_graph **out, ln_error *err);
 /* The model's function for this key and these rules, now used by the caller too; or NULL. With `base` it may
  * have other rows, and is based on none itself. */
 ln_function *ln_kept_find(ln_model *model, const ln_function_key *key,

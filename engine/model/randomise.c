@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "model/model.h"
+#include "model/kept.h"
 
 static bool has_weights(const ln_graph *graph, const ln_node *node)
 {
@@ -71,10 +71,8 @@ ln_status ln_model_randomise(const ln_model *model, int layer, ln_randomise orde
     if (model->callback.run)
         return ln_fail(err, LN_EUNSUPPORTED, "a blackbox has no weights to draw anew");
     ln_status status = layer >= 0 ? find_node(model->graph, layer, &chosen, err) : LN_OK;
-    if (!status) /* two models will hold them, and none may put them to sleep */
-        status = ln_graph_wake(model->graph, err);
     if (!status)
-        status = ln_graph_copy(model->graph, &graph, err);
+        status = ln_kept_copy(model, &graph, err);
     for (int i = 0; !status && i < graph->node_count; i++) {
         const bool with = chosen < 0 || i == chosen ||
                           (order == LN_RANDOMISE_TOP_DOWN && i > chosen) ||

@@ -427,6 +427,53 @@ static void functions_made_at_once_have_their_weights(void **state)
     ln_tensor_release(x);
 }
 
+enum { AT_ONCE = 4, ROUNDS = 10 }; /* threads */
+
+/* One of the jobs that go on at the same time: even ones make a function, odd ones another model. */
+static ln_status make_another(void *context, int64_t i, int worker, ln_error *error)
+{
+    ln_model *model = context, *made = NULL;
+    ln_function *function = NULL;
+    (void)worker;
+    if (i % 2 == 0) {
+        const ln_function_options options = {.rows = ROWS, .gradient = true};
+        const ln_status status = ln_function_new(model, &options, &function, error);
+        ln_function_free(function);
+        return status;
+    }
+    const ln_status status =
+        i % 4 == 1
+            ? ln_model_cut(model, ln_graph_find_value(model->graph, "conv2d_2"), &made, error)
+            : ln_model_randomise(model, -1, LN_RANDOMISE_ALONE, 7, &made, error);
+    ln_model_release(made);
+    return status;
+}
+
+/* Whoever makes another model of one wakes its weights while other threads do the same or make functions: each of
+ * them is woken once, and keeps its bits. */
+static void models_are_made_of_one_by_many_threads(void **state)
+{
+    (void)state;
+    if (!can_sleep())
+        skip();
+    ln_pool *pool = NULL;
+    uint8_t wanted[LN_SHA256_BYTES], got[LN_SHA256_BYTES];
+    assert_ok(ln_pool_new(AT_ONCE, &pool, &err));
+    for (int round = 0; round < ROUNDS; round++) {
+        const size_t before = ln_memory_used();
+        ln_model *model = network(LN_KEEP_BYTES);
+        assert_ok(ln_graph_sha256(model->graph, wanted, &err));
+        put_to_sleep(model);
+        ln_model_forget(model);
+        assert_ok(ln_parallel(pool, 2 * AT_ONCE, make_another, model, NULL, NULL, &err));
+        assert_ok(ln_graph_sha256(model->graph, got, &err));
+        assert_same_bits(got, wanted, sizeof wanted);
+        ln_model_release(model);
+        assert_int_equal(ln_memory_used(), before);
+    }
+    ln_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +485,7 @@ int main(void)
         cmocka_unit_test(originals_go_while_weights_are_packed),
         cmocka_unit_test(sleeping_survives_failing_allocations),
         cmocka_unit_test(functions_made_at_once_have_their_weights),
+        cmocka_unit_test(models_are_made_of_one_by_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
