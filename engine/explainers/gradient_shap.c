@@ -23,6 +23,7 @@
 #include "explainers/common/passes.h"
 #include "explainers/common/stop.h"
 #include "explainers/explainer.h"
+#include "kernels/paths.h"
 
 #define LOOK 10 /* draws between two looks at the errors: fewer say little of them */
 
@@ -116,27 +117,23 @@ static void draw(const ln_job *job, ln_rng *rng, const float *x, float *change, 
     const uint64_t row = ln_rng_below(rng, (uint64_t)background->shape.dims[0]);
     const float *b = ln_f32(background) + (int64_t)row * job->width;
     const double u = ln_rng_uniform(rng);
-    for (int64_t i = 0; i < job->width; i++) {
-        double noisy = (double)x[i];
-        if (params->stdev > 0)
-            noisy += params->stdev * ln_rng_normal(rng);
+    if (!(params->stdev > 0))
+        ln_path_kernels_choose()->point(u, job->width, x, b, change, point);
+    for (int64_t i = 0; i < job->width && params->stdev > 0; i++) {
+        const double noisy = (double)x[i] + params->stdev * ln_rng_normal(rng);
         change[i] = (float)(noisy - (double)b[i]);
         point[i] = (float)((double)b[i] + u * (noisy - (double)b[i]));
     }
     ln_model_hold(job->request->model, x, point);
 }
 
-/* Row `row` of a pass is draw number `number` of an entry: into its mean and spread (Welford). */
-static void add(const buffers *at, int64_t row, int64_t entry, int64_t number, int64_t width)
+/* Rows [row, row + count) of a pass are draws of an entry, which has `done` before them: into its mean and spread. */
+static void add(const buffers *at, int64_t row, int64_t count, int64_t entry, int64_t done,
+                int64_t width)
 {
-    const float *change = at->change + row * width, *gradient = at->gradient + row * width;
-    double *of = at->mean + entry * width, *spread = at->spread + entry * width;
-    for (int64_t i = 0; i < width; i++) {
-        const double value = (double)change[i] * (double)gradient[i];
-        const double mean = number > 0 ? of[i] : 0, away = value - mean;
-        of[i] = mean + away / (double)(number + 1);
-        spread[i] = (number > 0 ? spread[i] : 0) + away * (value - of[i]);
-    }
+    ln_path_kernels_choose()->take(done, count, width, at->change + row * width,
+                                   at->gradient + row * width, at->mean + entry * width,
+                                   at->spread + entry * width);
 }
 
 /* The mean output over the background, the row's own numbers in the inputs that are held. */
@@ -203,8 +200,11 @@ static ln_status add_draws(const ln_job *job, ln_job_chunk *chunk, const buffers
         if (status)
             return status;
         chunk->evaluations += 2 * pass;
-        for (int64_t r = 0; r < pass; r++)
-            add(at, r, at->open[(first + r) / count], done + (first + r) % count, width);
+        for (int64_t r = 0, some; r < pass; r += some) {
+            const int64_t number = (first + r) % count;
+            some = count - number < pass - r ? count - number : pass - r;
+            add(at, r, some, at->open[(first + r) / count], done + number, width);
+        }
     }
     return LN_OK;
 }

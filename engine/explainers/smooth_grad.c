@@ -23,6 +23,7 @@
 #include "explainers/common/request.h"
 #include "explainers/common/stop.h"
 #include "kernels/draws.h"
+#include "kernels/paths.h"
 
 #define MODES "mean|squared|variance"
 enum { MEAN, SQUARED, VARIANCE };
@@ -226,16 +227,8 @@ static void take(const ln_job *job, const float *from, int64_t done, int64_t cou
                  double *spread)
 {
     const smooth_grad_params *params = job->request->params;
-    for (int64_t i = 0; i < job->width && done == 0; i++)
-        mean[i] = spread[i] = 0;
-    for (int64_t k = 0; k < count; k++)
-        for (int64_t i = 0; i < job->width; i++) {
-            const double one = (double)from[k * job->width + i];
-            const double value = params->mode == SQUARED ? one * one : one;
-            const double away = value - mean[i];
-            mean[i] += away / (double)(done + k + 1);
-            spread[i] += away * (value - mean[i]);
-        }
+    ln_path_kernels_choose()->take(done, count, job->width, from,
+                                   params->mode == SQUARED ? from : NULL, mean, spread);
 }
 
 /* values and errors of one item. */

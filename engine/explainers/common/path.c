@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "explainers/common/passes.h"
+#include "kernels/paths.h"
 
 typedef struct path {
     ln_path_options options;
@@ -105,8 +106,7 @@ ln_status ln_path_start(ln_job *job, ln_runner *runner, int64_t *evaluations, ln
 /* A point of the path. */
 static void fill(double at, const float *x, const float *base, int64_t width, float *to)
 {
-    for (int64_t i = 0; i < width; i++)
-        to[i] = (float)((double)base[i] + at * ((double)x[i] - (double)base[i]));
+    ln_path_kernels_choose()->point(at, width, x, base, NULL, to);
 }
 
 /* Rows [done, done + count) of the chunk's stream, with their targets. */
