@@ -1,14 +1,13 @@
 /* How far a job is, and how sure what it has finished is, for whoever waits for it. Nothing of it is in any
  * result. */
-#include <math.h>
-
 #include "explainers/explainer.h"
 
 void ln_job_note_errors(ln_job *job, const ln_explanation *finished)
 {
     double worst = atomic_load(&job->worst_error), most = worst;
     for (int64_t i = 0; finished->errors && i < finished->count * finished->width; i++)
-        most = fmax(most, (double)finished->errors[i]); /* NaN: none */
+        if ((double)finished->errors[i] > most) /* NaN: none */
+            most = (double)finished->errors[i];
     while (most > worst && !atomic_compare_exchange_weak(&job->worst_error, &worst, most)) {
     }
 }
