@@ -73,8 +73,7 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         if (kind == LN_KIND_FUNCTION)
             ln_error_hint(err,
                           "its theory is for relus; lrp hands relevance through any activation");
-        if (kind == LN_KIND_SOFTMAX || kind == LN_KIND_LOG_SOFTMAX)
-            ln_error_hint(err, "link = \"logit\" explains what stands before the last softmax");
+        ln_kind_hint_end(kind, err);
         return LN_EUNSUPPORTED;
     }
     return LN_OK;

@@ -51,8 +51,10 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
     case LN_KIND_ROUTE:
         return LN_OK;
     default:
-        return ln_fail(err, LN_EUNSUPPORTED, "excitation_backprop has no rule for this layer (%s)",
-                       node->layer->word.name);
+        ln_fail(err, LN_EUNSUPPORTED, "excitation_backprop has no rule for this layer (%s)",
+                node->layer->word.name);
+        ln_kind_hint_end(ln_kind_of(graph, node), err);
+        return LN_EUNSUPPORTED;
     }
 }
 

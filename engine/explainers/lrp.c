@@ -126,7 +126,7 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_lookup;
     else if (kind == LN_KIND_CHOICE || kind == LN_KIND_BRANCH || kind == LN_KIND_ROUTE)
         *out = ln_relevance_ends_beside(graph, node, passed) ? &ln_relevance_beside : NULL;
-    else if (ln_kind_only_divides(graph, node)) /* quotients hand all to what is divided */
+    else if (ln_kind_only_divides(graph, passed, node)) /* quotients hand all to what is divided */
         *out = &ln_relevance_nothing;
     else {
         ln_fail(err, LN_EUNSUPPORTED, "lrp has no rule for this layer (%s)",
@@ -136,8 +136,7 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
                           "batch normalisation has one where it stands right behind a dense layer "
                           "or convolution, into which it is folded, or right before one that pads "
                           "nothing");
-        if (kind == LN_KIND_SOFTMAX || kind == LN_KIND_LOG_SOFTMAX)
-            ln_error_hint(err, "link = \"logit\" explains what stands before the last softmax");
+        ln_kind_hint_end(kind, err);
         return LN_EUNSUPPORTED;
     }
     return LN_OK;

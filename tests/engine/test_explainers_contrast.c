@@ -214,6 +214,32 @@ static void softmax_by_hand(void **state)
     ln_model_release(model);
 }
 
+/* link = "loss" over two logits from (0, 0) to (log 3, 0): log S goes from log 2 to log 4 while e_0 alone moves, so that
+ * all of log 2 is x_0's, of which the loss of its own class takes log 3 away. One output x from 0: log(1 + exp(x)) of
+ * class 0, log(1 + exp(-x)) of class 1. Where nothing moves, it is the gradient at work, times no change. */
+static void the_loss_by_hand(void **state)
+{
+    (void)state;
+    static const char *const rules[] = {"", REVEAL};
+    const float three = (float)log(3.0), two = (float)log(2.0);
+    for (int i = 0; i < 2; i++) {
+        ln_model *model = network_of("dense", (int64_t[]){2, 2}, (float[]){1, 0, 0, 1, 0, 0},
+                                     LN_TASK_CLASSIFICATION);
+        check_one("deeplift", rules[i], model, LN_LINK_LOSS, (float[]){three, 0}, 0, NULL,
+                  (float[]){two - three, 0}, 1e-6);
+        check_one("deeplift", rules[i], model, LN_LINK_LOSS, (float[]){three, 0}, 1, NULL,
+                  (float[]){two, 0}, 1e-6);
+        check_one("deeplift", rules[i], model, LN_LINK_LOSS, (float[]){three, 0}, 1,
+                  (float[]){three, 0}, (float[]){0, 0}, 0);
+        ln_model_release(model);
+        model = network_of("dense", (int64_t[]){1, 1}, (float[]){1, 0}, LN_TASK_CLASSIFICATION);
+        for (int target = 0; target < 2; target++)
+            check_one("deeplift", rules[i], model, LN_LINK_LOSS, (float[]){2}, target, NULL,
+                      (float[]){(float)log1p(exp(target ? -2 : 2)) - two}, 1e-6);
+        ln_model_release(model);
+    }
+}
+
 /* ---------------------------------------------------------------- completeness */
 
 /* Everything at once: a reused relu, a product of two branches, gelu, a quotient by something positive, a
@@ -418,6 +444,7 @@ int main(void)
         cmocka_unit_test(a_root_of_nothing_gets_nothing),
         cmocka_unit_test(measures_by_hand),
         cmocka_unit_test(softmax_by_hand),
+        cmocka_unit_test(the_loss_by_hand),
         cmocka_unit_test(joins_of_many_values),
         cmocka_unit_test(changes_add_up_to_the_output),
         cmocka_unit_test(a_background_is_the_mean_of_its_rows),

@@ -141,6 +141,67 @@ static void units_that_are_none_are_refused(void **state)
     ln_model_release(model);
 }
 
+/* x / |x|: what only divides gets no relevance, but where it is itself what is explained, nothing would be left of it.
+ * Neither has the loss, behind which nothing stands, a rule. */
+static void what_ends_in_a_divisor_or_a_loss_has_no_relevance(void **state)
+{
+    (void)state;
+    static const float numbers[] = {1, 2, 3, 4, 0.5F, -1};
+    const ln_reduce_attributes length = {
+        .operation = LN_REDUCE_l2, .axes = {1, {1}}, .keepdims = true};
+    const ln_shape pairs = TEST_SHAPE(-1, 2);
+    ln_graph *graph;
+    int x, node, inputs[2];
+    assert_ok(ln_graph_new(&graph, &err));
+    assert_ok(ln_graph_add_input(graph, "x", LN_F32, &pairs, &x, &err));
+    inputs[0] = add_dense(graph, x, 0, 2, 2, numbers);
+    assert_ok(ln_graph_add_node(graph, ln_layer_find("reduce"), "reduce", "length", &length, inputs,
+                                1, (const char *[]){"size"}, 1, &node, &err));
+    inputs[1] = graph->nodes[node].outputs[0];
+    assert_ok(ln_graph_add_node(graph, ln_layer_find("div"), "div", "part", NULL, inputs, 2,
+                                (const char *[]){"y"}, 1, &node, &err));
+    assert_ok(ln_graph_add_output(graph, graph->nodes[node].outputs[0], &err));
+    ln_model *model;
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &model, &err));
+    ln_graph_release(graph);
+
+    const ln_neuron size = {layer_of(model, "size"), 0};
+    ln_tensor *row = tensor_f32(TEST_SHAPE(1, 2), (float[]){1, 2});
+    const ln_item item = {0, 1};
+    const struct {
+        const char *word, *part, *hint;
+        const ln_neuron *neuron;
+    } cases[] = {
+        {"lrp", "reduce 'length': lrp has no rule for this layer (reduce)", "", &size},
+        {"lrp", "lrp has no rule for this layer (class_loss)",
+         "link = \"logit\" explains what the loss is made of", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ln_explainer *word = ln_explainer_find(cases[i].word);
+        parameters params = parameters_of(&word->word, "");
+        ln_job *job = NULL;
+        ln_request request =
+            completed(word, (ln_request){.model = model,
+                                         .link = cases[i].neuron ? LN_LINK_RAW : LN_LINK_LOSS,
+                                         .x = row,
+                                         .items = &item,
+                                         .item_count = 1,
+                                         .neuron = cases[i].neuron});
+        request.params = params.bytes;
+        err = (ln_error){0};
+        assert_fails(ln_job_new(word, &request, NULL, &job, &err), LN_EUNSUPPORTED, cases[i].part);
+        assert_string_equal(err.hint, cases[i].hint);
+    }
+    ln_item at = item;
+    ln_explanation got = explain(
+        "lrp", "", (ln_request){.model = model, .x = row, .items = &at, .item_count = 1}, NULL);
+    const ln_summary sum = ln_summarise(got.values, 2, got.output[0], got.absorbed[0]);
+    assert_true(sum.l1 > 0 && ln_residual_holds(&sum, got.output[0], got.absorbed[0], 1e-6));
+    ln_explanation_free(&got);
+    ln_tensor_release(row);
+    ln_model_release(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +209,7 @@ int main(void)
         cmocka_unit_test(an_output_is_a_unit),
         cmocka_unit_test(units_are_shared_out_completely),
         cmocka_unit_test(units_that_are_none_are_refused),
+        cmocka_unit_test(what_ends_in_a_divisor_or_a_loss_has_no_relevance),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
 }

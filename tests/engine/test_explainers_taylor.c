@@ -169,6 +169,7 @@ static void what_has_no_rule_is_refused(void **state)
         network_of("dense softmax", (int64_t[]){2, 2}, weights, LN_TASK_CLASSIFICATION);
     assert_fails(try("excitation_backprop", "", soft), LN_EUNSUPPORTED,
                  "excitation_backprop has no rule for this layer (softmax)");
+    assert_string_equal(err.hint, "link = \"logit\" explains what stands before the last softmax");
     ln_model_release(dense);
     ln_model_release(images);
     ln_model_release(soft);

@@ -415,6 +415,9 @@ ln_status ln_contrast_rule(const char *word, const ln_graph *graph, const ln_nod
     case LN_KIND_LOG_SOFTMAX:
         *out = &ln_contrast_log_softmax;
         return LN_OK;
+    case LN_KIND_CLASS_LOSS:
+        *out = &ln_contrast_class_loss;
+        return LN_OK;
     case LN_KIND_NORM:
         *out = &ln_contrast_norm;
         return LN_OK;

@@ -108,8 +108,38 @@ static ln_status log_softmax_backward(const ln_rule *rule, const ln_pass *pass, 
     return LN_OK;
 }
 
+/* D log(1 + exp(x)) / Dx. */
+static double softplus_slope(double x, double b)
+{
+    const double at = fmax(x, 0) + log1p(exp(-fabs(x))), base = fmax(b, 0) + log1p(exp(-fabs(b)));
+    return secant(x, b, at, base, 1 / (1 + exp(-x)));
+}
+
+/* The loss of class c is log S + most - x_c, what log_softmax takes away from 0. */
+static ln_status class_loss_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
+{
+    const int64_t count = pass->step->in_shape[0].dims[1], rows = pass->rows / 2;
+    const float *x = pass->in[0], *above = pass->out_grad[0];
+    float *m = pass->in_grad[0];
+    (void)rule;
+    (void)err;
+    for (int64_t r = 0; r < rows && m && count == 1; r++) {
+        const double at = (double)x[r], base = (double)x[r + rows];
+        m[r] = (float)((double)above[2 * r] * softplus_slope(at, base) -
+                       (double)above[2 * r + 1] * softplus_slope(-at, -base));
+    }
+    for (int64_t i = 0; i < rows * count && m && count > 1; i += count) {
+        const line of = line_at(x + i, count, 1, rows * count);
+        log_softmax_line(&of, above + i, m + i);
+        for (int64_t c = i; c < i + count; c++)
+            m[c] = -m[c];
+    }
+    return LN_OK;
+}
+
 const ln_rule ln_contrast_softmax = {.name = "softmax", .backward = softmax_backward};
 const ln_rule ln_contrast_log_softmax = {.name = "log_softmax", .backward = log_softmax_backward};
+const ln_rule ln_contrast_class_loss = {.name = "class_loss", .backward = class_loss_backward};
 
 /* ---------------------------------------------------------------- normalisation */
 

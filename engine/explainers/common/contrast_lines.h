@@ -3,6 +3,7 @@
  *
  *   softmax        exp, sum, reciprocal, product
  *   log_softmax    exp, sum, logarithm, difference
+ *   class_loss     the same the other way round; of one output log(1 + exp(x)) and log(1 + exp(-x))
  *   normalisation  mean, difference, square, mean, 1 / sqrt(v + eps), product, weight: layer_norm, rms_norm
  *                  (without the first two), group_norm, instance_norm */
 #ifndef LN_EXPLAINERS_CONTRAST_LINES_H
@@ -12,6 +13,7 @@
 
 extern const ln_rule ln_contrast_softmax;
 extern const ln_rule ln_contrast_log_softmax;
+extern const ln_rule ln_contrast_class_loss;
 extern const ln_rule ln_contrast_norm;
 
 #endif

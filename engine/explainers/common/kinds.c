@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "layers/attributes.h"
 
 /* Words that begin so are of one kind whatever their number of axes: "avg_pool" of avg_pool2d. */
@@ -34,6 +35,7 @@ static const struct {
     {"pad", LN_KIND_ROUTE},
     {"softmax", LN_KIND_SOFTMAX},
     {"log_softmax", LN_KIND_LOG_SOFTMAX},
+    {"class_loss", LN_KIND_CLASS_LOSS},
     {"layer_norm", LN_KIND_NORM},
     {"rms_norm", LN_KIND_NORM},
     {"group_norm", LN_KIND_NORM},
@@ -99,37 +101,38 @@ static ln_kind kind_of_arithmetic(const ln_graph *graph, const ln_node *node, co
 /* Further on than a divisor is made of; ways that part and join would be gone over and over. */
 enum { FURTHEST = 8 };
 
-static bool only_divides(const ln_graph *graph, const ln_node *node, int steps);
+static bool only_divides(const ln_graph *graph, const bool *passed, const ln_node *node, int steps);
 
-static bool value_only_divides(const ln_graph *graph, int value, int steps)
+/* Readers that hand nothing back (behind an explained hidden unit they do not even run) say nothing of the value, and
+ * what nobody else reads is the explained number itself. */
+static bool value_only_divides(const ln_graph *graph, const bool *passed, int value, int steps)
 {
-    for (int i = 0; i < graph->output_count; i++)
-        if (graph->outputs[i] == value)
-            return false;
+    bool divides = false;
     for (int n = graph->values[value].producer + 1; n < graph->node_count; n++) {
         const ln_node *node = &graph->nodes[n];
-        for (int i = 0; i < node->input_count; i++) {
+        for (int i = 0; i < node->input_count && passed[n]; i++) {
             if (node->inputs[i] != value)
                 continue;
-            const bool divides = i == 1 && strcmp(node->layer->word.name, "div") == 0;
-            if (!divides && !only_divides(graph, node, steps + 1))
+            divides = (i == 1 && strcmp(node->layer->word.name, "div") == 0) ||
+                      only_divides(graph, passed, node, steps + 1);
+            if (!divides)
                 return false;
         }
     }
-    return true;
+    return divides;
 }
 
-static bool only_divides(const ln_graph *graph, const ln_node *node, int steps)
+static bool only_divides(const ln_graph *graph, const bool *passed, const ln_node *node, int steps)
 {
     bool only = steps < FURTHEST;
     for (int i = 0; i < node->output_count && only; i++)
-        only = value_only_divides(graph, node->outputs[i], steps);
+        only = value_only_divides(graph, passed, node->outputs[i], steps);
     return only;
 }
 
-bool ln_kind_only_divides(const ln_graph *graph, const ln_node *node)
+bool ln_kind_only_divides(const ln_graph *graph, const bool *passed, const ln_node *node)
 {
-    return only_divides(graph, node, 0);
+    return only_divides(graph, passed, node, 0);
 }
 
 bool ln_kind_scales_elements(const ln_graph *graph, const ln_node *node)
@@ -138,6 +141,14 @@ bool ln_kind_scales_elements(const ln_graph *graph, const ln_node *node)
     const int live = graph->values[node->inputs[0]].fixed ? 1 : 0;
     return (strcmp(word, "mul") == 0 || strcmp(word, "div") == 0) &&
            same_elements(graph, node, live);
+}
+
+void ln_kind_hint_end(ln_kind kind, ln_error *err)
+{
+    if (kind == LN_KIND_SOFTMAX || kind == LN_KIND_LOG_SOFTMAX)
+        ln_error_hint(err, "link = \"logit\" explains what stands before the last softmax");
+    if (kind == LN_KIND_CLASS_LOSS)
+        ln_error_hint(err, "link = \"logit\" explains what the loss is made of");
 }
 
 bool ln_kind_is_convolution(const ln_node *node)

@@ -20,6 +20,7 @@ typedef enum ln_kind {
     LN_KIND_LOOKUP,   /* a row of constants for each number: embedding */
     LN_KIND_SOFTMAX,
     LN_KIND_LOG_SOFTMAX,
+    LN_KIND_CLASS_LOSS, /* what link = "loss" puts behind a model: log-sum-exp less each value */
     LN_KIND_NORM, /* of groups within a row, with constant weights: layer_norm, rms_norm, group_norm,
                      instance_norm */
     LN_KIND_MEASURE, /* a function of the sum of a function of each value: reduce to l1, l2, log_sum,
@@ -30,11 +31,15 @@ typedef enum ln_kind {
 } ln_kind;
 
 ln_kind ln_kind_of(const ln_graph *graph, const ln_node *node);
-/* Whether all that the node's results are for is to be divided by: x / |x| ... */
-bool ln_kind_only_divides(const ln_graph *graph, const ln_node *node);
+/* Whether all that the node's results are for is to be divided by: x / |x| ... `passed`: the nodes that hand on what
+ * they get back, by number; a result that none of them reads is what is explained. */
+bool ln_kind_only_divides(const ln_graph *graph, const bool *passed, const ln_node *node);
 /* Of LN_KIND_SCALE: whether each result is one value times or over a constant: no sum, no spreading. */
 bool ln_kind_scales_elements(const ln_graph *graph, const ln_node *node);
 /* Whether the node has weights and is a convolution, transposed or not. */
 bool ln_kind_is_convolution(const ln_node *node);
+/* What helps where a method has no rule for a node of this kind that the explained number ends in; nothing for
+ * others. */
+void ln_kind_hint_end(ln_kind kind, ln_error *err);
 
 #endif
