@@ -38,7 +38,7 @@ static int push_exported(lua_State *L)
     return 3;
 }
 
-/* store_explanation(store, explanation's id) -> values (count, *shape) f32 with groups expanded, or
+/* store_explanation(store, explanation's id, input's name or nil) -> values (count, *shape) f32 with groups expanded, or
  * (samples, targets, *shape) where there are several targets a sample; list of data set rows, list of
  * targets, one an attribution; nothing where it has no numbers */
 static int store_explanation(lua_State *L)
@@ -46,7 +46,8 @@ static int store_explanation(lua_State *L)
     ln_store *store = ln_check_store(L, 1);
     ln_exported array = {0};
     ln_error err = {0};
-    if (ln_export_explanation(store, luaL_checkinteger(L, 2), NULL, &array, &err)) {
+    if (ln_export_explanation(store, luaL_checkinteger(L, 2), luaL_optstring(L, 3, NULL), &array,
+                              &err)) {
         return ln_raise(L, &err);
     }
     if (array.values == NULL) {

@@ -89,15 +89,15 @@ a.input IS NOT NULL) AS several FROM explanation e WHERE run = :run ORDER BY seq
 local function plain(text) return (text:gsub("[^%w_.-]", "_")) end
 
 -- One heat map with its title, colour bar and the input beside it.
-local function single(label, map, sample, low, high, experiment)
+local function single(label, map, sample, p, part, experiment)
   local kind, size = grid.colours({ map }), 360
   local canvas = figure.new(sample and 880 or 520, 480, { svg = false })
   local x = 24
   local caption = sample and table.concat(grid.caption(sample), ", ") or ("row %d"):format(map.row)
   figure.title(canvas, ("%s: %s"):format(experiment, label), caption, 24, sample and 832 or 472)
   if sample then
-    grid.draw(canvas, x, 76, size, size, sample.image, { image = true, low = low, high = high })
-    figure.text(canvas, x + size / 2, 446, "input", { size = 12, x = 0.5 })
+    grid.draw(canvas, x, 76, size, size, sample.images[p], { image = true, low = part.low, high = part.high })
+    figure.text(canvas, x + size / 2, 446, part.name or "input", { size = 12, x = 0.5 })
     x = x + size + 24
   end
   grid.draw(canvas, x, 76, size, size, map.values, { limit = map.most, map = kind })
@@ -117,18 +117,32 @@ local function single(label, map, sample, low, high, experiment)
   return canvas
 end
 
-local function export_maps(store, run, one, folder, experiment, say)
-  local maps = grid.maps(store, one.id)
-  local samples, low, high = grid.samples(store, run)
+-- A file a map, beside the input that is number `p` of those that are images. input: its name, where there are several
+-- and the maps are of one.
+local function export_maps(maps, samples, p, input, one, folder, experiment, say)
+  local part = samples and samples.parts and samples.parts[p] or {}
+  local label = plain(input and one.label .. "." .. input or one.label)
   for _, map in ipairs(maps.list) do
-    local name = ("%s.%s"):format(plain(one.label), map.row < 0 and "all" or map.row)
+    local name = ("%s.%s"):format(label, map.row < 0 and "all" or map.row)
     if maps.several then name = ("%s.target-%d"):format(name, map.target) end
     local path = ("%s/%s.png"):format(folder, name)
-    local canvas <close> = single(one.label, map, samples and grid.sample(samples, map.row), low, high,
-      experiment)
+    local canvas <close> = single(one.label, map, samples and grid.sample(samples, map.row), p, part, experiment)
     core.draw_save(canvas, path, "png")
     say(path)
   end
+end
+
+-- Whether an explanation has maps: of each input that is an image, else of a layer.
+local function export_all_maps(store, samples, one, folder, experiment, say)
+  local any = false
+  for p, part in ipairs(samples and samples.parts or {}) do
+    local maps = part.name and grid.maps(store, one.id, part.name)
+    if maps then export_maps(maps, samples, p, part.name, one, folder, experiment, say) end
+    any = any or maps
+  end
+  local maps = not any and grid.maps(store, one.id)
+  if maps then export_maps(maps, samples, 1, nil, one, folder, experiment, say) end
+  return any or maps
 end
 
 -- `lunette export RUN --format png -o DIR`: DIR/<label>.<row>.png of each explained sample where
@@ -141,17 +155,16 @@ function pictures.export(options)
     if not options.quiet then core.print(path, "\n") end
   end
   core.folder_make(options.output)
-  local list = core.store_rows(store, EXPORTED, { run = run })
+  local list, samples = core.store_rows(store, EXPORTED, { run = run }), grid.samples(store, run)
   for _, one in ipairs(list) do
-    local values = one.of_pairs == 0 and core.store_explanation(store, one.id) or nil
-    if values and grid.maps(store, one.id) then
-      export_maps(store, run, one, options.output, experiment, say)
-    elseif values and one.layer then
+    local drawn = one.of_pairs == 0 and export_all_maps(store, samples, one, options.output, experiment, say)
+    local values = not drawn and one.of_pairs == 0 and core.store_explanation(store, one.id) or nil
+    if values and one.layer then
       if not options.quiet then
         core.err(("lunette: %s: layer '%s' has no rows of shape (H, W) or (C, H, W) to draw\n"):format(
           one.label, one.layer))
       end
-    elseif values or one.several == 1 or one.of_pairs == 1 then
+    elseif values or one.several == 1 or one.of_pairs == 1 then -- of several inputs all others, too
       local path = ("%s/%s.png"):format(options.output, plain(one.label))
       local chart = require(one.of_pairs == 1 and "plot/interaction_map" or "plot/importance_bar")
       local canvas <close> = chart { store = store, run = run, only = one.id, shared = {},

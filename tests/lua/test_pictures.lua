@@ -2,6 +2,7 @@
 -- tests/engine/test_draw.c, the files in tests/spec.
 local t = ...
 local figure = require "plot/figure"
+local grid = require "plot/heat_map_grid"
 local panels = require "plot/panels"
 local scores = require "plot/scores"
 
@@ -68,4 +69,29 @@ t.test("a waterfall's bars end with the greatest, and leave nothing out", functi
   t.equal(texts(2), "2 others: 0.5, b = x: 2, a = 2.5: -3")
   t.equal(texts(3), "input 3: -0.5, input 2: 1, b = x: 2, a = 2.5: -3")
   t.equal(texts(9), texts(3))
+end)
+
+t.test("a map keeps its proportions, but a series is so wide that it can be seen", function()
+  t.equal({ grid.extent(120, 100, 8, 8) }, { 100.0, 100.0 })
+  t.equal({ grid.extent(120, 100, 10, 40) }, { 120.0, 30.0 }) -- still an image
+  t.equal({ grid.extent(120, 100, 2, 60) }, { 120.0, 60 })
+  t.equal({ grid.extent(120, 40, 1, 60) }, { 120.0, 40 })
+  t.equal({ grid.extent(120, 100, 50, 3) }, { 60, 100.0 })
+end)
+
+t.test("labels that are too wide break where both lines are shortest", function()
+  local function lines(text) return table.concat(grid.broken(text, 12, utf8.len), "|") end
+  t.equal(lines("saliency"), "saliency")
+  t.equal(lines("integrated_gradients-exact"), "integrated_|gradients-exact")
+  t.equal(lines("lrp-epsilon_plus"), "lrp-|epsilon_plus")
+  t.equal(lines("withoutanyplacetobreak"), "withoutanyplacetobreak")
+end)
+
+t.test("of several inputs those that are images are drawn, each from its place in a row", function()
+  local meta = { inputs = { { name = "ids", shape = { 5, 2 } }, { name = "left", shape = { 5, 3, 4, 6 } },
+                            { name = "age", shape = { 5 } }, { name = "right", shape = { 5, 4, 6 } } } }
+  t.equal(grid.parts(meta, { 5, 99 }), { { name = "left", shape = { 3, 4, 6 }, first = 2 },
+                                         { name = "right", shape = { 4, 6 }, first = 75 } })
+  t.equal(grid.parts({}, { 5, 4, 6 }), { { shape = { 4, 6 }, first = 0 } })
+  t.equal(grid.parts(nil, { 5, 30 }), {})
 end)
