@@ -102,6 +102,30 @@ sum(a.residual IS NOT NULL) AS checked, max(abs(a.residual)) AS residual, sum(a.
 FROM explanation e LEFT JOIN attribution a ON a.explanation = e.id
 WHERE e.run = :run GROUP BY e.id ORDER BY e.seq]]
 
+-- Of each explanation how many attributions have numbers that are none, and how many miss what their method promises, as
+-- `lunette verify` finds them; the inputs of a model together.
+local AMISS = [[
+SELECT e.id, sum(w.undefined) AS undefined, sum(w.residual > (e.params ->> '$.tolerance') * w.scale) AS beyond
+FROM (SELECT explanation, seq, max(status <> 'ok') AS undefined, max(abs(residual)) AS residual,
+max(abs(output)) + ifnull(max(abs(baseline_output)), 0) + total(l1) AS scale FROM attribution
+WHERE explanation IN (SELECT id FROM explanation WHERE run = :run) GROUP BY explanation, seq) w
+JOIN explanation e ON e.id = w.explanation GROUP BY e.id]]
+
+-- Columns of the table of explanations for that, where there is any such attribution.
+local function add_amiss(store, run, list, rows)
+  local found = {}
+  for _, row in ipairs(core.store_rows(store, AMISS, { run = run })) do found[row.id] = row end
+  for _, column in ipairs { { "undefined", "undefined" }, { "beyond", "beyond tolerance" } } do
+    local counts, any = {}, false
+    for e, explanation in ipairs(list) do
+      counts[e] = found[explanation.id] and found[explanation.id][column[1]] or 0
+      any = any or counts[e] > 0
+    end
+    if any then table.insert(rows[1], column[2]) end
+    for e = 1, any and #list or 0 do table.insert(rows[e + 1], counts[e] > 0 and number(counts[e]) or "-") end
+  end
+end
+
 local function explanations(store, run)
   local list = core.store_rows(store, EXPLANATIONS, { run = run })
   if #list == 0 then return end
@@ -117,7 +141,8 @@ local function explanations(store, run)
     top[e] = core.store_rows(store, IMPORTANCE,
       { run = run, explanation = explanation.id, top = TOP })
   end
-  section("explanations", rows, { false, true, true, true })
+  add_amiss(store, run, list, rows)
+  section("explanations", rows, { false, true, true, true, true, true })
   local ranks = { { "" } }
   for e = #list, 1, -1 do -- those of a layer have no features, nor have attacked rows, pairs, nor rows of own groups
     if (list[e].featureless or 0) > 0 or list[e].n > 0 and #top[e] == 0 then

@@ -4,8 +4,9 @@
  * whose numbers have another hash or size than its row says, an attribution that points to a row
  * that its tensor does not have, or whose recorded total, l1, min, max or NaN count are not those
  * of its numbers; a script or module whose text has another hash; a file of a run (a picture) whose
- * content has. A file that is not there is "missing": a store may travel without it. Axioms ("residual"): |residual| > tolerance * (|output| + |baseline_output| +
- * l1), with the explanation's parameter `tolerance`.
+ * content has. A file that is not there is "missing": a store may travel without it. Axioms
+ * ("residual"): |residual| > tolerance * (|output| + |baseline_output| + l1), with the explanation's
+ * parameter `tolerance`; l1 of all inputs of a model together.
  *
  * Totals are compared within 1e-5 of l1: they may have been summed before rounding to float32.
  * Cost: every tensor is read and hashed once. */
@@ -216,14 +217,20 @@ enum {
     RESIDUAL,
     TOLERANCE,
     OUTPUT,
-    BASELINE
+    BASELINE,
+    L1_OF_ALL
 };
+/* Rows of the inputs of a model, where it has several: one attribution, whose residual all of them have. */
+#define BESIDE                                                                                     \
+    " FROM main.attribution b WHERE b.explanation = a.explanation AND b.sample = a.sample "        \
+    "AND b.seq = a.seq"
 #define SUMMARY_COLUMNS                                                                            \
     ", a.total, a.min, a.max, a.l1, a.nan_count, a.status, e.label, "                              \
     "a.kind IN ('feature', 'interaction') AND a.input IS NULL AND a.absorbed IS NULL, "            \
-    "a.residual, "                                                                                 \
+    "CASE WHEN a.input IS NULL OR a.id = (SELECT min(b.id)" BESIDE ") THEN a.residual END, "       \
     "json_extract(CASE WHEN json_valid(e.params) THEN e.params END, '$.tolerance'), a.output, "    \
-    "a.baseline_output"
+    "a.baseline_output, "                                                                          \
+    "CASE WHEN a.input IS NULL THEN a.l1 ELSE (SELECT total(b.l1)" BESIDE ") END"
 
 static bool is_null(sqlite3_stmt *statement, int column)
 {
@@ -278,7 +285,8 @@ static void check_residual(const check *c, sqlite3_stmt *row, const ln_attributi
         return;
     double residual = fabs(sqlite3_column_double(row, RESIDUAL));
     double scale = fabs(sqlite3_column_double(row, OUTPUT)) +
-                   fabs(sqlite3_column_double(row, BASELINE)) + sqlite3_column_double(row, L1);
+                   fabs(sqlite3_column_double(row, BASELINE)) +
+                   sqlite3_column_double(row, L1_OF_ALL);
     double tolerance = sqlite3_column_double(row, TOLERANCE);
     if (residual > tolerance * scale)
         tell(c, "residual",
