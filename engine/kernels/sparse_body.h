@@ -87,64 +87,95 @@ static inline __attribute__((always_inline)) void add_places(const int vectors,
     }
 }
 
-static inline __attribute__((always_inline)) vector load_place(const ln_sparse_visit *visit,
-                                                               const float *line, int64_t place,
-                                                               int v)
+/* What is the same for all places of a line of woven taps. */
+typedef struct line {
+    const float *weight, *x; /* x: of the next place */
+    float *y;                /* place 0 */
+    int64_t x_place, y_place, y_line;
+} line;
+
+static inline __attribute__((always_inline)) void load_place(const int vectors, const line *l,
+                                                             int64_t place, vector *sum)
 {
-    return place < 0 || place >= visit->y_line
-               ? spread(0)
-               : *(const vector *)(line + place * visit->y_place + v * LANES);
+    const bool there = place >= 0 && place < l->y_line;
+    const float *y = l->y + place * l->y_place;
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; v++)
+        sum[v] = there ? *(const vector *)(y + v * LANES) : spread(0);
 }
 
-static inline __attribute__((always_inline)) void store_place(const ln_sparse_visit *visit,
-                                                              const int vectors, float *line,
+static inline __attribute__((always_inline)) void store_place(const int vectors, const line *l,
                                                               int64_t place, const vector *sum)
 {
-    if (place < 0 || place >= visit->y_line)
+    if (place < 0 || place >= l->y_line)
         return;
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; v++)
-        *(vector *)(line + place * visit->y_place + v * LANES) = sum[v];
+        *(vector *)(l->y + place * l->y_place + v * LANES) = sum[v];
 }
 
-/* A line: what a place of x gives to three neighbours of y goes to registers that move along with it. */
+/* What a place of x gives to three neighbours of y, the first of which, `place`, has then got all. */
+static inline __attribute__((always_inline)) void weave_place(const int vectors, line *l,
+                                                              uint64_t some, int64_t place,
+                                                              vector *first, vector *second,
+                                                              vector *third)
+{
+    vector *const to[LN_SPARSE_WOVEN] = {third, second, first};
+#pragma GCC unroll 1
+    for (; some; some &= some - 1) {
+        const int64_t c = __builtin_ctzll(some);
+        const float *row = l->weight + c * LN_SPARSE_WOVEN * vectors * LANES;
+        const vector one = spread(l->x[c]);
+        __asm__("" : "+r"(row));
+#pragma GCC unroll 3
+        for (int t = 0; t < LN_SPARSE_WOVEN; t++)
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++)
+                to[t][v] = held(fused(
+                    one, *(const vector *)(row + (t * vectors + v) * LANES), to[t][v]));
+    }
+    l->x += l->x_place;
+    store_place(vectors, l, place, first);
+    load_place(vectors, l, place + LN_SPARSE_WOVEN, first);
+}
+
+/* A line: what a place of x gives to three neighbours of y goes to registers that take turns. */
 static inline __attribute__((always_inline)) void weave_line(const int vectors,
                                                              const ln_sparse_visit *visit,
                                                              int64_t from, float *y)
 {
-    enum { LAST = LN_SPARSE_WOVEN - 1 };
-    vector sum[LN_SPARSE_WOVEN][TOGETHER];
-    int64_t place = visit->to.first - LAST; /* of y: that of sum[0] */
-#pragma GCC unroll 3
-    for (int t = 0; t < LN_SPARSE_WOVEN; t++)
-#pragma GCC unroll 16
-        for (int v = 0; v < vectors; v++)
-            sum[t][v] = load_place(visit, y, place + t, v);
-    for (int64_t s = from; s < from + visit->count; s++, place++) {
-        const float *x = visit->x + s * visit->x_place;
-#pragma GCC unroll 1
-        for (uint64_t some = visit->some[s]; some; some &= some - 1) {
-            const int64_t c = __builtin_ctzll(some);
-            const float *row = visit->weight + c * LN_SPARSE_WOVEN * vectors * LANES;
-            const vector one = spread(x[c]);
-            __asm__("" : "+r"(row));
-#pragma GCC unroll 3
-            for (int t = 0; t < LN_SPARSE_WOVEN; t++)
-#pragma GCC unroll 16
-                for (int v = 0; v < vectors; v++)
-                    sum[LAST - t][v] = fused(
-                        one, *(const vector *)(row + (t * vectors + v) * LANES), sum[LAST - t][v]);
+    line l = {.weight = visit->weight,
+              .x = visit->x + from * visit->x_place,
+              .y = y,
+              .x_place = visit->x_place,
+              .y_place = visit->y_place,
+              .y_line = visit->y_line};
+    const uint64_t *some = visit->some + from, *end = some + visit->count;
+    vector a[TOGETHER], b[TOGETHER], c[TOGETHER];
+    int64_t place = visit->to.first - (LN_SPARSE_WOVEN - 1); /* that of a */
+    load_place(vectors, &l, place, a);
+    load_place(vectors, &l, place + 1, b);
+    load_place(vectors, &l, place + 2, c);
+    for (;;) {
+        weave_place(vectors, &l, *some++, place++, a, b, c);
+        if (some == end) {
+            store_place(vectors, &l, place, b);
+            store_place(vectors, &l, place + 1, c);
+            break;
         }
-        store_place(visit, vectors, y, place, sum[0]);
-#pragma GCC unroll 16
-        for (int v = 0; v < vectors; v++) {
-            sum[0][v] = sum[1][v];
-            sum[1][v] = sum[2][v];
-            sum[2][v] = load_place(visit, y, place + LN_SPARSE_WOVEN, v);
+        weave_place(vectors, &l, *some++, place++, b, c, a);
+        if (some == end) {
+            store_place(vectors, &l, place, c);
+            store_place(vectors, &l, place + 1, a);
+            break;
+        }
+        weave_place(vectors, &l, *some++, place++, c, a, b);
+        if (some == end) {
+            store_place(vectors, &l, place, a);
+            store_place(vectors, &l, place + 1, b);
+            break;
         }
     }
-    store_place(visit, vectors, y, place, sum[0]);
-    store_place(visit, vectors, y, place + 1, sum[1]);
 }
 
 static inline __attribute__((always_inline)) void weave_lines(const int vectors,
