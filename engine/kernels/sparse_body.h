@@ -26,19 +26,43 @@ static void mark(const ln_sparse_marks *marks, int64_t first, int64_t places, co
         }
 }
 
+/* One address for all registers' places, which products read at no cost: the compiler would make one for each. */
+static inline const float *at_once(const float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
 /* sum += x[c] weight[c] of the first channel c that is marked; the others are left. */
 static inline __attribute__((always_inline)) uint64_t add_first(const int vectors, uint64_t some,
                                                                 const float *x, const float *weight,
                                                                 vector *sum)
 {
     const int64_t c = __builtin_ctzll(some);
-    const float *row = weight + c * vectors * LANES;
+    const float *row = at_once(weight + c * vectors * LANES);
     const vector one = spread(x[c]);
-    __asm__("" : "+r"(row)); /* one address for all of it, which products read at no cost */
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; v++)
         sum[v] = fused(one, *(const vector *)(row + v * LANES), sum[v]);
     return some & (some - 1);
+}
+
+static inline __attribute__((always_inline)) void load(const int vectors, const float *y,
+                                                       vector *sum)
+{
+    y = at_once(y);
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; v++)
+        sum[v] = *(const vector *)(y + v * LANES);
+}
+
+static inline __attribute__((always_inline)) void store(const int vectors, const vector *sum,
+                                                        float *y)
+{
+    y = (float *)at_once(y);
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; v++)
+        *(vector *)(y + v * LANES) = sum[v];
 }
 
 /* One place: `vectors` registers. */
@@ -47,11 +71,10 @@ static inline __attribute__((always_inline)) void add_place(const int vectors, u
                                                             float *y)
 {
     vector sum[PAIR][WIDEST];
+    load(vectors, y, sum[0]);
 #pragma GCC unroll 16
-    for (int v = 0; v < vectors; v++) {
-        sum[0][v] = *(const vector *)(y + v * LANES);
+    for (int v = 0; v < vectors; v++)
         sum[1][v] = spread(0);
-    }
     if (vectors < TOGETHER)
 #pragma GCC unroll 1
         while (some & (some - 1)) {
@@ -62,10 +85,64 @@ static inline __attribute__((always_inline)) void add_place(const int vectors, u
     while (some)
         some = add_first(vectors, some, x, weight, sum[0]);
 #pragma GCC unroll 16
-    for (int v = 0; v < vectors; v++) {
-        if (vectors < TOGETHER)
-            sum[0][v] += sum[1][v];
-        *(vector *)(y + v * LANES) = sum[0][v];
+    for (int v = 0; v < vectors && vectors < TOGETHER; v++)
+        sum[0][v] += sum[1][v];
+    store(vectors, sum[0], y);
+}
+
+/* Two places, `apart` marks apart: the channels that both have first, whose weights are read once. */
+static inline __attribute__((always_inline)) void
+add_pair(const int vectors, const uint64_t *some, int64_t apart, const float *x, int64_t x_apart,
+         const float *weight, float *y, int64_t y_apart)
+{
+    const uint64_t both = some[0] & some[apart];
+    uint64_t first = some[0] ^ both, second = some[apart] ^ both;
+    vector sum[PAIR][WIDEST];
+    load(vectors, y, sum[0]);
+    load(vectors, y + y_apart, sum[1]);
+#pragma GCC unroll 1
+    for (uint64_t left = both; left; left &= left - 1) {
+        const int64_t c = __builtin_ctzll(left);
+        const float *row = at_once(weight + c * vectors * LANES);
+        const vector one = spread(x[c]), two = spread(x[x_apart + c]);
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; v++) {
+            const vector w = held(*(const vector *)(row + v * LANES));
+            sum[0][v] = fused(one, w, sum[0][v]);
+            sum[1][v] = fused(two, w, sum[1][v]);
+        }
+    }
+#pragma GCC unroll 1
+    while (first)
+        first = add_first(vectors, first, x, weight, sum[0]);
+#pragma GCC unroll 1
+    while (second)
+        second = add_first(vectors, second, x + x_apart, weight, sum[1]);
+    store(vectors, sum[0], y);
+    store(vectors, sum[1], y + y_apart);
+}
+
+/* A line: pairs where the registers hold the sums of two places and what is multiplied. */
+static inline __attribute__((always_inline)) void add_line(const int vectors,
+                                                           const ln_sparse_visit *visit,
+                                                           int64_t line, const char **ahead)
+{
+    const int together = PAIR * vectors + 3 <= REGISTERS ? PAIR : 1;
+    const int64_t to = visit->to.step * visit->y_place, from = visit->from.step;
+    const uint64_t *some = visit->some + visit->from.first + line * visit->from.line;
+    const float *x = visit->x + (some - visit->some) * visit->x_place;
+    float *y = visit->y + (visit->to.first + line * visit->to.line) * visit->y_place;
+    for (int64_t left = visit->count, now; left > 0; left -= now) {
+        now = left < together ? 1 : together;
+        for (int64_t b = 0; b < now * visit->ahead_place; b += LINE, *ahead += LINE)
+            __builtin_prefetch(*ahead, 0, 2);
+        if (now == PAIR)
+            add_pair(vectors, some, from, x, from * visit->x_place, visit->weight, y, to);
+        else
+            add_place(vectors, *some, x, visit->weight, y);
+        some += now * from;
+        x += now * from * visit->x_place;
+        y += now * to;
     }
 }
 
@@ -73,70 +150,106 @@ static inline __attribute__((always_inline)) void add_places(const int vectors,
                                                              const ln_sparse_visit *visit)
 {
     const char *ahead = visit->ahead;
-    for (int64_t l = 0; l < visit->lines; l++) {
-        int64_t to = visit->to.first + l * visit->to.line;
-        int64_t from = visit->from.first + l * visit->from.line;
-        for (int64_t i = 0; i < visit->count; i++) {
-            for (int64_t b = 0; b < visit->ahead_place; b += LINE, ahead += LINE)
-                __builtin_prefetch(ahead, 0, 2);
-            add_place(vectors, visit->some[from], visit->x + from * visit->x_place, visit->weight,
-                      visit->y + to * visit->y_place);
-            to += visit->to.step;
-            from += visit->from.step;
-        }
-    }
+    for (int64_t l = 0; l < visit->lines; l++)
+        add_line(vectors, visit, l, &ahead);
 }
 
 /* What is the same for all places of a line of woven taps. */
-typedef struct line {
+typedef struct woven {
     const float *weight, *x; /* x: of the next place */
     float *y;                /* place 0 */
     int64_t x_place, y_place, y_line;
-} line;
+} woven;
 
-static inline __attribute__((always_inline)) void load_place(const int vectors, const line *l,
+/* Of as many places of y as two neighbours of x reach; the first of them is sum[turn]. */
+enum { SUMS = LN_SPARSE_WOVEN + PAIR - 1 };
+typedef vector sums[SUMS][TOGETHER];
+
+static inline __attribute__((always_inline)) void load_place(const int vectors, const woven *w,
                                                              int64_t place, vector *sum)
 {
-    const bool there = place >= 0 && place < l->y_line;
-    const float *y = l->y + place * l->y_place;
+    if (place >= 0 && place < w->y_line)
+        load(vectors, w->y + place * w->y_place, sum);
+    else
 #pragma GCC unroll 16
-    for (int v = 0; v < vectors; v++)
-        sum[v] = there ? *(const vector *)(y + v * LANES) : spread(0);
+        for (int v = 0; v < vectors; v++)
+            sum[v] = spread(0);
 }
 
-static inline __attribute__((always_inline)) void store_place(const int vectors, const line *l,
+static inline __attribute__((always_inline)) void store_place(const int vectors, const woven *w,
                                                               int64_t place, const vector *sum)
 {
-    if (place < 0 || place >= l->y_line)
-        return;
-#pragma GCC unroll 16
-    for (int v = 0; v < vectors; v++)
-        *(vector *)(l->y + place * l->y_place + v * LANES) = sum[v];
+    if (place >= 0 && place < w->y_line)
+        store(vectors, sum, w->y + place * w->y_place);
 }
 
-/* What a place of x gives to three neighbours of y, the first of which, `place`, has then got all. */
-static inline __attribute__((always_inline)) void weave_place(const int vectors, line *l,
-                                                              uint64_t some, int64_t place,
-                                                              vector *first, vector *second,
-                                                              vector *third)
+/* What the marked channels of a place of x give to three places of y. */
+static inline __attribute__((always_inline)) void weave_one(const int vectors, const woven *w,
+                                                            uint64_t some, const float *x,
+                                                            vector (*sum)[TOGETHER], int turn)
 {
-    vector *const to[LN_SPARSE_WOVEN] = {third, second, first};
+    enum { LAST = LN_SPARSE_WOVEN - 1 };
 #pragma GCC unroll 1
     for (; some; some &= some - 1) {
         const int64_t c = __builtin_ctzll(some);
-        const float *row = l->weight + c * LN_SPARSE_WOVEN * vectors * LANES;
-        const vector one = spread(l->x[c]);
-        __asm__("" : "+r"(row));
+        const float *row = at_once(w->weight + c * LN_SPARSE_WOVEN * vectors * LANES);
+        const vector one = spread(x[c]);
 #pragma GCC unroll 3
         for (int t = 0; t < LN_SPARSE_WOVEN; t++)
 #pragma GCC unroll 16
-            for (int v = 0; v < vectors; v++)
-                to[t][v] = held(fused(
-                    one, *(const vector *)(row + (t * vectors + v) * LANES), to[t][v]));
+            for (int v = 0; v < vectors; v++) {
+                vector *to = &sum[(turn + LAST - t) % SUMS][v];
+                *to = held(fused(one, *(const vector *)(row + (t * vectors + v) * LANES), *to));
+            }
     }
-    l->x += l->x_place;
-    store_place(vectors, l, place, first);
-    load_place(vectors, l, place + LN_SPARSE_WOVEN, first);
+}
+
+/* Two neighbours of x to four of y, the first two of which, `place` and the next, have then got all. */
+static inline __attribute__((always_inline)) void weave_two(const int vectors, woven *w,
+                                                            const uint64_t *some, int64_t place,
+                                                            vector (*sum)[TOGETHER], int turn)
+{
+    enum { LAST = LN_SPARSE_WOVEN - 1 };
+    const float *next = w->x + w->x_place;
+    const uint64_t both = some[0] & some[1];
+#pragma GCC unroll 1
+    for (uint64_t left = both; left; left &= left - 1) {
+        const int64_t c = __builtin_ctzll(left);
+        const float *row = at_once(w->weight + c * LN_SPARSE_WOVEN * vectors * LANES);
+        const vector one = spread(w->x[c]), two = spread(next[c]);
+#pragma GCC unroll 3
+        for (int t = 0; t < LN_SPARSE_WOVEN; t++)
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++) {
+                const vector weight = held(*(const vector *)(row + (t * vectors + v) * LANES));
+                vector *to = &sum[(turn + LAST - t) % SUMS][v];
+                *to = held(fused(one, weight, *to));
+                to = &sum[(turn + LAST - t + 1) % SUMS][v];
+                *to = held(fused(two, weight, *to));
+            }
+    }
+    weave_one(vectors, w, some[0] ^ both, w->x, sum, turn);
+    weave_one(vectors, w, some[1] ^ both, next, sum, turn + 1);
+    w->x = next + w->x_place;
+#pragma GCC unroll 2
+    for (int p = 0; p < PAIR; p++) {
+        vector *done = sum[(turn + p) % SUMS];
+        store_place(vectors, w, place + p, done);
+        load_place(vectors, w, place + p + SUMS, done);
+    }
+}
+
+/* The last place of x, if there is `one` left, and all places of y that it reaches. */
+static inline __attribute__((always_inline)) void weave_end(const int vectors, const woven *w,
+                                                            const uint64_t *some, bool one,
+                                                            int64_t place,
+                                                            vector (*sum)[TOGETHER], int turn)
+{
+    if (one)
+        weave_one(vectors, w, *some, w->x, sum, turn);
+#pragma GCC unroll 3
+    for (int p = 0; p < LN_SPARSE_WOVEN; p++)
+        store_place(vectors, w, place + p, sum[(turn + p) % SUMS]);
 }
 
 /* A line: what a place of x gives to three neighbours of y goes to registers that take turns. */
@@ -144,37 +257,33 @@ static inline __attribute__((always_inline)) void weave_line(const int vectors,
                                                              const ln_sparse_visit *visit,
                                                              int64_t from, float *y)
 {
-    line l = {.weight = visit->weight,
-              .x = visit->x + from * visit->x_place,
-              .y = y,
-              .x_place = visit->x_place,
-              .y_place = visit->y_place,
-              .y_line = visit->y_line};
+    woven w = {.weight = visit->weight,
+               .x = visit->x + from * visit->x_place,
+               .y = y,
+               .x_place = visit->x_place,
+               .y_place = visit->y_place,
+               .y_line = visit->y_line};
     const uint64_t *some = visit->some + from, *end = some + visit->count;
-    vector a[TOGETHER], b[TOGETHER], c[TOGETHER];
-    int64_t place = visit->to.first - (LN_SPARSE_WOVEN - 1); /* that of a */
-    load_place(vectors, &l, place, a);
-    load_place(vectors, &l, place + 1, b);
-    load_place(vectors, &l, place + 2, c);
+    int64_t place = visit->to.first - (LN_SPARSE_WOVEN - 1); /* of y: the first that is reached */
+    sums sum;
+#pragma GCC unroll 4
+    for (int p = 0; p < SUMS; p++)
+        load_place(vectors, &w, place + p, sum[p]);
     for (;;) {
-        weave_place(vectors, &l, *some++, place++, a, b, c);
-        if (some == end) {
-            store_place(vectors, &l, place, b);
-            store_place(vectors, &l, place + 1, c);
-            break;
+        if (end - some < PAIR) {
+            weave_end(vectors, &w, some, some < end, place, sum, 0);
+            return;
         }
-        weave_place(vectors, &l, *some++, place++, b, c, a);
-        if (some == end) {
-            store_place(vectors, &l, place, c);
-            store_place(vectors, &l, place + 1, a);
-            break;
+        weave_two(vectors, &w, some, place, sum, 0);
+        some += PAIR;
+        place += PAIR;
+        if (end - some < PAIR) {
+            weave_end(vectors, &w, some, some < end, place, sum, PAIR);
+            return;
         }
-        weave_place(vectors, &l, *some++, place++, c, a, b);
-        if (some == end) {
-            store_place(vectors, &l, place, a);
-            store_place(vectors, &l, place + 1, b);
-            break;
-        }
+        weave_two(vectors, &w, some, place, sum, PAIR);
+        some += PAIR;
+        place += PAIR;
     }
 }
 
