@@ -91,9 +91,10 @@ static inline __attribute__((always_inline)) void add_place(const int vectors, u
 }
 
 /* Two places, `apart` marks apart: the channels that both have first, whose weights are read once. */
-static inline __attribute__((always_inline)) void
-add_pair(const int vectors, const uint64_t *some, int64_t apart, const float *x, int64_t x_apart,
-         const float *weight, float *y, int64_t y_apart)
+static inline __attribute__((always_inline)) void add_pair(const int vectors, const uint64_t *some,
+                                                           int64_t apart, const float *x,
+                                                           int64_t x_apart, const float *weight,
+                                                           float *y, int64_t y_apart)
 {
     const uint64_t both = some[0] & some[apart];
     uint64_t first = some[0] ^ both, second = some[apart] ^ both;
@@ -122,36 +123,36 @@ add_pair(const int vectors, const uint64_t *some, int64_t apart, const float *x,
     store(vectors, sum[1], y + y_apart);
 }
 
-/* A line: pairs where the registers hold the sums of two places and what is multiplied. */
-static inline __attribute__((always_inline)) void add_line(const int vectors,
-                                                           const ln_sparse_visit *visit,
-                                                           int64_t line, const char **ahead)
-{
-    const int together = PAIR * vectors + 3 <= REGISTERS ? PAIR : 1;
-    const int64_t to = visit->to.step * visit->y_place, from = visit->from.step;
-    const uint64_t *some = visit->some + visit->from.first + line * visit->from.line;
-    const float *x = visit->x + (some - visit->some) * visit->x_place;
-    float *y = visit->y + (visit->to.first + line * visit->to.line) * visit->y_place;
-    for (int64_t left = visit->count, now; left > 0; left -= now) {
-        now = left < together ? 1 : together;
-        for (int64_t b = 0; b < now * visit->ahead_place; b += LINE, *ahead += LINE)
-            __builtin_prefetch(*ahead, 0, 2);
-        if (now == PAIR)
-            add_pair(vectors, some, from, x, from * visit->x_place, visit->weight, y, to);
-        else
-            add_place(vectors, *some, x, visit->weight, y);
-        some += now * from;
-        x += now * from * visit->x_place;
-        y += now * to;
-    }
-}
-
+/* In pairs, where the registers hold the sums of two places and what is multiplied. */
 static inline __attribute__((always_inline)) void add_places(const int vectors,
                                                              const ln_sparse_visit *visit)
 {
-    const char *ahead = visit->ahead;
-    for (int64_t l = 0; l < visit->lines; l++)
-        add_line(vectors, visit, l, &ahead);
+    const bool pairs = PAIR * vectors + 3 <= REGISTERS;
+    const ln_sparse_visit v = *visit; /* of its own: stores of numbers leave it as it is */
+    const int64_t to = v.to.step * v.y_place, from = v.from.step, x_from = from * v.x_place;
+    const char *ahead = v.ahead;
+    for (int64_t l = 0; l < v.lines; l++) {
+        const uint64_t *some = v.some + v.from.first + l * v.from.line;
+        const float *x = v.x + (some - v.some) * v.x_place;
+        float *y = v.y + (v.to.first + l * v.to.line) * v.y_place;
+        int64_t left = v.count;
+        for (; pairs && left >= PAIR; left -= PAIR) {
+            for (int64_t b = 0; b < PAIR * v.ahead_place; b += LINE, ahead += LINE)
+                __builtin_prefetch(ahead, 0, 2);
+            add_pair(vectors, some, from, x, x_from, v.weight, y, to);
+            some += PAIR * from;
+            x += PAIR * x_from;
+            y += PAIR * to;
+        }
+        for (; left > 0; left--) {
+            for (int64_t b = 0; b < v.ahead_place; b += LINE, ahead += LINE)
+                __builtin_prefetch(ahead, 0, 2);
+            add_place(vectors, *some, x, v.weight, y);
+            some += from;
+            x += x_from;
+            y += to;
+        }
+    }
 }
 
 /* What is the same for all places of a line of woven taps. */
@@ -242,8 +243,8 @@ static inline __attribute__((always_inline)) void weave_two(const int vectors, w
 /* The last place of x, if there is `one` left, and all places of y that it reaches. */
 static inline __attribute__((always_inline)) void weave_end(const int vectors, const woven *w,
                                                             const uint64_t *some, bool one,
-                                                            int64_t place,
-                                                            vector (*sum)[TOGETHER], int turn)
+                                                            int64_t place, vector (*sum)[TOGETHER],
+                                                            int turn)
 {
     if (one)
         weave_one(vectors, w, *some, w->x, sum, turn);
