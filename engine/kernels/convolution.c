@@ -150,7 +150,7 @@ void ln_convolved_release(ln_convolved *packed)
 static bool same_shape(const ln_convolution *a, const ln_convolution *b)
 {
     return memcmp(a, b, offsetof(ln_convolution, last)) == 0 && a->last == b->last &&
-           a->fast == b->fast && !((a->sparse ^ b->sparse) & LN_CONVOLVE_FORWARD);
+           a->fast == b->fast && a->zeros[0] == b->zeros[0];
 }
 
 bool ln_convolution_shares(const ln_convolution *shape, unsigned uses, const ln_convolved *whole)

@@ -19,6 +19,14 @@
 
 #define LN_SPATIAL 3 /* axes of a window */
 
+/* How many numbers of images are likely to be 0, as the network that made them tells. */
+typedef enum ln_zeros {
+    LN_ZEROS_FEW,  /* nothing is known */
+    LN_ZEROS_SOME, /* behind relu, of several numbers the greatest */
+    LN_ZEROS_MANY, /* behind relu of a sum, one part of which may never be below 0 */
+    LN_ZEROS_HALF  /* behind relu; gradients that it has cut */
+} ln_zeros;
+
 typedef struct ln_convolution {
     int64_t groups, in_channels, out_channels; /* of x and of y; groups divides both */
     int64_t in[LN_SPATIAL], out[LN_SPATIAL];   /* sizes of an image, all >= 1 */
@@ -27,8 +35,7 @@ typedef struct ln_convolution {
     int64_t images;             /* most in one call of backward_weights */
     bool last; /* channels of x and y are the last axis; no backward_weights then */
     bool fast; /* fewer multiplications may be made, for a little exactness (numerics "fast") */
-    unsigned
-        sparse; /* uses whose images are likely to hold many zeros, or-ed: x of forward, dy of backward_data */
+    ln_zeros zeros[2]; /* of x of forward, of dy of backward_data */
 } ln_convolution;
 
 /* What a packed convolution will be asked for, or-ed. */

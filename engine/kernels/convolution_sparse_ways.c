@@ -41,9 +41,9 @@ bool ln_sparse_suits(const ln_convolution *s, bool backward)
     const int64_t results = backward ? s->in_channels : s->out_channels;
     const int64_t channels = backward ? s->out_channels : s->in_channels;
     const int64_t taps = s->kernel[1] * s->kernel[2], strides = s->stride[1] * s->stride[2];
-    if (!(s->sparse & (backward ? LN_CONVOLVE_BACKWARD_DATA : LN_CONVOLVE_FORWARD)) || !s->last ||
-        s->groups != 1 || s->kernel[0] != 1 || s->in[0] != 1 || s->out[0] != 1 ||
-        s->before[0] != 0 || channels < LN_SPARSE_STEP || !choose())
+    if (!s->last || s->groups != 1 || s->kernel[0] != 1 || s->in[0] != 1 || s->out[0] != 1 ||
+        s->before[0] != 0 || channels < LN_SPARSE_STEP || !choose() ||
+        s->zeros[backward] < (taps > 1 ? choose()->fewest : LN_ZEROS_HALF))
         return false;
     if (results % LN_SPARSE_NARROWEST != 0)
         return as_windows(s, backward);

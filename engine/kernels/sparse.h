@@ -62,7 +62,8 @@ typedef struct ln_sparse_windows {
 } ln_sparse_windows;
 
 typedef struct ln_sparse_kernels {
-    int64_t widest; /* panel */
+    int64_t widest;  /* panel */
+    ln_zeros fewest; /* that pay, where the kernel is more than a single place */
     /* Marks `places` places of x as those from number `first` on. */
     void (*mark)(const ln_sparse_marks *marks, int64_t first, int64_t places, const float *x);
     void (*visit)(const ln_sparse_visit *visit);

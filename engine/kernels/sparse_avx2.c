@@ -25,4 +25,4 @@ static void visit(const ln_sparse_visit *visit)
 }
 
 const ln_sparse_kernels ln_sparse_avx2 = {
-    .widest = (int64_t)WIDEST * LANES, .mark = mark, .visit = visit};
+    .widest = (int64_t)WIDEST * LANES, .fewest = LN_ZEROS_MANY, .mark = mark, .visit = visit};

@@ -37,6 +37,7 @@ static void scatter(const ln_sparse_windows *windows)
 }
 
 const ln_sparse_kernels ln_sparse_avx512 = {.widest = (int64_t)WIDEST * LANES,
+                                            .fewest = LN_ZEROS_SOME,
                                             .mark = mark,
                                             .visit = visit,
                                             .weave = weave,

@@ -301,8 +301,7 @@ ln_status ln_convolution_prepare(ln_step *step, const void *const *constant, ln_
     if (status)
         return status;
     shape.fast = step->fast;
-    shape.sparse =
-        ln_convolution_sparse(step->graph, step->node, ln_window_volume(shape.kernel) == 1);
+    ln_convolution_zeros(step->graph, step->node, shape.zeros);
     part_images(&shape);
     own->images = shape.images / step->rows;
     unsigned uses = own->transposed ? LN_CONVOLVE_BACKWARD_DATA : LN_CONVOLVE_FORWARD;

@@ -4,6 +4,7 @@
 #ifndef LN_LAYERS_CONVOLUTION_H
 #define LN_LAYERS_CONVOLUTION_H
 
+#include "kernels/convolution.h"
 #include "layers/window.h"
 
 ln_status ln_convolution_infer(const struct ln_graph *graph, const struct ln_node *node,
@@ -21,9 +22,9 @@ const struct ln_convolved *ln_convolution_packed(const ln_step *step);
  * them. */
 void ln_convolution_sleep(const ln_step *step, ln_tensor *weight);
 
-/* Which passes of a node read images many of whose numbers are likely to be 0 (ln_convolution's `sparse`): those behind
- * relu, and gradients that relu has cut. `half`: it must be half of them. */
-unsigned ln_convolution_sparse(const struct ln_graph *graph, const struct ln_node *node, bool half);
+/* How many zeros a node's passes are likely to read (of ln_convolution). */
+void ln_convolution_zeros(const struct ln_graph *graph, const struct ln_node *node,
+                          ln_zeros zeros[2]);
 
 /* Whether a conv2d of constant weights runs fastest on images whose channels are first. */
 bool ln_convolution_stays(const struct ln_graph *graph, const struct ln_node *node);
