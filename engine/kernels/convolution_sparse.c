@@ -4,12 +4,14 @@
  * Of each place of an image the channels that are other than 0 are marked, a bit each; each tap then adds to a result
  * a row of weights for every bit. A panel of results of one place is summed in registers, the
  * weights of a block of channels and a tap stay in the first cache while all places of a band of lines pass.
- * Every product reads its weights from there, which costs a quarter of the multipliers' speed: with less than a fifth
- * of zeros other kernels are faster.
+ * Two neighbours of a line share the weights of the channels that both have, where registers are many: then it is no
+ * slower than other kernels where there are no zeros at all. Else every product reads its weights from the cache, which
+ * costs a quarter of the multipliers' speed, and with less than a fifth of zeros other kernels are faster.
  *
  * A result is the bias and, block by block of channels, tap by tap, a sum over what is other than 0 in the order of
- * channels (of narrow panels two, of every second one, that are added): images may come in any groups. Where weights
- * are not finite 0 times them counts: then the library's convolution stands in.
+ * channels: of a pair first those that both have; of narrow panels without a pair two sums, of every second one, that
+ * are added. It depends on its image alone, and images may come in any groups. Where weights are not finite 0 times
+ * them counts: then the library's convolution stands in.
  *
  * Source of the idea that zeros are found a number at a time while registers go along the other channels: Gong
  * et al. 2020, SparseTrain, arXiv:1911.10175. */

@@ -15,8 +15,10 @@ typedef struct ln_sparse_way {
     int64_t spread; /* lines of x that these reach, at most */
     int64_t images; /* that are computed together */
     bool woven;     /* three taps along a line are taken together */
-    int64_t taps;   /* that are taken one after another */
-    int64_t row;    /* numbers of a channel's weights that are used together */
+    int64_t taps;   /* that are taken one after another, in turn from `first` on */
+    int64_t first;
+    bool whole;  /* the first one reaches all results: sums begin there */
+    int64_t row; /* numbers of a channel's weights that are used together */
     /* (panels, blocks, taps, block, row), owned, and a block behind them that is only read ahead; of windows
      * (blocks, block, row). */
     float *weight;

@@ -107,13 +107,18 @@ static void weave_taps(const ln_convolution *s, bool backward, const ln_sparse_w
 }
 
 static void run_band(const ln_convolution *s, bool backward, const ln_sparse_way *w,
-                     const ln_sparse_marks *marks, const band *b)
+                     const ln_sparse_marks *marks, const float *bias, const band *b)
 {
+    static const float nothing[LN_SPARSE_WIDEST];
     ln_sparse_visit visit = {
         .x_place = w->channels, .width = w->panel, .weight = w->weight, .y_place = w->results};
     for (int64_t panel = 0; panel < w->panels; panel++)
         for (int64_t block = 0; block < w->blocks; block++)
-            for (int64_t tap = 0; tap < w->taps; tap++, visit.weight += w->block * w->row) {
+            for (int64_t turn = 0; turn < w->taps; turn++, visit.weight += w->block * w->row) {
+                const int64_t tap = (w->first + turn) % w->taps;
+                visit.start = NULL;
+                if (w->whole && block == 0 && turn == 0)
+                    visit.start = bias ? bias + panel * w->panel : nothing;
                 visit.x = b->x + block * w->block;
                 visit.some = marks->some + block * marks->places;
                 visit.y = b->y + panel * w->panel;
@@ -186,9 +191,10 @@ void ln_sparse_run(const ln_convolution *s, bool backward, const ln_sparse_way *
             for (int64_t i = 0; i < b.images; i++) {
                 w->kernels->mark(&marks, i * b.marked * w->from[1], b.marked * w->from[1],
                                  b.x + i * w->from[0] * x_line);
-                begin_results((b.end - begin) * w->to[1], w->results, bias,
-                              b.y + (i * w->to[0] + begin) * y_line);
+                if (!w->whole)
+                    begin_results((b.end - begin) * w->to[1], w->results, bias,
+                                  b.y + (i * w->to[0] + begin) * y_line);
             }
-            run_band(s, backward, w, &marks, &b);
+            run_band(s, backward, w, &marks, bias, &b);
         }
 }

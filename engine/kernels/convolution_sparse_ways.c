@@ -103,6 +103,20 @@ static void share_out(const ln_convolution *s, bool backward, ln_sparse_way *w)
     w->images = bands > 1 ? 1 : greatest(1, MOST_READ / greatest(1, w->spread * line));
 }
 
+/* Sums begin with the tap that leaves places where they are, if it reaches all results. */
+static void begin(const ln_convolution *s, bool backward, ln_sparse_way *w)
+{
+    int64_t tap[2]; /* a line of taps, and which of it */
+    bool whole = true;
+    for (int i = 0; i < 2; i++) {
+        tap[i] = greatest(0, least(s->before[i + 1] / s->dilation[i + 1], s->kernel[i + 1] - 1));
+        const ln_sparse_reach r = ln_sparse_reach_of(s, backward, i + 1, tap[i], 0, w->to[i]);
+        whole = whole && r.to == 0 && r.to_step == 1 && r.count == w->to[i];
+    }
+    w->first = whole ? (w->woven ? tap[0] : tap[0] * s->kernel[2] + tap[1]) : 0;
+    w->whole = whole;
+}
+
 void ln_sparse_describe(const ln_convolution *s, bool backward, ln_sparse_way *w)
 {
     w->kernels = choose();
@@ -128,8 +142,10 @@ void ln_sparse_describe(const ln_convolution *s, bool backward, ln_sparse_way *w
     w->blocks = (w->channels + block - 1) / block;
     w->block = up((w->channels + w->blocks - 1) / w->blocks, LN_SPARSE_STEP);
     w->images = w->lines = w->spread = 1;
-    if (!w->windows)
+    if (!w->windows) {
         share_out(s, backward, w);
+        begin(s, backward, w);
+    }
 }
 
 int64_t ln_sparse_weight_floats(const ln_sparse_way *w)
@@ -148,7 +164,8 @@ static int64_t place_of(const ln_convolution *s, bool backward, const ln_sparse_
                tap % s->kernel[2] * w->results;
     const int64_t inner = w->row / w->panel, last = backward ? inner - 1 : 0;
     const int64_t turn = result / w->panel * w->blocks + channel / w->block;
-    const int64_t row = (turn * w->taps + tap / inner) * w->block + channel % w->block;
+    const int64_t after = (tap / inner + w->taps - w->first) % w->taps;
+    const int64_t row = (turn * w->taps + after) * w->block + channel % w->block;
     return row * w->row + llabs(last - tap % inner) * w->panel;
 }
 

@@ -7,6 +7,7 @@
 #include "kernels/convolution.h"
 
 #define LN_SPARSE_NARROWEST 64 /* results that are summed at once, at least; others are multiples */
+#define LN_SPARSE_WIDEST 128   /* at most */
 #define LN_SPARSE_STEP 16      /* channels of a block are a multiple */
 
 /* The entry of convolution.h; only of shapes that it suits. A way's images are those it reads: x, or dy. */
@@ -40,6 +41,7 @@ typedef struct ln_sparse_visit {
     ln_sparse_places to, from;
     int64_t width;       /* of the panel */
     const float *weight; /* (block, width), woven: (block, 3, width), 64-aligned */
+    const float *start;  /* (width) what all sums begin with; NULL: what y holds */
     float *y;            /* the panel's first number of the first place */
     int64_t y_place;     /* numbers from a place to the next */
     int64_t y_line;      /* woven: places of a line of y; `y` is then its first place */

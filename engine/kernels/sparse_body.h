@@ -68,10 +68,10 @@ static inline __attribute__((always_inline)) void store(const int vectors, const
 /* One place: `vectors` registers. */
 static inline __attribute__((always_inline)) void add_place(const int vectors, uint64_t some,
                                                             const float *x, const float *weight,
-                                                            float *y)
+                                                            const float *start, float *y)
 {
     vector sum[PAIR][WIDEST];
-    load(vectors, y, sum[0]);
+    load(vectors, start ? start : y, sum[0]);
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; v++)
         sum[1][v] = spread(0);
@@ -94,13 +94,14 @@ static inline __attribute__((always_inline)) void add_place(const int vectors, u
 static inline __attribute__((always_inline)) void add_pair(const int vectors, const uint64_t *some,
                                                            int64_t apart, const float *x,
                                                            int64_t x_apart, const float *weight,
-                                                           float *y, int64_t y_apart)
+                                                           const float *start, float *y,
+                                                           int64_t y_apart)
 {
     const uint64_t both = some[0] & some[apart];
     uint64_t first = some[0] ^ both, second = some[apart] ^ both;
     vector sum[PAIR][WIDEST];
-    load(vectors, y, sum[0]);
-    load(vectors, y + y_apart, sum[1]);
+    load(vectors, start ? start : y, sum[0]);
+    load(vectors, start ? start : y + y_apart, sum[1]);
 #pragma GCC unroll 1
     for (uint64_t left = both; left; left &= left - 1) {
         const int64_t c = __builtin_ctzll(left);
@@ -139,7 +140,7 @@ static inline __attribute__((always_inline)) void add_places(const int vectors,
         for (; pairs && left >= PAIR; left -= PAIR) {
             for (int64_t b = 0; b < PAIR * v.ahead_place; b += LINE, ahead += LINE)
                 __builtin_prefetch(ahead, 0, 2);
-            add_pair(vectors, some, from, x, x_from, v.weight, y, to);
+            add_pair(vectors, some, from, x, x_from, v.weight, v.start, y, to);
             some += PAIR * from;
             x += PAIR * x_from;
             y += PAIR * to;
@@ -147,7 +148,7 @@ static inline __attribute__((always_inline)) void add_places(const int vectors,
         for (; left > 0; left--) {
             for (int64_t b = 0; b < v.ahead_place; b += LINE, ahead += LINE)
                 __builtin_prefetch(ahead, 0, 2);
-            add_place(vectors, *some, x, v.weight, y);
+            add_place(vectors, *some, x, v.weight, v.start, y);
             some += from;
             x += x_from;
             y += to;
@@ -158,8 +159,9 @@ static inline __attribute__((always_inline)) void add_places(const int vectors,
 /* What is the same for all places of a line of woven taps. */
 typedef struct woven {
     const float *weight, *x; /* x: of the next place */
+    const float *start;      /* of place 0: what its sums begin with */
     float *y;                /* place 0 */
-    int64_t x_place, y_place, y_line;
+    int64_t x_place, start_place, y_place, y_line;
 } woven;
 
 /* Of as many places of y as two neighbours of x reach; the first of them is sum[turn]. */
@@ -170,7 +172,7 @@ static inline __attribute__((always_inline)) void load_place(const int vectors, 
                                                              int64_t place, vector *sum)
 {
     if (place >= 0 && place < w->y_line)
-        load(vectors, w->y + place * w->y_place, sum);
+        load(vectors, w->start + place * w->start_place, sum);
     else
 #pragma GCC unroll 16
         for (int v = 0; v < vectors; v++)
@@ -260,8 +262,10 @@ static inline __attribute__((always_inline)) void weave_line(const int vectors,
 {
     woven w = {.weight = visit->weight,
                .x = visit->x + from * visit->x_place,
+               .start = visit->start ? visit->start : y,
                .y = y,
                .x_place = visit->x_place,
+               .start_place = visit->start ? 0 : visit->y_place,
                .y_place = visit->y_place,
                .y_line = visit->y_line};
     const uint64_t *some = visit->some + from, *end = some + visit->count;
