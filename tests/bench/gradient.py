@@ -318,7 +318,8 @@ def main():
         return peer_memory(options.networks[0], options.methods, threads[0], options.peer_memory == "warm")
     print(f"torch {torch.__version__}, {options.rounds} rounds; " + ("MiB at the peak" if options.memory else
           "milliseconds on the clock, of the processor" + (", and of it with storing" if options.storing else "")))
-    times = (f"{'peer':>8} {'call':>8} {'x':>6} {'anew':>8} {'x':>6} {'run':>8} {'x':>6}  {'peer':>9} {'call':>8} {'x':>6} {'differs':>8}"
+    times = (f"{'peer':>8} {'call':>8} {'x':>6} {'anew':>8} {'x':>6} {'run':>8} {'x':>6}  "
+             + f"{'peer':>9} {'call':>8} {'x':>6} {'differs':>8}"
              + (f" {'storing':>8} {'x':>6}" if options.storing else ""))
     adds = "".join(f" {word:>9} {'lunette':>9} {'share':>6}" for word in ("first", "then"))
     print(f"{'network':9}{'method':23}threads"
