@@ -41,10 +41,10 @@ static bool reads_input(const ln_graph *graph, const ln_node *node)
     const ln_value *value = &graph->values[node->inputs[0]];
     while (value->producer >= 0) {
         const ln_node *before = &graph->nodes[value->producer];
-        if (ln_kind_of(graph, before) != LN_KIND_ROUTE &&
-            ln_kind_of(graph, before) != LN_KIND_LOOKUP)
+        const int ids = ln_kind_looks_up(graph, before);
+        if (ids < 0 && ln_kind_of(graph, before) != LN_KIND_ROUTE)
             return false;
-        value = &graph->values[before->inputs[0]];
+        value = &graph->values[before->inputs[ids < 0 ? 0 : ids]];
     }
     return value->kind == LN_VALUE_INPUT;
 }
@@ -64,7 +64,7 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_scale;
     else if (kind == LN_KIND_SUM || kind == LN_KIND_SCALE)
         *out = &own->norm;
-    else if (kind == LN_KIND_LOOKUP)
+    else if (ln_kind_looks_up(graph, node) >= 0)
         *out = &ln_relevance_lookup;
     else if (kind == LN_KIND_CHOICE || kind == LN_KIND_BRANCH || kind == LN_KIND_ROUTE)
         *out = ln_relevance_ends_beside(graph, node, passed) ? &ln_relevance_beside : NULL;
@@ -95,6 +95,7 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
                                      .relevance = true,
                                      .simplify = LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_UNCHECKED,
                                      .merges = true,
+                                     .ids = true,
                                      .rests = true,
                                      .assign = assign};
     *out = &made->composite;

@@ -29,7 +29,9 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
 {
     const excitation *own = composite->context;
     (void)passed;
-    *out = NULL;
+    *out = ln_kind_looks_up(graph, node) >= 0 ? &ln_relevance_lookup : NULL;
+    if (*out)
+        return LN_OK;
     switch (ln_kind_of(graph, node)) {
     case LN_KIND_LINEAR:
         *out = &own->linear;
@@ -42,9 +44,6 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         return LN_OK;
     case LN_KIND_SUM:
         *out = &own->norm;
-        return LN_OK;
-    case LN_KIND_LOOKUP:
-        *out = &ln_relevance_lookup;
         return LN_OK;
     case LN_KIND_CHOICE:
     case LN_KIND_BRANCH:
@@ -70,6 +69,7 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
                                      .context = made,
                                      .simplify = LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_UNCHECKED,
                                      .merges = true,
+                                     .ids = true,
                                      .assign = assign};
     *out = &made->composite;
     return LN_OK;

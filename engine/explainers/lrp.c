@@ -122,7 +122,7 @@ static ln_status assign(const ln_composite *composite, const ln_graph *graph, co
         *out = &ln_relevance_quotient;
     else if (kind == LN_KIND_SOFTMAX && !is_last(graph, node))
         *out = &ln_relevance_softmax;
-    else if (kind == LN_KIND_LOOKUP)
+    else if (ln_kind_looks_up(graph, node) >= 0)
         *out = &ln_relevance_lookup;
     else if (kind == LN_KIND_CHOICE || kind == LN_KIND_BRANCH || kind == LN_KIND_ROUTE)
         *out = ln_relevance_ends_beside(graph, node, passed) ? &ln_relevance_beside : NULL;
@@ -230,6 +230,7 @@ static ln_status composite(const ln_job *job, ln_composite **out, ln_error *err)
                                      .relevance = true,
                                      .simplify = LN_SIMPLIFY_BATCH_NORM | LN_SIMPLIFY_UNCHECKED,
                                      .merges = true,
+                                     .ids = true,
                                      .rests = true,
                                      .assign = assign};
     *out = &made->composite;

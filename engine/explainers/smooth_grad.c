@@ -116,7 +116,10 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         ln_error_field(err, "stop");
         return LN_EINVALID;
     }
-    ln_status status = ln_stop_check(request, params->stop, params->samples, LOOK, "samples", err);
+    ln_status status = ln_model_check_real(
+        request->model, "noise needs real numbers: ask the explainer itself", err);
+    if (!status)
+        status = ln_stop_check(request, params->stop, params->samples, LOOK, "samples", err);
     if (status)
         return status;
     ln_inside *own = job->shared = ln_calloc(1, sizeof *own);

@@ -112,8 +112,10 @@ static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln
 {
     const ln_graph *graph = plan->graph;
     const bool truths = options->composite && options->composite->truths;
+    const bool ids = options->composite && options->composite->ids;
     for (int i = 0; i < options->gradient_count; i++)
-        plan->carries[options->gradients[i]] = graph->values[options->gradients[i]].dtype == LN_F32;
+        plan->carries[options->gradients[i]] =
+            ids || graph->values[options->gradients[i]].dtype == LN_F32;
     for (int i = 0; i < graph->node_count; i++) {
         const ln_node *node = &graph->nodes[i];
         ln_planned *planned = &plan->nodes[i];
@@ -184,7 +186,8 @@ bool ln_plan_follows(const ln_plan *plan, const ln_composite *composite)
     if (own->assign != composite->assign || own->relevance != composite->relevance ||
         own->simplify != composite->simplify || own->pairs != composite->pairs ||
         own->chains != composite->chains || own->merges != composite->merges ||
-        own->truths != composite->truths || own->rests != composite->rests)
+        own->truths != composite->truths || own->ids != composite->ids ||
+        own->rests != composite->rests)
         return false;
     for (int i = 0; i < plan->graph->node_count; i++) {
         const ln_rule *rule = NULL;

@@ -46,6 +46,9 @@ typedef struct ln_composite {
     /* Truth values and whole numbers that depend on the inputs carry what goes backward, too: its rules know
      * comparisons and casts. Else nothing passes these. */
     bool truths;
+    /* Its rules know what looks rows of a constant up: inputs of whole numbers (token ids) are explained, where the network
+     * has no others. */
+    bool ids;
     /* What the readers of a value send to it may be great and cancel: sums of more than two are made with the rest
      * that rounding takes from each. */
     bool rests;

@@ -33,10 +33,12 @@ static ln_status check_layer(const ln_function *function, ln_error *err)
     return LN_EINVALID;
 }
 
-/* The layer, or the inputs that have gradients: whole numbers (token ids ...) have none. */
-static ln_status list_gradients(ln_function *function, ln_error *err)
+/* The layer, or the inputs that have gradients: whole numbers (token ids ...) have none, but rules may know what looks
+ * rows up by them. */
+static ln_status list_gradients(ln_function *function, const ln_composite *composite, ln_error *err)
 {
     const ln_graph *graph = function->graph;
+    const bool ids = composite && composite->ids;
     function->gradients = ln_calloc((size_t)graph->input_count + 1, sizeof *function->gradients);
     if (!function->gradients)
         return ln_fail_memory(err, ((size_t)graph->input_count + 1) * sizeof *function->gradients);
@@ -48,12 +50,18 @@ static ln_status list_gradients(ln_function *function, ln_error *err)
     for (int i = 0; i < graph->input_count && function->key.gradient; i++)
         if (graph->values[graph->inputs[i]].dtype == LN_F32)
             function->gradients[function->gradient_count++] = graph->inputs[i];
-    if (function->key.gradient && function->gradient_count == 0)
-        return ln_fail(err, LN_EUNSUPPORTED,
-                       "the model's input '%s' takes whole numbers, which have no gradient: use an "
-                       "explainer that needs none",
-                       graph->values[graph->inputs[0]].name);
-    return LN_OK;
+    const bool none = function->key.gradient && function->gradient_count == 0;
+    for (int i = 0; i < graph->input_count && none && ids; i++)
+        function->gradients[function->gradient_count++] = graph->inputs[i];
+    if (!none || ids)
+        return LN_OK;
+    ln_fail(err, LN_EUNSUPPORTED,
+            "the model's input '%s' takes whole numbers, which have no gradient: use an "
+            "explainer that needs none",
+            graph->values[graph->inputs[0]].name);
+    ln_error_hint(err, "lrp and deeplift explain ids by the rows that they look up, "
+                       "layer_integrated_gradients the rows themselves");
+    return LN_EUNSUPPORTED;
 }
 
 /* The function's graph gives way to one made of it, in which output and layer have other ids. */
@@ -219,7 +227,7 @@ static ln_status make(ln_function *function, const ln_composite *composite, ln_e
         status = make_graph(function, composite, err);
     if (!status) {
         function->outputs = ln_shape_row(&function->graph->values[function->output].shape);
-        status = list_gradients(function, err);
+        status = list_gradients(function, composite, err);
     }
     if (!status)
         status =

@@ -50,6 +50,21 @@ static void find_held(ln_model *model)
     }
 }
 
+ln_status ln_model_check_real(const ln_model *model, const char *hint, ln_error *err)
+{
+    const ln_graph *graph = model->graph;
+    for (int i = 0; i < graph->input_count; i++)
+        if (graph->values[graph->inputs[i]].dtype == LN_F32)
+            return LN_OK;
+    if (graph->input_count == 0)
+        return LN_OK;
+    ln_fail(err, LN_EUNSUPPORTED,
+            "the model's input '%s' takes whole numbers, and there is nothing between two of them",
+            graph->values[graph->inputs[0]].name);
+    ln_error_hint(err, "%s", hint);
+    return LN_EUNSUPPORTED;
+}
+
 void ln_model_hold(const ln_model *model, const float *x, float *row)
 {
     for (int i = 0; i < model->input_count && model->holds; i++) {

@@ -71,6 +71,9 @@ int ln_model_channel_axis(const ln_model *model, const ln_shape *row);
 /* Inputs of whole numbers (token ids, indices) beside inputs of real ones are held: what explains or judges
  * moves only the others. This gives `row`, made to stand in x's place, x's own numbers there. */
 void ln_model_hold(const ln_model *model, const float *x, float *row);
+/* Whether all inputs are whole numbers: then none is held, and there is nothing between two rows. The error of a method
+ * that needs points in between. */
+ln_status ln_model_check_real(const ln_model *model, const char *hint, ln_error *err);
 /* References of rows of x (N, width): the tensor itself, or where the model holds inputs, one row a row of x
  * with that row's numbers there. references: (1, width) or (N, width), NULL for zeros. Caller releases. */
 ln_status ln_model_references(const ln_model *model, const ln_tensor *x, ln_tensor *references,

@@ -176,6 +176,15 @@ static ln_status pass_backward(ln_runner *runner, const float *x, const ln_targe
     return ln_exec_backward(*exec, err);
 }
 
+/* Whether something goes back as far as this input. */
+static bool goes_back_to(const ln_function *function, int input)
+{
+    for (int i = 0; i < function->gradient_count; i++)
+        if (function->gradients[i] == input)
+            return true;
+    return false;
+}
+
 /* The same for the gradients of the inputs. `absorbed` is NULL but for relevance. */
 static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_target *targets,
                                int64_t rows, double *value, float *gradient, double *absorbed,
@@ -189,9 +198,10 @@ static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_targe
         const int64_t width = model->input_offset[i + 1] - model->input_offset[i];
         const int input = function->graph->inputs[i];
         float *to = gradient + model->input_offset[i];
-        if (function->graph->values[input].dtype == LN_F32)
+        const bool back = goes_back_to(function, input);
+        if (back)
             copy_columns(to, model->width, ln_exec_gradient(exec, input), width, width, rows);
-        for (int64_t r = 0; r < rows && function->graph->values[input].dtype != LN_F32; r++)
+        for (int64_t r = 0; r < rows && !back; r++)
             memset(to + r * model->width, 0, (size_t)width * sizeof *to);
     }
     if (absorbed && !status)

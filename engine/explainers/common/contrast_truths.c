@@ -155,8 +155,7 @@ static void choose(const ln_node *node, element *of)
 /* A row of numbers as functions of one: m_id = sum_j m_j Dy_j / D id. */
 static ln_status look_up_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
-    const int ids =
-        pass->step->node->layer == &ln_layer_gather; /* which input; of an embedding the first */
+    const int ids = ln_kind_looks_up(pass->step->graph, pass->step->node);
     const int64_t count = ln_shape_row(&pass->step->in_shape[ids]);
     const int64_t inner = count ? ln_shape_row(&pass->step->out_shape[0]) / count : 0;
     const int64_t half = pass->rows / 2 * count;
@@ -215,22 +214,11 @@ static const struct {
     {&ln_layer_not, &opposite_rule, true},
     {&ln_layer_cast, &convert_rule, false},
     {&ln_layer_where, &choose_rule, true},
-    {&ln_layer_embedding, &look_up_rule, false},
 };
-
-/* Whether rows of a constant are looked up by live ids, as an embedding does it. */
-static bool looks_up(const ln_graph *graph, const ln_node *node)
-{
-    if (node->layer != &ln_layer_gather || !graph->values[node->inputs[0]].fixed)
-        return false;
-    const int rank = graph->values[node->inputs[0]].shape.rank;
-    const int64_t axis = ((const ln_axis_attributes *)node->attributes)->axis;
-    return axis == 1 || axis == -rank;
-}
 
 const ln_rule *ln_contrast_truth(const ln_graph *graph, const ln_node *node)
 {
-    if (looks_up(graph, node))
+    if (ln_kind_looks_up(graph, node) >= 0)
         return &look_up_rule;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const ln_value *first = &graph->values[node->inputs[0]];

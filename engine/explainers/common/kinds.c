@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "layers/attributes.h"
+#include "layers/common.h"
 
 /* Words that begin so are of one kind whatever their number of axes: "avg_pool" of avg_pool2d. */
 static const struct {
@@ -149,6 +150,17 @@ void ln_kind_hint_end(ln_kind kind, ln_error *err)
         ln_error_hint(err, "link = \"logit\" explains what stands before the last softmax");
     if (kind == LN_KIND_CLASS_LOSS)
         ln_error_hint(err, "link = \"logit\" explains what the loss is made of");
+}
+
+int ln_kind_looks_up(const ln_graph *graph, const ln_node *node)
+{
+    if (node->layer == &ln_layer_embedding)
+        return 0;
+    if (node->layer != &ln_layer_gather || !graph->values[node->inputs[0]].fixed)
+        return -1;
+    const int rank = graph->values[node->inputs[0]].shape.rank;
+    const int64_t axis = ((const ln_axis_attributes *)node->attributes)->axis;
+    return axis == 1 || axis == -rank ? 1 : -1; /* a constant has no rows */
 }
 
 bool ln_kind_is_convolution(const ln_node *node)

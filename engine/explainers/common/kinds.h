@@ -36,6 +36,9 @@ ln_kind ln_kind_of(const ln_graph *graph, const ln_node *node);
 bool ln_kind_only_divides(const ln_graph *graph, const bool *passed, const ln_node *node);
 /* Of LN_KIND_SCALE: whether each result is one value times or over a constant: no sum, no spreading. */
 bool ln_kind_scales_elements(const ln_graph *graph, const ln_node *node);
+/* Whether rows of a constant are looked up by live ids, by an embedding or as files spell one. Then the input that is the
+ * ids, else -1. */
+int ln_kind_looks_up(const ln_graph *graph, const ln_node *node);
 /* Whether the node has weights and is a convolution, transposed or not. */
 bool ln_kind_is_convolution(const ln_node *node);
 /* What helps where a method has no rule for a node of this kind that the explained number ends in; nothing for

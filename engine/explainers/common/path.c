@@ -62,6 +62,10 @@ void ln_path_release(ln_job *job)
 ln_status ln_path_prepare(ln_job *job, const ln_path_options *options, size_t *scratch_bytes,
                           ln_error *err)
 {
+    ln_status real = ln_model_check_real(
+        job->request->model, "layer_integrated_gradients goes between a layer's own numbers", err);
+    if (real)
+        return real;
     path *shared = ln_calloc(1, sizeof *shared);
     if (!shared)
         return ln_fail_memory(err, sizeof *shared);

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "explainers/common/kinds.h"
 #include "explainers/common/passes.h"
 #include "explainers/common/relevance_inside.h"
 #include "kernels/rules.h"
@@ -127,13 +128,13 @@ const ln_rule ln_relevance_pass = {.name = "pass", .backward = pass_backward};
 /* The ids have rows of `inner` numbers. */
 static ln_status lookup_backward(const ln_rule *rule, const ln_pass *pass, ln_error *err)
 {
-    const ln_shape *weight = &pass->step->in_shape[1];
-    const int64_t inner = weight->dims[weight->rank - 1];
-    const int64_t ids = pass->rows * ln_shape_row(&pass->step->in_shape[0]);
+    const int of = ln_kind_looks_up(pass->step->graph, pass->step->node);
+    const int64_t count = ln_shape_row(&pass->step->in_shape[of]);
+    const int64_t inner = count ? ln_shape_row(&pass->step->out_shape[0]) / count : 0;
     (void)rule;
     (void)err;
-    for (int64_t i = 0; i < ids && pass->in_grad[0]; i++)
-        pass->in_grad[0][i] =
+    for (int64_t i = 0; i < pass->rows * count && pass->in_grad[of]; i++)
+        pass->in_grad[of][i] =
             (float)ln_rule_kernels_choose()->sum(inner, pass->out_grad[0] + i * inner);
     return LN_OK;
 }
