@@ -106,13 +106,29 @@ static ln_status refuse_training(const ln_graph *graph, const ln_node *node, int
                    graph->values[weights].name);
 }
 
+/* Ids that nothing reads which hands something back would seem to have no part in the result. */
+static ln_status check_ids(const ln_plan *plan, const ln_plan_options *options, ln_error *err)
+{
+    const ln_graph *graph = plan->graph;
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].input_count && plan->nodes[i].back; j++)
+            for (int k = 0; k < options->gradient_count; k++)
+                if (graph->nodes[i].inputs[j] == options->gradients[k])
+                    return LN_OK;
+    return ln_fail(
+        err, LN_EUNSUPPORTED,
+        "%s explains whole numbers by the rows that they look up, and nothing looks rows up by "
+        "'%s' as it is",
+        options->composite->name, graph->values[options->gradients[0]].name);
+}
+
 /* Which values carry gradients (whole numbers and truth values only where rules know them), which nodes pass them
  * on and which have parameters to train. */
 static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln_error *err)
 {
     const ln_graph *graph = plan->graph;
     const bool truths = options->composite && options->composite->truths;
-    const bool ids = options->composite && options->composite->ids;
+    const bool ids = options->composite && options->composite->ids && options->gradient_count > 0;
     for (int i = 0; i < options->gradient_count; i++)
         plan->carries[options->gradients[i]] =
             ids || graph->values[options->gradients[i]].dtype == LN_F32;
@@ -139,7 +155,9 @@ static ln_status mark_backward(ln_plan *plan, const ln_plan_options *options, ln
         planned->back = planned->back && carried;
         planned->train = planned->train && carried;
     }
-    return LN_OK;
+    return ids && graph->values[options->gradients[0]].dtype != LN_F32
+               ? check_ids(plan, options, err)
+               : LN_OK;
 }
 
 static ln_status assign_rules(ln_plan *plan, const ln_composite *composite, ln_error *err)

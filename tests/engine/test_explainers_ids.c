@@ -23,9 +23,11 @@ static ln_model *on_numbers(void)
     return finish(graph, behind_rows(graph, x));
 }
 
-/* As a layer, or as files spell it. */
-static ln_model *on_ids(const ln_tensor *table, bool spelt)
+/* As a layer, or as files spell it, or so that only whole numbers made of them are looked up. */
+enum { LAYER, SPELT, CAST };
+static ln_model *on_ids(const ln_tensor *table, int how)
 {
+    const ln_cast_attributes narrow = {.to = LN_CAST_I32};
     const ln_shape shape = TEST_SHAPE(-1, IDS);
     const ln_axis_attributes first = {.axis = 1};
     const ln_embedding_attributes sizes = {.num_embeddings = TABLE, .embedding_dim = WIDE};
@@ -36,8 +38,10 @@ static ln_model *on_ids(const ln_tensor *table, bool spelt)
     ln_tensor *own = tensor_f32(table->shape, ln_f32(table));
     assert_ok(ln_graph_add_constant(graph, "table", own, false, &rows, &err));
     ln_tensor_release(own);
-    const int found = spelt ? add_node(graph, "gather", &first, rows, ids)
-                            : add_node(graph, "embedding", &sizes, ids, rows);
+    if (how == CAST)
+        ids = add_node(graph, "cast", &narrow, ids, -1);
+    const int found = how != LAYER ? add_node(graph, "gather", &first, rows, ids)
+                                   : add_node(graph, "embedding", &sizes, ids, rows);
     return finish(graph, behind_rows(graph, found));
 }
 
@@ -151,8 +155,7 @@ static ln_status try_at(const char *word, const char *given, ln_model *model, co
     parameters params = parameters_of(&explainer->word, given);
     const ln_item item = {0, 0};
     ln_job *job = NULL;
-    int value;
-    assert_ok(ln_model_layer(model, "gather.0", &value, &err));
+    const int value = ln_graph_find_value(model->graph, "gather.0");
     ln_request request = completed(
         explainer, (ln_request){.model = model, .x = ids, .items = &item, .item_count = 1});
     request.params = params.bytes;
@@ -167,7 +170,7 @@ static void there_is_nothing_between_ids(void **state)
 {
     (void)state;
     setting at = set_up();
-    ln_model *model = on_ids(at.table, true);
+    ln_model *model = on_ids(at.table, SPELT);
     static const char *const on_the_way[] = {"layer_conductance", "internal_influence"};
     static const char *const gradients[] = {"saliency", "input_x_gradient", "guided_backprop"};
     for (int i = 0; i < 2; i++) {
@@ -188,11 +191,31 @@ static void there_is_nothing_between_ids(void **state)
     clear(&at);
 }
 
+/* Relevance goes back to what is looked up, and no further; of differences a cast hands on its own. */
+static void ids_are_looked_up_as_they_are(void **state)
+{
+    (void)state;
+    setting at = set_up();
+    ln_model *model = on_ids(at.table, CAST), *plain = on_ids(at.table, SPELT);
+    assert_fails(try_at("lrp", "", model, at.ids), LN_EUNSUPPORTED,
+                 "lrp explains whole numbers by the rows that they look up, and nothing looks rows "
+                 "up by 'ids' as it is");
+    ln_explanation got = explained(&at, model, "deeplift", "", true, 0, ROWS);
+    ln_explanation of = explained(&at, plain, "deeplift", "", true, 0, ROWS);
+    assert_same_bits(got.values, of.values, ROWS * IDS * sizeof(float));
+    ln_explanation_free(&got);
+    ln_explanation_free(&of);
+    ln_model_release(model);
+    ln_model_release(plain);
+    clear(&at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_has_what_its_numbers_have),
         cmocka_unit_test(there_is_nothing_between_ids),
+        cmocka_unit_test(ids_are_looked_up_as_they_are),
     };
     return cmocka_run_group_tests_name("explainers", tests, NULL, NULL);
 }
