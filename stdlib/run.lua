@@ -4,6 +4,7 @@
 local core = require "core"
 local fail = require "fail"
 local bind = require "bind"
+local bounds = require "bounds"
 local diagnosis = require "diagnosis"
 local findings = require "findings"
 local log = require "log"
@@ -211,14 +212,17 @@ local function attacked(run, bound, attack, targets, context)
   return setmetatable({ x = bound.attacked[attack] }, { __index = bound })
 end
 
+local function warn(run, context, text)
+  log.event(context.store, context.run_id, "warning", text)
+  if not context.options.quiet then core.err(("lunette: %s: %s\n"):format(run.experiment, text)) end
+end
+
 -- Rows that could not be explained are in the store with their reasons; the run says how many there are.
 local function tell_failures(run, context, entry, failures, count)
   local short = entry.findings.short
   local function tell(of, what)
     if of.count == 0 then return end
-    local text = ("%s: %d of %d %s: %s"):format(entry.node.label, of.count, count, what, of.first)
-    log.event(context.store, context.run_id, "warning", text)
-    if not context.options.quiet then core.err(("lunette: %s: %s\n"):format(run.experiment, text)) end
+    warn(run, context, ("%s: %d of %d %s: %s"):format(entry.node.label, of.count, count, what, of.first))
   end
   tell(failures, "attributions could not be computed")
   tell(short, "attributions fall short of what was asked for")
@@ -230,6 +234,8 @@ local function explain(run, bound, entry, seq, targets, context)
   local explanation = log.explanation(store, run_id, seq, entry)
   for _, judge in ipairs(bound.judge) do judge.sums[entry] = { total = 0, n = 0 } end
   findings.start(entry)
+  local beyond = not bound.explained and not entry.values and bounds.beyond(entry.node, bound.x)
+  if beyond then warn(run, context, beyond) end
   local job <close> = not entry.values and not entry.node.own
     and references.job(run, bound, entry, targets, context.pool) or nil
   local sums = { sum_over = entry.sum_over, columns = entry.sum_over and entry.width or nil,

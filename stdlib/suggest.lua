@@ -14,10 +14,17 @@ function suggest.list(names)
   return text
 end
 
--- The nearest of `names`, or nil.
+local BEGINNING = 3 -- letters that say which name is meant, where one alone begins with them
+
+-- The nearest of `names`, or nil; but before it the one that begins with the word: `abs` is nearer to `as` than to the
+-- `absolute` that it is short for.
 function suggest.nearest(word, names)
   if type(word) ~= "string" then return nil end
-  return core.nearest(word, names)
+  local near, begun, count = core.nearest(word, names), nil, 0
+  for _, name in ipairs(near and #word >= BEGINNING and names or {}) do
+    if name:sub(1, #word) == word then begun, count = name, count + 1 end
+  end
+  return count == 1 and begun or near
 end
 
 -- A hint: "did you mean 'saliency'?", else `what: a, b, c` ("fields: a, b, c").

@@ -285,6 +285,9 @@ static void wrong_entries_are_told_by_their_place(void **state)
     entries[1].layer = "relu1";
     assert_fails(try_entries(model, entries, 2), LN_EINVALID,
                  "'relu1' takes no rule for sharing relevance");
+    entries[1].layer = "1"; /* told by its name */
+    assert_fails(try_entries(model, entries, 2), LN_EINVALID,
+                 "'relu1' takes no rule for sharing relevance");
     entries[0] =
         (ln_layer_rule){.place = ANY, .rule = LN_LAYER_RULE_ALPHA_BETA, .alpha = 2, .beta = 0.5};
     assert_fails(try_entries(model, entries, 2), LN_EINVALID, "alpha - beta must be 1");

@@ -76,3 +76,13 @@ t.test("a missing file is an error of kind file", function()
   local ok, err = pcall(core.read_file, "/nowhere/at/all")
   t.truthy(not ok and err.kind == "file" and err.status == 4)
 end)
+
+t.test("what is meant is the one name that begins so, else the nearest", function()
+  local suggest = require "suggest"
+  local fields = { "absolute", "link", "neuron", "space", "at", "as" }
+  t.equal(suggest.nearest("abs", fields), "absolute")
+  t.equal(suggest.nearest("absolut", fields), "absolute")
+  t.equal(suggest.nearest("nuron", fields), "neuron")
+  t.equal(suggest.nearest("lrp_", { "lrp_plus", "lrp_gamma", "lrp" }), "lrp")
+  t.equal(suggest.nearest("nothing_like_it", fields), nil)
+end)

@@ -58,7 +58,9 @@ ln_status ln_layer_rule_find(const ln_layer_rule *entry, const ln_graph *graph, 
                 *out = &graph->nodes[i];
                 return LN_OK;
             }
-    ln_fail(err, LN_EINVALID, "'%s' takes no rule for sharing relevance", entry->layer);
+    const int producer = graph->values[value].producer;
+    ln_fail(err, LN_EINVALID, "'%s' takes no rule for sharing relevance",
+            producer < 0 ? graph->values[value].name : graph->nodes[producer].name);
     ln_error_hint(err, "rules are for dense layers and convolutions; all others hand relevance on "
                        "in one way");
     return wrong(err, LN_EINVALID, "layer");
