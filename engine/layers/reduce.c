@@ -8,6 +8,8 @@
  * others, zeros included; of l2 at 0 it is 0.
  *
  * Source: ONNX's Reduce operators. */
+#include "layers/reduce.h"
+
 #include <math.h>
 #include <stddef.h>
 
@@ -35,9 +37,8 @@ static const ln_param reduce_params[] = {
     LN_PARAM_END,
 };
 
-/* The row with its reduced axes as 1; `gone` (may be NULL) marks them. */
-static ln_status kept_shape(const ln_reduce_attributes *own, const ln_shape *row, ln_shape *kept,
-                            bool *gone, ln_error *err)
+ln_status ln_reduce_kept(const ln_reduce_attributes *own, const ln_shape *row, ln_shape *kept,
+                         bool *gone, ln_error *err)
 {
     *kept = *row;
     for (int i = 0; i < row->rank && own->axes.count == 0; i++) {
@@ -62,7 +63,7 @@ static ln_status reduce_infer(const struct ln_graph *graph, const struct ln_node
     const ln_shape row = ln_input_row(graph, node, in, 0);
     ln_shape kept, result = {0};
     bool gone[LN_MAX_RANK] = {false};
-    ln_status status = kept_shape(own, &row, &kept, gone, err);
+    ln_status status = ln_reduce_kept(own, &row, &kept, gone, err);
     if (status)
         return status;
     for (int i = 0; i < row.rank; i++)
@@ -91,7 +92,7 @@ static void start(const ln_pass *pass, ln_walk *walk)
     bool gone[LN_MAX_RANK] = {false};
     if (operands[0].step == 0)
         operands[0].step = operands[0].count; /* of one row: never used */
-    kept_shape(pass->step->node->attributes, &operands[0].row, &operands[1].row, gone, NULL);
+    ln_reduce_kept(pass->step->node->attributes, &operands[0].row, &operands[1].row, gone, NULL);
     ln_walk_start(walk, ln_pass_rows(pass), operands, 2);
 }
 

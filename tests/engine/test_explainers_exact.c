@@ -137,6 +137,11 @@ static void windows_of_every_pooling(void **state)
                                     .ceil_mode = true};
     const ln_adaptive_attributes global = {.output_size = {1, {1}}},
                                  parts = {.output_size = {1, {3}}};
+    const ln_reduce_attributes over_time = {.operation = LN_REDUCE_max, .axes = {1, {2}}},
+                               over_channels = {.operation = LN_REDUCE_max,
+                                                .axes = {2, {1, -1}},
+                                                .keepdims = true},
+                               over_all = {.operation = LN_REDUCE_max};
     struct {
         const char *word;
         const void *attributes;
@@ -148,6 +153,9 @@ static void windows_of_every_pooling(void **state)
         {"max_pool3d", &plain, TEST_SHAPE(-1, 1, 4, 4, 4)},
         {"adaptive_max_pool2d", &global, TEST_SHAPE(-1, 2, 4, 5)},
         {"adaptive_max_pool1d", &parts, TEST_SHAPE(-1, 2, 7)},
+        {"reduce", &over_time, TEST_SHAPE(-1, 3, 9)},
+        {"reduce", &over_channels, TEST_SHAPE(-1, 4, 3, 2)},
+        {"reduce", &over_all, TEST_SHAPE(-1, 2, 5)},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ln_graph *graph = lone(cases[i].word, cases[i].attributes, cases[i].shape);
@@ -226,6 +234,44 @@ static void check_network(const char *name, ln_model *model, uint64_t seed)
     ln_tensor_release(base);
 }
 
+static int add_next(ln_graph *graph, const char *word, const void *attributes, int a, int b)
+{
+    char name[64];
+    const char *names[1] = {name};
+    const int inputs[2] = {a, b};
+    int node;
+    snprintf(name, sizeof name, "%s.%d", word, graph->node_count);
+    assert_ok(ln_graph_add_node(graph, ln_layer_find(word), word, name, attributes, inputs,
+                                b < 0 ? 1 : 2, names, 1, &node, &err));
+    return graph->nodes[node].outputs[0];
+}
+
+/* 24 units as (4, 6): the greatest of each line and the least of each column, and dense layers of both. */
+static ln_model *extremes(void)
+{
+    const ln_shape row = TEST_SHAPE(-1, 6);
+    const ln_reshape_attributes lines = {.shape = {2, {4, 6}}};
+    const ln_reduce_attributes greatest = {.operation = LN_REDUCE_max, .axes = {1, {2}}},
+                               least = {.operation = LN_REDUCE_min, .axes = {1, {1}}};
+    ln_tensor *weights = tensor_random(TEST_SHAPE(6 * 24 + 24), 31);
+    ln_graph *graph;
+    ln_model *model;
+    int x;
+    assert_ok(ln_graph_new(&graph, &err));
+    assert_ok(ln_graph_add_input(graph, "x", LN_F32, &row, &x, &err));
+    const int units =
+        add_next(graph, "reshape", &lines, add_dense(graph, x, 0, 6, 24, ln_f32(weights)), -1);
+    const int high = add_next(graph, "reduce", &greatest, units, -1);
+    const int low = add_next(graph, "reduce", &least, units, -1);
+    const int sum = add_next(graph, "add", NULL, add_dense(graph, high, 1, 4, 3, ln_f32(weights)),
+                             add_dense(graph, low, 2, 6, 3, ln_f32(weights) + 20));
+    assert_ok(ln_graph_add_output(graph, sum, &err));
+    assert_ok(ln_model_new("network", graph, NULL, NULL, LN_TASK_CLASSIFICATION, &model, &err));
+    ln_graph_release(graph);
+    ln_tensor_release(weights);
+    return model;
+}
+
 static void residuals_are_rounding(void **state)
 {
     (void)state;
@@ -245,6 +291,9 @@ static void residuals_are_rounding(void **state)
     }
     ln_model *model = images(); /* a relu read twice, max pooling, branches that meet */
     check_network("images", model, 9);
+    ln_model_release(model);
+    model = extremes();
+    check_network("extremes", model, 11);
     ln_model_release(model);
 }
 

@@ -8,6 +8,7 @@
 #include "explainers/common/kinds.h"
 #include "layers/attributes.h"
 #include "layers/pooling.h"
+#include "layers/reduce.h"
 
 /* A crossing nearer than this to an end of its stretch (of length 1) is that end: rounding, mostly. */
 #define NEAR 1e-9
@@ -115,6 +116,40 @@ static ln_status windows_of(const ln_graph *graph, const ln_node *node, ln_bend 
     return LN_OK;
 }
 
+/* The greatest or least along axes: one plane, whose windows are what each result is made of. */
+static ln_status lines_of(const ln_graph *graph, const ln_node *node, ln_bend *bend, ln_error *err)
+{
+    const ln_reduce_attributes *own = node->attributes;
+    const ln_shape *value = &graph->values[bend->value].shape;
+    ln_shape row = {.rank = value->rank - 1}, kept;
+    bool gone[LN_MAX_RANK] = {false};
+    memcpy(row.dims, value->dims + 1, (size_t)row.rank * sizeof *row.dims);
+    ln_status status = ln_reduce_kept(own, &row, &kept, gone, err);
+    if (status)
+        return status;
+    bend->planes = bend->width > 0;
+    bend->plane = bend->width;
+    bend->places = ln_shape_count(&kept);
+    bend->least = own->operation == LN_REDUCE_min;
+    bend->first = ln_calloc((size_t)bend->places + 1, sizeof *bend->first);
+    bend->elements = ln_calloc((size_t)bend->width + 1, sizeof *bend->elements);
+    if (!bend->first || !bend->elements)
+        return ln_fail_memory(err, (size_t)bend->width * sizeof *bend->elements);
+    const int64_t each = bend->places > 0 ? bend->width / bend->places : 0;
+    for (int64_t e = 0; e < bend->width; e++) { /* first[p + 1] counts what window p has so far */
+        int64_t place = 0, below = bend->width, rest = e;
+        for (int i = 0; i < row.rank; i++) {
+            below /= row.dims[i];
+            place = place * kept.dims[i] + (gone[i] ? 0 : rest / below);
+            rest %= below;
+        }
+        bend->elements[place * each + bend->first[place + 1]++] = (int32_t)e;
+    }
+    for (int64_t p = 0; p < bend->places; p++)
+        bend->first[p + 1] = (int32_t)((p + 1) * each);
+    return LN_OK;
+}
+
 /* ---------------------------------------------------------------- the graph's */
 
 /* Adds the node's bend, if it has one, to *count of them. */
@@ -132,6 +167,10 @@ static ln_status add_node(const ln_graph *graph, const ln_node *node, ln_bend *b
     if (pool) {
         (*count)++;
         return windows_of(graph, node, bend, err);
+    }
+    if (kind == LN_KIND_CHOICE && strcmp(node->layer->word.name, "reduce") == 0) {
+        (*count)++;
+        return lines_of(graph, node, bend, err);
     }
     if (kind == LN_KIND_FUNCTION && thresholds_of(node, bend)) {
         (*count)++;
@@ -194,26 +233,27 @@ static ln_status add_crossing(double at, ln_reals *found, ln_error *err)
     return at > NEAR && at < 1 - NEAR ? ln_reals_add(found, at, err) : LN_OK;
 }
 
-/* The greatest of straight lines changes from one to a steeper one, from there to the next. */
-static ln_status window_crossings(const int32_t *elements, int32_t count, const float *a,
-                                  const float *b, ln_reals *found, ln_error *err)
+/* The greatest of straight lines changes from one to a steeper one, from there to the next; `sign` -1: the least. */
+static ln_status window_crossings(const int32_t *elements, int32_t count, float sign,
+                                  const float *a, const float *b, ln_reals *found, ln_error *err)
 {
     ln_status status = LN_OK;
     int32_t best = 0;
     for (int32_t j = 1; j < count; j++) {
         const int32_t e = elements[j], w = elements[best];
-        if (a[e] > a[w] || (a[e] == a[w] && b[e] > b[w]))
+        if (sign * a[e] > sign * a[w] || (a[e] == a[w] && sign * b[e] > sign * b[w]))
             best = j;
     }
     double at = 0;
     for (int32_t steps = 0; steps < count && !status;
          steps++) { /* each steeper: no line comes twice */
-        const double low = (double)a[elements[best]], high = (double)b[elements[best]];
+        const double low = (double)sign * (double)a[elements[best]],
+                     high = (double)sign * (double)b[elements[best]];
         double next = 1, steepest = 0;
         int32_t to = -1;
         for (int32_t j = 0; j < count; j++) {
-            const double ahead = low - (double)a[elements[j]];
-            const double gain = (double)b[elements[j]] - high + ahead;
+            const double ahead = low - (double)sign * (double)a[elements[j]];
+            const double gain = (double)sign * (double)b[elements[j]] - high + ahead;
             const double meets = gain > 0 ? ahead / gain : 1;
             if (gain > 0 && meets >= at && (meets < next || (meets == next && gain > steepest))) {
                 next = meets;
@@ -243,7 +283,7 @@ ln_status ln_bend_crossings(const ln_bend *bend, const float *a, const float *b,
     for (int64_t n = 0; n < bend->planes && !status; n++)
         for (int64_t p = 0; p < bend->places && !status; p++)
             status = window_crossings(bend->elements + bend->first[p],
-                                      bend->first[p + 1] - bend->first[p], a + n * bend->plane,
-                                      b + n * bend->plane, found, err);
+                                      bend->first[p + 1] - bend->first[p], bend->least ? -1 : 1,
+                                      a + n * bend->plane, b + n * bend->plane, found, err);
     return status;
 }

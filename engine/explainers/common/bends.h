@@ -6,7 +6,7 @@
  * node's input, and two values of it tell where it crosses.
  *
  * Bends: relu, leaky_relu, prelu, abs, relu6, hardtanh, clip, hardsigmoid, clipped_line, softshrink; max
- * pooling of all kinds. Layers that bend nowhere: kinds.h's linear, affine, sum, scale and route. */
+ * pooling of all kinds, the greatest and the least along axes. Layers that bend nowhere: kinds.h's linear, affine, sum, scale and route. */
 #ifndef LN_EXPLAINERS_BENDS_H
 #define LN_EXPLAINERS_BENDS_H
 
@@ -22,6 +22,7 @@ typedef struct ln_bend {
     double at[LN_MOST_THRESHOLDS];
     int64_t planes, plane; /* of maxima: planes a row, elements of one */
     int64_t places;        /* windows of a plane */
+    bool least;            /* minima in place of maxima */
     int32_t *first;        /* places + 1: where a window's entries in `elements` start */
     int32_t *elements;     /* of a plane */
 } ln_bend;
