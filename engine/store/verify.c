@@ -222,7 +222,7 @@ enum {
 };
 /* Rows of the inputs of a model, where it has several: one attribution, whose residual all of them have. */
 #define BESIDE                                                                                     \
-    " FROM main.attribution b WHERE b.explanation = a.explanation AND b.sample = a.sample "        \
+    " FROM main.attribution b WHERE b.explanation = a.explanation AND b.sample IS a.sample "       \
     "AND b.seq = a.seq"
 #define SUMMARY_COLUMNS                                                                            \
     ", a.total, a.min, a.max, a.l1, a.nan_count, a.status, e.label, "                              \
