@@ -50,17 +50,19 @@
  *
  * So planes where channels fill registers badly (ln_planes_pays), where a network may choose the layout; tiles
  * where they are filled well (ln_tiled_pays), each way for itself; else Winograd's where numerics are "fast"; else,
- * where zeros are likely, what skips them (ln_sparse_suits); else oneDNN's where it has direct convolutions; the
+ * where zeros are likely and all weights finite, what skips them (ln_sparse_suits); else oneDNN's where it has direct convolutions; the
  * gradient of an image of few channels is ours, and of the weights where few channels meet many taps
  * (onednn/convolution.c). The rules read the shape and the instruction set, never the number of images. */
 #include "kernels/convolution.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "kernels/convolution_tiles.h"
 #include "kernels/convolution_ways.h"
+#include "kernels/convolved.h"
 #include "kernels/library.h"
 #include "kernels/planes.h"
 #include "kernels/sparse.h"
@@ -103,8 +105,17 @@ static bool on_tiles(const ln_convolution *shape, bool backward)
 #endif
 }
 
+static bool all_finite(const float *weight, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(weight[i]))
+            return false;
+    return true;
+}
+
 /* What computes one way of a shape that the library has convolutions for. */
-static const ln_convolutions *choose(const ln_convolution *shape, bool backward)
+static const ln_convolutions *choose(const ln_convolution *shape, bool backward,
+                                     const float *weight)
 {
 #ifdef __x86_64__
     if (on_tiles(shape, backward))
@@ -112,38 +123,32 @@ static const ln_convolutions *choose(const ln_convolution *shape, bool backward)
 #endif
     if (shape->fast && ln_winograd_suits(shape))
         return &ln_convolutions_winograd;
-    return ln_sparse_suits(shape, backward) ? &ln_convolutions_sparse : ln_library_convolutions();
+    if (ln_sparse_suits(shape, backward) && all_finite(weight, ln_convolution_weights(shape)))
+        return &ln_convolutions_sparse;
+    return ln_library_convolutions();
 }
 
 ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const float *weight,
                               ln_convolved **packed, ln_error *err)
 {
     const unsigned both = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA;
-    if (*packed)
-        return (*packed)->kernels->pack(shape, uses, weight, packed, err);
+    const ln_convolutions *forward = NULL, *backward = NULL;
+    if (*packed) {
+        /* What is in training has its channels first; else the entry may have been chosen for finite weights. */
+        assert(!shape->last || all_finite(weight, ln_convolution_weights(shape)));
+        return ln_convolved_pack((*packed)->kernels, shape, uses, weight, packed, err);
+    }
     if (weight && ln_planes_pays(shape))
-        return ln_convolutions_planes.pack(shape, uses, weight, packed, err);
+        return ln_convolved_pack(&ln_convolutions_planes, shape, uses, weight, packed, err);
     if (!weight || !ln_library_convolutions())
-        return ln_convolutions_plain.pack(shape, uses, weight, packed, err);
-    const ln_convolutions *forward = choose(shape, false), *backward = choose(shape, true);
-    const bool apart = forward != backward || (uses == both && is_large(shape));
-    if (apart && (uses & both) == both)
+        return ln_convolved_pack(&ln_convolutions_plain, shape, uses, weight, packed, err);
+    if (uses & LN_CONVOLVE_FORWARD)
+        forward = choose(shape, false, weight);
+    if ((uses & LN_CONVOLVE_BACKWARD_DATA) || !forward)
+        backward = choose(shape, true, weight);
+    if (forward && backward && (forward != backward || (uses == both && is_large(shape))))
         return ln_convolution_pack_ways(shape, uses, weight, NULL, forward, backward, packed, err);
-    return (uses & LN_CONVOLVE_FORWARD ? forward : backward)
-        ->pack(shape, uses, weight, packed, err);
-}
-
-ln_convolved *ln_convolved_retain(const ln_convolved *packed)
-{
-    ln_convolved *shared = (ln_convolved *)(uintptr_t)packed;
-    __atomic_add_fetch(&shared->others, 1, __ATOMIC_RELAXED);
-    return shared;
-}
-
-void ln_convolved_release(ln_convolved *packed)
-{
-    if (packed && __atomic_fetch_sub(&packed->others, 1, __ATOMIC_ACQ_REL) == 0)
-        packed->kernels->release(packed);
+    return ln_convolved_pack(forward ? forward : backward, shape, uses, weight, packed, err);
 }
 
 /* Of the forward pass. */
@@ -167,12 +172,7 @@ ln_status ln_convolution_pack_beside(const ln_convolution *shape, unsigned uses,
     assert(ln_convolution_shares(shape, uses, whole));
     if (uses & LN_CONVOLVE_BACKWARD_DATA)
         return ln_convolution_pack_ways(shape, uses, weight, whole, whole->kernels,
-                                        choose(shape, true), packed, err);
+                                        choose(shape, true, weight), packed, err);
     *packed = ln_convolved_retain(whole);
     return LN_OK;
-}
-
-ln_status ln_convolution_unpack(const ln_convolved *whole, float *weight, ln_error *err)
-{
-    return whole->kernels->unpack(whole, weight, err);
 }

@@ -50,45 +50,61 @@ typedef struct ln_convolved {
     ln_convolution shape;
     unsigned uses;
     unsigned direct; /* of these, what the entry computes itself; the plain one does the rest */
-    size_t scratch_bytes; /* that any of its uses needs, 64-aligned */
+    size_t scratch_bytes; /* that any of its uses needs, 64-aligned; the same for all weights */
     int64_t together;     /* images that a call should have, if there are as many; 0: any number */
     bool rereads; /* passes read the weights that were packed, too; else NULL stands for them */
-    const char *names[2]; /* what computes forward and backward_data; constants, or NULL */
+    const char *names[2];          /* what computes forward and backward_data; constants, or NULL */
+    const float *given;            /* the weights that were packed, borrowed; NULL: none */
+    struct ln_convolved *stand_in; /* another entry's, for what this one leaves to it; or NULL */
     const struct ln_convolved *
         whole; /* the part of it that ln_convolution_unpack takes, which may stay longer; or NULL */
-    int others; /* holders but the first, ln_convolved_retain; changed atomically */
+    int shared; /* holders but the first, ln_convolved_retain; changed atomically */
 } ln_convolved;
 
+/* What an entry does itself; the rest, alike for all, is convolved.c. */
 typedef struct ln_convolutions {
     const char *name;
-    /* *packed is NULL, or what an earlier call with this shape and these uses made, which then
-     * takes the new weights. `weight` is borrowed; NULL: others will come in each call. */
-    ln_status (*pack)(const ln_convolution *shape, unsigned uses, const float *weight,
-                      ln_convolved **packed, ln_error *err);
-    void (*release)(ln_convolved *packed); /* NULL is fine */
-    /* `images` of them one after another. `weight` is what was packed (or NULL, unless `rereads`), or,
-     * as LN_CONVOLVE_OTHERS says, others of this shape that a rule made (whose bits may be those of another
-     * entry). `bias` (out_channels) may be NULL. */
-    ln_status (*forward)(const ln_convolved *packed, int64_t images, const float *x,
+    size_t size; /* of its own struct */
+    /* Decides and allocates all but the weights, which it may hand on. `own` is zeros behind its head. */
+    ln_status (*make)(ln_convolved *own, const float *weight, ln_error *err);
+    /* Packs weights, the first ones or others. NULL: nothing is packed. */
+    ln_status (*fill)(ln_convolved *own, const float *weight, ln_error *err);
+    /* What it holds besides its struct and the stand-in, however far `make` came. NULL: nothing. */
+    void (*release)(ln_convolved *own);
+    /* As ln_convolved_forward and so on, below; weights that were not packed come only where there is no
+     * stand-in. backward_weights NULL: the stand-in's. */
+    ln_status (*forward)(const ln_convolved *own, int64_t images, const float *x,
                          const float *weight, const float *bias, float *y, void *scratch,
                          ln_error *err);
-    ln_status (*backward_data)(const ln_convolved *packed, int64_t images, const float *dy,
+    ln_status (*backward_data)(const ln_convolved *own, int64_t images, const float *dy,
                                const float *weight, float *dx, void *scratch, ln_error *err);
-    /* Adds to dw. */
-    ln_status (*backward_weights)(const ln_convolved *packed, int64_t images, const float *x,
+    ln_status (*backward_weights)(const ln_convolved *own, int64_t images, const float *x,
                                   const float *dy, float *dw, void *scratch, ln_error *err);
-    /* Writes what was packed, bit by bit. NULL: no `whole` is this entry's. */
+    /* Writes what was packed for the forward pass, bit by bit. NULL: that is not whole. */
     ln_status (*unpack)(const ln_convolved *whole, float *weight, ln_error *err);
 } ln_convolutions;
 
 extern const ln_convolutions ln_convolutions_plain;
 
-/* Packs with the entry for this shape and these uses, chosen by shape, instruction set and build alone
- * (library.h). A *packed from an earlier call keeps its entry. Released through its entry
- * (ln_convolved_release). */
+/* Packs with the entry for this shape, these uses and weights: chosen by shape, instruction set, build (library.h)
+ * and whether all weights are finite, alone. *packed is NULL, or what an earlier call with this shape and
+ * these uses made, which keeps its entry and takes the new weights. `weight` is borrowed; NULL: others will
+ * come in each call. */
 ln_status ln_convolution_pack(const ln_convolution *shape, unsigned uses, const float *weight,
                               ln_convolved **packed, ln_error *err);
-void ln_convolved_release(ln_convolved *packed);
+void ln_convolved_release(ln_convolved *packed); /* NULL is fine */
+
+/* `images` of them one after another. `weight` is what was packed (or NULL, unless `rereads`), or, as
+ * LN_CONVOLVE_OTHERS says, others of this shape that a rule made (whose bits may be those of another entry).
+ * `bias` (out_channels) may be NULL. */
+ln_status ln_convolved_forward(const ln_convolved *packed, int64_t images, const float *x,
+                               const float *weight, const float *bias, float *y, void *scratch,
+                               ln_error *err);
+ln_status ln_convolved_backward_data(const ln_convolved *packed, int64_t images, const float *dy,
+                                     const float *weight, float *dx, void *scratch, ln_error *err);
+/* Adds to dw. */
+ln_status ln_convolved_backward_weights(const ln_convolved *packed, int64_t images, const float *x,
+                                        const float *dy, float *dw, void *scratch, ln_error *err);
 
 /* Many weights are packed for each way on its own, so that the forward pass's, which hold them whole, may serve
  * several: such a one never takes new weights. */

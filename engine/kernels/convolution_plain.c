@@ -10,6 +10,8 @@
  * so that they stay in the second cache. Where each lane of a panel reads is one table of offsets a
  * panel, used by all channels; 16 pixels side by side are one copy.
  *
+ * Images whose channels are last are turned, one at a time, and so are their results.
+ *
  * The block size and every order of additions depend on the shapes alone, and images are computed
  * one by one: the bits are those of a fixed sum, the same for AVX2 and AVX-512. The weights are used
  * as they are, nothing is packed. */
@@ -18,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "kernels/convolution.h"
+#include "kernels/last.h"
 #include "kernels/plain.h"
 #include "kernels/weights.h"
 #include "kernels/whole.h"
@@ -31,6 +34,7 @@ typedef struct plain_convolved {
     int64_t pixels;        /* of an image */
     int64_t taps;          /* K */
     int64_t block;         /* pixels of a block, a multiple of LANES */
+    size_t turned; /* where an image that was turned stands in scratch, with its result behind */
     ln_weights_product weights; /* for backward_weights */
 } plain_convolved;
 
@@ -45,12 +49,9 @@ typedef struct panel_offsets {
 static void plain_release(ln_convolved *packed)
 {
     plain_convolved *own = (plain_convolved *)packed;
-    if (!own)
-        return;
     for (int axis = 0; axis < AXES; axis++)
         ln_free(own->inside[axis]);
     ln_weights_product_free(&own->weights);
-    ln_free(own);
 }
 
 static ln_status make_inside(plain_convolved *own, ln_error *err)
@@ -103,37 +104,28 @@ static void decide_blocks(plain_convolved *own)
         if ((size_t)most * sizeof(float) > own->head.scratch_bytes)
             own->head.scratch_bytes = (size_t)most * sizeof(float);
     }
+    own->turned = own->head.scratch_bytes;
+    if (shape->last)
+        own->head.scratch_bytes +=
+            (size_t)(ln_convolution_in_row(shape) + ln_convolution_out_row(shape)) * sizeof(float);
 }
 
-static ln_status plain_pack(const ln_convolution *shape, unsigned uses, const float *weight,
-                            ln_convolved **packed, ln_error *err)
+static ln_status plain_make(ln_convolved *head, const float *weight, ln_error *err)
 {
-    plain_convolved *own = (plain_convolved *)*packed;
+    plain_convolved *own = (plain_convolved *)head;
+    const ln_convolution *shape = &head->shape;
     (void)weight;
-    if (!own) {
-        own = ln_calloc(1, sizeof *own);
-        if (!own)
-            return ln_fail_memory(err, sizeof *own);
-        own->head = (ln_convolved){.kernels = &ln_convolutions_plain,
-                                   .shape = *shape,
-                                   .uses = uses,
-                                   .direct = uses,
-                                   .rereads = true,
-                                   .names = {"plain", "plain"}};
-        own->run = ln_kernels_block();
-        own->pixels = shape->out[0] * shape->out[1] * shape->out[2];
-        own->taps = shape->kernel[0] * shape->kernel[1] * shape->kernel[2];
-        ln_status status = make_inside(own, err);
-        if (!status && (uses & LN_CONVOLVE_BACKWARD_WEIGHTS))
-            status = ln_weights_product_init(&own->weights, shape, err);
-        if (status) {
-            plain_release(&own->head);
-            return status;
-        }
+    head->direct = head->uses;
+    head->rereads = true;
+    own->run = ln_kernels_block();
+    own->pixels = shape->out[0] * shape->out[1] * shape->out[2];
+    own->taps = shape->kernel[0] * shape->kernel[1] * shape->kernel[2];
+    ln_status status = make_inside(own, err);
+    if (!status && (head->uses & LN_CONVOLVE_BACKWARD_WEIGHTS))
+        status = ln_weights_product_init(&own->weights, shape, err);
+    if (!status)
         decide_blocks(own);
-        *packed = &own->head;
-    }
-    return LN_OK;
+    return status;
 }
 
 /* ---------------------------------------------------------------- windows */
@@ -275,17 +267,46 @@ static void forward_group(const plain_convolved *own, const group_view *view, co
     }
 }
 
+/* An image turned in scratch, or as it is, and where its result goes before it is turned. */
+typedef struct turned_image {
+    const float *from;
+    float *to;
+} turned_image;
+
+static turned_image turn(const plain_convolved *own, int64_t channels, int64_t count,
+                         const float *from, float *to, void *scratch)
+{
+    void *behind = (char *)scratch + own->turned;
+    float *at = behind;
+    if (!own->head.shape.last)
+        return (turned_image){from, to};
+    ln_last_turn(count / channels, channels, from, at);
+    return (turned_image){at, at + count};
+}
+
+static void turn_back(const plain_convolved *own, int64_t channels, int64_t count,
+                      const turned_image *image, float *to)
+{
+    if (own->head.shape.last)
+        ln_last_turn(channels, count / channels, image->to, to);
+}
+
 static ln_status plain_forward(const ln_convolved *packed, int64_t images, const float *x,
                                const float *weight, const float *bias, float *y, void *scratch,
                                ln_error *err)
 {
     const plain_convolved *own = (const plain_convolved *)packed;
+    const ln_convolution *s = &packed->shape;
+    const int64_t in = ln_convolution_in_row(s), out = ln_convolution_out_row(s);
     const group_view view = view_of(own);
     (void)err;
-    for (int64_t i = 0; i < images * packed->shape.groups; i++) {
-        const int64_t group = i % packed->shape.groups;
-        forward_group(own, &view, x + i * view.in_size, weight + group * view.outputs * view.depth,
-                      bias ? bias + group * view.outputs : NULL, y + i * view.out_size, scratch);
+    for (int64_t i = 0; i < images; i++, x += in, y += out) {
+        const turned_image image = turn(own, s->in_channels, in, x, y, scratch);
+        for (int64_t g = 0; g < s->groups; g++)
+            forward_group(
+                own, &view, image.from + g * view.in_size, weight + g * view.outputs * view.depth,
+                bias ? bias + g * view.outputs : NULL, image.to + g * view.out_size, scratch);
+        turn_back(own, s->out_channels, out, &image, y);
     }
     return LN_OK;
 }
@@ -336,12 +357,18 @@ static ln_status plain_backward_data(const ln_convolved *packed, int64_t images,
                                      const float *weight, float *dx, void *scratch, ln_error *err)
 {
     const plain_convolved *own = (const plain_convolved *)packed;
+    const ln_convolution *s = &packed->shape;
+    const int64_t in = ln_convolution_in_row(s), out = ln_convolution_out_row(s);
     const group_view view = view_of(own);
     (void)err;
-    for (int64_t i = 0; i < images * packed->shape.groups; i++)
-        backward_group(own, &view, dy + i * view.out_size,
-                       weight + i % packed->shape.groups * view.outputs * view.depth,
-                       dx + i * view.in_size, scratch);
+    for (int64_t i = 0; i < images; i++, dy += out, dx += in) {
+        const turned_image image = turn(own, s->out_channels, out, dy, dx, scratch);
+        for (int64_t g = 0; g < s->groups; g++)
+            backward_group(own, &view, image.from + g * view.out_size,
+                           weight + g * view.outputs * view.depth, image.to + g * view.in_size,
+                           scratch);
+        turn_back(own, s->in_channels, in, &image, dx);
+    }
     return LN_OK;
 }
 
@@ -356,7 +383,8 @@ static ln_status plain_backward_weights(const ln_convolved *packed, int64_t imag
 
 const ln_convolutions ln_convolutions_plain = {
     .name = "plain",
-    .pack = plain_pack,
+    .size = sizeof(plain_convolved),
+    .make = plain_make,
     .release = plain_release,
     .forward = plain_forward,
     .backward_data = plain_backward_data,

@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "kernels/convolved.h"
 #include "kernels/tiles.h"
 #include "kernels/whole.h"
 
@@ -38,7 +39,6 @@ enum {
 
 typedef struct tiles {
     ln_convolved head;
-    const float *given; /* what was packed, borrowed */
     ln_tiled_way ways[WAYS];
     float *weight[WAYS]; /* (panel, block, tap, BLOCK), owned; backward NULL: forward's, turned */
 } tiles;
@@ -118,8 +118,10 @@ static const float *packed_block(const tiles *own, const ln_tiled_way *way, int6
            block_number(way, panel / PANEL, step->block, step->tap) * BLOCK;
 }
 
-static void fill(tiles *own, const float *weight)
+static ln_status tiles_fill(ln_convolved *head, const float *weight, ln_error *err)
 {
+    const tiles *own = (const tiles *)head;
+    (void)err;
     for (int i = 0; i < WAYS; i++) {
         const ln_tiled_way *way = &own->ways[i];
         for (int64_t panel = 0; panel < way->results && own->weight[i]; panel += PANEL)
@@ -132,6 +134,7 @@ static void fill(tiles *own, const float *weight)
                                        BLOCK);
                 }
     }
+    return LN_OK;
 }
 
 /* ---------------------------------------------------------------- scratch */
@@ -340,13 +343,10 @@ static void run(const tiles *own, int which, int64_t images, const float *x, con
 static void tiles_release(ln_convolved *packed)
 {
     tiles *own = (tiles *)packed;
-    if (!own)
-        return;
     for (int i = 0; i < WAYS; i++) {
         ln_tiled_forget(&own->ways[i]);
         ln_free_aligned(own->weight[i]);
     }
-    ln_free(own);
 }
 
 static ln_status make_way(tiles *own, int which, ln_error *err)
@@ -355,9 +355,7 @@ static ln_status make_way(tiles *own, int which, ln_error *err)
     ln_status status = ln_tiled_describe(&own->head.shape, which == BACKWARD, way, err);
     if (status)
         return status;
-    const size_t scratch = places_in(way, NULL).bytes;
-    own->head.scratch_bytes = scratch > own->head.scratch_bytes ? scratch : own->head.scratch_bytes;
-    own->head.together = way->images > own->head.together ? way->images : own->head.together;
+    ln_convolved_need(&own->head, places_in(way, NULL).bytes, way->images);
     if (which == BACKWARD && !way->gathered && !way->woven && own->weight[FORWARD] &&
         !own->ways[FORWARD].gathered)
         return LN_OK;
@@ -366,65 +364,46 @@ static ln_status make_way(tiles *own, int which, ln_error *err)
     return own->weight[which] ? LN_OK : ln_fail_memory(err, bytes);
 }
 
-static ln_status make(const ln_convolution *shape, unsigned uses, tiles **out, ln_error *err)
+static ln_status tiles_make(ln_convolved *head, const float *weight, ln_error *err)
 {
     ln_status status = LN_OK;
-    tiles *own = ln_calloc(1, sizeof *own);
-    if (!own)
-        return ln_fail_memory(err, sizeof *own);
-    own->head = (ln_convolved){.kernels = &ln_convolutions_tiles,
-                               .shape = *shape,
-                               .uses = uses,
-                               .direct = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA,
-                               .names = {"tiles", "tiles"}};
-    if (uses & LN_CONVOLVE_FORWARD)
-        status = make_way(own, FORWARD, err);
-    if (!status && (uses & LN_CONVOLVE_BACKWARD_DATA))
-        status = make_way(own, BACKWARD, err);
-    if (status) {
-        tiles_release(&own->head);
-        return status;
-    }
-    *out = own;
-    return LN_OK;
+    (void)weight;
+    if (head->uses & LN_CONVOLVE_FORWARD)
+        status = make_way((tiles *)head, FORWARD, err);
+    if (!status && (head->uses & LN_CONVOLVE_BACKWARD_DATA))
+        status = make_way((tiles *)head, BACKWARD, err);
+    return status;
 }
 
-static ln_status tiles_pack(const ln_convolution *shape, unsigned uses, const float *weight,
-                            ln_convolved **packed, ln_error *err)
+/* `weight` where it is not what was packed. */
+static const float *other(const ln_convolved *packed, const float *weight)
 {
-    tiles *own = (tiles *)*packed;
-    ln_status status = own ? LN_OK : make(shape, uses, &own, err);
-    if (status)
-        return status;
-    fill(own, weight);
-    own->given = weight;
-    *packed = &own->head;
-    return LN_OK;
+    return weight != packed->given ? weight : NULL;
 }
 
 static ln_status tiles_forward(const ln_convolved *packed, int64_t images, const float *x,
                                const float *weight, const float *bias, float *y, void *scratch,
                                ln_error *err)
 {
-    const tiles *own = (const tiles *)packed;
     (void)err;
-    run(own, FORWARD, images, x, weight != own->given ? weight : NULL, bias, y, scratch);
+    run((const tiles *)packed, FORWARD, images, x, other(packed, weight), bias, y, scratch);
     return LN_OK;
 }
 
 static ln_status tiles_backward_data(const ln_convolved *packed, int64_t images, const float *dy,
                                      const float *weight, float *dx, void *scratch, ln_error *err)
 {
-    const tiles *own = (const tiles *)packed;
     (void)err;
-    run(own, BACKWARD, images, dy, weight != own->given ? weight : NULL, NULL, dx, scratch);
+    run((const tiles *)packed, BACKWARD, images, dy, other(packed, weight), NULL, dx, scratch);
     return LN_OK;
 }
 
 /* Images whose channels are last have no backward_weights. */
 const ln_convolutions ln_convolutions_tiles = {
     .name = "tiles",
-    .pack = tiles_pack,
+    .size = sizeof(tiles),
+    .make = tiles_make,
+    .fill = tiles_fill,
     .release = tiles_release,
     .forward = tiles_forward,
     .backward_data = tiles_backward_data,

@@ -1,7 +1,6 @@
 #include "kernels/convolution_ways.h"
 
-#include "base/alloc.h"
-#include "base/error.h"
+#include "kernels/convolved.h"
 
 enum { FORWARD, BACKWARD, WAYS };
 
@@ -16,45 +15,35 @@ typedef struct two_ways {
 
 static void release(ln_convolved *packed)
 {
-    two_ways *own = (two_ways *)packed;
-    if (!own)
-        return;
     for (int i = 0; i < WAYS; i++)
-        ln_convolved_release(own->ways[i]);
-    ln_free(own);
+        ln_convolved_release(((two_ways *)packed)->ways[i]);
 }
 
-static ln_status fill(two_ways *own, const float *weight, ln_error *err)
+static ln_status fill(ln_convolved *head, const float *weight, ln_error *err)
+{
+    static const unsigned uses[WAYS] = {LN_CONVOLVE_FORWARD, LN_CONVOLVE_BACKWARD_DATA};
+    two_ways *own = (two_ways *)head;
+    ln_status status = LN_OK;
+    for (int i = own->shares ? BACKWARD : FORWARD; i < WAYS && !status; i++)
+        status = ln_convolved_pack(own->entries[i], &head->shape, head->uses & ~uses[1 - i], weight,
+                                   &own->ways[i], err);
+    return status;
+}
+
+/* What both ways together are. */
+static void describe(two_ways *own)
 {
     static const unsigned uses[WAYS] = {LN_CONVOLVE_FORWARD, LN_CONVOLVE_BACKWARD_DATA};
     ln_convolved *head = &own->head;
-    head->rereads = false;
+    head->direct = 0;
     for (int i = 0; i < WAYS; i++) {
-        const unsigned rest = head->uses & ~uses[1 - i];
-        ln_status status = LN_OK;
-        if (i == BACKWARD || !own->shares)
-            status = own->entries[i]->pack(&head->shape, rest, weight, &own->ways[i], err);
-        if (status)
-            return status;
         const ln_convolved *way = own->ways[i];
         head->names[i] = way->names[i];
         head->direct |= way->direct & uses[i];
         head->rereads = head->rereads || way->rereads;
-        if (way->scratch_bytes > head->scratch_bytes)
-            head->scratch_bytes = way->scratch_bytes;
-        if (way->together > head->together)
-            head->together = way->together;
+        ln_convolved_need(head, way->scratch_bytes, way->together);
     }
     head->whole = own->ways[FORWARD]->whole;
-    return LN_OK;
-}
-
-static ln_status pack(const ln_convolution *shape, unsigned uses, const float *weight,
-                      ln_convolved **packed, ln_error *err)
-{
-    (void)shape;
-    (void)uses;
-    return fill((two_ways *)*packed, weight, err); /* what the function below made */
 }
 
 static ln_status forward(const ln_convolved *packed, int64_t images, const float *x,
@@ -62,21 +51,21 @@ static ln_status forward(const ln_convolved *packed, int64_t images, const float
                          ln_error *err)
 {
     const two_ways *own = (const two_ways *)packed;
-    const ln_convolved *way = own->ways[FORWARD];
-    return way->kernels->forward(way, images, x, own->shares ? NULL : weight, bias, y, scratch,
-                                 err);
+    return ln_convolved_forward(own->ways[FORWARD], images, x, own->shares ? NULL : weight, bias, y,
+                                scratch, err);
 }
 
 static ln_status backward_data(const ln_convolved *packed, int64_t images, const float *dy,
                                const float *weight, float *dx, void *scratch, ln_error *err)
 {
-    const ln_convolved *way = ((const two_ways *)packed)->ways[BACKWARD];
-    return way->kernels->backward_data(way, images, dy, weight, dx, scratch, err);
+    return ln_convolved_backward_data(((const two_ways *)packed)->ways[BACKWARD], images, dy,
+                                      weight, dx, scratch, err);
 }
 
 static const ln_convolutions two = {
     .name = "two ways",
-    .pack = pack,
+    .size = sizeof(two_ways),
+    .fill = fill,
     .release = release,
     .forward = forward,
     .backward_data = backward_data,
@@ -87,18 +76,21 @@ ln_status ln_convolution_pack_ways(const ln_convolution *shape, unsigned uses, c
                                    const ln_convolutions *second, ln_convolved **packed,
                                    ln_error *err)
 {
-    two_ways *own = ln_calloc(1, sizeof *own);
-    if (!own)
-        return ln_fail_memory(err, sizeof *own);
-    own->head = (ln_convolved){.kernels = &two, .shape = *shape, .uses = uses};
+    ln_convolved *head = NULL;
+    ln_status status = ln_convolved_new(&two, shape, uses, &head, err);
+    if (status)
+        return status;
+    two_ways *own = (two_ways *)head;
     own->entries[FORWARD] = first;
     own->entries[BACKWARD] = second;
     own->ways[FORWARD] = whole ? ln_convolved_retain(whole) : NULL;
     own->shares = whole != NULL;
-    ln_status status = fill(own, weight, err);
-    if (status)
-        release(&own->head);
-    else
-        *packed = &own->head;
-    return status;
+    status = fill(head, weight, err);
+    if (status) {
+        ln_convolved_release(head);
+        return status;
+    }
+    describe(own);
+    *packed = head;
+    return LN_OK;
 }

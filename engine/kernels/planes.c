@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/choose.h"
+#include "kernels/convolved.h"
 #include "kernels/library.h"
 #include "kernels/whole.h"
 
@@ -32,8 +33,6 @@ enum {
 typedef struct planes_convolved {
     ln_convolved head;
     const ln_planes_kernels *kernels;
-    ln_convolved *rest;  /* of another entry, for its other uses; or NULL */
-    const float *weight; /* what was packed, borrowed */
     float *forward;      /* (C, K, L, O), owned */
     float *backward;     /* (C, O, K, L), owned */
     int32_t *copy_at;    /* (C, K, L): where a tap begins in the copy */
@@ -83,14 +82,10 @@ bool ln_planes_pays(const ln_convolution *s)
 static void release(ln_convolved *packed)
 {
     planes_convolved *own = (planes_convolved *)packed;
-    if (!own)
-        return;
-    ln_convolved_release(own->rest);
     ln_free_aligned(own->forward);
     ln_free_aligned(own->backward);
     ln_free(own->copy_at);
     ln_free(own->dy_at);
-    ln_free(own);
 }
 
 /* `lines` in bands of about one size, each of no more than `fit`. */
@@ -177,9 +172,8 @@ static void decide(planes_convolved *own)
     own->band[0] = band_of(s->out[1], COPY_FLOATS / line - beyond(s));
     decide_back(own);
     own->copy_lines = own->band[0] + beyond(s);
-    own->head.scratch_bytes = (size_t)greatest(copy_floats(own), back_floats(own)) * sizeof(float);
-    if (own->rest && own->rest->scratch_bytes > own->head.scratch_bytes)
-        own->head.scratch_bytes = own->rest->scratch_bytes;
+    ln_convolved_need(&own->head,
+                      (size_t)greatest(copy_floats(own), back_floats(own)) * sizeof(float), 0);
 }
 
 static ln_status allocate(planes_convolved *own, ln_error *err)
@@ -211,22 +205,19 @@ static ln_status allocate(planes_convolved *own, ln_error *err)
 }
 
 /* What rules bring goes through the plain entry in the end; a gradient of weights wants the library's. */
-static ln_status pack_rest(planes_convolved *own, const float *weight, ln_error *err)
+static ln_status leave_rest(ln_convolved *head, const float *weight, ln_error *err)
 {
-    const unsigned uses = own->head.uses;
-    const ln_convolutions *entry =
-        (uses & LN_CONVOLVE_BACKWARD_WEIGHTS) ? ln_library_convolutions() : NULL;
-    if (uses & LN_CONVOLVE_OTHERS)
-        return (entry ? entry : &ln_convolutions_plain)
-            ->pack(&own->head.shape, uses, weight, &own->rest, err);
-    if (uses & LN_CONVOLVE_BACKWARD_WEIGHTS)
-        return (entry ? entry : &ln_convolutions_plain)
-            ->pack(&own->head.shape, LN_CONVOLVE_BACKWARD_WEIGHTS, weight, &own->rest, err);
-    return LN_OK;
+    const unsigned gradient = head->uses & LN_CONVOLVE_BACKWARD_WEIGHTS;
+    const ln_convolutions *library = gradient ? ln_library_convolutions() : NULL;
+    const unsigned rest = head->uses & LN_CONVOLVE_OTHERS ? head->uses : gradient;
+    return rest ? ln_convolved_leave(head, library ? library : &ln_convolutions_plain, rest, weight,
+                                     err)
+                : LN_OK;
 }
 
-static void fill(planes_convolved *own, const float *weight)
+static ln_status fill(ln_convolved *head, const float *weight, ln_error *err)
 {
+    const planes_convolved *own = (const planes_convolved *)head;
     const ln_convolution *s = &own->head.shape;
     const int64_t results = s->out_channels, taps = s->kernel[1] * s->kernel[2];
     const int64_t depth = ln_convolution_weights(s) / results;
@@ -235,39 +226,17 @@ static void fill(planes_convolved *own, const float *weight)
             own->forward[k * results + o] = weight[o * depth + k];
             own->backward[(k / taps * results + o) * taps + k % taps] = weight[o * depth + k];
         }
-    own->weight = weight;
+    (void)err;
+    return LN_OK;
 }
 
-static ln_status pack(const ln_convolution *shape, unsigned uses, const float *weight,
-                      ln_convolved **packed, ln_error *err)
+static ln_status make(ln_convolved *head, const float *weight, ln_error *err)
 {
-    planes_convolved *own = (planes_convolved *)*packed;
-    ln_status status = LN_OK;
-    if (own) {
-        fill(own, weight);
-        return own->rest ? pack_rest(own, weight, err) : LN_OK;
-    }
-    own = ln_calloc(1, sizeof *own);
-    if (!own)
-        return ln_fail_memory(err, sizeof *own);
-    own->head = (ln_convolved){.kernels = &ln_convolutions_planes,
-                               .shape = *shape,
-                               .uses = uses,
-                               .direct = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA,
-                               .names = {"planes", "planes"}};
+    planes_convolved *own = (planes_convolved *)head;
     own->kernels = ln_planes_kernels_choose();
-    status = pack_rest(own, weight, err);
-    if (!status) {
-        decide(own);
-        status = allocate(own, err);
-    }
-    if (status) {
-        release(&own->head);
-        return status;
-    }
-    fill(own, weight);
-    *packed = &own->head;
-    return LN_OK;
+    decide(own);
+    ln_status status = allocate(own, err);
+    return status ? status : leave_rest(head, weight, err);
 }
 
 /* ---------------------------------------------------------------- forward */
@@ -299,8 +268,8 @@ static ln_status forward(const ln_convolved *packed, int64_t images, const float
     const planes_convolved *own = (const planes_convolved *)packed;
     const ln_convolution *s = &packed->shape;
     const int64_t width = s->out[2], band = own->band[0];
-    if (weight && weight != own->weight)
-        return own->rest->kernels->forward(own->rest, images, x, weight, bias, y, scratch, err);
+    (void)weight;
+    (void)err;
     ln_planes_product product = {.rows = s->out_channels,
                                  .depth = s->in_channels * s->kernel[1] * s->kernel[2],
                                  .weight = own->forward,
@@ -403,8 +372,8 @@ static ln_status backward_data(const ln_convolved *packed, int64_t images, const
     const ln_convolution *s = &packed->shape;
     const int64_t turns = bands_of(own) * s->in_channels;
     float *z = scratch, *sum = z + z_floats(own), *copy = sum + s->in[1] * sum_width(s);
-    if (weight && weight != own->weight)
-        return own->rest->kernels->backward_data(own->rest, images, dy, weight, dx, scratch, err);
+    (void)weight;
+    (void)err;
     for (int64_t i = 0; i < images; i++) {
         back_turn before = {0};
         if (copies_dy(own))
@@ -423,18 +392,12 @@ static ln_status backward_data(const ln_convolved *packed, int64_t images, const
     return LN_OK;
 }
 
-static ln_status backward_weights(const ln_convolved *packed, int64_t images, const float *x,
-                                  const float *dy, float *dw, void *scratch, ln_error *err)
-{
-    const planes_convolved *own = (const planes_convolved *)packed;
-    return own->rest->kernels->backward_weights(own->rest, images, x, dy, dw, scratch, err);
-}
-
 const ln_convolutions ln_convolutions_planes = {
     .name = "planes",
-    .pack = pack,
+    .size = sizeof(planes_convolved),
+    .make = make,
+    .fill = fill,
     .release = release,
     .forward = forward,
     .backward_data = backward_data,
-    .backward_weights = backward_weights,
 };

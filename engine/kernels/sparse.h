@@ -10,7 +10,8 @@
 #define LN_SPARSE_WIDEST 128   /* at most */
 #define LN_SPARSE_STEP 16      /* channels of a block are a multiple */
 
-/* The entry of convolution.h; only of shapes that it suits. A way's images are those it reads: x, or dy. */
+/* The entry of convolution.h; only of shapes that it suits, and of finite weights: 0 times others is not 0. A way's
+ * images are those it reads: x, or dy. */
 extern const ln_convolutions ln_convolutions_sparse;
 bool ln_sparse_suits(const ln_convolution *shape, bool backward);
 

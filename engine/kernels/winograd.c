@@ -25,7 +25,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
-#include "kernels/turned.h"
+#include "kernels/convolved.h"
 #include "kernels/whole.h"
 
 enum {
@@ -54,9 +54,7 @@ typedef struct winograd_way {
 
 typedef struct winograd {
     ln_convolved head;
-    ln_convolved *plain; /* for weights that are not the packed ones */
-    const float *given;  /* what was packed, borrowed */
-    int taps;            /* along either axis */
+    int taps; /* along either axis */
     winograd_way ways[WAYS];
     int64_t blocks[2]; /* of output and of input channels */
     float *weight;     /* (blocks[0], blocks[1], input channel, taps^2, output channel), owned */
@@ -121,8 +119,9 @@ static void describe(winograd *own)
 
 /* ---------------------------------------------------------------- weights */
 
-static void fill(winograd *own, const float *weight)
+static ln_status winograd_fill(ln_convolved *head, const float *weight, ln_error *err)
 {
+    const winograd *own = (const winograd *)head;
     const int64_t squares = (int64_t)own->taps * own->taps;
     const int64_t outs = own->head.shape.out_channels, ins = own->head.shape.in_channels;
     for (int64_t o = 0; o < outs; o++)
@@ -132,6 +131,8 @@ static void fill(winograd *own, const float *weight)
             for (int64_t tap = 0; tap < squares; tap++)
                 to[tap * BLOCK] = weight[(o * ins + i) * squares + tap];
         }
+    (void)err;
+    return LN_OK;
 }
 
 /* Where a call keeps what is at the points. */
@@ -242,76 +243,37 @@ static void run(const winograd *own, int way, int64_t images, const float *x, co
 
 static void winograd_release(ln_convolved *packed)
 {
-    winograd *own = (winograd *)packed;
-    if (!own)
-        return;
-    ln_convolved_release(own->plain);
-    ln_free_aligned(own->weight);
-    ln_free(own);
+    ln_free_aligned(((winograd *)packed)->weight);
 }
 
-static ln_status make(const ln_convolution *shape, unsigned uses, const float *weight,
-                      winograd **out, ln_error *err)
+static ln_status winograd_make(ln_convolved *head, const float *weight, ln_error *err)
 {
-    winograd *own = ln_calloc(1, sizeof *own);
-    if (!own)
-        return ln_fail_memory(err, sizeof *own);
-    own->head = (ln_convolved){.kernels = &ln_convolutions_winograd,
-                               .shape = *shape,
-                               .uses = uses,
-                               .direct = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA,
-                               .names = {"winograd", "winograd"}};
+    winograd *own = (winograd *)head;
     describe(own);
     const size_t bytes =
         (size_t)(own->blocks[0] * own->blocks[1] * own->taps * own->taps * BLOCK * BLOCK) *
         sizeof(float);
-    ln_status status = ln_convolutions_plain.pack(shape, uses, weight, &own->plain, err);
-    own->weight = status ? NULL : ln_alloc_aligned(bytes);
-    if (!status && !own->weight)
-        status = ln_fail_memory(err, bytes);
-    if (status) {
-        winograd_release(&own->head);
-        return status;
-    }
+    own->weight = ln_alloc_aligned(bytes);
+    if (!own->weight)
+        return ln_fail_memory(err, bytes);
     memset(own->weight, 0, bytes);
-    if (uses & LN_CONVOLVE_OTHERS)
-        own->head.scratch_bytes =
-            own->plain->scratch_bytes + (size_t)ln_turned_floats(shape) * sizeof(float);
     for (int way = 0; way < WAYS; way++) {
         const winograd_way *w = &own->ways[way];
-        const size_t needed = places_of(w).bytes;
         const int64_t tiles = w->tiles[0] * w->tiles[1];
-        const int64_t images = (w->together + tiles - 1) / tiles;
-        own->head.scratch_bytes =
-            needed > own->head.scratch_bytes ? needed : own->head.scratch_bytes;
-        own->head.together = images > own->head.together ? images : own->head.together;
+        ln_convolved_need(head, places_of(w).bytes, (w->together + tiles - 1) / tiles);
     }
-    *out = own;
-    return LN_OK;
-}
-
-static ln_status winograd_pack(const ln_convolution *shape, unsigned uses, const float *weight,
-                               ln_convolved **packed, ln_error *err)
-{
-    winograd *own = (winograd *)*packed;
-    ln_status status = own ? LN_OK : make(shape, uses, weight, &own, err);
-    if (status)
-        return status;
-    fill(own, weight);
-    own->given = weight;
-    *packed = &own->head;
-    return LN_OK;
+    return head->uses & LN_CONVOLVE_OTHERS
+               ? ln_convolved_leave(head, &ln_convolutions_plain, head->uses, weight, err)
+               : LN_OK;
 }
 
 static ln_status winograd_forward(const ln_convolved *packed, int64_t images, const float *x,
                                   const float *weight, const float *bias, float *y, void *scratch,
                                   ln_error *err)
 {
-    const winograd *own = (const winograd *)packed;
-    if (weight && weight != own->given)
-        return ln_turned_forward(own->plain, &packed->shape, images, x, weight, bias, y, scratch,
-                                 err);
-    run(own, FORWARD, images, x, bias, y, scratch);
+    (void)weight;
+    (void)err;
+    run((const winograd *)packed, FORWARD, images, x, bias, y, scratch);
     return LN_OK;
 }
 
@@ -319,27 +281,19 @@ static ln_status winograd_backward_data(const ln_convolved *packed, int64_t imag
                                         const float *weight, float *dx, void *scratch,
                                         ln_error *err)
 {
-    const winograd *own = (const winograd *)packed;
-    if (weight && weight != own->given)
-        return ln_turned_backward_data(own->plain, &packed->shape, images, dy, weight, dx, scratch,
-                                       err);
-    run(own, BACKWARD, images, dy, NULL, dx, scratch);
+    (void)weight;
+    (void)err;
+    run((const winograd *)packed, BACKWARD, images, dy, NULL, dx, scratch);
     return LN_OK;
 }
 
-static ln_status winograd_backward_weights(const ln_convolved *packed, int64_t images,
-                                           const float *x, const float *dy, float *dw,
-                                           void *scratch, ln_error *err)
-{
-    const winograd *own = (const winograd *)packed;
-    return own->plain->kernels->backward_weights(own->plain, images, x, dy, dw, scratch, err);
-}
-
+/* Images whose channels are last have no backward_weights. */
 const ln_convolutions ln_convolutions_winograd = {
     .name = "winograd",
-    .pack = winograd_pack,
+    .size = sizeof(winograd),
+    .make = winograd_make,
+    .fill = winograd_fill,
     .release = winograd_release,
     .forward = winograd_forward,
     .backward_data = winograd_backward_data,
-    .backward_weights = winograd_backward_weights,
 };

@@ -373,11 +373,11 @@ static ln_status convolve(const ln_pass *pass, bool transposed, const float *fro
     ln_status status = LN_OK;
     for (int64_t i = 0; i < shares.count && !status; i++) {
         if (transposed)
-            status = own->packed->kernels->backward_data(own->packed, shares.images, from, weight,
-                                                         to, pass->scratch, err);
+            status = ln_convolved_backward_data(own->packed, shares.images, from, weight, to,
+                                                pass->scratch, err);
         else
-            status = own->packed->kernels->forward(own->packed, shares.images, from, weight, bias,
-                                                   to, pass->scratch, err);
+            status = ln_convolved_forward(own->packed, shares.images, from, weight, bias, to,
+                                          pass->scratch, err);
         from += shares.images * (transposed ? out : in);
         to += shares.images * (transposed ? in : out);
         weight += shares.weight;
@@ -437,8 +437,8 @@ static ln_status add_weight_gradient(const ln_pass *pass, float *dw, ln_error *e
     const float *dy = own->transposed ? pass->in[0] : pass->out_grad[0];
     ln_status status = LN_OK;
     for (int64_t i = 0; i < shares.count && !status; i++) {
-        status = own->packed->kernels->backward_weights(own->packed, shares.images, x, dy, dw,
-                                                        pass->scratch, err);
+        status = ln_convolved_backward_weights(own->packed, shares.images, x, dy, dw, pass->scratch,
+                                               err);
         x += shares.images * ln_convolution_in_row(shape);
         dy += shares.images * ln_convolution_out_row(shape);
         dw += shares.weight;

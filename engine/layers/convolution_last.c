@@ -102,8 +102,8 @@ static ln_status forward(const ln_pass *pass, ln_error *err)
     ln_status status = LN_OK;
     for (int64_t first = 0, count; first < images && !status; first += count) {
         count = images - first < group ? images - first : group;
-        status = packed->kernels->forward(packed, count, x + first * in, pass->in[1], bias,
-                                          y + first * out, pass->scratch, err);
+        status = ln_convolved_forward(packed, count, x + first * in, pass->in[1], bias,
+                                      y + first * out, pass->scratch, err);
         kernels->finish(&own->finish, count * out, add ? add + first * out : NULL, y + first * out);
     }
     return status;
@@ -135,8 +135,8 @@ static ln_status backward(const ln_pass *pass, ln_error *err)
             memcpy(dadd + first * out, dz, (size_t)(count * out) * sizeof *dz);
         }
         if (dx)
-            status = packed->kernels->backward_data(packed, count, dz, pass->in[1], dx + first * in,
-                                                    scratch, err);
+            status = ln_convolved_backward_data(packed, count, dz, pass->in[1], dx + first * in,
+                                                scratch, err);
     }
     return status;
 }

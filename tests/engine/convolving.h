@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/convolution.h"
+#include "kernels/convolved.h"
 #include "kernels/library.h"
 
 enum { IMAGES = 5, USES = LN_CONVOLVE_FORWARD | LN_CONVOLVE_BACKWARD_DATA };
@@ -82,7 +83,7 @@ static inline convolving begin(const ln_convolutions *kernels, const ln_convolut
     c.bias = floats(shape->out_channels, 4);
     c.y = floats(IMAGES * c.out, 5);
     c.dx = floats(IMAGES * c.in, 6);
-    assert_ok(kernels->pack(shape, uses, c.w, &c.packed, &err));
+    assert_ok(ln_convolved_pack(kernels, shape, uses, c.w, &c.packed, &err));
     c.scratch = ln_alloc_aligned(c.packed->scratch_bytes + 1);
     assert_non_null(c.scratch);
     memset(c.scratch, 0xff, c.packed->scratch_bytes);
@@ -107,14 +108,14 @@ static inline void forward(const convolving *c, int64_t images, const float *x, 
                            float *y)
 {
     ln_error err;
-    assert_ok(c->packed->kernels->forward(c->packed, images, x, w, c->bias, y, c->scratch, &err));
+    assert_ok(ln_convolved_forward(c->packed, images, x, w, c->bias, y, c->scratch, &err));
 }
 
 static inline void backward(const convolving *c, int64_t images, const float *dy, const float *w,
                             float *dx)
 {
     ln_error err;
-    assert_ok(c->packed->kernels->backward_data(c->packed, images, dy, w, dx, c->scratch, &err));
+    assert_ok(ln_convolved_backward_data(c->packed, images, dy, w, dx, c->scratch, &err));
 }
 
 /* Alone, in pairs, in a batch, both ways. */
@@ -154,13 +155,13 @@ static inline void check_weights_of_a_rule(const convolving *c, const ln_convolu
     ln_error err;
     float *w = floats(ln_convolution_weights(other), 9);
     float *y = floats(IMAGES * c->out, 5), *dx = floats(IMAGES * c->in, 6);
-    assert_ok(
-        ln_library_convolutions()->pack(other, USES | LN_CONVOLVE_OTHERS, c->w, &packed, &err));
+    assert_ok(ln_convolved_pack(ln_library_convolutions(), other, USES | LN_CONVOLVE_OTHERS, c->w,
+                                &packed, &err));
     void *scratch = ln_alloc_aligned(packed->scratch_bytes + 1);
     forward(c, IMAGES, c->x, w, c->y);
     backward(c, IMAGES, c->dy, w, c->dx);
-    assert_ok(packed->kernels->forward(packed, IMAGES, c->x, w, c->bias, y, scratch, &err));
-    assert_ok(packed->kernels->backward_data(packed, IMAGES, c->dy, w, dx, scratch, &err));
+    assert_ok(ln_convolved_forward(packed, IMAGES, c->x, w, c->bias, y, scratch, &err));
+    assert_ok(ln_convolved_backward_data(packed, IMAGES, c->dy, w, dx, scratch, &err));
     assert_same_bits(c->y, y, (size_t)(IMAGES * c->out) * sizeof *y);
     assert_same_bits(c->dx, dx, (size_t)(IMAGES * c->in) * sizeof *dx);
     ln_convolved_release(packed);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels/convolution.h"
+#include "kernels/convolved.h"
 #include "kernels/library.h"
 
 enum {
@@ -100,7 +101,7 @@ static problem make(const made_shape *made)
 static void pack(problem *p, const ln_convolutions *kernels)
 {
     ln_error err;
-    assert_ok(kernels->pack(&p->shape, ALL, p->w, &p->packed, &err));
+    assert_ok(ln_convolved_pack(kernels, &p->shape, ALL, p->w, &p->packed, &err));
     p->scratch = ln_alloc_aligned(p->packed->scratch_bytes + 1);
     assert_non_null(p->scratch);
 }
@@ -172,11 +173,11 @@ static void every_entry_matches_a_naive_sum(void **state)
             naive(&p, y, dx, dw);
             print_message("%s, shape %d\n", kernels[e]->name, i);
             assert_ok(
-                kernels[e]->forward(p.packed, IMAGES, p.x, p.w, p.bias, p.y, p.scratch, &err));
+                ln_convolved_forward(p.packed, IMAGES, p.x, p.w, p.bias, p.y, p.scratch, &err));
             assert_ok(
-                kernels[e]->backward_data(p.packed, IMAGES, p.dy, p.w, p.dx, p.scratch, &err));
+                ln_convolved_backward_data(p.packed, IMAGES, p.dy, p.w, p.dx, p.scratch, &err));
             assert_ok(
-                kernels[e]->backward_weights(p.packed, IMAGES, p.x, p.dy, p.dw, p.scratch, &err));
+                ln_convolved_backward_weights(p.packed, IMAGES, p.x, p.dy, p.dw, p.scratch, &err));
             near(p.y, y, IMAGES * p.out);
             near(p.dx, dx, IMAGES * p.in);
             near(p.dw, dw, p.weights);
@@ -200,15 +201,15 @@ static void an_image_does_not_feel_the_others(void **state)
             pack(&p, kernels[e]);
             pack(&one, kernels[e]);
             assert_ok(
-                kernels[e]->forward(p.packed, IMAGES, p.x, p.w, p.bias, p.y, p.scratch, &err));
+                ln_convolved_forward(p.packed, IMAGES, p.x, p.w, p.bias, p.y, p.scratch, &err));
             assert_ok(
-                kernels[e]->backward_data(p.packed, IMAGES, p.dy, p.w, p.dx, p.scratch, &err));
+                ln_convolved_backward_data(p.packed, IMAGES, p.dy, p.w, p.dx, p.scratch, &err));
             for (int64_t image = 0; image < IMAGES; image++) {
-                assert_ok(kernels[e]->forward(one.packed, 1, p.x + image * p.in, one.w, one.bias,
-                                              one.y, one.scratch, &err));
+                assert_ok(ln_convolved_forward(one.packed, 1, p.x + image * p.in, one.w, one.bias,
+                                               one.y, one.scratch, &err));
                 assert_same_bits(one.y, p.y + image * p.out, (size_t)p.out * sizeof(float));
-                assert_ok(kernels[e]->backward_data(one.packed, 1, p.dy + image * p.out, one.w,
-                                                    one.dx, one.scratch, &err));
+                assert_ok(ln_convolved_backward_data(one.packed, 1, p.dy + image * p.out, one.w,
+                                                     one.dx, one.scratch, &err));
                 assert_same_bits(one.dx, p.dx + image * p.in, (size_t)p.in * sizeof(float));
             }
             drop(&p);
@@ -226,14 +227,13 @@ static void other_weights_are_the_plain_entrys(void **state)
         float *other = floats(p.weights, 9);
         pack(&p, ln_library_convolutions());
         pack(&plain, &ln_convolutions_plain);
-        assert_ok(p.packed->kernels->forward(p.packed, 2, p.x, other, NULL, p.y, p.scratch, &err));
-        assert_ok(ln_convolutions_plain.forward(plain.packed, 2, p.x, other, NULL, plain.y,
-                                                plain.scratch, &err));
-        assert_same_bits(p.y, plain.y, (size_t)(2 * p.out) * sizeof(float));
+        assert_ok(ln_convolved_forward(p.packed, 2, p.x, other, NULL, p.y, p.scratch, &err));
         assert_ok(
-            p.packed->kernels->backward_data(p.packed, 2, p.dy, other, p.dx, p.scratch, &err));
-        assert_ok(ln_convolutions_plain.backward_data(plain.packed, 2, p.dy, other, plain.dx,
-                                                      plain.scratch, &err));
+            ln_convolved_forward(plain.packed, 2, p.x, other, NULL, plain.y, plain.scratch, &err));
+        assert_same_bits(p.y, plain.y, (size_t)(2 * p.out) * sizeof(float));
+        assert_ok(ln_convolved_backward_data(p.packed, 2, p.dy, other, p.dx, p.scratch, &err));
+        assert_ok(ln_convolved_backward_data(plain.packed, 2, p.dy, other, plain.dx, plain.scratch,
+                                             &err));
         assert_same_bits(p.dx, plain.dx, (size_t)(2 * p.in) * sizeof(float));
         ln_free_aligned(other);
         drop(&p);
@@ -256,9 +256,9 @@ static void weights_are_packed_again(void **state)
         assert_ok(ln_convolution_pack(&p.shape, ALL, p.w, &p.packed, &err));
         assert_ptr_equal(p.packed, before);
         pack(&fresh, kernels[e]);
-        assert_ok(kernels[e]->forward(p.packed, 1, p.x, p.w, NULL, p.y, p.scratch, &err));
-        assert_ok(
-            kernels[e]->forward(fresh.packed, 1, p.x, fresh.w, NULL, fresh.y, fresh.scratch, &err));
+        assert_ok(ln_convolved_forward(p.packed, 1, p.x, p.w, NULL, p.y, p.scratch, &err));
+        assert_ok(ln_convolved_forward(fresh.packed, 1, p.x, fresh.w, NULL, fresh.y, fresh.scratch,
+                                       &err));
         assert_same_bits(p.y, fresh.y, (size_t)p.out * sizeof(float));
         drop(&p);
         drop(&fresh);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "kernels/convolution.h"
+#include "kernels/convolved.h"
 #include "kernels/last.h"
 #include "kernels/library.h"
 
@@ -96,23 +96,23 @@ static void check_shape(const int64_t *made)
     float *last_y = floats(IMAGES * out, 8), *last_dx = floats(IMAGES * in, 9);
     ln_convolved *plain = NULL, *last = NULL;
     ln_error err;
-    assert_ok(ln_convolutions_plain.pack(&other, USES, w, &plain, &err));
-    assert_ok(ln_library_convolutions()->pack(&shape, USES, w, &last, &err));
+    assert_ok(ln_convolved_pack(&ln_convolutions_plain, &other, USES, w, &plain, &err));
+    assert_ok(ln_convolved_pack(ln_library_convolutions(), &shape, USES, w, &last, &err));
     const size_t most =
         plain->scratch_bytes > last->scratch_bytes ? plain->scratch_bytes : last->scratch_bytes;
     void *scratch = ln_alloc_aligned(most + 1);
-    assert_ok(plain->kernels->forward(plain, IMAGES, x, w, bias, y, scratch, &err));
-    assert_ok(plain->kernels->backward_data(plain, IMAGES, dy, w, dx, scratch, &err));
-    assert_ok(last->kernels->forward(last, IMAGES, last_x, w, bias, last_y, scratch, &err));
-    assert_ok(last->kernels->backward_data(last, IMAGES, last_dy, w, last_dx, scratch, &err));
+    assert_ok(ln_convolved_forward(plain, IMAGES, x, w, bias, y, scratch, &err));
+    assert_ok(ln_convolved_backward_data(plain, IMAGES, dy, w, dx, scratch, &err));
+    assert_ok(ln_convolved_forward(last, IMAGES, last_x, w, bias, last_y, scratch, &err));
+    assert_ok(ln_convolved_backward_data(last, IMAGES, last_dy, w, last_dx, scratch, &err));
     float *wanted_y = turned(y, IMAGES, shape.out_channels, out_places);
     float *wanted_dx = turned(dx, IMAGES, shape.in_channels, places);
     compare(last_y, wanted_y, IMAGES * out);
     compare(last_dx, wanted_dx, IMAGES * in);
     for (int64_t i = 0; i < IMAGES; i++) {
-        assert_ok(last->kernels->forward(last, 1, last_x + i * in, w, bias, one, scratch, &err));
+        assert_ok(ln_convolved_forward(last, 1, last_x + i * in, w, bias, one, scratch, &err));
         assert_same_bits(one, last_y + i * out, (size_t)out * sizeof *one);
-        assert_ok(last->kernels->backward_data(last, 1, last_dy + i * out, w, one, scratch, &err));
+        assert_ok(ln_convolved_backward_data(last, 1, last_dy + i * out, w, one, scratch, &err));
         assert_same_bits(one, last_dx + i * in, (size_t)in * sizeof *one);
     }
     float *all[] = {x,      dy,     w,       bias,    y,       dx,       one,

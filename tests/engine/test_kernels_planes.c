@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "kernels/convolved.h"
 #include "kernels/library.h"
 #include "kernels/planes.h"
 
@@ -253,18 +254,17 @@ static void check_shape(const int64_t *made)
         wanted_y[i] = (double)bias[i % out / (shape.out[1] * shape.out[2])];
     for (int64_t i = 0; i < IMAGES; i++)
         convolve(&shape, w, x + i * in, dy + i * out, wanted_y + i * out, wanted_dx + i * in);
-    assert_ok(ln_convolutions_planes.pack(&shape, USES, w, &packed, &err));
+    assert_ok(ln_convolved_pack(&ln_convolutions_planes, &shape, USES, w, &packed, &err));
     void *scratch = ln_alloc_aligned(packed->scratch_bytes);
     memset(scratch, 0x7b, packed->scratch_bytes);
-    assert_ok(packed->kernels->forward(packed, IMAGES, x, NULL, bias, y, scratch, &err));
-    assert_ok(packed->kernels->backward_data(packed, IMAGES, dy, NULL, dx, scratch, &err));
+    assert_ok(ln_convolved_forward(packed, IMAGES, x, NULL, bias, y, scratch, &err));
+    assert_ok(ln_convolved_backward_data(packed, IMAGES, dy, NULL, dx, scratch, &err));
     compare(y, wanted_y, IMAGES * out);
     compare(dx, wanted_dx, IMAGES * in);
     for (int64_t i = 0; i < IMAGES; i++) {
-        assert_ok(packed->kernels->forward(packed, 1, x + i * in, NULL, bias, one, scratch, &err));
+        assert_ok(ln_convolved_forward(packed, 1, x + i * in, NULL, bias, one, scratch, &err));
         assert_same_bits(one, y + i * out, (size_t)out * sizeof *one);
-        assert_ok(
-            packed->kernels->backward_data(packed, 1, dy + i * out, NULL, one, scratch, &err));
+        assert_ok(ln_convolved_backward_data(packed, 1, dy + i * out, NULL, one, scratch, &err));
         assert_same_bits(one, dx + i * in, (size_t)in * sizeof *one);
     }
     float *all[] = {x, dy, w, bias, y, dx, one, scratch};
@@ -299,23 +299,24 @@ static void other_uses(void **state)
         ln_convolved *packed = NULL;
         double *wanted_y = zeros(IMAGES * out), *wanted_dx = zeros(IMAGES * in);
         const unsigned uses = USES | (again ? LN_CONVOLVE_BACKWARD_WEIGHTS : LN_CONVOLVE_OTHERS);
-        assert_ok(ln_convolutions_planes.pack(&shape, uses, w, &packed, &err));
+        assert_ok(ln_convolved_pack(&ln_convolutions_planes, &shape, uses, w, &packed, &err));
         if (again)
-            assert_ok(ln_convolutions_planes.pack(&shape, uses, other, &packed, &err));
+            assert_ok(
+                ln_convolved_pack(&ln_convolutions_planes, &shape, uses, other, &packed, &err));
         void *scratch = ln_alloc_aligned(packed->scratch_bytes);
         const float *given = again ? NULL : other;
         for (int64_t i = 0; i < IMAGES; i++)
             convolve(&shape, other, x + i * in, dy + i * out, wanted_y + i * out,
                      wanted_dx + i * in);
-        assert_ok(packed->kernels->forward(packed, IMAGES, x, given, NULL, y, scratch, &err));
-        assert_ok(packed->kernels->backward_data(packed, IMAGES, dy, given, dx, scratch, &err));
+        assert_ok(ln_convolved_forward(packed, IMAGES, x, given, NULL, y, scratch, &err));
+        assert_ok(ln_convolved_backward_data(packed, IMAGES, dy, given, dx, scratch, &err));
         compare(y, wanted_y, IMAGES * out);
         compare(dx, wanted_dx, IMAGES * in);
         if (again) {
             /* dw dw' of the sum of y dy: the derivative along w' is y' dy, linear as it is. */
             double along = 0, wanted = 0;
             memset(dw, 0, (size_t)weights * sizeof *dw);
-            assert_ok(packed->kernels->backward_weights(packed, IMAGES, x, dy, dw, scratch, &err));
+            assert_ok(ln_convolved_backward_weights(packed, IMAGES, x, dy, dw, scratch, &err));
             for (int64_t i = 0; i < weights; i++)
                 along += (double)dw[i] * (double)other[i];
             for (int64_t i = 0; i < IMAGES * out; i++)
@@ -360,8 +361,8 @@ static ln_status make(void *context, ln_error *err)
 {
     ln_convolved *packed = NULL;
     const ln_convolution shape = shape_of(shapes[3]);
-    ln_status status =
-        ln_convolutions_planes.pack(&shape, USES | LN_CONVOLVE_OTHERS, context, &packed, err);
+    ln_status status = ln_convolved_pack(&ln_convolutions_planes, &shape, USES | LN_CONVOLVE_OTHERS,
+                                         context, &packed, err);
     ln_convolved_release(packed);
     return status;
 }

@@ -41,7 +41,7 @@ static convolving begin_tiled(const int64_t *made)
 {
     const ln_convolution shape = shape_of(made);
     assert_true(ln_tiled_possible(&shape));
-    return begin(&ln_convolutions_tiles, &shape, USES);
+    return begin(&ln_convolutions_tiles, &shape, USES | LN_CONVOLVE_OTHERS);
 }
 
 /* Adds the squares of what `got` and float32 lack to `errors`. */
@@ -141,7 +141,8 @@ static void other_weights_are_as_good_as_packed_ones(void **state)
         float *y = floats(IMAGES * c.out, 5), *dx = floats(IMAGES * c.in, 6);
         forward(&c, IMAGES, c.x, w, y);
         backward(&c, IMAGES, c.dy, w, dx);
-        assert_ok(ln_convolutions_tiles.pack(&c.shape, USES, w, &c.packed, &err));
+        assert_ok(ln_convolved_pack(&ln_convolutions_tiles, &c.shape, c.packed->uses, w, &c.packed,
+                                    &err));
         forward(&c, IMAGES, c.x, NULL, c.y);
         backward(&c, IMAGES, c.dy, NULL, c.dx);
         assert_same_bits(c.y, y, (size_t)(IMAGES * c.out) * sizeof *y);
@@ -163,7 +164,7 @@ static void each_way_has_its_own_kernels(void **state)
     ln_convolved *both = NULL, *library = NULL;
     convolving c = begin_tiled(shapes[8]);
     assert_ok(ln_convolution_pack(&c.shape, USES, c.w, &both, &err));
-    assert_ok(ln_library_convolutions()->pack(&c.shape, USES, c.w, &library, &err));
+    assert_ok(ln_convolved_pack(ln_library_convolutions(), &c.shape, USES, c.w, &library, &err));
     assert_string_equal(both->names[0], "tiles");
     assert_string_equal(both->names[1], library->names[1]);
     assert_ok(ln_convolution_pack(&c.shape, USES, c.w, &both, &err)); /* again, into the same */
@@ -171,9 +172,9 @@ static void each_way_has_its_own_kernels(void **state)
     float *y = floats(IMAGES * c.out, 5), *dx = floats(IMAGES * c.in, 6);
     assert_true(both->scratch_bytes >= library->scratch_bytes);
     forward(&c, IMAGES, c.x, NULL, c.y);
-    assert_ok(library->kernels->backward_data(library, IMAGES, c.dy, c.w, c.dx, scratch, &err));
-    assert_ok(both->kernels->forward(both, IMAGES, c.x, c.w, c.bias, y, scratch, &err));
-    assert_ok(both->kernels->backward_data(both, IMAGES, c.dy, c.w, dx, scratch, &err));
+    assert_ok(ln_convolved_backward_data(library, IMAGES, c.dy, c.w, c.dx, scratch, &err));
+    assert_ok(ln_convolved_forward(both, IMAGES, c.x, c.w, c.bias, y, scratch, &err));
+    assert_ok(ln_convolved_backward_data(both, IMAGES, c.dy, c.w, dx, scratch, &err));
     assert_same_bits(y, c.y, (size_t)(IMAGES * c.out) * sizeof *y);
     assert_same_bits(dx, c.dx, (size_t)(IMAGES * c.in) * sizeof *dx);
     ln_convolved_release(both);

@@ -160,7 +160,8 @@ static ln_status pack(void *context, ln_error *err)
 {
     const ln_convolution shape = fast_shape(shapes[0]);
     ln_convolved *packed = NULL;
-    ln_status status = ln_convolutions_winograd.pack(&shape, USES, context, &packed, err);
+    ln_status status =
+        ln_convolved_pack(&ln_convolutions_winograd, &shape, USES, context, &packed, err);
     ln_convolved_release(packed);
     return status;
 }

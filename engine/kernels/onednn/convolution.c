@@ -18,10 +18,10 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "kernels/convolved.h"
 #include "kernels/last.h"
 #include "kernels/onednn/entries.h"
 #include "kernels/thin.h"
-#include "kernels/turned.h"
 
 /* Images at a time where weights are larger than the second cache, which would else take them in anew
  * for each. The bits are those of an image alone (tests/engine/test_kernels_last.c). */
@@ -29,8 +29,6 @@ enum { GROUP = 4, LARGE_WEIGHTS = 1 << 20 };
 
 typedef struct onednn_convolved {
     ln_convolved head;
-    ln_convolved *plain; /* the plain entry, for what oneDNN does not do */
-    const float *weight; /* what was packed, borrowed */
     dnnl_engine_t engine;
     float *no_bias;           /* zeros */
     ln_thin_convolution thin; /* of few channels that are last */
@@ -41,8 +39,6 @@ typedef struct onednn_convolved {
 static void onednn_release(ln_convolved *packed)
 {
     onednn_convolved *own = (onednn_convolved *)packed;
-    if (!own)
-        return;
     for (int i = 0; i < LN_OPERATIONS; i++)
         ln_onednn_operation_free(&own->operations[i]);
     for (int i = 0; i < 2; i++) {
@@ -51,10 +47,8 @@ static void onednn_release(ln_convolved *packed)
     }
     if (own->engine)
         dnnl_engine_destroy(own->engine);
-    ln_convolved_release(own->plain);
     ln_free(own->no_bias);
     ln_thin_free(&own->thin);
-    ln_free(own);
 }
 
 /* ---------------------------------------------------------------- running */
@@ -200,21 +194,6 @@ static ln_status run_weights(const onednn_convolved *own, const float *x, const 
     return LN_OK;
 }
 
-/* What the plain entry computes. */
-static ln_status run_plain(const onednn_convolved *own, int which, int64_t images,
-                           const float *from, const float *weight, const float *bias, float *to,
-                           void *scratch, ln_error *err)
-{
-    const ln_convolved *plain = own->plain;
-    const ln_convolution *s = &own->head.shape;
-    if (which == LN_FORWARD)
-        return s->last
-                   ? ln_turned_forward(plain, s, images, from, weight, bias, to, scratch, err)
-                   : plain->kernels->forward(plain, images, from, weight, bias, to, scratch, err);
-    return s->last ? ln_turned_backward_data(plain, s, images, from, weight, to, scratch, err)
-                   : plain->kernels->backward_data(plain, images, from, weight, to, scratch, err);
-}
-
 /* ---------------------------------------------------------------- the entry */
 
 /* Copies weights from one layout into another, by a reorder that was made for them. */
@@ -307,19 +286,6 @@ static ln_status make_group(onednn_convolved *own, int which, ln_error *err)
     return LN_OK;
 }
 
-/* What the plain entry needs. */
-static size_t plain_scratch(const onednn_convolved *own)
-{
-    const ln_convolution *shape = &own->head.shape;
-    const int64_t turned = shape->last ? ln_turned_floats(shape) : 0;
-    return own->plain->scratch_bytes + (size_t)turned * sizeof(float);
-}
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Whether every use of images whose channels are last runs on packed weights. */
 static bool all_packed(const onednn_convolved *own)
 {
@@ -331,19 +297,22 @@ static bool all_packed(const onednn_convolved *own)
             own->thin.backward);
 }
 
-static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
+static ln_status onednn_make(ln_convolved *head, const float *weight, ln_error *err)
 {
     static const unsigned uses[LN_OPERATIONS] = {LN_CONVOLVE_FORWARD, LN_CONVOLVE_BACKWARD_DATA,
                                                  LN_CONVOLVE_BACKWARD_WEIGHTS};
-    const ln_convolution *shape = &own->head.shape;
+    onednn_convolved *own = (onednn_convolved *)head;
+    const ln_convolution *shape = &head->shape;
+    head->direct = 0;
+    head->names[0] = head->names[1] = ln_convolutions_plain.name;
     own->no_bias = ln_calloc((size_t)shape->out_channels, sizeof *own->no_bias);
     if (!own->no_bias)
         return ln_fail_memory(err, (size_t)shape->out_channels * sizeof *own->no_bias);
     const dnnl_status_t created = dnnl_engine_create(&own->engine, dnnl_cpu, 0);
     if (created != dnnl_success)
         return ln_onednn_failed(created, "prepare a convolution", err);
-    ln_status status = ln_convolutions_plain.pack(shape, own->head.uses, weight, &own->plain, err);
-    if (!status && shape->last) {
+    ln_status status = LN_OK;
+    if (shape->last) {
         ln_thin_decide(&own->thin, shape);
         own->head.names[0] = own->thin.forward ? "thin" : own->head.names[0];
         own->head.names[1] = own->thin.backward ? "thin" : own->head.names[1];
@@ -362,60 +331,22 @@ static ln_status make(onednn_convolved *own, const float *weight, ln_error *err)
         if (i < LN_BACKWARD_WEIGHTS && own->operations[i].run)
             own->head.names[i] = own->operations[i].name;
     }
-    if (!status && ((own->head.uses & LN_CONVOLVE_OTHERS) || !all_packed(own)))
-        own->head.scratch_bytes = larger(own->head.scratch_bytes, plain_scratch(own));
+    head->rereads = !all_packed(own);
+    if (!status && ((head->uses & LN_CONVOLVE_OTHERS) || head->rereads))
+        status = ln_convolved_leave(head, &ln_convolutions_plain, head->uses, weight, err);
     return status;
 }
 
-/* Whether the weights can be made again of what is packed for the forward pass, and that is all there is. */
-static bool is_whole(const onednn_convolved *own)
+static ln_status onednn_fill(ln_convolved *head, const float *weight, ln_error *err)
 {
-    return own->head.uses == LN_CONVOLVE_FORWARD && own->operations[LN_FORWARD].run &&
-           !own->head.rereads && ln_convolution_weights(&own->head.shape) >= LN_CONVOLUTION_MANY;
-}
-
-static bool is_packed(const onednn_convolved *own, const float *weight)
-{
-    return !weight || weight == own->weight;
-}
-
-static ln_status onednn_pack(const ln_convolution *shape, unsigned uses, const float *weight,
-                             ln_convolved **packed, ln_error *err)
-{
-    onednn_convolved *own = (onednn_convolved *)*packed;
-    if (!own) {
-        own = ln_calloc(1, sizeof *own);
-        if (!own)
-            return ln_fail_memory(err, sizeof *own);
-        own->head = (ln_convolved){.kernels = &ln_convolutions_onednn,
-                                   .shape = *shape,
-                                   .uses = uses,
-                                   .rereads = true,
-                                   .names = {"plain", "plain"}};
-        ln_status status = make(own, weight, err);
-        if (status) {
-            onednn_release(&own->head);
-            return status;
-        }
-    }
+    onednn_convolved *own = (onednn_convolved *)head;
     dnnl_status_t status = dnnl_success;
-    for (int i = 0; i < LN_BACKWARD_WEIGHTS && weight && status == dnnl_success; i++)
+    for (int i = 0; i < LN_BACKWARD_WEIGHTS && status == dnnl_success; i++)
         if (own->operations[i].run)
             status = fill(own, &own->operations[i], weight);
-    own->weight = weight;
-    ln_status packed_thin = LN_OK;
-    if (own->thin.backward && weight && status == dnnl_success)
-        packed_thin = ln_thin_pack(&own->thin, weight, err);
-    if (status != dnnl_success || packed_thin) {
-        if (!*packed)
-            onednn_release(&own->head);
-        return packed_thin ? packed_thin
-                           : ln_onednn_failed(status, "pack the weights of a convolution", err);
-    }
-    own->head.rereads = !all_packed(own);
-    own->head.whole = is_whole(own) ? &own->head : NULL;
-    *packed = &own->head;
-    return LN_OK;
+    if (status != dnnl_success)
+        return ln_onednn_failed(status, "pack the weights of a convolution", err);
+    return own->thin.backward ? ln_thin_pack(&own->thin, weight, err) : LN_OK;
 }
 
 static ln_status onednn_forward(const ln_convolved *packed, int64_t images, const float *x,
@@ -423,12 +354,12 @@ static ln_status onednn_forward(const ln_convolved *packed, int64_t images, cons
                                 ln_error *err)
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
-    if (own->thin.forward && is_packed(own, weight)) {
+    if (own->thin.forward) {
         ln_thin_run_forward(&own->thin, images, x, bias ? bias : own->no_bias, y, scratch);
         return LN_OK;
     }
-    if (!own->operations[LN_FORWARD].run || !is_packed(own, weight))
-        return run_plain(own, LN_FORWARD, images, x, weight, bias, y, scratch, err);
+    if (!own->operations[LN_FORWARD].run)
+        return ln_convolved_forward(packed->stand_in, images, x, weight, bias, y, scratch, err);
     return run_images(own, LN_FORWARD, images, x, bias, y, scratch, err);
 }
 
@@ -436,12 +367,12 @@ static ln_status onednn_backward_data(const ln_convolved *packed, int64_t images
                                       const float *weight, float *dx, void *scratch, ln_error *err)
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
-    if (own->thin.backward && is_packed(own, weight)) {
+    if (own->thin.backward) {
         ln_thin_run_backward(&own->thin, images, dy, dx, scratch);
         return LN_OK;
     }
-    if (!own->operations[LN_BACKWARD_DATA].run || !is_packed(own, weight))
-        return run_plain(own, LN_BACKWARD_DATA, images, dy, weight, NULL, dx, scratch, err);
+    if (!own->operations[LN_BACKWARD_DATA].run)
+        return ln_convolved_backward_data(packed->stand_in, images, dy, weight, dx, scratch, err);
     return run_images(own, LN_BACKWARD_DATA, images, dy, NULL, dx, scratch, err);
 }
 
@@ -450,13 +381,15 @@ static ln_status onednn_backward_weights(const ln_convolved *packed, int64_t ima
 {
     const onednn_convolved *own = (const onednn_convolved *)packed;
     if (!own->operations[LN_BACKWARD_WEIGHTS].run || images != packed->shape.images)
-        return own->plain->kernels->backward_weights(own->plain, images, x, dy, dw, scratch, err);
+        return ln_convolved_backward_weights(packed->stand_in, images, x, dy, dw, scratch, err);
     return run_weights(own, x, dy, dw, scratch, err);
 }
 
 const ln_convolutions ln_convolutions_onednn = {
     .name = "onednn",
-    .pack = onednn_pack,
+    .size = sizeof(onednn_convolved),
+    .make = onednn_make,
+    .fill = onednn_fill,
     .release = onednn_release,
     .forward = onednn_forward,
     .backward_data = onednn_backward_data,
