@@ -38,15 +38,19 @@
  *      20 ->  20,  12, 3        106 144 | 106 135           74  74 |  79  70
  *      16 ->  32,  28, 3        170 148 | 175 105           91  76 |  81  63
  *
- * Skipping zeros (sparse.h) against oneDNN, in ResNet-18 with random weights, the share of zeros in front:
+ * Skipping zeros (sparse.h) against oneDNN, the share of zeros in front (AVX2: in ResNet-18 with random weights):
  *
  *                               AVX-512                          AVX2
- *      64 ->  64,  56, 3        0.49 204 163 | 0.45 185 148      0.49 119  89 | 0.45 113  77
- *                               0.21 178 164 | 0.25 170 150
- *     128 -> 128,  28, 3        0.50 255 175 | 0.50 257 165      0.50 130  90 | 0.50 134  86
- *     256 -> 256,  14, 3        0.50 250 174 | 0.50 250 165      0.50 133  89 | 0.50 132  91
- *     512 -> 512,   7, 3        0.50 243 138 | 0.50 250 158      0.50 142  80 | 0.50 138  67
- *       3 ->  64, 224, 7 / 2                 | 0.84 213  88
+ *      64 ->  64,  56, 3        0.50 265 182 | 0.50 265 181      0.49 119  89 | 0.45 113  77
+ *                               0.35 219 179 | 0.35 219 180
+ *                               0    170 180 | 0    172 181
+ *     128 -> 128,  28, 3        0.50 284 191 | 0.50 287 191      0.50 130  90 | 0.50 134  86
+ *     256 -> 256,  14, 3        0.50 296 198 | 0.50 293 199      0.50 133  89 | 0.50 132  91
+ *                               0    185 199 | 0    186 199
+ *     512 -> 512,   7, 3        0.50 305 188 | 0.50 307 194      0.50 142  80 | 0.50 138  67
+ *     128 -> 256,  28, 3 / 2    0.35 224 186 | 0.50 271 190
+ *      64 -> 128,  56, 3 / 2    0.35 217 184 | 0.50 204 177
+ *       3 ->  64, 224, 7 / 2                 | 0.90 259  88
  *
  * So planes where channels fill registers badly (ln_planes_pays), where a network may choose the layout; tiles
  * where they are filled well (ln_tiled_pays), each way for itself; else Winograd's where numerics are "fast"; else,
