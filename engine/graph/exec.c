@@ -154,13 +154,19 @@ static void set_pass(const ln_exec *exec, ln_pass *pass)
     pass->first_row = exec->first_row;
 }
 
+/* Rows in which something goes backward. */
+static int64_t rows_back(const ln_exec *exec)
+{
+    return exec->plan->composite.pairs ? exec->rows / 2 : exec->rows;
+}
+
 static void note_time(ln_exec *exec, int index, int way, int64_t start)
 {
     node_passes *node = &exec->nodes[index];
     if (!exec->plan->profile)
         return;
     node->nanoseconds[way] += ln_profile_clock(exec->plan->profile) - start;
-    node->rows[way] += exec->rows;
+    node->rows[way] += way == LN_PROFILE_BACKWARD ? rows_back(exec) : exec->rows;
 }
 
 static ln_status name_node(const ln_node *node, ln_status status, ln_error *err)
@@ -228,12 +234,6 @@ ln_status ln_exec_forward(ln_exec *exec, int64_t rows, ln_error *err)
 }
 
 /* ---------------------------------------------------------------- backward */
-
-/* Rows in which something goes backward. */
-static int64_t rows_back(const ln_exec *exec)
-{
-    return exec->plan->composite.pairs ? exec->rows / 2 : exec->rows;
-}
 
 /* sum += aside, and to `rest` what rounding takes from it (Knuth's sum of two numbers): written first, then added, and
  * last all of it is added to the sum. */

@@ -450,6 +450,7 @@ ln_status ln_contrast_composite(const char *word, int rule, ln_composite **out, 
                            .merges = true,
                            .rests = true,
                            .truths = true,
+                           .pairs = rule != LN_CONTRAST_REVEAL_CANCEL,
                            .ids = true,
                            .assign = assign};
     if (rule == LN_CONTRAST_REVEAL_CANCEL) {
