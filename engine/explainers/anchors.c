@@ -359,7 +359,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     shared->longest = params->conditions > 0 && params->conditions < shared->most
                           ? params->conditions
                           : shared->most;
-    job->rows_per_pass = ln_passes_of(request->model, params->batch, 1, 1).rows;
+    job->rows_per_pass = ln_passes_rows_of(job, params->batch);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

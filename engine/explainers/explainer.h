@@ -152,10 +152,12 @@ typedef struct ln_job {
     int threads;              /* that take its chunks */
     int64_t items_per_chunk;  /* at most; set by the explainer's prepare */
     int64_t rows_per_item;    /* with ln_passes_set: whole items share a pass; else 0 */
-    int64_t rows_per_pass;    /* rows the function was planned for */
-    const int *behind;        /* set by prepare: the function's rows are numbers of this value */
-    void *shared;             /* the explainer's own, read-only while running */
-    ln_pool *pool;            /* of LN_INSIDE: for the job inside; of others: for start; or NULL */
+    int64_t rows_per_pass;    /* that an explainer hands to its runner together */
+    bool joined;              /* set by prepare: rows of a pass look at one another */
+    bool shares;       /* few items: the threads may share the rows of a pass, in place of items */
+    const int *behind; /* set by prepare: the function's rows are numbers of this value */
+    void *shared;      /* the explainer's own, read-only while running */
+    ln_pool *pool;     /* of LN_INSIDE: for the job inside; of others: for start; or NULL */
     ln_progress_fn tell; /* set by the caller, or NULL: how many of ln_job_run's parts are done */
     void *tell_context;  /* its */
     _Atomic double worst_error; /* of all items finished; 0: none known */

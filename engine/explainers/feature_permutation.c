@@ -95,7 +95,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     if (status)
         return status;
     const int64_t at_once = ln_stop_before_look(params->stop, 0, shared->samples, LOOK);
-    job->rows_per_pass = ln_passes_of(request->model, job->width * at_once + 1, 1, 1).rows;
+    job->rows_per_pass = ln_passes_rows_of(job, job->width * at_once + 1);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

@@ -191,9 +191,14 @@ static ln_status make_functions(ln_job *job, ln_error *err)
 {
     const ln_explainer *explainer = job->explainer;
     const ln_request *request = job->request;
+    job->shares =
+        job->pool && job->threads > 1 && request->item_count < job->threads && !job->behind &&
+        !job->joined &&
+        ln_model_chunk(request->model, job->rows_per_pass, 1, job->threads) < job->rows_per_pass;
+    const int64_t sharers = job->shares ? job->threads : 1;
     const ln_function_options options = {
         .link = link_of(job),
-        .rows = job->rows_per_pass,
+        .rows = (job->rows_per_pass + sharers - 1) / sharers,
         .gradient = (explainer->flags & LN_NEEDS_GRADIENT) != 0,
         .layer = job->looks ? &request->layer : NULL,
         .explained = request->neuron ? &request->neuron->value : NULL,
@@ -409,6 +414,23 @@ static int64_t chunk_of(const ln_job *job, int64_t count)
     return even < most ? even : most;
 }
 
+/* Chunks, in order over the pool; or, where its threads would have too few of them, one after another, each pass of
+ * which they share. */
+static ln_status run_chunks(job_state *state, int64_t chunks, job_piece *piece, ln_error *err)
+{
+    const ln_job *job = &state->job;
+    ln_runner *runner = state->workers[0].runner;
+    if (!job->shares || chunks >= job->threads || chunks >= job->rows_per_pass)
+        return ln_parallel(state->pool, chunks, run_chunk, piece, job->tell, job->tell_context,
+                           err);
+    ln_status status = ln_runner_share(runner, state->pool, err);
+    if (status)
+        return status;
+    status = ln_parallel(NULL, chunks, run_chunk, piece, job->tell, job->tell_context, err);
+    ln_runner_share(runner, NULL, NULL);
+    return status;
+}
+
 ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *out, ln_error *err)
 {
     job_state *state = (job_state *)job;
@@ -427,8 +449,7 @@ ln_status ln_job_run(ln_job *job, int64_t first, int64_t count, ln_explanation *
     job_piece piece = {.state = state, .first = first, .chunk = chunk_of(job, count), .out = out};
     int64_t chunks = (count + piece.chunk - 1) / piece.chunk;
     if (chunks > 0)
-        status =
-            ln_parallel(state->pool, chunks, run_chunk, &piece, job->tell, job->tell_context, err);
+        status = run_chunks(state, chunks, &piece, err);
     if (status) {
         ln_explanation_free(out);
         return status;

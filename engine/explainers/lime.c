@@ -154,7 +154,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
     shared->kernel_width = params->kernel_width > 0 ? params->kernel_width
                            : shared->masks          ? MASK_WIDTH
                                                     : TABLE_WIDTH * sqrt((double)job->width);
-    job->rows_per_pass = ln_passes_of(request->model, shared->samples, 1, 1).rows;
+    job->rows_per_pass = ln_passes_rows_of(job, shared->samples);
     carve(job, NULL, scratch_bytes);
     return list_weights(shared, job->width, err);
 }

@@ -124,7 +124,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         shared->cells *= params->cell;
     }
     shared->channels = request->model->width / shared->pixels;
-    job->rows_per_pass = ln_passes_of(request->model, params->masks, 1, 1).rows;
+    job->rows_per_pass = ln_passes_rows_of(job, params->masks);
     carve(job, NULL, scratch_bytes);
     return LN_OK;
 }

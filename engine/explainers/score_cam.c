@@ -62,7 +62,7 @@ static ln_status prepare(ln_job *job, size_t *scratch_bytes, ln_error *err)
         return status;
     job->looks = false;
     *at_layer = (ln_function_options){.rows = 1, .layer = &job->request->layer};
-    job->rows_per_pass = ln_passes_of(job->request->model, layer.dims[0] + 1, 1, 1).rows;
+    job->rows_per_pass = ln_passes_rows_of(job, layer.dims[0] + 1);
     job->items_per_chunk = 1;
     carve(job, NULL, scratch_bytes);
     return LN_OK;

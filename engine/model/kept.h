@@ -46,7 +46,9 @@ struct ln_runner {
     const ln_function *function; /* borrowed */
     ln_exec *exec;               /* of function->plan */
     ln_exec *single;             /* of function->single, or NULL */
-    ln_runner *next;             /* among the model's idle ones */
+    ln_pool *pool;      /* whose workers share the rows of a call (ln_runner_share), or NULL */
+    ln_runner **others; /* with it: of its workers but the first, NULL until they take rows */
+    ln_runner *next;    /* among the model's idle ones */
 };
 
 void ln_function_destroy(ln_function *function); /* all but the model; NULL is fine */

@@ -164,6 +164,10 @@ ln_status ln_function_layer_cuts(const ln_function *function, bool *out, ln_erro
 ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *err);
 void ln_runner_free(ln_runner *runner);
 int64_t ln_runner_nanoseconds(const ln_runner *runner); /* with a profile: of its passes so far */
+/* From now on the pool's workers share the rows of a call, where these take longer than a worker takes to wake; bits
+ * stay what they are, as a row does not feel the others. NULL: no more. Not for functions behind a value, nor where
+ * rules take rows in pairs. The caller must not run in the pool himself. */
+ln_status ln_runner_share(ln_runner *runner, ln_pool *pool, ln_error *err);
 /* x (rows, width) -> out (rows, outputs). */
 ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
                             ln_error *err);

@@ -30,10 +30,35 @@ ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *
     return status;
 }
 
+static void end_sharing(ln_runner *runner)
+{
+    for (int i = 0; runner->pool && i < ln_pool_threads(runner->pool) - 1; i++)
+        ln_runner_free(runner->others[i]);
+    ln_free(runner->others);
+    runner->others = NULL;
+    runner->pool = NULL;
+}
+
+ln_status ln_runner_share(ln_runner *runner, ln_pool *pool, ln_error *err)
+{
+    const size_t others = (size_t)ln_pool_threads(pool) - 1;
+    assert(!pool || runner->function->key.behind < 0);
+    end_sharing(runner);
+    if (others == 0)
+        return LN_OK;
+    runner->others = ln_calloc(others, sizeof *runner->others);
+    if (!runner->others)
+        return ln_fail_memory(err, others * sizeof *runner->others);
+    runner->pool = pool;
+    return LN_OK;
+}
+
 void ln_runner_free(ln_runner *runner)
 {
-    if (runner)
-        ln_kept_return_runner(runner);
+    if (!runner)
+        return;
+    end_sharing(runner);
+    ln_kept_return_runner(runner);
 }
 
 int64_t ln_runner_nanoseconds(const ln_runner *runner)
@@ -140,22 +165,6 @@ float *ln_runner_place(ln_runner *runner, int64_t rows)
     return ln_exec_input(rows == 1 && runner->single ? runner->single : runner->exec, 0);
 }
 
-ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
-                            ln_error *err)
-{
-    const ln_function *function = runner->function;
-    for (int64_t first = 0, count; first < rows; first += count) {
-        ln_exec *exec;
-        count = pass_rows(runner, rows - first);
-        ln_status status = pass_forward(runner, x + first * function->width, count, &exec, err);
-        if (status)
-            return status;
-        memcpy(out + first * function->outputs, ln_exec_value(exec, function->output),
-               (size_t)(count * function->outputs) * sizeof *out);
-    }
-    return LN_OK;
-}
-
 /* One pass forward and back; the execution that ran it goes to *exec. */
 static ln_status pass_backward(ln_runner *runner, const float *x, const ln_target *targets,
                                int64_t rows, double *value, ln_exec **exec, ln_error *err)
@@ -209,6 +218,96 @@ static ln_status pass_gradient(ln_runner *runner, const float *x, const ln_targe
     return status;
 }
 
+/* What a call asks for; each row has its own places in what it writes. */
+typedef struct call {
+    ln_runner *runner;
+    const float *x;
+    const ln_target *targets;
+    double *value, *absorbed;
+    float *out, *gradient, *layer;
+    int64_t rows, part; /* in all, and of one worker's turn */
+} call;
+
+static ln_status forward_pass(ln_runner *runner, const call *c, int64_t first, int64_t rows,
+                              ln_error *err)
+{
+    const ln_function *function = runner->function;
+    ln_exec *exec;
+    ln_status status = pass_forward(runner, c->x + first * function->width, rows, &exec, err);
+    if (!status)
+        memcpy(c->out + first * function->outputs, ln_exec_value(exec, function->output),
+               (size_t)(rows * function->outputs) * sizeof *c->out);
+    return status;
+}
+
+static ln_status layer_pass(ln_runner *runner, const call *c, int64_t first, int64_t rows,
+                            ln_error *err)
+{
+    const ln_function *function = runner->function;
+    const int64_t width = ln_shape_row(&function->graph->values[function->layer].shape);
+    const float *x = c->x + first * function->model->width;
+    ln_exec *exec;
+    ln_status status = c->targets ? pass_backward(runner, x, c->targets + first, rows,
+                                                  c->value ? c->value + first : NULL, &exec, err)
+                                  : pass_forward(runner, x, rows, &exec, err);
+    if (status)
+        return status;
+    const size_t bytes = (size_t)(rows * width) * sizeof *c->layer;
+    memcpy(c->layer + first * width, ln_exec_value(exec, function->layer), bytes);
+    if (c->targets)
+        memcpy(c->gradient + first * width, ln_exec_gradient(exec, function->layer), bytes);
+    return LN_OK;
+}
+
+/* `count` rows from number `first` on, pass after pass. */
+static ln_status run_rows(ln_runner *runner, const call *c, int64_t first, int64_t count,
+                          ln_error *err)
+{
+    const int64_t width = runner->function->model->width;
+    ln_status status = LN_OK;
+    for (int64_t end = first + count, rows; first < end && !status; first += rows) {
+        rows = pass_rows(runner, end - first);
+        if (c->layer)
+            status = layer_pass(runner, c, first, rows, err);
+        else if (c->out)
+            status = forward_pass(runner, c, first, rows, err);
+        else
+            status = pass_gradient(runner, c->x + first * width, c->targets + first, rows,
+                                   c->value ? c->value + first : NULL, c->gradient + first * width,
+                                   c->absorbed ? c->absorbed + first : NULL, err);
+    }
+    return status;
+}
+
+static ln_status run_part(void *context, int64_t part, int worker, ln_error *err)
+{
+    const call *c = context;
+    const int64_t first = part * c->part, left = c->rows - first;
+    ln_runner **other = worker > 0 ? &c->runner->others[worker - 1] : NULL;
+    ln_status status = LN_OK;
+    if (other && !*other)
+        status = ln_runner_new(c->runner->function, other, err);
+    return status ? status
+                  : run_rows(other ? *other : c->runner, c, first, left < c->part ? left : c->part,
+                             err);
+}
+
+static ln_status run_call(call *c, ln_error *err)
+{
+    const int threads = ln_pool_threads(c->runner->pool);
+    if (threads == 1 || ln_model_chunk(c->runner->function->model, c->rows, 1, threads) == c->rows)
+        return run_rows(c->runner, c, 0, c->rows, err);
+    c->part = (c->rows + threads - 1) / threads;
+    return ln_parallel(c->runner->pool, (c->rows + c->part - 1) / c->part, run_part, c, NULL, NULL,
+                       err);
+}
+
+ln_status ln_runner_forward(ln_runner *runner, const float *x, int64_t rows, float *out,
+                            ln_error *err)
+{
+    return run_call(&(call){.runner = runner, .x = x, .rows = rows, .out = out}, err);
+}
+
 ln_status ln_runner_gradient(ln_runner *runner, const float *x, const ln_target *targets,
                              int64_t rows, double *value, float *gradient, ln_error *err)
 {
@@ -219,37 +318,26 @@ ln_status ln_runner_relevance(ln_runner *runner, const float *x, const ln_target
                               int64_t rows, double *value, float *relevance, double *absorbed,
                               ln_error *err)
 {
-    const int64_t width = runner->function->model->width;
     assert(runner->function->key.gradient);
-    for (int64_t first = 0, count; first < rows; first += count) {
-        count = pass_rows(runner, rows - first);
-        ln_status status = pass_gradient(runner, x + first * width, targets + first, count,
-                                         value ? value + first : NULL, relevance + first * width,
-                                         absorbed ? absorbed + first : NULL, err);
-        if (status)
-            return status;
-    }
-    return LN_OK;
+    return run_call(&(call){.runner = runner,
+                            .x = x,
+                            .targets = targets,
+                            .rows = rows,
+                            .value = value,
+                            .gradient = relevance,
+                            .absorbed = absorbed},
+                    err);
 }
 
 ln_status ln_runner_layer(ln_runner *runner, const float *x, const ln_target *targets, int64_t rows,
                           double *value, float *layer, float *gradient, ln_error *err)
 {
-    const ln_function *function = runner->function;
-    const int64_t width = ln_shape_row(&function->graph->values[function->layer].shape);
-    for (int64_t first = 0, count; first < rows; first += count) {
-        ln_exec *exec;
-        count = pass_rows(runner, rows - first);
-        const float *from = x + first * function->model->width;
-        ln_status status = targets ? pass_backward(runner, from, targets + first, count,
-                                                   value ? value + first : NULL, &exec, err)
-                                   : pass_forward(runner, from, count, &exec, err);
-        if (status)
-            return status;
-        const size_t bytes = (size_t)(count * width) * sizeof *layer;
-        memcpy(layer + first * width, ln_exec_value(exec, function->layer), bytes);
-        if (targets)
-            memcpy(gradient + first * width, ln_exec_gradient(exec, function->layer), bytes);
-    }
-    return LN_OK;
+    return run_call(&(call){.runner = runner,
+                            .x = x,
+                            .targets = targets,
+                            .rows = rows,
+                            .value = value,
+                            .layer = layer,
+                            .gradient = gradient},
+                    err);
 }

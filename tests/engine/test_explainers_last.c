@@ -330,6 +330,84 @@ static void bits_do_not_depend_on_the_threads_of_few_images(void **state)
     ln_model_release(model);
 }
 
+/* One image: the threads share the rows that it needs, but where these look at one another. */
+static void threads_share_the_passes_of_one_image(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word, *given;
+        bool shares;
+    } cases[] = {{"integrated_gradients", "steps=7", true},
+                 {"gradient_shap", "samples=5 stdev=0.1", true},
+                 {"feature_ablation", "", true},
+                 {"occlusion", "window=3 stride=3", true},
+                 {"rise", "masks=20", true},
+                 {"lime", "samples=30", true},
+                 {"kernel_shap", "samples=620", true},
+                 {"saliency", "", false},
+                 {"deeplift", "", false},
+                 {"deeplift", "rule=\"reveal_cancel\"", false}};
+    ln_model *model = image_model();
+    ln_tensor *x = mixed_rows();
+    ln_item item = {5, 1};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const ln_explainer *explainer = ln_explainer_find(cases[k].word);
+        const parameters params = parameters_of(&explainer->word, cases[k].given);
+        const ln_request own = completed(
+            explainer,
+            (ln_request){
+                .model = model, .x = x, .items = &item, .item_count = 1, .params = params.bytes});
+        ln_explanation alone = explain(cases[k].word, cases[k].given, own, NULL);
+        for (int threads = 2; threads <= 5; threads += 3) {
+            ln_pool *pool;
+            ln_job *job;
+            ln_explanation got;
+            assert_ok(ln_pool_new(threads, &pool, &err));
+            assert_ok(ln_job_new(explainer, &own, pool, &job, &err));
+            if (job->shares != cases[k].shares)
+                fail_msg("%s, %d threads: %d", cases[k].word, threads, job->shares);
+            for (int turn = 0; turn < 2; turn++) {
+                assert_ok(ln_job_run(job, 0, 1, &got, &err));
+                assert_same_items(&got, &alone, 0);
+                assert_true(turn > 0 || got.evaluations == alone.evaluations);
+                ln_explanation_free(&got);
+            }
+            ln_job_free(job);
+            ln_pool_free(pool);
+        }
+        ln_explanation_free(&alone);
+    }
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
+/* What a row is compared with goes forward alone. */
+static void multipliers_go_back_over_rows_alone(void **state)
+{
+    (void)state;
+    ln_model *model = image_model();
+    ln_tensor *x = mixed_rows();
+    ln_item item = {5, 1};
+    int found = 0;
+    assert_ok(ln_profile_new(&model->profile, &err));
+    const ln_request request = {.model = model, .x = x, .items = &item, .item_count = 1};
+    ln_explanation got = explain("deeplift", "", request, NULL);
+    for (int i = 0; i < model->profile->count; i++) {
+        const ln_profile_line *line = &model->profile->lines[i];
+        if (line->rows[0] == 0 || line->rows[1] == 0)
+            continue;
+        found++;
+        assert_int_equal(line->rows[0], 2);
+        assert_int_equal(line->rows[1], 1);
+    }
+    assert_true(found > 3);
+    ln_explanation_free(&got);
+    ln_profile_free(model->profile);
+    model->profile = NULL;
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +415,8 @@ int main(void)
         cmocka_unit_test(such_networks_are_fused),
         cmocka_unit_test(bits_do_not_depend_on_the_batch),
         cmocka_unit_test(bits_do_not_depend_on_the_threads_of_few_images),
+        cmocka_unit_test(threads_share_the_passes_of_one_image),
+        cmocka_unit_test(multipliers_go_back_over_rows_alone),
         cmocka_unit_test(kept_functions_change_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

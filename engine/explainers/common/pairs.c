@@ -27,6 +27,7 @@ static ln_pairs carve(const ln_job *job, void *scratch, size_t *bytes)
 /* The rows of a pair must not be parted. */
 void ln_pairs_prepare(ln_job *job, int rows, int64_t pairs_per_item, size_t *scratch_bytes)
 {
+    job->joined = true;
     ln_passes_set(job, rows * pairs_per_item);
     job->rows_per_pass = (job->rows_per_pass + rows - 1) / rows * rows;
     carve(job, NULL, scratch_bytes);

@@ -6,6 +6,14 @@
 #include "base/error.h"
 #include "base/parallel.h"
 
+int64_t ln_passes_rows_of(const ln_job *job, int64_t rows_per_item)
+{
+    const bool few = job->request->item_count < job->threads;
+    const int64_t most = ln_model_chunk_rows(job->request->model) * (few ? job->threads : 1);
+    const int64_t passes = (rows_per_item + most - 1) / most;
+    return (rows_per_item + passes - 1) / passes;
+}
+
 ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t item_count,
                        int threads)
 {
@@ -24,7 +32,7 @@ void ln_passes_set(ln_job *job, int64_t rows_per_item)
     const ln_passes passes =
         ln_passes_of(request->model, rows_per_item, request->item_count, job->threads);
     job->rows_per_item = rows_per_item;
-    job->rows_per_pass = passes.rows;
+    job->rows_per_pass = passes.items > 1 ? passes.rows : ln_passes_rows_of(job, rows_per_item);
     job->items_per_chunk = passes.items;
 }
 
