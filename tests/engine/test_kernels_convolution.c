@@ -1,5 +1,6 @@
 /* kernels: convolutions against naive sums in float64, the promise that an image's bits depend on
  * the image alone, and that oneDNN's part is none of its reference implementations. */
+#include "packing.h"
 #include "support.h"
 
 #include <math.h>
@@ -289,21 +290,11 @@ static void known_networks_run_on_direct_convolutions(void **state)
     }
 }
 
-static ln_status pack_shape(void *context, ln_error *err)
-{
-    problem *p = context;
-    ln_convolved *packed = NULL;
-    ln_status status = ln_convolution_pack(&p->shape, ALL, p->w, &packed, err);
-    ln_convolved_release(packed);
-    return status;
-}
-
 static void failing_allocations_leave_nothing(void **state)
 {
-    problem p = make(&shapes[2]);
+    const ln_convolution shape = shape_of(&shapes[2]);
     (void)state;
-    sweep_allocation_failures(pack_shape, &p);
-    drop(&p);
+    sweep_packing(NULL, &shape, ALL);
 }
 
 int main(void)

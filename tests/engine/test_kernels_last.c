@@ -134,6 +134,49 @@ static void convolutions_are_those_of_turned_images(void **state)
     }
 }
 
+/* The plain entry turns images itself, and its sums are the same. Scratch memory is spoilt before. */
+static void check_plain(const int64_t *made)
+{
+    ln_error err;
+    float *y[2], *dx[2];
+    const ln_convolution first = shape_of(made, false);
+    const int64_t in = ln_convolution_in_row(&first), out = ln_convolution_out_row(&first);
+    const int64_t places = in / first.in_channels, out_places = out / first.out_channels;
+    float *w = floats(ln_convolution_weights(&first), 3), *bias = floats(first.out_channels, 4);
+    float *x = floats(IMAGES * in, 1), *dy = floats(IMAGES * out, 2);
+    float *last_x = turned(x, IMAGES, first.in_channels, places);
+    float *last_dy = turned(dy, IMAGES, first.out_channels, out_places);
+    for (int last = 0; last < 2; last++) {
+        const ln_convolution shape = shape_of(made, last == 1);
+        ln_convolved *plain = NULL;
+        assert_ok(ln_convolved_pack(&ln_convolutions_plain, &shape, USES, w, &plain, &err));
+        void *scratch = ln_alloc_aligned(plain->scratch_bytes);
+        memset(scratch, 0xff, plain->scratch_bytes);
+        y[last] = floats(IMAGES * out, 5);
+        dx[last] = floats(IMAGES * in, 6);
+        assert_ok(ln_convolved_forward(plain, IMAGES, last ? last_x : x, w, bias, y[last], scratch,
+                                       &err));
+        assert_ok(ln_convolved_backward_data(plain, IMAGES, last ? last_dy : dy, w, dx[last],
+                                             scratch, &err));
+        ln_free_aligned(scratch);
+        ln_convolved_release(plain);
+    }
+    float *wanted_y = turned(y[0], IMAGES, first.out_channels, out_places);
+    float *wanted_dx = turned(dx[0], IMAGES, first.in_channels, places);
+    assert_same_bits(y[1], wanted_y, (size_t)(IMAGES * out) * sizeof *wanted_y);
+    assert_same_bits(dx[1], wanted_dx, (size_t)(IMAGES * in) * sizeof *wanted_dx);
+    float *all[] = {w, bias, x, dy, last_x, last_dy, y[0], y[1], dx[0], dx[1], wanted_y, wanted_dx};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        ln_free_aligned(all[i]);
+}
+
+static void plain_ones_turn_images(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++)
+        check_plain(shapes[i]);
+}
+
 /* ---------------------------------------------------------------- the small kernels */
 
 /* The gradient of few channels by its definition; dy as `thin` reads it. */
@@ -410,6 +453,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_are_those_of_turned_images),
+        cmocka_unit_test(plain_ones_turn_images),
         cmocka_unit_test(thin_is_the_gradient_of_few_channels),
         cmocka_unit_test(across_is_the_gradient_of_wide_lines),
         cmocka_unit_test(poolings_match_naive_loops),

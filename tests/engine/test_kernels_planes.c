@@ -1,5 +1,6 @@
 /* kernels: planes (images whose channels are first), each kernel and the convolutions made of them, against
  * naive loops in double, in every instruction set that runs here. */
+#include "packing.h"
 #include "support.h"
 
 #include <math.h>
@@ -357,23 +358,11 @@ static void what_is_not_possible(void **state)
     assert_false(ln_planes_possible(&shape));
 }
 
-static ln_status make(void *context, ln_error *err)
-{
-    ln_convolved *packed = NULL;
-    const ln_convolution shape = shape_of(shapes[3]);
-    ln_status status = ln_convolved_pack(&ln_convolutions_planes, &shape, USES | LN_CONVOLVE_OTHERS,
-                                         context, &packed, err);
-    ln_convolved_release(packed);
-    return status;
-}
-
 static void failing_allocations_leave_nothing(void **state)
 {
     const ln_convolution shape = shape_of(shapes[3]);
-    float *w = floats(ln_convolution_weights(&shape), 3);
     (void)state;
-    sweep_allocation_failures(make, w);
-    ln_free_aligned(w);
+    sweep_packing(&ln_convolutions_planes, &shape, USES | LN_CONVOLVE_OTHERS);
 }
 
 int main(void)

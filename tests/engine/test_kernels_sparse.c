@@ -17,6 +17,7 @@ static float *floats(int64_t count, uint64_t seed)
 }
 
 #include "convolving.h"
+#include "packing.h"
 
 /* channels, results, height, width, kernel, stride, dilation, padding before and behind */
 static const int64_t shapes[][9] = {
@@ -424,35 +425,14 @@ static void weights_of_a_rule(void **state)
     end(&c);
 }
 
-static ln_status pack(void *context, ln_error *err)
-{
-    const ln_convolution shape = sparse_shape(shapes[0]);
-    ln_convolved *packed = NULL;
-    ln_status status = ln_convolved_pack(&ln_convolutions_sparse, &shape, USES | LN_CONVOLVE_OTHERS,
-                                         context, &packed, err);
-    ln_convolved_release(packed);
-    return status;
-}
-
-static ln_status pack_chosen(void *context, ln_error *err)
-{
-    const ln_convolution shape = sparse_shape(shapes[0]);
-    ln_convolved *packed = NULL;
-    ln_status status = ln_convolution_pack(&shape, USES, context, &packed, err);
-    ln_convolved_release(packed);
-    return status;
-}
-
 static void failing_allocations_leave_nothing(void **state)
 {
     (void)state;
     if (!available())
         skip();
     const ln_convolution shape = sparse_shape(shapes[0]);
-    float *w = floats(ln_convolution_weights(&shape), 3);
-    sweep_allocation_failures(pack, w);
-    sweep_allocation_failures(pack_chosen, w); /* each way on its own */
-    ln_free_aligned(w);
+    sweep_packing(&ln_convolutions_sparse, &shape, USES | LN_CONVOLVE_OTHERS);
+    sweep_packing(NULL, &shape, USES); /* each way on its own */
 }
 
 int main(void)

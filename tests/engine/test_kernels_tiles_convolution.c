@@ -17,6 +17,7 @@ static float *floats(int64_t count, uint64_t seed)
 }
 
 #include "convolving.h"
+#include "packing.h"
 
 /* channels, results, height, width, kernel, stride, dilation, padding before and behind */
 static const int64_t shapes[][9] = {
@@ -213,23 +214,12 @@ static void tiles_compute_what_fills_them(void **state)
     }
 }
 
-static ln_status pack(void *context, ln_error *err)
-{
-    const ln_convolution shape = shape_of(shapes[8]);
-    ln_convolved *packed = NULL;
-    ln_status status = ln_convolution_pack(&shape, USES, context, &packed, err);
-    ln_convolved_release(packed);
-    return status;
-}
-
 static void failing_allocations_leave_nothing(void **state)
 {
     const ln_convolution shape = shape_of(shapes[8]);
-    float *w = floats(ln_convolution_weights(&shape), 3);
     (void)state;
     if (ln_tiles_available())
-        sweep_allocation_failures(pack, w);
-    ln_free_aligned(w);
+        sweep_packing(NULL, &shape, USES);
 }
 
 #endif

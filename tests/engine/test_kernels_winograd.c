@@ -15,6 +15,7 @@ static float *floats(int64_t count, uint64_t seed)
 }
 
 #include "convolving.h"
+#include "packing.h"
 
 /* channels, results, height, width, kernel, stride, dilation, padding before and behind */
 static const int64_t shapes[][9] = {
@@ -156,23 +157,11 @@ static void weights_of_a_rule(void **state)
     end(&c);
 }
 
-static ln_status pack(void *context, ln_error *err)
-{
-    const ln_convolution shape = fast_shape(shapes[0]);
-    ln_convolved *packed = NULL;
-    ln_status status =
-        ln_convolved_pack(&ln_convolutions_winograd, &shape, USES, context, &packed, err);
-    ln_convolved_release(packed);
-    return status;
-}
-
 static void failing_allocations_leave_nothing(void **state)
 {
     const ln_convolution shape = fast_shape(shapes[0]);
-    float *w = floats(ln_convolution_weights(&shape), 3);
     (void)state;
-    sweep_allocation_failures(pack, w);
-    ln_free_aligned(w);
+    sweep_packing(&ln_convolutions_winograd, &shape, USES | LN_CONVOLVE_OTHERS);
 }
 
 int main(void)
