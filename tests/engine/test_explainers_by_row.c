@@ -118,6 +118,14 @@ static void check_word(const char *word, const char *given, int reference)
         ln_explanation_free(&got);
         ln_pool_free(pool);
     }
+    ln_request single = it.request; /* whose passes the threads share */
+    ln_pool *pool = NULL;
+    single.item_count = 1;
+    assert_ok(ln_pool_new(3, &pool, &err));
+    ln_explanation first = explain(word, given, single, pool);
+    check_item(&it, &first, 0, 0, &ones[0]);
+    ln_explanation_free(&first);
+    ln_pool_free(pool);
     ln_request part = it.request; /* items 2 and 3: the second target of row 1 by itself */
     part.items += 2;
     part.item_count = 2;

@@ -16,6 +16,7 @@ typedef struct by_row {
     ln_explanation *parts; /* what each row's job made */
     char **reasons;        /* why a row has no values, or NULL */
     int32_t *groups;       /* (entries, the model's width) */
+    ln_pool *inside;       /* of a single row, whose job the threads share; or NULL */
 } by_row;
 
 static void name_row(const ln_request *request, int64_t row, ln_error *err)
@@ -179,7 +180,7 @@ static ln_status explain_row(const by_row *task, int64_t k, int64_t *count, ln_e
         memcpy(group + i * width, group, (size_t)width * sizeof *group);
     ln_request one = request_of(request, task->first + entry, items, group, *count);
     ln_job *job = NULL;
-    status = ln_job_new(task->job->explainer, &one, NULL, &job, err);
+    status = ln_job_new(task->job->explainer, &one, task->inside, &job, err);
     if (!status)
         status = ln_job_run(job, 0, items, &task->parts[k], err);
     if (!status)
@@ -296,6 +297,7 @@ ln_status ln_by_row_run(ln_job *job, int64_t first, int64_t count, ln_explanatio
         /* A profile is added to by the thread that frees what it measured. */
         ln_pool *pool = request->model->profile ? NULL : job->pool;
         rows = cut(request->items + first, count, start);
+        task.inside = rows == 1 ? pool : NULL;
         status = ln_parallel(pool, rows, run_row, &task, job->tell, job->tell_context, err);
     }
     if (!status)
