@@ -381,6 +381,36 @@ static void threads_share_the_passes_of_one_image(void **state)
     ln_model_release(model);
 }
 
+/* Rows that look at one another stay one worker's: a pass of them is no larger, whatever the threads. */
+static void threads_make_no_pass_of_pairs_larger(void **state)
+{
+    (void)state;
+    const ln_explainer *explainer = ln_explainer_find("deeplift_shap");
+    const parameters params = parameters_of(&explainer->word, "");
+    ln_model *model = image_model();
+    ln_tensor *x = mixed_rows();
+    ln_item item = {5, 1};
+    const ln_request request = completed(explainer, (ln_request){.model = model,
+                                                                 .x = x,
+                                                                 .items = &item,
+                                                                 .item_count = 1,
+                                                                 .background = x,
+                                                                 .params = params.bytes});
+    ln_pool *pool;
+    ln_job *alone, *job;
+    assert_ok(ln_pool_new(5, &pool, &err));
+    assert_ok(ln_job_new(explainer, &request, NULL, &alone, &err));
+    assert_ok(ln_job_new(explainer, &request, pool, &job, &err));
+    assert_true(alone->rows_per_pass < 2 * (int64_t)ROWS);
+    assert_int_equal(job->rows_per_pass, alone->rows_per_pass);
+    assert_false(job->shares);
+    ln_job_free(job);
+    ln_job_free(alone);
+    ln_pool_free(pool);
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 /* What a row is compared with goes forward alone. */
 static void multipliers_go_back_over_rows_alone(void **state)
 {
@@ -416,6 +446,7 @@ int main(void)
         cmocka_unit_test(bits_do_not_depend_on_the_batch),
         cmocka_unit_test(bits_do_not_depend_on_the_threads_of_few_images),
         cmocka_unit_test(threads_share_the_passes_of_one_image),
+        cmocka_unit_test(threads_make_no_pass_of_pairs_larger),
         cmocka_unit_test(multipliers_go_back_over_rows_alone),
         cmocka_unit_test(kept_functions_change_no_bit),
     };

@@ -8,7 +8,7 @@
 
 int64_t ln_passes_rows_of(const ln_job *job, int64_t rows_per_item)
 {
-    const bool few = job->request->item_count < job->threads;
+    const bool few = job->request->item_count < job->threads && !job->joined;
     const int64_t most = ln_model_chunk_rows(job->request->model) * (few ? job->threads : 1);
     const int64_t passes = (rows_per_item + most - 1) / most;
     return (rows_per_item + passes - 1) / passes;
