@@ -34,7 +34,7 @@ ln_status ln_kept_new(ln_kept **out, ln_error *err)
     return status;
 }
 
-static size_t runner_bytes(const ln_runner *runner)
+size_t ln_kept_runner_bytes(const ln_runner *runner)
 {
     const ln_function *function = runner->function;
     return ln_plan_exec_bytes(function->plan) +
@@ -51,7 +51,7 @@ static void drop_runners(ln_kept *kept, const ln_function *function, ln_runner *
             continue;
         }
         *at = runner->next;
-        kept->bytes -= runner_bytes(runner);
+        kept->bytes -= ln_kept_runner_bytes(runner);
         runner->next = *gone;
         *gone = runner;
     }
@@ -232,7 +232,7 @@ ln_runner *ln_kept_take_runner(const ln_function *function)
         if ((*at)->function == function) {
             found = *at;
             *at = found->next;
-            kept->bytes -= runner_bytes(found);
+            kept->bytes -= ln_kept_runner_bytes(found);
         }
     ln_lock_give(kept->lock);
     return found;
@@ -247,7 +247,7 @@ void ln_kept_return_runner(ln_runner *runner)
     if (runner->function->kept) {
         runner->next = kept->runners;
         kept->runners = runner;
-        kept->bytes += runner_bytes(runner);
+        kept->bytes += ln_kept_runner_bytes(runner);
         trim(kept, most, &what);
     } else {
         what.runners = runner;

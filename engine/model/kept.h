@@ -46,11 +46,14 @@ struct ln_runner {
     const ln_function *function; /* borrowed */
     ln_exec *exec;               /* of function->plan */
     ln_exec *single;             /* of function->single, or NULL */
-    ln_pool *pool;      /* whose workers share the rows of a call (ln_runner_share), or NULL */
-    ln_runner **others; /* with it: of its workers but the first, NULL until they take rows */
-    ln_runner *next;    /* among the model's idle ones */
+    ln_pool *pool; /* whose workers share the rows of a call (ln_runner_share), or NULL */
+    ln_runner *
+        *others;     /* with it: of all parts of a call but the first, NULL until rows are theirs */
+    int sharers;     /* with it: parts of a call, at most */
+    ln_runner *next; /* among the model's idle ones */
 };
 
+size_t ln_kept_runner_bytes(const ln_runner *runner);
 void ln_function_destroy(ln_function *function); /* all but the model; NULL is fine */
 void ln_runner_destroy(ln_runner *runner);
 

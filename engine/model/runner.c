@@ -32,24 +32,34 @@ ln_status ln_runner_new(const ln_function *function, ln_runner **out, ln_error *
 
 static void end_sharing(ln_runner *runner)
 {
-    for (int i = 0; runner->pool && i < ln_pool_threads(runner->pool) - 1; i++)
+    for (int i = 0; runner->pool && i < runner->sharers - 1; i++)
         ln_runner_free(runner->others[i]);
     ln_free(runner->others);
     runner->others = NULL;
     runner->pool = NULL;
 }
 
+/* How many of so many runners there is memory for: others take half of what --memory leaves, at most. */
+static int affordable(const ln_runner *runner, int runners)
+{
+    const size_t limit = ln_memory_limit_get(), used = ln_memory_used();
+    const size_t others = (limit > used ? limit - used : 0) / 2 / ln_kept_runner_bytes(runner);
+    return limit == 0 || others >= (size_t)runners ? runners : 1 + (int)others;
+}
+
 ln_status ln_runner_share(ln_runner *runner, ln_pool *pool, ln_error *err)
 {
-    const size_t others = (size_t)ln_pool_threads(pool) - 1;
     assert(!pool || runner->function->key.behind < 0);
     end_sharing(runner);
+    const int sharers = affordable(runner, ln_pool_threads(pool));
+    const size_t others = (size_t)sharers - 1;
     if (others == 0)
         return LN_OK;
     runner->others = ln_calloc(others, sizeof *runner->others);
     if (!runner->others)
         return ln_fail_memory(err, others * sizeof *runner->others);
     runner->pool = pool;
+    runner->sharers = sharers;
     return LN_OK;
 }
 
@@ -279,12 +289,14 @@ static ln_status run_rows(ln_runner *runner, const call *c, int64_t first, int64
     return status;
 }
 
+/* A part has a runner of its own, whichever worker takes it: there may be fewer of them than workers. */
 static ln_status run_part(void *context, int64_t part, int worker, ln_error *err)
 {
     const call *c = context;
     const int64_t first = part * c->part, left = c->rows - first;
-    ln_runner **other = worker > 0 ? &c->runner->others[worker - 1] : NULL;
+    ln_runner **other = part > 0 ? &c->runner->others[part - 1] : NULL;
     ln_status status = LN_OK;
+    (void)worker;
     if (other && !*other)
         status = ln_runner_new(c->runner->function, other, err);
     return status ? status
@@ -294,10 +306,10 @@ static ln_status run_part(void *context, int64_t part, int worker, ln_error *err
 
 static ln_status run_call(call *c, ln_error *err)
 {
-    const int threads = ln_pool_threads(c->runner->pool);
-    if (threads == 1 || ln_model_chunk(c->runner->function->model, c->rows, 1, threads) == c->rows)
+    const int sharers = c->runner->pool ? c->runner->sharers : 1;
+    if (sharers == 1 || ln_model_chunk(c->runner->function->model, c->rows, 1, sharers) == c->rows)
         return run_rows(c->runner, c, 0, c->rows, err);
-    c->part = (c->rows + threads - 1) / threads;
+    c->part = (c->rows + sharers - 1) / sharers;
     return ln_parallel(c->runner->pool, (c->rows + c->part - 1) / c->part, run_part, c, NULL, NULL,
                        err);
 }

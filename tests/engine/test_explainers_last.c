@@ -411,6 +411,41 @@ static void threads_make_no_pass_of_pairs_larger(void **state)
     ln_model_release(model);
 }
 
+/* One image needs no more memory with many threads where --memory has none: fewer of them share its passes. */
+static void threads_share_within_the_memory_allowed(void **state)
+{
+    (void)state;
+    const ln_explainer *explainer = ln_explainer_find("integrated_gradients");
+    const parameters params = parameters_of(&explainer->word, "");
+    ln_model *model = image_model();
+    ln_tensor *x = mixed_rows();
+    ln_item item = {5, 1};
+    const ln_request request = completed(
+        explainer,
+        (ln_request){
+            .model = model, .x = x, .items = &item, .item_count = 1, .params = params.bytes});
+    ln_explanation alone = explain("integrated_gradients", "", request, NULL), got;
+    ln_pool *pool;
+    ln_job *job;
+    ln_model_forget(model);
+    assert_ok(ln_pool_new(8, &pool, &err));
+    assert_ok(ln_job_new(explainer, &request, pool, &job, &err));
+    assert_true(job->shares);
+    for (size_t room = 1 << 14; room <= 1 << 22; room *= 4) {
+        ln_memory_limit(ln_memory_used() + room);
+        assert_ok(ln_job_run(job, 0, 1, &got, &err));
+        ln_memory_limit(0);
+        assert_same_items(&got, &alone, 0);
+        ln_explanation_free(&got);
+        ln_model_forget(model);
+    }
+    ln_job_free(job);
+    ln_pool_free(pool);
+    ln_explanation_free(&alone);
+    ln_tensor_release(x);
+    ln_model_release(model);
+}
+
 /* What a row is compared with goes forward alone. */
 static void multipliers_go_back_over_rows_alone(void **state)
 {
@@ -447,6 +482,7 @@ int main(void)
         cmocka_unit_test(bits_do_not_depend_on_the_threads_of_few_images),
         cmocka_unit_test(threads_share_the_passes_of_one_image),
         cmocka_unit_test(threads_make_no_pass_of_pairs_larger),
+        cmocka_unit_test(threads_share_within_the_memory_allowed),
         cmocka_unit_test(multipliers_go_back_over_rows_alone),
         cmocka_unit_test(kept_functions_change_no_bit),
     };
