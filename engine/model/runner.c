@@ -307,7 +307,8 @@ static ln_status run_part(void *context, int64_t part, int worker, ln_error *err
 static ln_status run_call(call *c, ln_error *err)
 {
     const int sharers = c->runner->pool ? c->runner->sharers : 1;
-    if (sharers == 1 || ln_model_chunk(c->runner->function->model, c->rows, 1, sharers) == c->rows)
+    if (sharers == 1 || c->rows < 2 ||
+        ln_model_chunk(c->runner->function->model, c->rows, 1, sharers) == c->rows)
         return run_rows(c->runner, c, 0, c->rows, err);
     c->part = (c->rows + sharers - 1) / sharers;
     return ln_parallel(c->runner->pool, (c->rows + c->part - 1) / c->part, run_part, c, NULL, NULL,

@@ -16,8 +16,8 @@ typedef struct ln_passes {
 /* For chunks that so many threads take. */
 ln_passes ln_passes_of(const ln_model *model, int64_t rows_per_item, int64_t item_count,
                        int threads);
-/* Rows a pass where a chunk is one item: as many for each thread where there are more threads than items, but where
- * one worker has all (job->joined, which is to be set before). */
+/* Rows a pass where a chunk is one item. Where there are more threads than items, which then share a pass, it is that
+ * many times larger, unless its rows cannot be parted (job->joined, which is to be set before). */
 int64_t ln_passes_rows_of(const ln_job *job, int64_t rows_per_item);
 /* For an explainer's prepare: sets the job's rows_per_pass and items_per_chunk. */
 void ln_passes_set(ln_job *job, int64_t rows_per_item);
