@@ -38,8 +38,8 @@ static int push_exported(lua_State *L)
     return 3;
 }
 
-/* store_explanation(store, explanation's id, input's name or nil) -> values (count, *shape) f32 with groups expanded, or
- * (samples, targets, *shape) where there are several targets a sample; list of data set rows, list of
+/* store_explanation(store, explanation's id, input's name or nil) -> values (count, *shape) f32 with groups
+ * expanded, or (samples, targets, *shape) where there are several targets a sample; list of data set rows, list of
  * targets, one an attribution; nothing where it has no numbers */
 static int store_explanation(lua_State *L)
 {

@@ -6,6 +6,8 @@
  *
  * A sum of few registers waits for itself: then every second entry goes to sums of its own. */
 
+_Static_assert(WIDEST *LANES <= LN_SPARSE_WIDEST, "sums may begin with as many numbers");
+
 #define PAIR 2
 #define TOGETHER 8 /* registers of sums that keep the multipliers busy */
 #define LINE 64    /* bytes of a line of the cache */

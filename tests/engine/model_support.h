@@ -121,4 +121,12 @@ static inline void link_of(const char *ending, ln_link link, const double *z, in
                                               : exp(z[c]) / sum;
 }
 
+static inline ln_function *function_of(ln_model *model, ln_function_options options)
+{
+    ln_error err = {0};
+    ln_function *function = NULL;
+    assert_ok(ln_function_new(model, &options, &function, &err));
+    return function;
+}
+
 #endif

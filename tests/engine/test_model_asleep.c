@@ -109,17 +109,15 @@ static int count_asleep(const ln_model *model)
     return count;
 }
 
-static ln_function *function_of(ln_model *model, ln_function_options options)
+static ln_function *function_of_rows(ln_model *model, ln_function_options options)
 {
-    ln_function *function = NULL;
     options.rows = ROWS;
-    assert_ok(ln_function_new(model, &options, &function, &err));
-    return function;
+    return function_of(model, options);
 }
 
 static void put_to_sleep(ln_model *model)
 {
-    ln_function_free(function_of(model, (ln_function_options){.gradient = true}));
+    ln_function_free(function_of_rows(model, (ln_function_options){.gradient = true}));
     assert_int_equal(count_asleep(model), can_sleep() ? LAYERS : 0);
 }
 
@@ -128,7 +126,7 @@ static void gradients(ln_model *model, const ln_tensor *x, float *out)
 {
     double value[ROWS];
     const ln_target targets[ROWS] = {{1, 1, 0}, {2, 1, 0}};
-    ln_function *function = function_of(model, (ln_function_options){.gradient = true});
+    ln_function *function = function_of_rows(model, (ln_function_options){.gradient = true});
     ln_runner *runner = NULL;
     assert_ok(ln_runner_new(function, &runner, &err));
     assert_ok(ln_runner_gradient(runner, ln_f32(x), targets, ROWS, value, out, &err));
@@ -235,7 +233,7 @@ static void every_reader_gets_every_bit(void **state)
     assert_same_bits(changed[1]->sha256, changed[0]->sha256, sizeof wanted);
     /* Both models hold the others' weights now: what one makes leaves them to the other. */
     changed[1]->keep_bytes = LN_KEEP_BYTES;
-    ln_function_free(function_of(changed[1], (ln_function_options){.gradient = true}));
+    ln_function_free(function_of_rows(changed[1], (ln_function_options){.gradient = true}));
     assert_ok(ln_graph_sha256(changed[1]->graph, got, &err));
     assert_ok(ln_graph_sha256(changed[0]->graph, wanted, &err));
     assert_same_bits(got, wanted, sizeof wanted);
@@ -283,7 +281,7 @@ static void folding_wakes_what_it_reads(void **state)
         ln_model *model = NULL;
         assert_ok(make_network(2, NORMED, asleep ? LN_KEEP_BYTES : 0, &model, &err));
         const int layer = ln_graph_find_value(model->graph, "conv2d_3");
-        ln_function_free(function_of(model, (ln_function_options){.layer = &layer}));
+        ln_function_free(function_of_rows(model, (ln_function_options){.layer = &layer}));
         assert_int_equal(count_asleep(model), asleep && can_sleep() ? 1 : 0);
         gradients(model, x, found[asleep]);
         ln_model_release(model);
@@ -331,12 +329,12 @@ static void originals_go_while_weights_are_packed(void **state)
     ln_model *model = network(LN_KEEP_BYTES);
     const size_t before = ln_memory_used();
     ln_memory_limit(before + (LAYERS + 1) * layer + slack);
-    ln_function *function = function_of(model, (ln_function_options){.gradient = true});
+    ln_function *function = function_of_rows(model, (ln_function_options){.gradient = true});
     ln_memory_limit(0);
     assert_true(ln_memory_used() < before + LAYERS * layer + slack);
     /* Without gradients nothing more is packed. */
     const size_t packed = ln_memory_used();
-    ln_function *forward = function_of(model, (ln_function_options){.link = LN_LINK_LOSS});
+    ln_function *forward = function_of_rows(model, (ln_function_options){.link = LN_LINK_LOSS});
     assert_true(ln_memory_used() < packed + slack);
     ln_function_free(function);
     ln_function_free(forward);
@@ -347,9 +345,9 @@ static void originals_go_while_weights_are_packed(void **state)
 
     /* The other way round the forward pass's weights, packed before, serve the gradient too. */
     model = network(LN_KEEP_BYTES);
-    ln_function_free(function_of(model, (ln_function_options){.link = LN_LINK_RAW}));
+    ln_function_free(function_of_rows(model, (ln_function_options){.link = LN_LINK_RAW}));
     assert_true(ln_memory_used() < before + slack);
-    ln_function_free(function_of(model, (ln_function_options){.gradient = true}));
+    ln_function_free(function_of_rows(model, (ln_function_options){.gradient = true}));
     assert_true(ln_memory_used() < before + LAYERS * layer + slack);
     ln_model_release(model);
 }

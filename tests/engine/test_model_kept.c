@@ -12,13 +12,6 @@ static ln_model *keeping_model(size_t bytes)
     return model;
 }
 
-static ln_function *function_of(ln_model *model, ln_function_options options)
-{
-    ln_function *function = NULL;
-    assert_ok(ln_function_new(model, &options, &function, &err));
-    return function;
-}
-
 /* Whether this function is made for the asking, not one that was kept. */
 static bool is_made(ln_model *model, ln_function_options options)
 {

@@ -20,13 +20,6 @@ static ln_model *model_that_keeps(size_t bytes)
     return model;
 }
 
-static ln_function *function_of(ln_model *model, ln_function_options options)
-{
-    ln_function *function = NULL;
-    assert_ok(ln_function_new(model, &options, &function, &err));
-    return function;
-}
-
 static void digest_of(const float *row, uint8_t digest[LN_SHA256_BYTES])
 {
     ln_sha256(row, INPUTS * sizeof *row, digest);
