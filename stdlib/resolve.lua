@@ -179,8 +179,6 @@ local function own_part(node, word, at, context)
   context.own[node.word] = other or { origin = origin, category = word.category, line = node.line }
 end
 
-local EXACT = 1e-4 -- residual that an exact method may leave, relative
-
 -- A checked word as a node.
 function resolve.node(raw, at, context)
   local word = raw.word
@@ -189,9 +187,6 @@ function resolve.node(raw, at, context)
                  line = raw.line or place.line(at), flags = word.flags, version = word.version,
                  higher_is_better = word.higher_is_better }
   node.options, node.given = options_of(raw, word, inside, context)
-  if node.options.method == "exact" and node.options.tolerance and not node.given.tolerance then
-    node.options.tolerance = EXACT -- the word's default is that of its quadratures
-  end
   if type(node.options.path) == "string" then node.file = raw.named.path or raw.list[1] end
   if word.own then own_part(node, word, inside, context) end
   return node
